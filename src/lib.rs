@@ -1,0 +1,1 @@
+//! A Eureka-compatible service registry.

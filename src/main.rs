@@ -1,0 +1,3 @@
+//! The `eureka-registry` binary.
+
+fn main() {}
