@@ -36,7 +36,7 @@ class Instance:
         self.app = f"ORDER-SERVICE-{number % applications:05d}"
         self.vip = self.app.lower()
         self.ip = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
-        self.host = f"{self.vip}-{number // applications:05d}.orders.svc.cluster.local"
+        self.host = f"{self.vip}-{number // applications:05d}.orders"
         self.id = f"{self.host}:{self.vip}:8080"
 
     def body(self, stamp, instance_id=None, extra=""):

@@ -72,7 +72,11 @@ class Connection:
     """A keep-alive connection that sends one raw request and reads its whole answer."""
 
     def __init__(self, server):
-        self.socket = socket.create_connection((server.address, server.port), timeout=30)
+        self.server = server
+        self._open()
+
+    def _open(self):
+        self.socket = socket.create_connection((self.server.address, self.server.port), timeout=30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.rest = b""
 
@@ -90,6 +94,9 @@ class Connection:
             body = self._exactly(int(length.group(1)))
         elif b"transfer-encoding: chunked" in lower:
             body = self._chunks()
+        if b"connection: close" in lower:
+            self.close()
+            self._open()
         return int(head[9:12]), body
 
     def _until(self, end):
@@ -131,20 +138,38 @@ def inflate(body):
     return zlib.decompress(body, 31)
 
 
-def register_all(server, fleet, window=64):
+def register_all(server, fleet, window=50):
     """Registers every instance of a fleet once; any answer but 204 fails."""
-    connection = socket.create_connection((server.address, server.port), timeout=60)
-    # Pipelining, so that a loader in Python is not what takes the time.
-    for first in range(0, fleet.count, window):
+    connection, first = None, 0
+    while first < fleet.count:
+        connection = connection or socket.create_connection((server.address, server.port), timeout=60)
         numbers = range(first, min(first + window, fleet.count))
+        # Pipelining, so that a loader in Python is not what takes the time.
         connection.sendall(b"".join(fleet.instance(n).register(server.host, fleet.stamp) for n in numbers))
-        text = b""
-        while text.count(b"\r\n\r\n") < len(numbers):
-            got = connection.recv(1 << 16)
-            if not got:
-                raise AnswerWasAnError(f"connection closed while loading: {text[-300:]!r}")
-            text += got
-            wrong = [code for code in STATUS.findall(text) if code != b"204"]
-            if wrong:
-                raise AnswerWasAnError(f"registration answered {wrong[0].decode()}: {text[-300:]!r}")
-    connection.close()
+        done, open_still = answers_to_registrations(connection, len(numbers))
+        first += done
+        if not open_still:
+            connection.close()
+            connection = None
+    if connection:
+        connection.close()
+
+
+def answers_to_registrations(connection, expected):
+    """How many of the pipelined registrations were answered, and whether the connection stays open.
+
+    A server may end a connection after any answer that says so (Tomcat does after 100); what was sent
+    after it was not read and is sent again.
+    """
+    text = b""
+    while text.count(b"\r\n\r\n") < expected:
+        got = connection.recv(1 << 16)
+        if not got:
+            break
+        text += got
+    codes = STATUS.findall(text)
+    wrong = [code for code in codes if code != b"204"]
+    closing = b"connection: close" in text.lower()
+    if wrong or not codes or (len(codes) < expected and not closing):
+        raise AnswerWasAnError(f"registrations were answered {text[-300:]!r}")
+    return len(codes), not closing

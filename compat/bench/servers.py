@@ -143,3 +143,21 @@ class Bare(Server):
     def __init__(self):
         port = free_port()
         super().__init__([self.binary, str(port)], "127.0.0.1", port)
+
+
+class Nacos(Server):
+    """r-nacos, the nearest registry in Rust."""
+
+    kind = "r-nacos"
+    binary = None
+
+    def __init__(self):
+        port = free_port()
+        self.data = tempfile.TemporaryDirectory(prefix="bench-nacos-")
+        env = dict(os.environ, RNACOS_HTTP_PORT=str(port), RNACOS_GRPC_PORT=str(free_port()),
+                   RNACOS_HTTP_CONSOLE_PORT="0", RNACOS_DATA_DIR=self.data.name, RUST_LOG="error")
+        super().__init__([self.binary], "127.0.0.1", port, path="/nacos/v1/ns/operator/metrics", env=env)
+
+    def stop(self):
+        super().stop()
+        self.data.cleanup()
