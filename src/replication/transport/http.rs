@@ -43,6 +43,13 @@ impl HttpTransport {
     }
 }
 
+impl HttpTransport {
+    fn post(&self, service_url: &str, what: &str, body: Bytes) -> reqwest::RequestBuilder {
+        let url = format!("{service_url}peerreplication/{what}");
+        self.client.post(url).header("Content-Type", "application/json").body(body)
+    }
+}
+
 #[derive(Debug)]
 struct Names(Arc<Discovery>);
 
@@ -62,11 +69,9 @@ impl PeerTransport for HttpTransport {
         Box::pin(async move {
             let request = match call {
                 Call::Identify => self.client.request(reqwest::Method::OPTIONS, format!("{service_url}apps")),
-                Call::Batch(body) => self
-                    .client
-                    .post(format!("{service_url}peerreplication/batch/"))
-                    .header("Content-Type", "application/json")
-                    .body(body),
+                Call::Batch(body) => self.post(service_url, "batch/", body),
+                Call::Digest(body) => self.post(service_url, "digest", body),
+                Call::Exchange(body) => self.post(service_url, "exchange", body),
                 Call::Applications { newcomer } => {
                     let request = self.client.get(format!("{service_url}apps/"));
                     match newcomer {
