@@ -42,7 +42,9 @@ pub(crate) fn replication_response(
 }
 
 fn document<'de, S: DeserializeSeed<'de>>(body: &'de [u8], seed: S) -> Result<S::Value, CodecError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    // Checked as a whole: text by text it takes several times as long.
+    let text = std::str::from_utf8(body).map_err(|error| CodecError::Json(error.to_string()))?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = seed.deserialize(&mut deserializer).map_err(failure)?;
     deserializer.end().map_err(failure)?;
     Ok(value)
