@@ -103,7 +103,7 @@ impl Content {
 
     fn changed(&mut self, lease: &Arc<Lease>, info: &Arc<InstanceInfo>, now: Timestamp) -> Entry {
         self.version += 1;
-        let entry = Entry { lease: Arc::clone(lease), info: Arc::clone(info), change: self.version };
+        let entry = Entry::new(Arc::clone(lease), Arc::clone(info), self.version);
         if let Some(earlier) = self.recently_changed.insert(entry.clone()) {
             self.changes.remove(&earlier.change);
         }
