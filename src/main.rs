@@ -7,7 +7,7 @@ use eureka_registry::server::Server;
 use eureka_registry::telemetry;
 use eureka_registry::time::Clock;
 use rand::SeedableRng;
-use rand::rngs::SmallRng;
+use rand::rngs::{SmallRng, SysRng};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
@@ -65,7 +65,7 @@ fn run(loaded: Loaded) -> anyhow::Result<()> {
                 _ = interrupt.recv() => info!("SIGINT"),
             }
         };
-        let server = Server::start(loaded.settings, Clock::system(), SmallRng::from_os_rng()).await?;
+        let server = Server::start(loaded.settings, Clock::system(), SmallRng::try_from_rng(&mut SysRng)?).await?;
         server.run(told_to_stop).await
     })
 }
