@@ -64,6 +64,8 @@ ROWS = [
     Row("heartbeat with a peer: CPU at the receiver", "heartbeat_with_peer.cpu_us", "us", 22, digits=1),
     Row("    CPU at the peer", "heartbeat_with_peer.others_cpu_us.0", "us", 8, digits=1),
     Row("    per second", "heartbeat_with_peer.per_second", "/s"),
+    Row("    at 3,333/s: CPU at the receiver", "heartbeat_with_peer.paced.cpu_us", "us", digits=1),
+    Row("    at 3,333/s: CPU at the peer", "heartbeat_with_peer.paced.others_cpu_us.0", "us", digits=1),
     *case("register (again, changed)", "register", 25),
     *case("register (new)", "register_new", 25),
     *case("one application, JSON", "one_application", 15),
