@@ -21,7 +21,7 @@ pub use options::Options;
 use crate::http::{App, Parts, Readiness, handle};
 use crate::model::{AppName, InstanceInfo};
 use crate::registry::InstanceRegistry;
-use crate::replication::discovery::Discovery;
+use crate::replication::discovery::{Discovery, PeerDiscovery};
 use crate::replication::transport::PeerTransport;
 use crate::replication::transport::http::HttpTransport;
 use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes, sync_up};
@@ -196,7 +196,7 @@ impl Cluster {
         let discovery = Arc::new(Discovery::new(&options.discovery_nameservers)?);
         let transport: Arc<dyn PeerTransport> = Arc::new(HttpTransport::new(&options, Arc::clone(&discovery))?);
         let place = (port, settings.http.context_path.clone());
-        let by = (discovery, Arc::clone(&transport));
+        let by = (discovery as Arc<dyn PeerDiscovery>, Arc::clone(&transport));
         let nodes = Arc::new(PeerEurekaNodes::new(options, place, peer_aware, by, clock, node_id.to_owned()));
         Ok(Self { nodes, transport })
     }

@@ -139,16 +139,20 @@ impl InstanceRegistry {
     /// Registers an instance, anew or again (`register`). An instance known in a newer version stays; the lease starts
     /// anew in any case.
     pub fn register(&self, sent: InstanceInfo, source: Source, now: Timestamp) -> Registered {
-        self.register_locked(&mut self.content.lock(), sent, source, now)
+        let (registered, known) = self.register_locked(&mut self.content.lock(), sent, source, now);
+        log_registration(&registered, known.as_deref(), source);
+        registered
     }
 
+    /// Gives back also what was known before. Who called it logs that, without the lock: a log takes longer than most
+    /// of what is done under it.
     pub(super) fn register_locked(
         &self,
         content: &mut Content,
         sent: InstanceInfo,
         source: Source,
         now: Timestamp,
-    ) -> Registered {
+    ) -> (Registered, Option<Arc<InstanceInfo>>) {
         let key = sent.key();
         let existing = self.leases.get(key.as_str());
         let duration = Duration::from_secs(u64::try_from(sent.lease.duration_secs).unwrap_or_default());
@@ -189,8 +193,7 @@ impl InstanceRegistry {
         content.note(ChangeKind::Registered, lease.key(), info.status, Some(source), now);
         self.applications.changed(&info.app);
         self.content_changed(content);
-        log_registration(&lease, &info, known.as_deref(), source);
-        Registered { lease, info }
+        (Registered { lease, info }, known)
     }
 
     /// Renews a lease (`renew`). The status is put right first: what an operator set holds.
@@ -345,10 +348,14 @@ impl InstanceRegistry {
         entries: impl IntoIterator<Item = (&'a str, &'a str)>,
         now: Timestamp,
     ) -> Option<Registered> {
-        let mut content = self.content.lock();
-        let mut info = InstanceInfo::clone(&self.leases.get(key)?.holder());
-        info.metadata = info.metadata.with(entries);
-        Some(self.register_locked(&mut content, info, Source::Client, now))
+        let (registered, known) = {
+            let mut content = self.content.lock();
+            let mut info = InstanceInfo::clone(&self.leases.get(key)?.holder());
+            info.metadata = info.metadata.with(entries);
+            self.register_locked(&mut content, info, Source::Client, now)
+        };
+        log_registration(&registered, known.as_deref(), Source::Client);
+        Some(registered)
     }
 
     /// Changes an instance and shows it as `MODIFIED` everywhere.
@@ -548,7 +555,8 @@ impl InstanceRegistry {
 }
 
 /// A client that registers again without a change (after a 404, or because its peers ask for it) is no news.
-fn log_registration(lease: &Lease, info: &InstanceInfo, known: Option<&InstanceInfo>, source: Source) {
+fn log_registration(registered: &Registered, known: Option<&InstanceInfo>, source: Source) {
+    let Registered { lease, info } = registered;
     let (app, id) = (lease.key().app(), lease.key().id());
     let same = known.is_some_and(|known| known.last_dirty == info.last_dirty && known.status == info.status);
     if same {

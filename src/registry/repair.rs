@@ -181,8 +181,8 @@ impl InstanceRegistry {
         };
         let (status_override, override_age_ms) = (theirs.status_override, theirs.override_age_ms);
         if registered {
-            let lease = self.register_locked(&mut content, *theirs.info, Source::Peer, now).lease;
-            lease.set_last_heard(now - Duration::from_millis(theirs.silent_ms));
+            let (taken, _) = self.register_locked(&mut content, *theirs.info, Source::Peer, now);
+            taken.lease.set_last_heard(now - Duration::from_millis(theirs.silent_ms));
         }
         drop(content);
         let overridden = match self.leases.get(key.as_str()) {
@@ -200,9 +200,13 @@ impl InstanceRegistry {
         age_there_ms: Option<u64>,
         now: Timestamp,
     ) -> bool {
-        let Some(age_there_ms) = age_there_ms else { return false };
-        let later_there = lease.override_changed().is_none_or(|changed| age_there_ms < age_ms(changed, now));
-        if lease.status_override() == theirs || !later_there {
+        let ours = lease.status_override();
+        // An override that came with a copied registration has no age here. Of two without one that which is set holds:
+        // better an instance out of service that could be in than the other way round.
+        let here = lease.override_changed().map_or(u64::MAX, |changed| age_ms(changed, now));
+        let there = age_there_ms.unwrap_or(u64::MAX);
+        let later_there = there < here || (there == here && theirs > ours);
+        if ours == theirs || !later_there {
             return false;
         }
         let key = lease.key().as_str();
@@ -220,7 +224,8 @@ impl InstanceRegistry {
         if theirs.is_some() {
             self.apply_override(lease, now);
         }
-        lease.keep_override_changed(now - Duration::from_millis(age_there_ms));
+        let changed = age_there_ms.map_or(Timestamp::NEVER, |age| now - Duration::from_millis(age));
+        lease.keep_override_changed(changed);
         true
     }
 }
