@@ -181,7 +181,7 @@ func (g *group) call(id int, method, path string, body []byte) (int, []byte, err
 	if body != nil {
 		reader = bytes.NewReader(body)
 	}
-	request, err := http.NewRequest(method, g.base.JoinPath(path).String(), reader)
+	request, err := http.NewRequest(method, strings.TrimSuffix(g.base.String(), "/")+"/"+path, reader)
 	if err != nil {
 		return 0, nil, err
 	}

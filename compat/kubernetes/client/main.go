@@ -1,11 +1,12 @@
 // Command client is the Eureka clients of the Kubernetes scenarios: a small group that counts every fault it sees, a
-// fleet of thousands, and a look-up of names from inside a pod.
+// fleet of thousands, a check that every replica has every other as its peer, and a look-up of names.
 package main
 
 import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"sort"
 	"strings"
@@ -14,7 +15,7 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fail("usage: client group|fleet|resolve ...")
+		fail("usage: client group|fleet|mesh|get|resolve ...")
 	}
 	var err error
 	switch command, args := os.Args[1], os.Args[2:]; command {
@@ -22,6 +23,10 @@ func main() {
 		err = runGroup(args)
 	case "fleet":
 		err = runFleet(args)
+	case "mesh":
+		err = runMesh(args)
+	case "get":
+		err = get(args)
 	case "resolve":
 		err = resolve(args)
 	default:
@@ -35,6 +40,21 @@ func main() {
 func fail(message string) {
 	fmt.Fprintln(os.Stderr, message)
 	os.Exit(1)
+}
+
+// get prints the body that a URL answers with.
+func get(urls []string) error {
+	for _, target := range urls {
+		status, body, err := ask(http.MethodGet, target, "")
+		if err != nil {
+			return err
+		}
+		if status != http.StatusOK {
+			return fmt.Errorf("%s: %d %s", target, status, body)
+		}
+		fmt.Println(string(body))
+	}
+	return nil
 }
 
 // resolve prints one line per name: the name and its addresses, or the error.
