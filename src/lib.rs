@@ -1,1 +1,6 @@
 //! A Eureka-compatible service registry.
+
+// In the order of dependency: a module uses only those above it. A test holds this (tests/it/tidy.rs).
+pub mod time;
+pub mod model;
+pub mod codec;

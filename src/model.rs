@@ -1,0 +1,22 @@
+//! What a registry is about: instances, their applications, and what peers tell each other of them.
+//!
+//! The types are Netflix's, by name. They know no wire format: no type here derives serde; the spelling of each
+//! field on the wire is in [`crate::codec`].
+
+mod application;
+mod data_center_info;
+mod instance_info;
+mod lease_info;
+mod metadata;
+mod names;
+mod replication;
+mod status;
+
+pub use application::{Application, Applications, AppsHashCode};
+pub use data_center_info::DataCenterInfo;
+pub use instance_info::{InstanceInfo, Port, RegistrationError};
+pub use lease_info::{LeaseDurations, LeaseInfo};
+pub use metadata::Metadata;
+pub use names::{AppName, InstanceKey};
+pub use replication::{Action, ReplicationInstance, ReplicationInstanceResponse, ReplicationList};
+pub use status::{ActionType, InstanceStatus};

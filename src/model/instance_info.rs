@@ -1,0 +1,206 @@
+//! [`InstanceInfo`]: one instance, as its client described it and as the registry changed it since.
+
+use thiserror::Error;
+
+use super::{ActionType, AppName, DataCenterInfo, InstanceKey, InstanceStatus, LeaseDurations, Metadata};
+use crate::time::Timestamp;
+
+/// A port and whether the instance listens on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The number, as sent; the Java server keeps any integer.
+    pub number: i32,
+    /// Whether it is in use.
+    pub enabled: bool,
+}
+
+impl Port {
+    /// The plain port of an instance that named none: 7001, in use.
+    pub const DEFAULT: Self = Self { number: 7001, enabled: true };
+    /// The secure port of an instance that named none: 7002, not in use.
+    pub const DEFAULT_SECURE: Self = Self { number: 7002, enabled: false };
+}
+
+/// One instance. Immutable where it is shared: a change makes a new one.
+///
+/// A text that a decoder did not find is empty where the protocol demands one ([`InstanceInfo::validate`] refuses it
+/// then) and `None` where it does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceInfo {
+    /// The id the client chose; without it the instance goes by its data center's id or its host name.
+    pub instance_id: Option<Box<str>>,
+    /// The host's name.
+    pub host_name: Box<str>,
+    /// The application it belongs to.
+    pub app: AppName,
+    /// The host's address.
+    pub ip_addr: Box<str>,
+    /// Netflix's `sid`; `None` for its default `na`.
+    pub sid: Option<Box<str>>,
+    /// Whether it takes traffic, overrides considered.
+    pub status: InstanceStatus,
+    /// The status an operator set, `UNKNOWN` if none.
+    pub overridden_status: InstanceStatus,
+    /// The plain port.
+    pub port: Port,
+    /// The TLS port.
+    pub secure_port: Port,
+    /// Always 1 in practice.
+    pub country_id: i32,
+    /// Where it runs; `None` only before [`InstanceInfo::validate`].
+    pub data_center_info: Option<DataCenterInfo>,
+    /// What the client said of its lease.
+    pub lease: LeaseDurations,
+    /// Free text by name.
+    pub metadata: Metadata,
+    /// The group of applications, upper case when it came as JSON.
+    pub app_group_name: Option<Box<str>>,
+    /// Its home page.
+    pub home_page_url: Option<Box<str>>,
+    /// Its status page.
+    pub status_page_url: Option<Box<str>>,
+    /// Its health check.
+    pub health_check_url: Option<Box<str>>,
+    /// Its health check over TLS.
+    pub secure_health_check_url: Option<Box<str>>,
+    /// The virtual addresses clients look it up by, comma separated.
+    pub vip_address: Option<Box<str>>,
+    /// The same for TLS.
+    pub secure_vip_address: Option<Box<str>>,
+    /// Whether this is the answering server itself.
+    pub is_coordinating_discovery_server: bool,
+    /// When the registry last changed it.
+    pub last_updated: Timestamp,
+    /// When its client last changed it: the version of its data, by which conflicts are decided.
+    pub last_dirty: Timestamp,
+    /// What happened to it last.
+    pub action_type: Option<ActionType>,
+    /// Its AWS auto-scaling group.
+    pub asg_name: Option<Box<str>>,
+}
+
+impl InstanceInfo {
+    /// An instance that says no more than an address, UP, as a decoder starts from one.
+    pub fn new(app: AppName, host_name: &str, ip_addr: &str, now: Timestamp) -> Self {
+        Self {
+            instance_id: None,
+            host_name: host_name.into(),
+            app,
+            ip_addr: ip_addr.into(),
+            sid: None,
+            status: InstanceStatus::Up,
+            overridden_status: InstanceStatus::Unknown,
+            port: Port::DEFAULT,
+            secure_port: Port::DEFAULT_SECURE,
+            country_id: 1,
+            data_center_info: Some(DataCenterInfo::MyOwn),
+            lease: LeaseDurations::DEFAULT,
+            metadata: Metadata::default(),
+            app_group_name: None,
+            home_page_url: None,
+            status_page_url: None,
+            health_check_url: None,
+            secure_health_check_url: None,
+            vip_address: None,
+            secure_vip_address: None,
+            is_coordinating_discovery_server: false,
+            last_updated: now,
+            last_dirty: now,
+            action_type: None,
+            asg_name: None,
+        }
+    }
+
+    /// The id it goes by: the one it named, else its data center's, else its host name (Java's `getId`).
+    pub fn id(&self) -> &str {
+        let named = self.instance_id.as_deref().filter(|id| !id.is_empty());
+        named.or_else(|| self.data_center_info.as_ref().and_then(DataCenterInfo::unique_id)).unwrap_or(&self.host_name)
+    }
+
+    /// What its registration is found by.
+    pub fn key(&self) -> InstanceKey {
+        InstanceKey::new(&self.app, self.id())
+    }
+
+    /// The virtual addresses it is found by; blanks are not trimmed, as in the Java server.
+    pub fn vip_addresses(&self) -> impl Iterator<Item = &str> {
+        split_addresses(self.vip_address.as_deref())
+    }
+
+    /// The secure virtual addresses it is found by.
+    pub fn secure_vip_addresses(&self) -> impl Iterator<Item = &str> {
+        split_addresses(self.secure_vip_address.as_deref())
+    }
+
+    /// Checks what a registration must hold, in the Java server's order (`ApplicationResource.addInstance`), and gives
+    /// an Amazon instance without an id of its own the id it goes by.
+    ///
+    /// # Errors
+    /// The first of the checks that fails, or a name that no path could carry.
+    pub fn validate(&mut self, expected_app: &AppName) -> Result<(), RegistrationError> {
+        let mandatory = [
+            (self.id().is_empty(), RegistrationError::MissingInstanceId),
+            (self.host_name.is_empty(), RegistrationError::MissingHostname),
+            (self.ip_addr.is_empty(), RegistrationError::MissingIpAddress),
+            (self.app.as_str().is_empty(), RegistrationError::MissingAppName),
+        ];
+        if let Some((_, error)) = mandatory.into_iter().find(|(missing, _)| *missing) {
+            return Err(error);
+        }
+        if self.app != *expected_app {
+            let (expected, actual) = (expected_app.clone(), self.app.clone());
+            return Err(RegistrationError::MismatchedAppName { expected, actual });
+        }
+        if self.app.as_str().contains('/') {
+            return Err(RegistrationError::SlashInAppName);
+        }
+        let id: Box<str> = self.id().into();
+        match &mut self.data_center_info {
+            None => Err(RegistrationError::MissingDataCenterInfo),
+            Some(DataCenterInfo::Unnamed) => Err(RegistrationError::MissingDataCenterInfoName),
+            Some(DataCenterInfo::Amazon(metadata)) if metadata.get(DataCenterInfo::AMAZON_INSTANCE_ID).is_none() => {
+                *metadata = metadata.with([(DataCenterInfo::AMAZON_INSTANCE_ID, id)]);
+                Ok(())
+            }
+            Some(DataCenterInfo::Amazon(_) | DataCenterInfo::MyOwn | DataCenterInfo::Netflix) => Ok(()),
+        }
+    }
+}
+
+fn split_addresses(addresses: Option<&str>) -> impl Iterator<Item = &str> {
+    addresses.into_iter().flat_map(|all| all.split(',')).filter(|address| !address.is_empty())
+}
+
+/// Why a registration is refused; the text is the body of the 400 that the Java server answers.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum RegistrationError {
+    /// No id of its own, none of its data center, and no host name.
+    #[error("Missing instanceId")]
+    MissingInstanceId,
+    /// No host name.
+    #[error("Missing hostname")]
+    MissingHostname,
+    /// No address.
+    #[error("Missing ip address")]
+    MissingIpAddress,
+    /// No application.
+    #[error("Missing appName")]
+    MissingAppName,
+    /// The body names another application than the path.
+    #[error("Mismatched appName, expecting {expected} but was {actual}")]
+    MismatchedAppName {
+        /// The path's.
+        expected: AppName,
+        /// The body's.
+        actual: AppName,
+    },
+    /// The name could not be asked for by a path; the Java server could not be asked for it either.
+    #[error("appName must not contain a slash")]
+    SlashInAppName,
+    /// No data center.
+    #[error("Missing dataCenterInfo")]
+    MissingDataCenterInfo,
+    /// A data center without its name.
+    #[error("Missing dataCenterInfo Name")]
+    MissingDataCenterInfoName,
+}

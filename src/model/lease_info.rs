@@ -1,0 +1,48 @@
+//! [`LeaseDurations`] and [`LeaseInfo`].
+
+use crate::time::Timestamp;
+
+/// What a client says of its lease: how often it means to renew, and how long to wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseDurations {
+    /// Seconds between two renewals.
+    pub renewal_interval_secs: i32,
+    /// Seconds without a renewal after which the lease has expired.
+    pub duration_secs: i32,
+}
+
+impl LeaseDurations {
+    /// 30 and 90 seconds, Eureka's defaults.
+    pub const DEFAULT: Self = Self { renewal_interval_secs: 30, duration_secs: 90 };
+
+    /// The two as sent; what is missing, zero or negative becomes the default (`LeaseInfo.Builder`).
+    pub fn from_sent(renewal_interval_secs: Option<i32>, duration_secs: Option<i32>) -> Self {
+        let positive = |sent: Option<i32>, default| sent.filter(|secs| *secs > 0).unwrap_or(default);
+        Self {
+            renewal_interval_secs: positive(renewal_interval_secs, Self::DEFAULT.renewal_interval_secs),
+            duration_secs: positive(duration_secs, Self::DEFAULT.duration_secs),
+        }
+    }
+}
+
+impl Default for LeaseDurations {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// A lease as answers show it: the client's durations and the server's times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseInfo {
+    /// What the client said.
+    pub durations: LeaseDurations,
+    /// When it last registered.
+    pub registration: Timestamp,
+    /// When it last renewed; after a renewal one duration in the future, as the Java server writes it
+    /// (protocol.md 3.1).
+    pub last_renewal: Timestamp,
+    /// When it was cancelled or evicted; zero while it is held.
+    pub eviction: Timestamp,
+    /// When it was first UP; zero if it never was.
+    pub service_up: Timestamp,
+}

@@ -1,0 +1,60 @@
+//! [`Metadata`].
+
+/// An instance's metadata: text by name, in the order of the names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata(Box<[(Box<str>, Box<str>)]>);
+
+impl Metadata {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The value of `name`.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let at = self.0.binary_search_by(|(key, _)| key.as_ref().cmp(name)).ok()?;
+        self.0.get(at).map(|(_, value)| value.as_ref())
+    }
+
+    /// Names and values, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+
+    /// These entries and `more`, which win.
+    #[must_use]
+    pub fn with<K: Into<Box<str>>, V: Into<Box<str>>>(&self, more: impl IntoIterator<Item = (K, V)>) -> Self {
+        let own = self.0.iter().cloned();
+        own.chain(more.into_iter().map(|(name, value)| (name.into(), value.into()))).collect()
+    }
+}
+
+impl<K: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(K, V)> for Metadata {
+    /// Of entries with the same name the last wins.
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut all: Vec<(Box<str>, Box<str>)> =
+            entries.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        all.reverse();
+        all.sort_by(|a, b| a.0.cmp(&b.0)); // stable: the last given now stands first among its equals
+        all.dedup_by(|later, kept| later.0 == kept.0);
+        Self(all.into_boxed_slice())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_two_equal_names_wins() {
+        let metadata: Metadata = [("b", "1"), ("a", "2"), ("b", "3")].into_iter().collect();
+        assert_eq!(metadata.iter().collect::<Vec<_>>(), [("a", "2"), ("b", "3")]);
+        assert_eq!(metadata.with([("a", "9"), ("c", "4")]).get("a"), Some("9"));
+        assert_eq!(metadata.get("z"), None);
+    }
+}

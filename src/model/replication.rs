@@ -1,0 +1,73 @@
+//! What peers send each other: Eureka's replication batch.
+
+use super::{AppName, InstanceInfo, InstanceStatus, LeaseInfo};
+use crate::time::Timestamp;
+
+/// What a replicated item does (`PeerAwareInstanceRegistryImpl.Action`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A registration.
+    Register,
+    /// A renewal.
+    Heartbeat,
+    /// A cancellation.
+    Cancel,
+    /// A status set by an operator.
+    StatusUpdate,
+    /// That status taken back.
+    DeleteStatusOverride,
+}
+
+impl Action {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Register => "Register",
+            Self::Heartbeat => "Heartbeat",
+            Self::Cancel => "Cancel",
+            Self::StatusUpdate => "StatusUpdate",
+            Self::DeleteStatusOverride => "DeleteStatusOverride",
+        }
+    }
+
+    /// The action of exactly this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::Register, Self::Heartbeat, Self::Cancel, Self::StatusUpdate, Self::DeleteStatusOverride];
+        all.into_iter().find(|action| action.name() == name)
+    }
+}
+
+/// One item of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicationInstance {
+    /// What to do.
+    pub action: Action,
+    /// The application.
+    pub app_name: AppName,
+    /// The instance's id.
+    pub id: Box<str>,
+    /// The version of the instance's data at the sender.
+    pub last_dirty: Option<Timestamp>,
+    /// The override at the sender, in a heartbeat. `None` if not sent or no status.
+    pub overridden_status: Option<InstanceStatus>,
+    /// The instance's status at the sender. `None` if not sent or no status.
+    pub status: Option<InstanceStatus>,
+    /// The instance, in a registration.
+    pub instance_info: Option<Box<InstanceInfo>>,
+}
+
+/// A batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReplicationList {
+    /// Its items, in the order to apply.
+    pub replication_list: Vec<ReplicationInstance>,
+}
+
+/// What became of one item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicationInstanceResponse {
+    /// The status code that the same call alone would have been answered with.
+    pub status_code: u16,
+    /// The receiver's own instance, where it is newer (409).
+    pub response_entity: Option<(Box<InstanceInfo>, LeaseInfo)>,
+}
