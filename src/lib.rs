@@ -4,3 +4,8 @@
 pub mod time;
 pub mod model;
 pub mod codec;
+pub mod registry;
+pub mod replication;
+pub mod http;
+pub mod tasks;
+pub mod server;

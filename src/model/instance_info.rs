@@ -122,16 +122,6 @@ impl InstanceInfo {
         InstanceKey::new(&self.app, self.id())
     }
 
-    /// The virtual addresses it is found by; blanks are not trimmed, as in the Java server.
-    pub fn vip_addresses(&self) -> impl Iterator<Item = &str> {
-        split_addresses(self.vip_address.as_deref())
-    }
-
-    /// The secure virtual addresses it is found by.
-    pub fn secure_vip_addresses(&self) -> impl Iterator<Item = &str> {
-        split_addresses(self.secure_vip_address.as_deref())
-    }
-
     /// Checks what a registration must hold, in the Java server's order (`ApplicationResource.addInstance`), and gives
     /// an Amazon instance without an id of its own the id it goes by.
     ///
@@ -167,7 +157,8 @@ impl InstanceInfo {
     }
 }
 
-fn split_addresses(addresses: Option<&str>) -> impl Iterator<Item = &str> {
+/// The single addresses of a `vipAddress`; blanks are not trimmed, as in the Java server.
+pub fn virtual_addresses(addresses: Option<&str>) -> impl Iterator<Item = &str> {
     addresses.into_iter().flat_map(|all| all.split(',')).filter(|address| !address.is_empty())
 }
 

@@ -1,0 +1,16 @@
+//! The HTTP surface: Eureka's REST API, and what stands beside it.
+
+pub(crate) mod body;
+mod error;
+mod instance;
+mod negotiate;
+pub mod options;
+mod peer_replication;
+mod reads;
+mod resource;
+mod router;
+mod status;
+
+pub use error::ApiError;
+pub use options::Options;
+pub use router::{App, Parts, handle};

@@ -1,0 +1,126 @@
+//! [`ApiError`]: the one place that turns what went wrong into a status code.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, StatusCode};
+
+use crate::codec::{CodecError, Media};
+use crate::model::RegistrationError;
+use crate::registry::ReadError;
+
+/// A request that is not answered as it hoped.
+#[derive(Debug)]
+pub enum ApiError {
+    /// No such thing, in a word for people: 404.
+    NotFound(&'static str),
+    /// No such lease: 404 without a body, since Netflix's Jersey 2 and 3 clients read any body of a heartbeat's answer
+    /// as an instance and then never register again (protocol.md 7.5).
+    LeaseNotFound,
+    /// The path has it, but not with this method: 405 with those it has.
+    MethodNotAllowed(Vec<Method>),
+    /// Neither JSON nor XML is accepted: 406.
+    NotAcceptable,
+    /// The body is neither JSON nor XML, or is compressed in an unknown way: 415.
+    UnsupportedMediaType,
+    /// The body is larger than is read: 413.
+    BodyTooLarge(usize),
+    /// The body did not arrive whole: 400.
+    BodyBroken,
+    /// The body is not understood: 400 in the words of the Java server (`DiscoveryJerseyProvider.createErrorReply`).
+    Unparsable(Media, CodecError),
+    /// A registration lacks something: 400 in the words of the Java server.
+    Registration(RegistrationError),
+    /// A parameter is missing or wrong: 400.
+    BadParameter(String),
+    /// Not now: 403, which clients answer by trying another replica.
+    Forbidden(&'static str),
+}
+
+impl From<CodecError> for ApiError {
+    fn from(error: CodecError) -> Self {
+        let media = if matches!(error, CodecError::Xml(_)) { Media::Xml } else { Media::Json };
+        Self::Unparsable(media, error)
+    }
+}
+
+impl From<RegistrationError> for ApiError {
+    fn from(error: RegistrationError) -> Self {
+        Self::Registration(error)
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        Self::Forbidden(match error {
+            ReadError::NotYetAllowed => "the registry started empty and waits for its clients",
+            ReadError::DeltaDisabled => "deltas are disabled",
+        })
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotFound(what) => line(StatusCode::NOT_FOUND, what.to_owned()),
+            Self::LeaseNotFound => empty(StatusCode::NOT_FOUND),
+            Self::MethodNotAllowed(methods) => {
+                let mut response = line(StatusCode::METHOD_NOT_ALLOWED, "method not allowed".to_owned());
+                response.headers_mut().insert(ALLOW, allow(&methods));
+                response
+            }
+            Self::NotAcceptable => {
+                line(StatusCode::NOT_ACCEPTABLE, "only application/json and application/xml are answered".to_owned())
+            }
+            Self::UnsupportedMediaType => {
+                let text = "the body must be application/json or application/xml, plain or gzip";
+                line(StatusCode::UNSUPPORTED_MEDIA_TYPE, text.to_owned())
+            }
+            Self::BodyTooLarge(limit) => {
+                line(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {limit} bytes"))
+            }
+            Self::BodyBroken => line(StatusCode::BAD_REQUEST, "the body did not arrive whole".to_owned()),
+            Self::Unparsable(media, error) => unparsable(media, &error),
+            Self::Registration(error) => line(StatusCode::BAD_REQUEST, error.to_string()),
+            Self::BadParameter(text) => line(StatusCode::BAD_REQUEST, text),
+            Self::Forbidden(why) => line(StatusCode::FORBIDDEN, why.to_owned()),
+        }
+    }
+}
+
+/// An answer of a status alone.
+pub(super) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+fn line(status: StatusCode, text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain;charset=UTF-8"));
+    response
+}
+
+fn unparsable(media: Media, error: &CodecError) -> Response {
+    let detail = error.to_string();
+    let body = match media {
+        Media::Json => {
+            format!("{{\"error\": \"cannot parse request body\", \"detail\": {}}}", serde_json::Value::String(detail))
+        }
+        Media::Xml => format!(
+            "<error><message>cannot parse request body</message><detail>{}</detail></error>",
+            quick_xml::escape::escape(detail.as_str())
+        ),
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
+    response
+}
+
+/// `Allow` of these methods, and `OPTIONS`, which everything has.
+pub(super) fn allow(methods: &[Method]) -> HeaderValue {
+    let names: Vec<&str> = methods.iter().map(Method::as_str).chain(["OPTIONS"]).collect();
+    HeaderValue::from_str(&names.join(",")).unwrap_or_else(|_not_ascii| HeaderValue::from_static("OPTIONS"))
+}

@@ -1,0 +1,98 @@
+//! The resources that are read: `apps`, `apps/delta`, one application, one instance, virtual addresses.
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+
+use super::body::Shared;
+use super::negotiate::{self, Produced};
+use super::{ApiError, App};
+use crate::codec;
+use crate::registry::{Answer, Pending, Reading, Registration, Scope};
+
+/// So many pages are encoded where the request is; more are handed to a thread of their own, so that no heartbeat
+/// waits behind them.
+const PAGES_ENCODED_IN_PLACE: usize = 4;
+
+/// `GET /apps` and `GET /apps/delta` (`ApplicationsResource`).
+pub(super) async fn applications(app: &App, scope: Scope, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let produced = negotiate::produced(headers).ok_or(ApiError::NotAcceptable)?;
+    let form = negotiate::form(produced.media, headers);
+    let gzip = negotiate::accepts_gzip(headers);
+    let answer = match app.registry().read(scope, form, gzip, app.now())? {
+        Reading::Ready(answer) => answer,
+        Reading::Pending(_) => {
+            // One builds, the others wait for it and find what it built.
+            let _building = app.building(scope, form, gzip).lock().await;
+            match app.registry().read(scope, form, gzip, app.now())? {
+                Reading::Ready(answer) => answer,
+                Reading::Pending(pending) => build(app, pending).await,
+            }
+        }
+    };
+    let mut response = Response::new(Body::new(Shared::new(&answer)));
+    response.headers_mut().insert(CONTENT_TYPE, produced.content_type);
+    if gzip {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    Ok(response)
+}
+
+async fn build(app: &App, pending: Pending) -> Answer {
+    if pending.pages_to_encode() <= PAGES_ENCODED_IN_PLACE {
+        return app.registry().build(&pending);
+    }
+    let registry = app.registry_handle();
+    let built = tokio::task::spawn_blocking(move || registry.build(&pending));
+    #[expect(clippy::expect_used, reason = "it fails only if encoding panics, and then this request shall, too")]
+    built.await.expect("encoding an answer does not panic")
+}
+
+/// `GET /apps/{app}` (`ApplicationResource.getApplication`).
+pub(super) fn application(app: &App, name: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let produced = negotiate::produced(headers).ok_or(ApiError::NotAcceptable)?;
+    let form = negotiate::form(produced.media, headers);
+    let body = app.registry().application(name, form, app.now())?;
+    let body = body.ok_or(ApiError::NotFound("no such application"))?;
+    Ok(respond(produced, body))
+}
+
+/// `GET /vips/{vip}` and `GET /svips/{vip}` (`VIPResource`, `SecureVIPResource`).
+pub(super) fn vip(app: &App, address: &str, secure: bool, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let produced = negotiate::produced(headers).ok_or(ApiError::NotAcceptable)?;
+    let form = negotiate::form(produced.media, headers);
+    Ok(respond(produced, app.registry().vip(address, secure, form, app.now())?))
+}
+
+/// `GET /apps/{app}/{id}` (`InstanceResource.getInstanceInfo`).
+pub(super) fn instance(app: &App, key: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
+    one(app.registry().instance(key, app.now()), headers)
+}
+
+/// `GET /instances/{id}` (`InstancesResource`).
+pub(super) fn instance_by_id(app: &App, id: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
+    one(app.registry().instance_by_id(id), headers)
+}
+
+fn one(found: Option<Registration>, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let produced = negotiate::produced(headers).ok_or(ApiError::NotAcceptable)?;
+    let registration = found.ok_or(ApiError::NotFound("no such instance"))?;
+    let body = document(&produced, &registration);
+    Ok(respond(produced, body))
+}
+
+/// One instance as a document.
+pub(super) fn document(produced: &Produced, registration: &Registration) -> Bytes {
+    let mut out = Vec::with_capacity(1500);
+    codec::instance_document(produced.media, &registration.info, &registration.lease_info(), &mut out);
+    out.into()
+}
+
+/// A whole body in the media that was negotiated.
+pub(super) fn respond(produced: Produced, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, produced.content_type);
+    response
+}

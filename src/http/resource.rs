@@ -1,0 +1,170 @@
+//! [`Resource`]: what a path below `/eureka` names, and the methods it has.
+//!
+//! Eureka's paths come with `v2` and without, with a slash at the end and without, with slashes doubled by
+//! hand-written URLs, and with ids that are percent-encoded or not (protocol.md 1.1, users.md W1 to W3). Real clients
+//! follow no redirect, so all of it is understood as it comes. A router of patterns would need each path many times;
+//! and a heartbeat, which is nearly all a registry does, finds its key here without a copy.
+
+use std::borrow::Cow;
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+/// One of the Eureka resources.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Resource<'a> {
+    /// `apps`
+    Applications,
+    /// `apps/delta`
+    Delta,
+    /// `apps/{app}`: its name in upper case
+    Application(Cow<'a, str>),
+    /// `apps/{app}/{id}`: the registration's key
+    Instance(Cow<'a, str>),
+    /// `apps/{app}/{id}/status`
+    InstanceStatus(Cow<'a, str>),
+    /// `apps/{app}/{id}/metadata`
+    InstanceMetadata(Cow<'a, str>),
+    /// `instances/{id}`
+    InstanceById(Cow<'a, str>),
+    /// `vips/{vip}`
+    Vip(Cow<'a, str>),
+    /// `svips/{vip}`
+    SecureVip(Cow<'a, str>),
+    /// `peerreplication/batch`
+    PeerReplication,
+    /// `status`
+    ServerStatus,
+    /// `asg/{name}/status`
+    AutoScalingGroup,
+}
+
+/// Why a path names nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PathError {
+    /// Nothing has this path.
+    NotFound,
+    /// Its percent-encoding is not text.
+    NotText,
+}
+
+impl<'a> Resource<'a> {
+    /// The resource of a path below `/eureka`, that part already taken off.
+    pub(super) fn parse(path: &'a str) -> Result<Self, PathError> {
+        let mut segments = [""; 5];
+        let mut count = 0;
+        for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+            if count == segments.len() {
+                return Err(PathError::NotFound);
+            }
+            segments[count] = segment;
+            count += 1;
+        }
+        let segments = match &segments[..count] {
+            ["v2", rest @ ..] => rest,
+            all => all,
+        };
+        Ok(match *segments {
+            ["apps"] => Self::Applications,
+            ["apps", "delta"] => Self::Delta,
+            ["apps", app] => Self::Application(app_name(app)?),
+            ["apps", app, id] => Self::Instance(key(path, app, id)?),
+            ["apps", app, id, "status"] => Self::InstanceStatus(key(path, app, id)?),
+            ["apps", app, id, "metadata"] => Self::InstanceMetadata(key(path, app, id)?),
+            ["instances", id] => Self::InstanceById(decoded(id)?),
+            ["vips", vip] => Self::Vip(decoded(vip)?),
+            ["svips", vip] => Self::SecureVip(decoded(vip)?),
+            ["peerreplication", "batch"] => Self::PeerReplication,
+            ["status"] => Self::ServerStatus,
+            ["asg", _, "status"] => Self::AutoScalingGroup,
+            _ => return Err(PathError::NotFound),
+        })
+    }
+
+    /// The methods it has, in the Java server's order (protocol.md 1.3).
+    pub(super) fn methods(&self) -> &'static [Method] {
+        match self {
+            Self::Application(_) => &[Method::POST, Method::GET],
+            Self::Instance(_) => &[Method::DELETE, Method::GET, Method::PUT],
+            Self::InstanceStatus(_) => &[Method::DELETE, Method::PUT],
+            Self::InstanceMetadata(_) | Self::AutoScalingGroup => &[Method::PUT],
+            Self::PeerReplication => &[Method::POST],
+            Self::Applications
+            | Self::Delta
+            | Self::InstanceById(_)
+            | Self::Vip(_)
+            | Self::SecureVip(_)
+            | Self::ServerStatus => &[Method::GET],
+        }
+    }
+}
+
+/// `APP/id`, as a part of the path where that can be.
+fn key<'a>(path: &'a str, app: &'a str, id: &'a str) -> Result<Cow<'a, str>, PathError> {
+    if is_plain(app) && !id.contains('%') && id.as_ptr() == app.as_ptr().wrapping_add(app.len() + 1) {
+        let start = app.as_ptr().addr() - path.as_ptr().addr();
+        return Ok(Cow::Borrowed(&path[start..start + app.len() + 1 + id.len()]));
+    }
+    let (app, id) = (app_name(app)?, decoded(id)?);
+    if app.contains('/') {
+        return Err(PathError::NotFound); // no application has such a name, and the key would be another's
+    }
+    Ok(Cow::Owned(format!("{app}/{id}")))
+}
+
+fn app_name(segment: &str) -> Result<Cow<'_, str>, PathError> {
+    if is_plain(segment) {
+        return Ok(Cow::Borrowed(segment));
+    }
+    Ok(Cow::Owned(decoded(segment)?.to_uppercase()))
+}
+
+/// Whether the segment is its own upper-cased, decoded form.
+fn is_plain(segment: &str) -> bool {
+    segment.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_lowercase() && byte != b'%')
+}
+
+fn decoded(segment: &str) -> Result<Cow<'_, str>, PathError> {
+    percent_decode_str(segment).decode_utf8().map_err(|_not_utf8| PathError::NotText)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(path: &str) -> Result<Resource<'_>, PathError> {
+        Resource::parse(path)
+    }
+
+    #[test]
+    fn every_spelling_of_a_path_is_understood() {
+        for path in ["/apps", "/apps/", "/v2/apps", "/v2/apps/", "//apps//"] {
+            assert_eq!(parse(path), Ok(Resource::Applications), "{path}");
+        }
+        for path in ["/apps/ORDERS/a:1", "/v2/apps/orders/a:1/", "/apps//Orders//a%3A1"] {
+            assert_eq!(parse(path), Ok(Resource::Instance("ORDERS/a:1".into())), "{path}");
+        }
+        assert_eq!(parse("/apps/delta"), Ok(Resource::Delta));
+        assert_eq!(parse("/apps/DELTA"), Ok(Resource::Application("DELTA".into())));
+        assert_eq!(parse("/vips/a%2Cb"), Ok(Resource::Vip("a,b".into())));
+        assert_eq!(parse("/peerreplication/batch/"), Ok(Resource::PeerReplication));
+    }
+
+    #[test]
+    fn a_plain_key_is_not_copied() {
+        assert!(matches!(parse("/apps/ORDERS/a:1"), Ok(Resource::Instance(Cow::Borrowed("ORDERS/a:1")))));
+        assert!(matches!(parse("/v2/apps/ORDERS/a/status"), Ok(Resource::InstanceStatus(Cow::Borrowed("ORDERS/a")))));
+    }
+
+    #[test]
+    fn what_is_no_path_is_said() {
+        for path in
+            ["", "/", "/nothing", "/v1/apps", "/instances", "/vips", "/apps/A/b/c", "/apps/A/b/status/x", "/Apps"]
+        {
+            assert_eq!(parse(path), Err(PathError::NotFound), "{path}");
+        }
+        assert_eq!(parse("/apps/A%2FB/c"), Err(PathError::NotFound));
+        assert_eq!(parse("/apps/A/%FF"), Err(PathError::NotText));
+        assert_eq!(parse("/apps/A/b%2Fc"), Ok(Resource::Instance("A/b/c".into())));
+    }
+}

@@ -1,0 +1,174 @@
+//! Who answers what.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, HeaderName, HeaderValue};
+use http::{Method, Request, StatusCode};
+use tokio::sync::Mutex;
+
+use super::error::{allow, empty};
+use super::resource::{PathError, Resource};
+use super::status::StatusInfo;
+use super::{ApiError, Options, instance, peer_replication, reads, status};
+use crate::codec::Form;
+use crate::model::{InstanceInfo, LeaseInfo};
+use crate::registry::{InstanceRegistry, Scope};
+use crate::replication::PeerAwareInstanceRegistry;
+use crate::time::{Clock, Timestamp};
+
+/// Names the process that answered: a peer knows itself by it, whatever name it was called by.
+pub(crate) const NODE_HEADER: HeaderName = HeaderName::from_static("x-eureka-registry-node");
+
+/// What the HTTP surface is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The registry.
+    pub peer_aware: Arc<PeerAwareInstanceRegistry>,
+    /// The time.
+    pub clock: Clock,
+    /// The settings.
+    pub options: Options,
+    /// This process's random name.
+    pub node_id: String,
+    /// The server as an instance of itself.
+    pub own_instance: InstanceInfo,
+}
+
+/// The HTTP surface.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    parts: Parts,
+    node_id: HeaderValue,
+    building: [Mutex<()>; 4 * Form::COUNT],
+}
+
+impl App {
+    /// The surface of these parts.
+    pub fn new(parts: Parts) -> Self {
+        let node_id = HeaderValue::from_str(&parts.node_id).unwrap_or_else(|_not_ascii| HeaderValue::from_static(""));
+        Self(Arc::new(Inner { parts, node_id, building: Default::default() }))
+    }
+
+    pub(super) fn peer_aware(&self) -> &PeerAwareInstanceRegistry {
+        &self.0.parts.peer_aware
+    }
+
+    pub(super) fn registry(&self) -> &InstanceRegistry {
+        self.0.parts.peer_aware.registry()
+    }
+
+    pub(super) fn registry_handle(&self) -> Arc<InstanceRegistry> {
+        Arc::clone(self.0.parts.peer_aware.registry())
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.0.parts.options
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.0.parts.clock.now()
+    }
+
+    /// Held by the one who builds this answer.
+    pub(super) fn building(&self, scope: Scope, form: Form, gzip: bool) -> &Mutex<()> {
+        let scope = match scope {
+            Scope::All => 0,
+            Scope::Delta => 1,
+        };
+        &self.0.building[(form.index() * 2 + scope) * 2 + usize::from(gzip)]
+    }
+
+    pub(super) fn own_instance(&self) -> (InstanceInfo, LeaseInfo) {
+        let info = self.0.parts.own_instance.clone();
+        let started = self.0.parts.clock.started_at();
+        let lease = LeaseInfo {
+            durations: info.lease,
+            registration: started,
+            last_renewal: started,
+            eviction: Timestamp::NEVER,
+            service_up: started,
+        };
+        (info, lease)
+    }
+
+    pub(super) fn status_info(&self) -> StatusInfo {
+        let uptime = self.now().since(self.0.parts.clock.started_at()).as_secs();
+        let (days, hours, minutes) = (uptime / 86_400, uptime / 3_600 % 24, uptime / 60 % 60);
+        let days = match days {
+            0 => String::new(),
+            1 => "1 day ".to_owned(),
+            more => format!("{more} days "),
+        };
+        let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        StatusInfo {
+            general_stats: vec![
+                ("num-of-cpus", cpus.to_string()),
+                ("server-uptime", format!("{days}{hours:02}:{minutes:02}")),
+            ],
+            application_stats: Vec::new(),
+        }
+    }
+}
+
+/// Answers a request.
+pub async fn handle(app: App, request: Request<Body>) -> Response {
+    let mut response = match below_eureka(request.uri().path(), &app.options().context_path) {
+        Some(start) => eureka(&app, request, start).await.unwrap_or_else(IntoResponse::into_response),
+        None => ApiError::NotFound("no such page").into_response(),
+    };
+    response.headers_mut().insert(NODE_HEADER, app.0.node_id.clone());
+    response
+}
+
+/// Where the path below `/eureka` begins, if it is one.
+fn below_eureka(path: &str, context_path: &str) -> Option<usize> {
+    let rest = path.strip_prefix(context_path)?.trim_start_matches('/').strip_prefix("eureka")?;
+    (rest.is_empty() || rest.starts_with('/')).then(|| path.len() - rest.len())
+}
+
+/// Answers a request for one of Eureka's resources; `start` is where the path below `/eureka` begins.
+async fn eureka(app: &App, request: Request<Body>, start: usize) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let resource = Resource::parse(&parts.uri.path()[start..]).map_err(|error| match error {
+        PathError::NotFound => ApiError::NotFound("no such resource"),
+        PathError::NotText => ApiError::BadParameter("the path is not UTF-8".to_owned()),
+    })?;
+    let (headers, query) = (&parts.headers, parts.uri.query().unwrap_or_default());
+    let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
+    match (&resource, method) {
+        (Resource::Instance(key), Method::PUT) => instance::renew(app, key, query, headers, body).await,
+        (Resource::Applications, Method::GET) => reads::applications(app, Scope::All, headers).await,
+        (Resource::Delta, Method::GET) => reads::applications(app, Scope::Delta, headers).await,
+        (Resource::Application(name), Method::GET) => reads::application(app, name, headers),
+        (Resource::Application(name), Method::POST) => instance::register(app, name, headers, body).await,
+        (Resource::Instance(key), Method::GET) => reads::instance(app, key, headers),
+        (Resource::Instance(key), Method::DELETE) => instance::cancel(app, key, headers),
+        (Resource::InstanceStatus(key), Method::PUT) => instance::status_update(app, key, query, headers, body).await,
+        (Resource::InstanceStatus(key), Method::DELETE) => instance::delete_status_override(app, key, query, headers),
+        (Resource::InstanceMetadata(key), Method::PUT) => instance::update_metadata(app, key, query, body).await,
+        (Resource::InstanceById(id), Method::GET) => reads::instance_by_id(app, id, headers),
+        (Resource::Vip(vip), Method::GET) => reads::vip(app, vip, false, headers),
+        (Resource::SecureVip(vip), Method::GET) => reads::vip(app, vip, true, headers),
+        (Resource::PeerReplication, Method::POST) => peer_replication::batch(app, headers, body).await,
+        (Resource::ServerStatus, Method::GET) => status::status(app, headers),
+        // What the Java server answers wherever it is not on AWS.
+        (Resource::AutoScalingGroup, Method::PUT) => {
+            Err(ApiError::BadParameter("this registry manages no AWS auto-scaling groups".to_owned()))
+        }
+        (resource, Method::OPTIONS) => Ok(options(resource)),
+        (resource, _) => Err(ApiError::MethodNotAllowed(resource.methods().to_vec())),
+    }
+}
+
+fn options(resource: &Resource<'_>) -> Response {
+    let get = resource.methods().contains(&Method::GET);
+    let head = if get { &[Method::HEAD][..] } else { &[] };
+    let mut response = empty(StatusCode::OK);
+    response.headers_mut().insert(ALLOW, allow(&[head, resource.methods()].concat()));
+    response
+}

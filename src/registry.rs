@@ -1,0 +1,35 @@
+//! The registry of one replica: who is registered, until when, and what readers are answered.
+//!
+//! [`InstanceRegistry`] is Netflix's `AbstractInstanceRegistry`, by its verbs. It is synchronous and knows neither
+//! network nor clock. A heartbeat takes no lock but a shared one on a shard of the lease map; everything that
+//! readers can see changes under one short lock, so a full answer, a delta and the hash code of one moment agree.
+
+mod content;
+mod instance_registry;
+mod journal;
+mod lease;
+mod measured_rate;
+pub mod options;
+mod override_rule;
+mod pages;
+mod renewal_threshold;
+mod response_cache;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use instance_registry::{InstanceRegistry, Registered, Registration, Renewal, SelfPreservation};
+pub use journal::{Change, ChangeKind};
+pub use lease::Lease;
+pub use measured_rate::MeasuredRate;
+pub use options::Options;
+pub use response_cache::{Answer, Pending, ReadError, Reading, Scope};
+
+/// Who asks for a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A client: its change goes on to the peers.
+    Client,
+    /// A peer, which tells everybody itself.
+    Peer,
+}

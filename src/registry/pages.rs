@@ -1,0 +1,275 @@
+//! [`Pages`]: the registry's content in order, cut so that an answer can be built of pieces.
+//!
+//! An answer of ten thousand instances must not be encoded and compressed again because one of them changed. So the
+//! instances stand in the order of their keys, cut into pages of at most [`MOST`]; each page keeps what it was encoded
+//! and compressed to, per form, from the first time somebody asks for that form until one of its instances changes.
+//! An answer is its pages with a little glue between them: a comma where an application continues on the next page,
+//! its end and the next one's beginning where it does not.
+//!
+//! A reader takes the pages as they are at one moment (a clone of some pointers, under the registry's lock) and
+//! encodes what is missing afterwards, without the lock; a writer that changes a page somebody still reads copies it
+//! first. So an answer shows one moment, and nobody waits for an encoder.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::codec::{self, DeflatedPiece, Form, Nesting};
+use crate::model::{InstanceInfo, InstanceKey};
+
+use super::Lease;
+
+/// The most instances a page holds. Larger pages compress better (an instance costs some 50 bytes beside a similar
+/// one and 500 alone), smaller ones cost less to make again after a change.
+const MOST: usize = 128;
+
+/// One instance as it was at its last change.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) lease: Arc<Lease>,
+    pub(super) info: Arc<InstanceInfo>,
+    /// The number of that change.
+    pub(super) change: u64,
+}
+
+impl Entry {
+    pub(super) fn key(&self) -> &InstanceKey {
+        self.lease.key()
+    }
+
+    /// Appends the instance as an element of a list.
+    pub(super) fn encode(&self, form: Form, nesting: Nesting, out: &mut Vec<u8>) {
+        codec::instance_entry(form, nesting, &self.info, &self.lease.info(&self.info), out);
+    }
+}
+
+/// Instances that stand together in an answer, and what they were encoded to.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    entries: Vec<Entry>,
+    plain: [OnceLock<Bytes>; Form::COUNT],
+    deflated: [OnceLock<DeflatedPiece>; Form::COUNT],
+}
+
+impl Clone for Page {
+    /// The entries; what they were encoded to is about to change.
+    fn clone(&self) -> Self {
+        Self { entries: self.entries.clone(), ..Self::default() }
+    }
+}
+
+impl Page {
+    /// The page as text: its instances, and where one application ends and the next begins within it.
+    pub(super) fn plain(&self, form: Form) -> &Bytes {
+        self.plain[form.index()].get_or_init(|| self.encode(form).into())
+    }
+
+    /// The page compressed. Its text is not kept for it: who takes gzip rarely asks for text, too.
+    pub(super) fn deflated(&self, form: Form) -> &DeflatedPiece {
+        self.deflated[form.index()].get_or_init(|| match self.plain[form.index()].get() {
+            Some(text) => DeflatedPiece::compress(text),
+            None => DeflatedPiece::compress(&self.encode(form)),
+        })
+    }
+
+    /// Whether the page would have to be encoded for this form.
+    pub(super) fn lacks(&self, form: Form, gzip: bool) -> bool {
+        if gzip { self.deflated[form.index()].get().is_none() } else { self.plain[form.index()].get().is_none() }
+    }
+
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    fn encode(&self, form: Form) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.entries.len() * 1200);
+        let mut previous: Option<&Entry> = None;
+        for entry in &self.entries {
+            if let Some(previous) = previous {
+                glue(form, previous, entry, &mut out);
+            }
+            entry.encode(form, Nesting::InApplications, &mut out);
+            previous = Some(entry);
+        }
+        out
+    }
+
+    fn first(&self) -> Option<&Entry> {
+        self.entries.first()
+    }
+
+    fn position(&self, key: &InstanceKey) -> Result<usize, usize> {
+        self.entries.binary_search_by(|entry| entry.key().cmp(key))
+    }
+}
+
+/// What stands between two instances that follow each other.
+pub(super) fn glue(form: Form, before: &Entry, after: &Entry, out: &mut Vec<u8>) {
+    if before.info.app == after.info.app {
+        codec::between(form, out);
+    } else {
+        codec::application_close(form, out);
+        codec::between(form, out);
+        codec::application_open(form, after.info.app.as_str(), out);
+    }
+}
+
+/// Instances in the order of their keys. No page is empty.
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    pages: Vec<Arc<Page>>,
+    len: usize,
+}
+
+impl Pages {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The pages as they are now.
+    pub(super) fn snapshot(&self) -> Vec<Arc<Page>> {
+        self.pages.clone()
+    }
+
+    pub(super) fn get(&self, key: &InstanceKey) -> Option<&Entry> {
+        let page = self.pages.get(self.page_of(key))?;
+        page.position(key).ok().map(|at| &page.entries[at])
+    }
+
+    /// Puts the entry in its place and gives back the one that stood there.
+    pub(super) fn insert(&mut self, entry: Entry) -> Option<Entry> {
+        let at = self.page_of(entry.key());
+        if self.pages.is_empty() {
+            self.pages.push(Arc::default());
+        }
+        let page = changed(&mut self.pages[at]);
+        match page.position(entry.key()) {
+            Ok(position) => Some(std::mem::replace(&mut page.entries[position], entry)),
+            Err(position) => {
+                page.entries.insert(position, entry);
+                self.len += 1;
+                if page.entries.len() > MOST {
+                    // Who registers in the order of the keys fills each page; who does not, finds room in both.
+                    let appended = position + 1 == page.entries.len();
+                    let rest = page.entries.split_off(if appended { position } else { page.entries.len() / 2 });
+                    self.pages.insert(at + 1, Arc::new(Page { entries: rest, ..Page::default() }));
+                }
+                None
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: &InstanceKey) -> Option<Entry> {
+        let at = self.page_of(key);
+        let position = self.pages.get(at)?.position(key).ok()?;
+        let page = changed(&mut self.pages[at]);
+        let removed = page.entries.remove(position);
+        self.len -= 1;
+        self.merge(at);
+        Some(removed)
+    }
+
+    /// The instances of one application.
+    pub(super) fn application<'a>(&'a self, app: &'a str) -> impl Iterator<Item = &'a Entry> {
+        let page = self.pages.partition_point(|page| page.first().is_some_and(|first| first.info.app.as_str() < app));
+        self.pages[page.saturating_sub(1)..]
+            .iter()
+            .flat_map(|page| page.entries())
+            .skip_while(move |entry| entry.info.app.as_str() < app)
+            .take_while(move |entry| entry.info.app.as_str() == app)
+    }
+
+    /// All instances.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.pages.iter().flat_map(|page| page.entries())
+    }
+
+    /// The page that holds `key` or would.
+    fn page_of(&self, key: &InstanceKey) -> usize {
+        let after = self.pages.partition_point(|page| page.first().is_some_and(|first| first.key() <= key));
+        after.saturating_sub(1)
+    }
+
+    /// Drops a page that became empty; joins one that became small with its neighbour.
+    fn merge(&mut self, at: usize) {
+        if self.pages[at].entries.is_empty() {
+            self.pages.remove(at);
+            return;
+        }
+        let Some(next) = self.pages.get(at + 1) else { return };
+        if self.pages[at].entries.len() + next.entries.len() <= MOST / 2 {
+            let next = self.pages.remove(at + 1);
+            changed(&mut self.pages[at]).entries.extend(next.entries.iter().cloned());
+        }
+    }
+}
+
+/// The page to change: a copy if somebody reads it, and without what it was encoded to in any case.
+fn changed(page: &mut Arc<Page>) -> &mut Page {
+    let page = Arc::make_mut(page);
+    if page.plain.iter().any(|plain| plain.get().is_some()) {
+        page.plain = Default::default();
+    }
+    if page.deflated.iter().any(|deflated| deflated.get().is_some()) {
+        page.deflated = Default::default();
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::AppName;
+    use crate::time::Timestamp;
+
+    fn entry(app: u8, id: u16, change: u64) -> Entry {
+        let mut info = InstanceInfo::new(AppName::new(&format!("app-{app}")), "h", "1.2.3.4", Timestamp(1));
+        info.instance_id = Some(format!("{id}").into());
+        let info = Arc::new(info);
+        let lease =
+            Lease::new(info.key(), Arc::clone(&info), Duration::from_secs(90), Timestamp(0), None, Timestamp(1));
+        Entry { lease: Arc::new(lease), info, change }
+    }
+
+    proptest! {
+        #[test]
+        fn pages_are_an_ordered_map(ops in proptest::collection::vec((any::<bool>(), 0u8..4, 0u16..300), 1..800)) {
+            let mut pages = Pages::default();
+            let mut model = BTreeMap::new();
+            for (change, (insert, app, id)) in ops.into_iter().enumerate() {
+                let entry = entry(app, id, change as u64);
+                let key = entry.key().clone();
+                if insert {
+                    let replaced = pages.insert(entry).map(|entry| entry.change);
+                    prop_assert_eq!(replaced, model.insert(key, change as u64));
+                } else {
+                    prop_assert_eq!(pages.remove(&key).map(|entry| entry.change), model.remove(&key));
+                }
+            }
+            prop_assert_eq!(pages.len(), model.len());
+            prop_assert!(pages.pages.iter().all(|page| !page.entries.is_empty() && page.entries.len() <= MOST));
+            let found: Vec<_> = pages.iter().map(|entry| (entry.key().clone(), entry.change)).collect();
+            let expected: Vec<_> = model.iter().map(|(key, change)| (key.clone(), *change)).collect();
+            prop_assert_eq!(found, expected);
+            for app in ["APP-0", "APP-1", "APP-2", "APP-3", "APP-9"] {
+                let of_app = pages.application(app).count();
+                prop_assert_eq!(of_app, model.keys().filter(|key| key.app() == app).count());
+            }
+        }
+    }
+
+    #[test]
+    fn a_reader_keeps_the_page_it_took() {
+        let mut pages = Pages::default();
+        pages.insert(entry(1, 1, 1));
+        let taken = pages.snapshot();
+        pages.insert(entry(1, 2, 2));
+        assert_eq!(taken[0].entries().len(), 1);
+        assert_eq!(pages.snapshot()[0].entries().len(), 2);
+    }
+}

@@ -1,0 +1,172 @@
+//! [`PeerAwareInstanceRegistry`].
+
+use std::sync::Arc;
+
+use crate::model::{
+    Action, InstanceInfo, InstanceKey, InstanceStatus, ReplicationInstance, ReplicationInstanceResponse,
+    ReplicationList,
+};
+use crate::registry::{InstanceRegistry, Registered, Registration, Renewal, Source};
+use crate::time::Timestamp;
+
+/// What a heartbeat says beside that the instance lives.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Heartbeat {
+    /// The version of the instance's data at the sender.
+    pub last_dirty: Option<Timestamp>,
+    /// The override at the sender, if that is a peer.
+    pub overridden_status: Option<InstanceStatus>,
+}
+
+/// What a heartbeat is answered.
+#[derive(Debug)]
+pub enum HeartbeatOutcome {
+    /// Renewed: 200.
+    Renewed,
+    /// Unknown here, or known only in an older version: 404, register again.
+    NotFound,
+    /// A peer's instance is older than ours: 409 with ours.
+    Conflict(Registration),
+}
+
+/// The registry, with every change of a client told to the peers: Netflix's `PeerAwareInstanceRegistryImpl`.
+///
+/// A change is made and put into the peers' queues in one synchronous stretch, so that a request that is dropped in
+/// between cannot leave one without the other.
+#[derive(Debug)]
+pub struct PeerAwareInstanceRegistry {
+    registry: Arc<InstanceRegistry>,
+}
+
+impl PeerAwareInstanceRegistry {
+    /// Tells peers what happens to `registry`.
+    pub fn new(registry: Arc<InstanceRegistry>) -> Self {
+        Self { registry }
+    }
+
+    /// The registry of this replica, for reading.
+    pub fn registry(&self) -> &Arc<InstanceRegistry> {
+        &self.registry
+    }
+
+    /// Registers.
+    pub fn register(&self, info: InstanceInfo, source: Source, now: Timestamp) -> Registered {
+        self.registry.register(info, source, now)
+    }
+
+    /// Renews, and says what the version of the data that the sender has means (`InstanceResource.renewLease` and
+    /// `validateDirtyTimestamp`). The lease is renewed also where the answer is 404 or 409 (quirk 10).
+    pub fn renew(&self, key: &str, heartbeat: Heartbeat, source: Source, now: Timestamp) -> HeartbeatOutcome {
+        let Renewal::Renewed(lease) = self.registry.renew(key, now) else { return HeartbeatOutcome::NotFound };
+        let (Some(sent), true) = (heartbeat.last_dirty, self.registry.options().sync_when_timestamp_differs) else {
+            return HeartbeatOutcome::Renewed;
+        };
+        let ours = lease.with_holder(|holder| holder.last_dirty);
+        match (sent.cmp(&ours), source) {
+            (std::cmp::Ordering::Greater, Source::Peer) => {
+                if let Some(status) = heartbeat.overridden_status.filter(|status| *status != InstanceStatus::Unknown) {
+                    self.registry.store_overridden_status_if_required(key, status, now);
+                }
+                HeartbeatOutcome::NotFound
+            }
+            (std::cmp::Ordering::Greater, Source::Client) => HeartbeatOutcome::NotFound,
+            (std::cmp::Ordering::Less, Source::Peer) => {
+                HeartbeatOutcome::Conflict(Registration { info: lease.holder(), lease })
+            }
+            (std::cmp::Ordering::Less, Source::Client) | (std::cmp::Ordering::Equal, _) => HeartbeatOutcome::Renewed,
+        }
+    }
+
+    /// Cancels.
+    pub fn cancel(&self, key: &str, source: Source, now: Timestamp) -> bool {
+        self.registry.cancel(key, source, now)
+    }
+
+    /// Sets a status.
+    pub fn status_update(
+        &self,
+        key: &str,
+        status: InstanceStatus,
+        last_dirty: Option<Timestamp>,
+        source: Source,
+        now: Timestamp,
+    ) -> bool {
+        self.registry.status_update(key, status, last_dirty, source, now)
+    }
+
+    /// Takes a status back.
+    pub fn delete_status_override(
+        &self,
+        key: &str,
+        status: InstanceStatus,
+        last_dirty: Option<Timestamp>,
+        source: Source,
+        now: Timestamp,
+    ) -> bool {
+        self.registry.delete_status_override(key, status, last_dirty, source, now)
+    }
+
+    /// Adds metadata, which peers see as a registration.
+    pub fn update_metadata<'a>(
+        &self,
+        key: &str,
+        entries: impl IntoIterator<Item = (&'a str, &'a str)>,
+        now: Timestamp,
+    ) -> bool {
+        self.registry.update_metadata(key, entries, now).is_some()
+    }
+}
+
+impl PeerAwareInstanceRegistry {
+    /// Applies a batch item by item (`PeerReplicationResource.batchReplication`).
+    pub fn apply(&self, list: ReplicationList, now: Timestamp) -> Vec<ReplicationInstanceResponse> {
+        self.registry.count_replication(now);
+        list.replication_list.into_iter().map(|item| self.apply_item(item, now)).collect()
+    }
+
+    fn apply_item(&self, item: ReplicationInstance, now: Timestamp) -> ReplicationInstanceResponse {
+        let key = InstanceKey::new(&item.app_name, &item.id);
+        let key = key.as_str();
+        let found = |found: bool| if found { OK } else { NOT_FOUND };
+        match item.action {
+            // A registration that is refused is answered 200, too (quirk 7).
+            Action::Register => match item.instance_info {
+                None => FAILED,
+                Some(mut info) => {
+                    if info.validate(&item.app_name).is_ok() {
+                        self.register(*info, Source::Peer, now);
+                    }
+                    OK
+                }
+            },
+            Action::Heartbeat => {
+                let heartbeat = Heartbeat { last_dirty: item.last_dirty, overridden_status: item.overridden_status };
+                match self.renew(key, heartbeat, Source::Peer, now) {
+                    HeartbeatOutcome::Renewed => OK,
+                    HeartbeatOutcome::NotFound => NOT_FOUND,
+                    HeartbeatOutcome::Conflict(ours) => ReplicationInstanceResponse {
+                        status_code: 409,
+                        response_entity: Some((Box::new(InstanceInfo::clone(&ours.info)), ours.lease_info())),
+                    },
+                }
+            }
+            Action::Cancel => found(self.cancel(key, Source::Peer, now)),
+            Action::StatusUpdate => match item.status {
+                None => FAILED,
+                Some(status) => found(self.status_update(key, status, item.last_dirty, Source::Peer, now)),
+            },
+            Action::DeleteStatusOverride => match item.last_dirty {
+                None => FAILED,
+                Some(last_dirty) => {
+                    let status = item.status.unwrap_or(InstanceStatus::Unknown);
+                    found(self.delete_status_override(key, status, Some(last_dirty), Source::Peer, now))
+                }
+            },
+        }
+    }
+}
+
+const OK: ReplicationInstanceResponse = ReplicationInstanceResponse { status_code: 200, response_entity: None };
+const NOT_FOUND: ReplicationInstanceResponse = ReplicationInstanceResponse { status_code: 404, response_entity: None };
+/// An item that makes no sense: what the Java server answers where its code throws.
+const FAILED: ReplicationInstanceResponse = ReplicationInstanceResponse { status_code: 500, response_entity: None };

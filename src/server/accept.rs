@@ -1,0 +1,63 @@
+//! The accept loop.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::Request;
+use rand::Rng;
+use rand::rngs::SmallRng;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use super::{Options, Stopping, connection};
+
+/// Accepts connections until the server drains, then waits until those it has are finished; whoever does not care to
+/// wait that long drops it.
+pub(super) async fn accept<F>(
+    listener: TcpListener,
+    options: Arc<Options>,
+    stopping: Stopping,
+    mut rng: SmallRng,
+    answer: impl Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
+) where
+    F: Future<Output = Response> + Send,
+{
+    let mut connections = JoinSet::new();
+    let places = Arc::new(Semaphore::new(options.max_connections));
+    while let Some(accepted) = stopping.draining.run_until_cancelled(next(&listener, &places)).await {
+        let (stream, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: those in use become free again.
+                warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        while connections.try_join_next().is_some() {}
+        let max_age = options.connection_max_age.mul_f64(rng.random_range(0.9..1.1));
+        let (options, stopping, answer) = (Arc::clone(&options), stopping.clone(), answer.clone());
+        connections.spawn(async move {
+            connection::serve(stream, max_age, &options, &stopping, answer).await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn next(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    #[expect(clippy::expect_used, reason = "nobody closes it")]
+    let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
+    let (stream, _) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, place))
+}

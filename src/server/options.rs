@@ -1,0 +1,46 @@
+//! The server's settings.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Settings of the listening server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// The port; 0 takes a free one.
+    pub port: u16,
+    /// The address; `None` for all, IPv4 and IPv6.
+    pub address: Option<IpAddr>,
+    /// The most connections at a time.
+    pub max_connections: usize,
+    /// How long a connection may be idle between two requests.
+    pub keep_alive_timeout: Duration,
+    /// How long a request's head may take to arrive.
+    pub request_header_timeout: Duration,
+    /// How long a request's body may take to arrive, and an answer to be taken.
+    pub request_body_timeout: Duration,
+    /// How old a connection may become before it is closed with an answer, give or take a tenth.
+    pub connection_max_age: Duration,
+    /// How long a replica that is told to stop answers as before, so that nobody still sends to it.
+    pub lame_duck: Duration,
+    /// How long connections may take to finish afterwards.
+    pub drain_timeout: Duration,
+    /// How long the replication queues may take to empty.
+    pub flush_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            port: 8761,
+            address: None,
+            max_connections: 8192,
+            keep_alive_timeout: Duration::from_secs(120),
+            request_header_timeout: Duration::from_secs(10),
+            request_body_timeout: Duration::from_secs(20),
+            connection_max_age: Duration::from_secs(10 * 60),
+            lame_duck: Duration::from_secs(3),
+            drain_timeout: Duration::from_secs(10),
+            flush_timeout: Duration::from_secs(5),
+        }
+    }
+}

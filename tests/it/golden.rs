@@ -1,0 +1,251 @@
+//! The recorded exchanges of the real Java server, replayed.
+//!
+//! Each file of `tests/golden` is one scenario, replayed against a fresh server. How an answer compares with the
+//! recorded one is what the recordings' README says: status; on a 2xx answer with a body the media type, the encoding
+//! and the body as a tree, times made by the server compared by type and by zero or not; the body of a 409; the
+//! one-line texts of a refused registration.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use quick_xml::Reader;
+use quick_xml::events::Event;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::support::{Answer, TestServer};
+
+/// The steps in which ours is better than the Java server, each with its reason: scenario, the request's method and
+/// path, the status that ours answers.
+const BETTER: &[(&str, &str, &str, u16, &str)] = &[
+    ("heartbeat", "PUT", "/apps/ORDERS/orders-1?lastDirtyTimestamp=abc", 400, "bad input is not the server's failure"),
+    ("status_override", "PUT", "/apps/ORDERS/orders-1/status", 400, "a missing value is bad input"),
+    ("status_override", "PUT", "/apps/ORDERS/orders-1/status?value=BOGUS", 400, "an unknown value is bad input"),
+    ("replication", "POST", "/peerreplication/batch/", 400, "a batch without its list is bad input"),
+    ("routing", "GET", "/status", 200, "the Java server fails to write its status as JSON"),
+    ("single_instance_xml_status", "GET", "*", 200, "XML of one instance says its status, not DOWN for OUT_OF_SERVICE"),
+    ("mixed_accept", "GET", "*", 200, "an answer is what its Content-Type says"),
+];
+
+/// Times that the server makes.
+const TIMES: [&str; 6] = [
+    "registrationTimestamp",
+    "lastRenewalTimestamp",
+    "evictionTimestamp",
+    "serviceUpTimestamp",
+    "lastUpdatedTimestamp",
+    "lastDirtyTimestamp",
+];
+
+#[derive(Deserialize)]
+struct Scenario {
+    name: String,
+    steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    request: Request,
+    response: Recorded,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    method: String,
+    path: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    body: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Recorded {
+    status: u16,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    body: Option<String>,
+}
+
+#[tokio::test]
+async fn every_recorded_exchange_is_answered_alike() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut files: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let (mut steps, mut better, mut differences) = (0, 0, Vec::new());
+    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "json")) {
+        let scenario: Scenario = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+        let server = TestServer::start().await;
+        for (number, step) in scenario.steps.iter().enumerate() {
+            let answer = send(&server, &step.request).await;
+            steps += 1;
+            let Err(difference) = compare(&scenario, step, &answer) else { continue };
+            match excuse(&scenario.name, &step.request, &answer) {
+                Some(_) => better += 1,
+                None => differences.push(format!(
+                    "{} step {number}: {} {}: {difference}",
+                    scenario.name, step.request.method, step.request.path
+                )),
+            }
+        }
+        server.stop().await.unwrap();
+    }
+    assert!(steps > 250, "only {steps} steps were found");
+    assert!(differences.is_empty(), "{} of {steps} steps differ:\n{}", differences.len(), differences.join("\n"));
+    println!("{steps} steps answered alike, {better} of them better, as listed");
+}
+
+async fn send(server: &TestServer, request: &Request) -> Answer {
+    let headers: Vec<(&str, &str)> =
+        request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let body = request.body.as_deref().unwrap_or_default();
+    server.send(&request.method, &format!("/eureka{}", request.path), &headers, body.as_bytes()).await
+}
+
+fn excuse(scenario: &str, request: &Request, answer: &Answer) -> Option<&'static str> {
+    let listed = BETTER.iter().find(|(name, method, path, status, _)| {
+        *name == scenario
+            && *method == request.method
+            && (*path == "*" || *path == request.path)
+            && *status == answer.status
+    });
+    listed.map(|(.., reason)| *reason)
+}
+
+fn compare(scenario: &Scenario, step: &Step, answer: &Answer) -> Result<(), String> {
+    let recorded = &step.response;
+    if answer.status != recorded.status {
+        return Err(format!("status {} instead of {}: {}", answer.status, recorded.status, answer.text()));
+    }
+    let expected = recorded.body.as_deref().unwrap_or_default();
+    if recorded.status == 400 && !expected.starts_with(['{', '<']) {
+        return same("body", answer.text().as_str(), expected);
+    }
+    if !(200..300).contains(&recorded.status) && recorded.status != 409 {
+        return Ok(());
+    }
+    if expected.is_empty() {
+        return if step.request.method == "HEAD" || answer.body.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("a body where there was none: {}", answer.text()))
+        };
+    }
+    for header in ["content-type", "content-encoding"] {
+        let expected = recorded.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(header));
+        same(header, answer.header(header).unwrap_or_default(), expected.map_or("", |(_, value)| value))?;
+    }
+    let actual = if answer.header("content-encoding") == Some("gzip") { gunzip(&answer.body) } else { answer.text() };
+    let sent_dirty = scenario.steps.iter().any(|step| {
+        let sent = |text: &str| text.contains("lastDirtyTimestamp");
+        sent(&step.request.path) || step.request.body.as_deref().is_some_and(sent)
+    });
+    let (expected, actual) = (tree(expected, sent_dirty)?, tree(&actual, sent_dirty)?);
+    if expected == actual { Ok(()) } else { Err(format!("body\n  got      {actual}\n  expected {expected}")) }
+}
+
+fn same(what: &str, actual: &str, expected: &str) -> Result<(), String> {
+    if actual == expected { Ok(()) } else { Err(format!("{what} {actual:?} instead of {expected:?}")) }
+}
+
+fn gunzip(bytes: &[u8]) -> String {
+    use std::io::Read;
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(bytes).read_to_string(&mut text).unwrap();
+    text
+}
+
+/// The body as a value that compares as the recordings are to be compared.
+fn tree(text: &str, sent_dirty: bool) -> Result<Value, String> {
+    let mut value = if text.starts_with('<') {
+        xml_tree(text)?
+    } else {
+        serde_json::from_str(text).map_err(|e| format!("{e}: {text}"))?
+    };
+    normalise(&mut value, sent_dirty);
+    Ok(value)
+}
+
+fn normalise(value: &mut Value, sent_dirty: bool) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let made_by_server = TIMES.contains(&name.as_str())
+                    && (name != "lastDirtyTimestamp" || is_made_by_server(member, sent_dirty));
+                if made_by_server {
+                    *member = shape(member);
+                } else {
+                    normalise(member, sent_dirty);
+                }
+            }
+        }
+        Value::Array(elements) => {
+            elements.iter_mut().for_each(|element| normalise(element, sent_dirty));
+            elements.sort_by_key(Value::to_string);
+        }
+        _ => {}
+    }
+}
+
+/// A `lastDirtyTimestamp` that no request sent is of now; those sent in the recordings lie before 2026.
+fn is_made_by_server(value: &Value, sent_dirty: bool) -> bool {
+    let text = value.to_string();
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    !sent_dirty || digits.parse::<i64>().is_ok_and(|time| time > 1_750_000_000_000 && time % 100_000 != 0)
+}
+
+/// A time by its type and by whether it is zero; XML has a text list around it.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => Value::from(if number.as_i64() == Some(0) { "zero number" } else { "number" }),
+        Value::String(text) => Value::from(if text == "0" { "zero text" } else { "text" }),
+        Value::Array(elements) => Value::Array(elements.iter().map(shape).collect()),
+        Value::Object(members) => Value::Object(members.iter().map(|(k, v)| (k.clone(), shape(v))).collect()),
+        other => other.clone(),
+    }
+}
+
+/// XML as a value: an element is an object of its attributes, its children by name, and its text.
+fn xml_tree(text: &str) -> Result<Value, String> {
+    let mut reader = Reader::from_str(text);
+    reader.config_mut().expand_empty_elements = true;
+    let mut stack = vec![serde_json::Map::new()];
+    let mut names = Vec::new();
+    loop {
+        match reader.read_event().map_err(|error| format!("{error}: {text}"))? {
+            Event::Start(start) => {
+                names.push(start.name().as_ref().to_owned());
+                let mut element = serde_json::Map::new();
+                for attribute in start.attributes() {
+                    let attribute = attribute.map_err(|error| error.to_string())?;
+                    element.insert(format!("@{}", attribute.key.as_ref()), attribute.value.into_owned().into());
+                }
+                stack.push(element);
+            }
+            Event::End(_) => close(&mut stack, &mut names),
+            Event::Text(content) => append(&mut stack, &content),
+            Event::GeneralRef(reference) => append(&mut stack, &format!("&{};", &*reference)),
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    if names.is_empty() { Ok(Value::Object(stack.remove(0))) } else { Err(format!("not closed: {names:?}")) }
+}
+
+fn append(stack: &mut [serde_json::Map<String, Value>], text: &str) {
+    let element = stack.last_mut().unwrap();
+    let before = element.get("#text").and_then(Value::as_str).unwrap_or_default();
+    let text = format!("{before}{text}");
+    if !text.trim().is_empty() {
+        element.insert("#text".to_owned(), text.into());
+    }
+}
+
+fn close(stack: &mut Vec<serde_json::Map<String, Value>>, names: &mut Vec<String>) {
+    let (element, name) = (stack.pop().unwrap(), names.pop().unwrap());
+    let parent = stack.last_mut().unwrap();
+    let siblings = parent.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+    if let Value::Array(siblings) = siblings {
+        siblings.push(Value::Object(element));
+    }
+}

@@ -1,0 +1,178 @@
+//! A server for one test, and a client that shows what is on the wire.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use eureka_registry::server::{Server, Settings};
+use eureka_registry::time::Clock;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// No answer in a test takes this long; a test that would hang fails instead.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A running server, stopped when it is dropped.
+pub(crate) struct TestServer {
+    pub(crate) address: SocketAddr,
+    shutdown: Option<oneshot::Sender<()>>,
+    running: JoinHandle<anyhow::Result<()>>,
+}
+
+impl TestServer {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A server on a port of 127.0.0.1 that the system chooses, its settings changed by `change`.
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::default();
+        settings.server.port = 0;
+        settings.server.address = Some([127, 0, 0, 1].into());
+        settings.server.lame_duck = Duration::ZERO;
+        change(&mut settings);
+        let server = Server::start(settings, Clock::system(), SmallRng::seed_from_u64(1)).await.unwrap();
+        let address = server.address();
+        let (shutdown, told) = oneshot::channel();
+        let running = tokio::task::spawn(server.run(async {
+            let _ended = told.await;
+        }));
+        Self { address, shutdown: Some(shutdown), running }
+    }
+
+    /// Sends one request on a connection of its own.
+    pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut client = Client::connect(self.address).await;
+        client.send(method, path, headers, body).await
+    }
+
+    pub(crate) async fn get_json(&self, path: &str) -> serde_json::Value {
+        let answer = self.send("GET", path, &[("Accept", "application/json")], b"").await;
+        assert_eq!(answer.status, 200, "GET {path}: {}", answer.text());
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+
+    /// Registers an instance that says no more than it must.
+    pub(crate) async fn register(&self, app: &str, id: &str) {
+        let answer = self
+            .send(
+                "POST",
+                &format!("/eureka/apps/{app}"),
+                &[("Content-Type", "application/json")],
+                instance(app, id).as_bytes(),
+            )
+            .await;
+        assert_eq!(answer.status, 204, "{}", answer.text());
+    }
+
+    /// Tells it to stop and waits until it has.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        drop(self.shutdown.take());
+        tokio::time::timeout(DEADLINE, &mut self.running).await.expect("the server stops").unwrap()
+    }
+}
+
+/// The body of a registration.
+pub(crate) fn instance(app: &str, id: &str) -> String {
+    serde_json::json!({"instance": {
+        "instanceId": id, "hostName": "h.local", "app": app, "ipAddr": "10.0.0.1", "status": "UP",
+        "port": {"$": 8080, "@enabled": "true"}, "vipAddress": app.to_lowercase(), "secureVipAddress": app.to_lowercase(),
+        "dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"},
+        "lastDirtyTimestamp": "1700000000000"
+    }})
+    .to_string()
+}
+
+/// A connection.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, received: Vec::new() }
+    }
+
+    pub(crate) async fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !body.is_empty() || matches!(method, "POST" | "PUT") {
+            request.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        request.push_str("\r\n");
+        self.stream.write_all(request.as_bytes()).await.unwrap();
+        // A server that refuses a body may close before it is all sent.
+        let _sent = self.stream.write_all(body).await;
+        self.answer(method == "HEAD").await
+    }
+
+    /// Reads the next answer.
+    pub(crate) async fn answer(&mut self, head: bool) -> Answer {
+        tokio::time::timeout(DEADLINE, self.read_answer(head)).await.expect("an answer arrives")
+    }
+
+    async fn read_answer(&mut self, head: bool) -> Answer {
+        let end = loop {
+            if let Some(end) = self.received.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end + 4;
+            }
+            assert!(
+                self.fill().await > 0,
+                "closed before an answer; got {:?}",
+                String::from_utf8_lossy(&self.received)
+            );
+        };
+        let head_text = String::from_utf8(self.received.drain(..end).collect()).unwrap();
+        let mut lines = head_text.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers: Vec<(String, String)> = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        let mut answer = Answer { status, headers, body: Vec::new() };
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        if !head {
+            while self.received.len() < length {
+                assert!(self.fill().await > 0, "closed within a body");
+            }
+            answer.body = self.received.drain(..length).collect();
+        }
+        answer
+    }
+
+    async fn fill(&mut self) -> usize {
+        self.stream.read_buf(&mut self.received).await.unwrap()
+    }
+
+    /// Whether the server closes the connection, without another byte.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        let read = tokio::time::timeout(DEADLINE, self.stream.read_buf(&mut self.received)).await;
+        matches!(read.expect("closed in time"), Ok(0) | Err(_))
+    }
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
