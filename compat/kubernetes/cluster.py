@@ -85,7 +85,7 @@ class Namespace:
     def upgrade(self, release, *sets, wait=True):
         arguments = ["--wait", "--timeout", "180s"] if wait else []
         return self.helm(
-            "upgrade", release, self.chart, "--reuse-values", *arguments, *(part for value in sets for part in ("--set", value)), timeout=200
+            "upgrade", release, self.chart, "--reset-then-reuse-values", *arguments, *(part for value in sets for part in ("--set", value)), timeout=200
         )
 
     def pods(self, statefulset="registry"):
