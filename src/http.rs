@@ -1,16 +1,19 @@
 //! The HTTP surface: Eureka's REST API, and what stands beside it.
 
+mod actuator;
 pub(crate) mod body;
 mod error;
 mod instance;
 mod negotiate;
 pub mod options;
+mod pages;
 mod peer_replication;
 mod reads;
 mod resource;
 mod router;
 mod status;
 
+pub use actuator::Readiness;
 pub use error::ApiError;
 pub use options::Options;
 pub use router::{App, Parts, handle};

@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 pub use options::Options;
 
-use crate::http::{App, Parts, handle};
+use crate::http::{App, Parts, Readiness, handle};
 use crate::model::{AppName, InstanceInfo};
 use crate::registry::InstanceRegistry;
 use crate::replication::PeerAwareInstanceRegistry;
@@ -51,6 +51,7 @@ pub(crate) struct Stopping {
 pub struct Server {
     address: SocketAddr,
     settings: Settings,
+    readiness: Readiness,
     stopping: Stopping,
     tasks: Tasks,
     connections: Tasks,
@@ -66,7 +67,15 @@ impl Server {
         let peer_aware = Arc::new(PeerAwareInstanceRegistry::new(Arc::clone(&registry)));
         let node_id = format!("{:016x}", rng.random::<u64>());
         let own_instance = InstanceInfo::new(AppName::new("EUREKA"), "localhost", "127.0.0.1", clock.now());
-        let parts = Parts { peer_aware, clock, options: settings.http.clone(), node_id, own_instance };
+        let readiness = Readiness::default();
+        let parts = Parts {
+            peer_aware,
+            clock,
+            options: settings.http.clone(),
+            node_id,
+            own_instance,
+            readiness: readiness.clone(),
+        };
         let app = App::new(parts);
 
         registry.open_for_traffic(0, clock.now());
@@ -83,8 +92,9 @@ impl Server {
             let answer = move |request| handle(app.clone(), request);
             accept::accept(listener, options, connections_stop, SmallRng::from_rng(&mut rng), answer)
         });
+        readiness.accept_traffic();
         info!(version = env!("CARGO_PKG_VERSION"), "listening on http://{address}");
-        Ok(Self { address, settings, stopping, tasks, connections })
+        Ok(Self { address, settings, readiness, stopping, tasks, connections })
     }
 
     /// Where it listens.
@@ -107,6 +117,7 @@ impl Server {
         let options = &self.settings.server;
         if !failed {
             info!(lame_duck_ms = options.lame_duck.as_millis(), "shutting down: still answering");
+            self.readiness.refuse_traffic();
             self.stopping.no_new_requests.cancel();
             tokio::time::sleep(options.lame_duck).await;
         }

@@ -1,17 +1,20 @@
 //! Who answers what.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode};
 use tokio::sync::Mutex;
+use tower_service::Service;
 
 use super::error::{allow, empty};
 use super::resource::{PathError, Resource};
 use super::status::StatusInfo;
-use super::{ApiError, Options, instance, peer_replication, reads, status};
+use super::{ApiError, Options, Readiness, instance, pages, peer_replication, reads, status};
 use crate::codec::Form;
 use crate::model::{InstanceInfo, LeaseInfo};
 use crate::registry::{InstanceRegistry, Scope};
@@ -34,6 +37,8 @@ pub struct Parts {
     pub node_id: String,
     /// The server as an instance of itself.
     pub own_instance: InstanceInfo,
+    /// Whether probes are told to send clients.
+    pub readiness: Readiness,
 }
 
 /// The HTTP surface.
@@ -42,16 +47,22 @@ pub struct App(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    parts: Parts,
+    parts: Arc<Parts>,
     node_id: HeaderValue,
     building: [Mutex<()>; 4 * Form::COUNT],
+    pages: Router<()>,
 }
 
 impl App {
     /// The surface of these parts.
     pub fn new(parts: Parts) -> Self {
         let node_id = HeaderValue::from_str(&parts.node_id).unwrap_or_else(|_not_ascii| HeaderValue::from_static(""));
-        Self(Arc::new(Inner { parts, node_id, building: Default::default() }))
+        let parts = Arc::new(parts);
+        // The router's handlers hold the parts through an `App` of their own, which has no pages.
+        let without_pages =
+            |parts| Inner { parts, node_id: node_id.clone(), building: Default::default(), pages: Router::new() };
+        let pages = pages::routes().with_state(Self(Arc::new(without_pages(Arc::clone(&parts)))));
+        Self(Arc::new(Inner { pages, ..without_pages(parts) }))
     }
 
     pub(super) fn peer_aware(&self) -> &PeerAwareInstanceRegistry {
@@ -72,6 +83,18 @@ impl App {
 
     pub(super) fn now(&self) -> Timestamp {
         self.0.parts.clock.now()
+    }
+
+    pub(super) fn readiness(&self) -> &Readiness {
+        &self.0.parts.readiness
+    }
+
+    pub(super) fn node_id(&self) -> &str {
+        &self.0.parts.node_id
+    }
+
+    pub(super) fn uptime(&self) -> Duration {
+        self.now().since(self.0.parts.clock.started_at())
     }
 
     /// Held by the one who builds this answer.
@@ -97,7 +120,7 @@ impl App {
     }
 
     pub(super) fn status_info(&self) -> StatusInfo {
-        let uptime = self.now().since(self.0.parts.clock.started_at()).as_secs();
+        let uptime = self.uptime().as_secs();
         let (days, hours, minutes) = (uptime / 86_400, uptime / 3_600 % 24, uptime / 60 % 60);
         let days = match days {
             0 => String::new(),
@@ -119,9 +142,23 @@ impl App {
 pub async fn handle(app: App, request: Request<Body>) -> Response {
     let mut response = match below_eureka(request.uri().path(), &app.options().context_path) {
         Some(start) => eureka(&app, request, start).await.unwrap_or_else(IntoResponse::into_response),
-        None => ApiError::NotFound("no such page").into_response(),
+        None => page(&app, request).await,
     };
     response.headers_mut().insert(NODE_HEADER, app.0.node_id.clone());
+    response
+}
+
+/// Answers a request for one of the pages beside Eureka's API.
+async fn page(app: &App, mut request: Request<Body>) -> Response {
+    let context_path = &app.options().context_path;
+    if !context_path.is_empty() {
+        let inside = request.uri().path_and_query().and_then(|all| all.as_str().strip_prefix(context_path.as_str()));
+        let inside =
+            inside.map(|inside| if inside.is_empty() { "/" } else { inside }).and_then(|inside| inside.parse().ok());
+        let Some(uri) = inside else { return ApiError::NotFound("no such page").into_response() };
+        *request.uri_mut() = uri;
+    }
+    let Ok(response) = app.0.pages.clone().call(request).await;
     response
 }
 

@@ -390,6 +390,8 @@ impl InstanceRegistry {
             return 0;
         }
         let mut expired = self.leases.select(|lease| lease.is_expired(compensation, now));
+        // The map has no order; with one, the same dice choose the same leases.
+        expired.sort_unstable_by(|a, b| a.key().cmp(b.key()));
         let registered = u32::try_from(self.content.lock().all.len()).unwrap_or(u32::MAX);
         let kept = truncate(f64::from(registered) * self.options.renewal_percent_threshold);
         let limit = usize::try_from(registered.saturating_sub(kept)).unwrap_or(usize::MAX);

@@ -1,1 +1,483 @@
-//! The registry against a small reference model.
+//! The registry against a small reference model, and its rules one by one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use super::*;
+use crate::codec::{self, Detail, Form, Media};
+use crate::model::{ActionType, AppName, AppsHashCode, InstanceInfo, InstanceStatus};
+use crate::time::Timestamp;
+
+const START: Timestamp = Timestamp(1_700_000_000_000);
+const JSON: Form = Form { media: Media::Json, detail: Detail::Full };
+
+fn registry(options: Options) -> InstanceRegistry {
+    let registry = InstanceRegistry::new(options, START);
+    registry.open_for_traffic(0, START);
+    registry
+}
+
+fn instance(app: &str, id: &str, status: InstanceStatus, last_dirty: i64) -> InstanceInfo {
+    let mut info = InstanceInfo::new(AppName::new(app), "h.local", "10.0.0.1", START);
+    info.instance_id = Some(id.into());
+    info.status = status;
+    info.last_dirty = Timestamp(last_dirty);
+    info.vip_address = Some(app.to_lowercase().into());
+    info
+}
+
+fn body(registry: &InstanceRegistry, scope: Scope, form: Form, gzip: bool, now: Timestamp) -> Vec<u8> {
+    let answer = match registry.read(scope, form, gzip, now).unwrap() {
+        Reading::Ready(answer) => answer,
+        Reading::Pending(pending) => registry.build(&pending),
+    };
+    let bytes = answer.pieces().concat();
+    assert_eq!(bytes.len() as u64, answer.content_length());
+    if gzip { codec::gunzip(&bytes, 1 << 26).unwrap() } else { bytes }
+}
+
+/// What a client knows of an instance, as far as the model speaks of it.
+type View = BTreeMap<(String, String), (InstanceStatus, InstanceStatus, i64)>;
+
+fn view(
+    registry: &InstanceRegistry,
+    scope: Scope,
+    gzip: bool,
+    now: Timestamp,
+) -> (View, Vec<(String, String)>, String) {
+    let bytes = body(registry, scope, JSON, gzip, now);
+    let (applications, errors) = codec::decode_applications(&bytes, now).unwrap();
+    assert!(errors.is_empty(), "{errors:?}");
+    let (mut view, mut deleted) = (View::new(), Vec::new());
+    for info in applications.applications.into_iter().flat_map(|application| application.instances) {
+        let key = (info.app.as_str().to_owned(), info.id().to_owned());
+        if info.action_type == Some(ActionType::Deleted) {
+            deleted.push(key);
+        } else {
+            view.insert(key, (info.status, info.overridden_status, info.last_dirty.0));
+        }
+    }
+    (view, deleted, applications.apps_hashcode.unwrap().into())
+}
+
+/// A client as Netflix's `DiscoveryClient`: a full fetch, and deltas from then on.
+struct DiscoveryClient(View);
+
+impl DiscoveryClient {
+    fn apply_delta(&mut self, registry: &InstanceRegistry, gzip: bool, now: Timestamp) {
+        let (changed, deleted, hash_code) = view(registry, Scope::Delta, gzip, now);
+        self.0.retain(|key, _| !deleted.contains(key));
+        self.0.extend(changed);
+        let own: AppsHashCode = self.0.values().map(|(status, ..)| *status).collect();
+        assert_eq!(own.to_string(), hash_code, "the delta's hash code is that of full + delta");
+        let (full, _, full_hash_code) = view(registry, Scope::All, gzip, now);
+        assert_eq!(self.0, full, "full + delta is the full answer");
+        assert_eq!(full_hash_code, hash_code);
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Register { app: u8, id: u8, status: InstanceStatus, sent_override: InstanceStatus, dirty: i64, peer: bool },
+    Renew { app: u8, id: u8 },
+    Cancel { app: u8, id: u8 },
+    StatusUpdate { app: u8, id: u8, status: InstanceStatus, dirty: Option<i64> },
+    DeleteOverride { app: u8, id: u8, status: InstanceStatus },
+    Metadata { app: u8, id: u8 },
+    Advance { secs: u64 },
+    Evict,
+    ExpireChanges,
+    Fetch { gzip: bool },
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let status = || proptest::sample::select(InstanceStatus::ALL.to_vec());
+    let (app, id) = (|| 0u8..3, || 0u8..4);
+    prop_oneof![
+        4 => (app(), id(), status(), status(), 0i64..4, any::<bool>()).prop_map(|(app, id, status, sent_override, dirty, peer)| {
+            let sent_override = if dirty % 2 == 0 { InstanceStatus::Unknown } else { sent_override };
+            Op::Register { app, id, status, sent_override, dirty, peer }
+        }),
+        3 => (app(), id()).prop_map(|(app, id)| Op::Renew { app, id }),
+        1 => (app(), id()).prop_map(|(app, id)| Op::Cancel { app, id }),
+        2 => (app(), id(), status(), proptest::option::of(0i64..6)).prop_map(|(app, id, status, dirty)| Op::StatusUpdate { app, id, status, dirty }),
+        1 => (app(), id(), status()).prop_map(|(app, id, status)| Op::DeleteOverride { app, id, status }),
+        1 => (app(), id()).prop_map(|(app, id)| Op::Metadata { app, id }),
+        2 => (1u64..120).prop_map(|secs| Op::Advance { secs }),
+        1 => Just(Op::Evict),
+        1 => Just(Op::ExpireChanges),
+        2 => any::<bool>().prop_map(|gzip| Op::Fetch { gzip }),
+    ]
+}
+
+/// One registration as the model keeps it.
+#[derive(Clone, Debug)]
+struct Held {
+    status: InstanceStatus,
+    overridden: InstanceStatus,
+    status_override: Option<InstanceStatus>,
+    dirty: i64,
+    silent_since: u64,
+    renewed: bool,
+}
+
+/// The rules of protocol.md section 3, said once more in the plainest way.
+#[derive(Default)]
+struct Model {
+    held: BTreeMap<(String, String), Held>,
+    now: u64,
+}
+
+impl Model {
+    fn apply(&mut self, op: &Op) {
+        use InstanceStatus::{OutOfService, Unknown, Up};
+        let plain = |status| status == Up || status == OutOfService;
+        match op {
+            Op::Register { app, id, status, sent_override, dirty, peer } => {
+                let existing = self.held.get(&key(*app, *id)).cloned();
+                let (mut status, sent_override, dirty) = match &existing {
+                    Some(held) if held.dirty > *dirty => (held.status, held.overridden, held.dirty),
+                    _ => (*status, *sent_override, *dirty),
+                };
+                let known = existing.as_ref().and_then(|held| held.status_override);
+                let status_override = known.or_else(|| Some(sent_override).filter(|sent| *sent != Unknown));
+                if plain(status) {
+                    status = match (status_override, &existing) {
+                        (Some(set), _) => set,
+                        (None, Some(held)) if !peer && plain(held.status) => held.status,
+                        _ => status,
+                    };
+                }
+                let overridden = status_override.unwrap_or(sent_override);
+                let held = Held { status, overridden, status_override, dirty, silent_since: self.now, renewed: false };
+                self.held.insert(key(*app, *id), held);
+            }
+            Op::Renew { app, id } => {
+                let now = self.now;
+                if let Some(held) = self.held.get_mut(&key(*app, *id)) {
+                    if let (true, Some(set)) = (plain(held.status), held.status_override) {
+                        if set == Unknown {
+                            return;
+                        }
+                        held.status = set;
+                    }
+                    if held.status != Unknown {
+                        (held.silent_since, held.renewed) = (now, true);
+                    }
+                }
+            }
+            Op::Cancel { app, id } => drop(self.held.remove(&key(*app, *id))),
+            Op::StatusUpdate { app, id, status, dirty } => {
+                let now = self.now;
+                if let Some(held) = self.held.get_mut(&key(*app, *id)) {
+                    (held.silent_since, held.renewed) = (now, true);
+                    if held.status != *status {
+                        held.status = *status;
+                        held.overridden = *status;
+                        held.status_override = Some(*status);
+                        held.dirty = held.dirty.max(dirty.unwrap_or(0));
+                    }
+                }
+            }
+            Op::DeleteOverride { app, id, status } => {
+                let now = self.now;
+                if let Some(held) = self.held.get_mut(&key(*app, *id)) {
+                    (held.silent_since, held.renewed) = (now, true);
+                    if held.status_override.take().is_some() {
+                        (held.status, held.overridden) = (*status, Unknown);
+                    }
+                }
+            }
+            Op::Metadata { app, id } => {
+                if let Some(held) = self.held.get(&key(*app, *id)).cloned() {
+                    let (status, sent_override, dirty) = (held.status, held.overridden, held.dirty);
+                    self.apply(&Op::Register { app: *app, id: *id, status, sent_override, dirty, peer: false });
+                }
+            }
+            Op::Advance { secs } => self.now += secs,
+            Op::Evict | Op::ExpireChanges | Op::Fetch { .. } => {}
+        }
+    }
+
+    fn expired(&self) -> Vec<(String, String)> {
+        let silent = |held: &Held| self.now - held.silent_since > if held.renewed { 180 } else { 90 };
+        self.held.iter().filter(|(_, held)| silent(held)).map(|(key, _)| key.clone()).collect()
+    }
+
+    fn view(&self) -> View {
+        self.held.iter().map(|(key, held)| (key.clone(), (held.status, held.overridden, held.dirty))).collect()
+    }
+}
+
+fn key(app: u8, id: u8) -> (String, String) {
+    (format!("APP-{app}"), format!("id-{id}"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_registry_does_what_the_model_does(ops in proptest::collection::vec(op(), 1..60)) {
+        let registry = registry(Options { enable_self_preservation: false, ..Options::default() });
+        let mut rng = SmallRng::seed_from_u64(7);
+        let mut model = Model::default();
+        let mut client = DiscoveryClient(View::new());
+        let mut last_fetch = 0;
+        for op in &ops {
+            let before = model.now;
+            model.apply(op);
+            let now = START + Duration::from_secs(model.now);
+            let at = |app: &u8, id: &u8| { let (app, id) = key(*app, *id); format!("{app}/{id}") };
+            match op {
+                Op::Register { app, id, status, sent_override, dirty, peer } => {
+                    let (app, id) = key(*app, *id);
+                    let mut info = instance(&app, &id, *status, *dirty);
+                    info.overridden_status = *sent_override;
+                    registry.register(info, if *peer { Source::Peer } else { Source::Client }, now);
+                }
+                Op::Renew { app, id } => drop(registry.renew(&at(app, id), now)),
+                Op::Cancel { app, id } => drop(registry.cancel(&at(app, id), Source::Client, now)),
+                Op::StatusUpdate { app, id, status, dirty } => {
+                    registry.status_update(&at(app, id), *status, dirty.map(Timestamp), Source::Client, now);
+                }
+                Op::DeleteOverride { app, id, status } => {
+                    registry.delete_status_override(&at(app, id), *status, None, Source::Client, now);
+                }
+                Op::Metadata { app, id } => drop(registry.update_metadata(&at(app, id), [("k", "v")], now)),
+                Op::Advance { .. } => {}
+                Op::Evict => {
+                    // Which of the expired go is chance; the model follows the registry, and checks that each was one.
+                    let expired = model.expired();
+                    registry.evict(&mut rng, now);
+                    let (full, ..) = view(&registry, Scope::All, false, now);
+                    let gone: Vec<_> = model.held.keys().filter(|key| !full.contains_key(*key)).cloned().collect();
+                    prop_assert!(gone.iter().all(|key| expired.contains(key)), "{gone:?} of {expired:?}");
+                    model.held.retain(|key, _| !gone.contains(key));
+                }
+                Op::ExpireChanges => {
+                    // A client that fetched within the retention time misses nothing.
+                    if model.now - last_fetch < 180 {
+                        client.apply_delta(&registry, false, now);
+                        last_fetch = model.now;
+                    }
+                    registry.expire_recent_changes(now);
+                }
+                Op::Fetch { gzip } => {
+                    if model.now - last_fetch < 180 {
+                        client.apply_delta(&registry, *gzip, now);
+                    } else {
+                        client = DiscoveryClient(view(&registry, Scope::All, *gzip, now).0);
+                    }
+                    last_fetch = model.now;
+                }
+            }
+            prop_assert!(before <= model.now);
+            let (full, _, hash_code) = view(&registry, Scope::All, false, now);
+            prop_assert_eq!(&full, &model.view(), "after {:?}", op);
+            let expected: AppsHashCode = full.values().map(|(status, ..)| *status).collect();
+            prop_assert_eq!(hash_code, expected.to_string());
+            for app in 0..3 {
+                let name = format!("APP-{app}");
+                let count = model.held.keys().filter(|(held, _)| *held == name).count();
+                let listed = registry.application(&name, JSON, now).unwrap();
+                let listed = listed.map_or(0, |body| String::from_utf8_lossy(&body).matches("\"instanceId\"").count());
+                prop_assert_eq!(listed, count);
+                let vip = registry.vip(&name.to_lowercase(), false, JSON, now).unwrap();
+                prop_assert_eq!(String::from_utf8_lossy(&vip).matches("\"instanceId\"").count(), count);
+            }
+        }
+    }
+}
+
+fn up(registry: &InstanceRegistry, count: usize, now: Timestamp) {
+    for id in 0..count {
+        registry.register(instance("a", &format!("{id:04}"), InstanceStatus::Up, 1), Source::Client, now);
+    }
+}
+
+#[test]
+fn one_run_evicts_at_most_what_the_threshold_leaves() {
+    for (registered, evicted) in [(1, 1), (2, 1), (7, 2), (10, 2), (100, 15)] {
+        let registry = registry(Options { enable_self_preservation: false, ..Options::default() });
+        up(&registry, registered, START);
+        let later = START + Duration::from_secs(91);
+        assert_eq!(registry.evict(&mut SmallRng::seed_from_u64(1), later), evicted, "of {registered}");
+        assert_eq!(registry.len(), registered - evicted);
+    }
+}
+
+#[test]
+fn whom_an_eviction_meets_is_chance() {
+    let survivors = |seed| {
+        let registry = registry(Options { enable_self_preservation: false, ..Options::default() });
+        up(&registry, 50, START);
+        registry.evict(&mut SmallRng::seed_from_u64(seed), START + Duration::from_secs(91));
+        registry.snapshot().iter().map(|registration| registration.info.id().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(survivors(1), survivors(1), "the same dice, the same victims");
+    assert_ne!(survivors(1), survivors(2));
+}
+
+#[test]
+fn time_in_which_nobody_could_be_heard_is_borne() {
+    let registry = registry(Options { enable_self_preservation: false, ..Options::default() });
+    let mut rng = SmallRng::seed_from_u64(1);
+    registry.evict(&mut rng, START);
+    up(&registry, 1, START + Duration::from_secs(10));
+    // The next run comes 60 s late: a lease 110 s old is 50 s old to it.
+    assert_eq!(registry.evict(&mut rng, START + Duration::from_secs(120)), 0);
+    assert_eq!(registry.evict(&mut rng, START + Duration::from_secs(180)), 1);
+}
+
+#[test]
+fn self_preservation_evicts_only_while_enough_renewals_arrive() {
+    let registry = registry(Options::default());
+    let mut rng = SmallRng::seed_from_u64(1);
+    up(&registry, 10, START);
+    assert_eq!(registry.evict(&mut rng, START + Duration::from_secs(91)), 0, "no renewals at all");
+    // 11 clients expected (one more than there are, as Spring counts): 18.7 a minute, more than 18 are needed.
+    let minute = |number: u64| START + Duration::from_secs(60 * number);
+    let renew = |count: usize, at: Timestamp| (0..count).for_each(|_| drop(registry.renew("A/0000", at)));
+    renew(18, minute(2));
+    assert!(!registry.self_preservation(minute(3)).lease_expiration_enabled);
+    renew(19, minute(3));
+    assert!(registry.self_preservation(minute(4)).lease_expiration_enabled);
+    assert_eq!(registry.evict(&mut rng, minute(4)), 2);
+    assert!(registry.instance("A/0000", minute(4)).is_some(), "who renews stays");
+}
+
+#[test]
+fn a_start_that_found_nothing_waits_if_it_is_told_to() {
+    let waiting = InstanceRegistry::new(Options { default_open_for_traffic_count: 0, ..Options::default() }, START);
+    waiting.open_for_traffic(0, START);
+    let read = |at| waiting.read(Scope::All, JSON, false, at).map(drop);
+    assert_eq!(read(START + Duration::from_secs(300)), Err(ReadError::NotYetAllowed));
+    assert_eq!(read(START + Duration::from_millis(300_001)), Ok(()));
+    waiting.open_for_traffic(3, START);
+    assert_eq!(read(START), Ok(()), "a copy was found");
+}
+
+#[test]
+fn the_delta_can_be_switched_off() {
+    let registry = registry(Options { disable_delta: true, ..Options::default() });
+    assert_eq!(registry.read(Scope::Delta, JSON, false, START).map(drop), Err(ReadError::DeltaDisabled));
+}
+
+#[test]
+fn an_answer_may_be_old_only_where_it_is_allowed_to() {
+    for (read_only, seen) in [(false, true), (true, false)] {
+        let registry = registry(Options { use_read_only_response_cache: read_only, ..Options::default() });
+        assert_eq!(view(&registry, Scope::All, false, START).0.len(), 0);
+        up(&registry, 1, START);
+        assert_eq!(view(&registry, Scope::All, false, START).0.len() == 1, seen);
+        let later = START + Duration::from_secs(30);
+        assert_eq!(view(&registry, Scope::All, false, later).0.len(), 1);
+    }
+}
+
+#[test]
+fn a_delta_shows_an_instance_once_with_its_last_action_until_it_is_too_old() {
+    let registry = registry(Options::default());
+    up(&registry, 1, START);
+    registry.status_update("A/0000", InstanceStatus::OutOfService, None, Source::Client, START);
+    registry.cancel("A/0000", Source::Client, START + Duration::from_secs(1));
+    let (changed, deleted, hash_code) = view(&registry, Scope::Delta, true, START);
+    assert_eq!((changed.len(), deleted.len(), hash_code.as_str()), (0, 1, ""));
+    registry.expire_recent_changes(START + Duration::from_secs(181));
+    assert_eq!(view(&registry, Scope::Delta, true, START).1.len(), 1);
+    registry.expire_recent_changes(START + Duration::from_secs(182));
+    assert_eq!(view(&registry, Scope::Delta, true, START).1.len(), 0);
+}
+
+#[test]
+fn every_form_of_many_instances_is_whole() {
+    let registry = registry(Options::default());
+    for app in ["a", "b", "c-d", "c"] {
+        for id in 0..300 {
+            registry.register(instance(app, &format!("{id}"), InstanceStatus::Up, 1), Source::Client, START);
+        }
+    }
+    for media in [Media::Json, Media::Xml] {
+        for detail in [Detail::Full, Detail::Compact] {
+            for scope in [Scope::All, Scope::Delta] {
+                let form = Form { media, detail };
+                let plain = String::from_utf8(body(&registry, scope, form, false, START)).unwrap();
+                let name = if media == Media::Json { "\"instanceId\"" } else { "<instanceId>" };
+                assert_eq!(plain.matches(name).count(), 1200);
+                let app = if media == Media::Json { "{\"name\":" } else { "<application>" };
+                assert_eq!(plain.matches(app).count(), 4, "each application stands once");
+                let inflated = String::from_utf8(body(&registry, scope, form, true, START)).unwrap();
+                assert_eq!(inflated.len(), plain.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn an_override_holds_until_it_is_taken_back() {
+    use InstanceStatus::{Down, OutOfService, Unknown, Up};
+    let registry = registry(Options::default());
+    let status = || {
+        let registration = registry.instance("A/0000", START).unwrap();
+        (registration.info.status, registration.info.overridden_status)
+    };
+    let register = |status, source| drop(registry.register(instance("a", "0000", status, 1), source, START));
+    register(Up, Source::Client);
+    registry.status_update("A/0000", Up, None, Source::Client, START);
+    assert_eq!(status(), (Up, Unknown), "a status it has already is no override");
+    registry.status_update("A/0000", OutOfService, None, Source::Client, START);
+    register(Up, Source::Client);
+    assert_eq!(status(), (OutOfService, OutOfService));
+    register(Down, Source::Client);
+    assert_eq!(status(), (Down, OutOfService), "who says it is down is believed");
+    register(Up, Source::Peer);
+    assert_eq!(status(), (OutOfService, OutOfService));
+    registry.delete_status_override("A/0000", Unknown, None, Source::Client, START);
+    assert_eq!(status(), (Unknown, Unknown));
+    assert!(matches!(registry.renew("A/0000", START), Renewal::NotFound), "it is to register again");
+    register(Up, Source::Client);
+    assert_eq!(status(), (Up, Unknown));
+    register(OutOfService, Source::Client);
+    assert_eq!(status(), (Up, Unknown), "a client cannot take itself out");
+    register(OutOfService, Source::Peer);
+    assert_eq!(status(), (OutOfService, Unknown), "a peer can say so");
+}
+
+#[test]
+fn an_override_a_peer_told_of_is_applied_by_the_next_renewal_and_shown() {
+    let registry = registry(Options::default());
+    up(&registry, 1, START);
+    registry.store_overridden_status_if_required("A/0000", InstanceStatus::OutOfService, START);
+    assert_eq!(registry.instance("A/0000", START).unwrap().info.status, InstanceStatus::Up);
+    assert!(matches!(registry.renew("A/0000", START), Renewal::Renewed(_)));
+    let (full, _, hash_code) = view(&registry, Scope::All, false, START);
+    assert_eq!(hash_code, "OUT_OF_SERVICE_1_");
+    assert_eq!(view(&registry, Scope::Delta, false, START).0, full);
+}
+
+#[test]
+fn registering_again_keeps_when_it_was_first_up_and_starts_the_lease_anew() {
+    let registry = registry(Options::default());
+    up(&registry, 1, START);
+    assert!(matches!(registry.renew("A/0000", START), Renewal::Renewed(_)));
+    let later = START + Duration::from_secs(10);
+    up(&registry, 1, later);
+    let lease = registry.instance("A/0000", later).unwrap().lease_info();
+    assert_eq!((lease.service_up, lease.registration, lease.last_renewal), (START, later, later));
+}
+
+#[test]
+fn an_expired_lease_is_hidden_from_a_look_up_only_while_leases_expire() {
+    let later = START + Duration::from_secs(91);
+    let preserving = registry(Options::default());
+    up(&preserving, 1, START);
+    assert!(preserving.instance("A/0000", later).is_some());
+    let expiring = registry(Options { enable_self_preservation: false, ..Options::default() });
+    up(&expiring, 1, START);
+    assert!(expiring.instance("A/0000", later).is_none());
+    assert_eq!(view(&expiring, Scope::All, false, later).0.len(), 1, "lists show it (quirk 17)");
+}

@@ -27,6 +27,9 @@ use super::{Options, Stopping};
 /// cheaper than several for each request.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The most bytes of a request's head.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -126,7 +129,8 @@ pub(super) async fn serve<S, F>(
         }
     });
     let mut http = http1::Builder::new();
-    http.header_read_timeout(None).max_headers(100).max_buf_size(64 * 1024).half_close(false);
+    // At most 100 headers, which is the default: saying so would cost an allocation a request.
+    http.header_read_timeout(None).max_header_size(MAX_HEAD_BYTES).half_close(false);
     let connection = http.serve_connection(io, service);
     tokio::pin!(connection);
     let mut watch = tokio::time::interval(WATCH_INTERVAL);

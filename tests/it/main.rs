@@ -1,8 +1,12 @@
 //! Integration tests: real sockets on ports the system chooses, real time. One binary, to be linked once.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "a test waits for the tasks it starts")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what it is about")]
 
+mod bad_input;
+mod endpoints;
 mod golden;
+mod shutdown;
 mod support;
 mod tidy;

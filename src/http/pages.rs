@@ -1,0 +1,18 @@
+//! What stands beside Eureka's API: the actuator and the pages. An ordinary axum router; nothing here is hot.
+
+use axum::Router;
+use axum::routing::get;
+
+use super::{ApiError, App, actuator};
+
+/// Every path that is not below `/eureka`, grouped by who calls it.
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        // probes
+        .route("/actuator", get(actuator::links))
+        .route("/actuator/health", get(actuator::health))
+        .route("/actuator/health/liveness", get(actuator::liveness))
+        .route("/actuator/health/readiness", get(actuator::readiness))
+        .route("/actuator/info", get(actuator::info))
+        .fallback(async || ApiError::NotFound("no such page"))
+}

@@ -1,0 +1,222 @@
+//! Bad requests: each gets the answer that the design states, and who behaves does not notice.
+
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+
+use crate::support::{Client, TestServer, instance};
+
+const JSON_BODY: (&str, &str) = ("Content-Type", "application/json");
+const XML_BODY: (&str, &str) = ("Content-Type", "application/xml");
+
+/// A server with short deadlines and small limits.
+async fn strict() -> TestServer {
+    TestServer::with(|settings| {
+        settings.http.max_body_bytes = 64 * 1024;
+        settings.server.request_header_timeout = Duration::from_millis(200);
+        settings.server.request_body_timeout = Duration::from_millis(200);
+    })
+    .await
+}
+
+fn json(change: impl FnOnce(&mut serde_json::Value)) -> String {
+    let mut body: serde_json::Value = serde_json::from_str(&instance("ORDERS", "a")).unwrap();
+    change(&mut body["instance"]);
+    body.to_string()
+}
+
+/// What is wrong with it, method, path, headers, body, and the status it is answered.
+type BadRequest = (&'static str, &'static str, &'static str, Vec<(&'static str, &'static str)>, Vec<u8>, u16);
+
+/// Whole requests.
+fn bad_requests() -> Vec<BadRequest> {
+    let app = "/eureka/apps/ORDERS";
+    let deep = format!("{{\"instance\":{}{}}}", "{\"a\":".repeat(5000), "}".repeat(5000));
+    let laughs = "<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;&a;&a;\">]><instance><app>&b;</app></instance>";
+    let entity = "<instance><app>ORDERS</app><hostName>&passwd;</hostName></instance>";
+    let nested = format!("{}{}", "<instance>".repeat(3000), "</instance>".repeat(3000));
+    let bomb = eureka_registry::codec::gzip(&vec![b' '; 50_000_000]);
+    let gzip = ("Content-Encoding", "gzip");
+    vec![
+        ("no JSON", "POST", app, vec![JSON_BODY], b"hello".to_vec(), 400),
+        ("an empty body", "POST", app, vec![JSON_BODY], Vec::new(), 400),
+        ("JSON without an instance", "POST", app, vec![JSON_BODY], b"{\"x\":1}".to_vec(), 400),
+        ("JSON that ends too early", "POST", app, vec![JSON_BODY], b"{\"instance\":{\"app\":\"OR".to_vec(), 400),
+        ("JSON that goes on", "POST", app, vec![JSON_BODY], b"{\"instance\":{\"app\":\"ORDERS\"}} x".to_vec(), 400),
+        ("JSON nested deeply", "POST", app, vec![JSON_BODY], deep.into_bytes(), 400),
+        ("bytes that are no text", "POST", app, vec![JSON_BODY], vec![b'"', 0xff, 0xfe, b'"'], 400),
+        ("no host name", "POST", app, vec![JSON_BODY], json(|i| i["hostName"] = "".into()).into_bytes(), 400),
+        (
+            "another application",
+            "POST",
+            "/eureka/apps/OTHER",
+            vec![JSON_BODY],
+            instance("ORDERS", "a").into_bytes(),
+            400,
+        ),
+        ("a port that is no object", "POST", app, vec![JSON_BODY], json(|i| i["port"] = 8080.into()).into_bytes(), 400),
+        (
+            "nested metadata",
+            "POST",
+            app,
+            vec![JSON_BODY],
+            json(|i| i["metadata"] = serde_json::json!({"a": {"b": 1}})).into_bytes(),
+            400,
+        ),
+        (
+            "no data center",
+            "POST",
+            app,
+            vec![JSON_BODY],
+            json(|i| i["dataCenterInfo"] = serde_json::Value::Null).into_bytes(),
+            400,
+        ),
+        ("no XML", "POST", app, vec![XML_BODY], b"<instance><app>".to_vec(), 400),
+        ("XML with entities that multiply", "POST", app, vec![XML_BODY], laughs.into(), 400),
+        ("XML with an entity of its own", "POST", app, vec![XML_BODY], entity.into(), 400),
+        ("XML nested deeply", "POST", app, vec![XML_BODY], nested.into_bytes(), 400),
+        ("another content type", "POST", app, vec![("Content-Type", "text/plain")], b"x".to_vec(), 415),
+        ("no content type", "POST", app, Vec::new(), b"x".to_vec(), 415),
+        ("nothing acceptable", "GET", "/eureka/apps", vec![("Accept", "text/html")], Vec::new(), 406),
+        ("another method", "PATCH", "/eureka/apps/ORDERS/good", Vec::new(), Vec::new(), 405),
+        ("a body beyond the limit", "POST", app, vec![JSON_BODY], vec![b' '; 70_000], 413),
+        ("a body that inflates beyond the limit", "POST", app, vec![JSON_BODY, gzip], bomb, 400),
+        ("a body that is no gzip", "POST", app, vec![JSON_BODY, gzip], b"x".to_vec(), 400),
+        ("a path that is no text", "GET", "/eureka/apps/A/%FF%FE", Vec::new(), Vec::new(), 400),
+        (
+            "a timestamp that is no number",
+            "PUT",
+            "/eureka/apps/ORDERS/good?lastDirtyTimestamp=1e99",
+            Vec::new(),
+            Vec::new(),
+            400,
+        ),
+        ("a status that is none", "PUT", "/eureka/apps/ORDERS/good/status?value=SIDEWAYS", Vec::new(), Vec::new(), 400),
+        ("a batch without its list", "POST", "/eureka/peerreplication/batch/", vec![JSON_BODY], b"{}".to_vec(), 400),
+        (
+            "a batch with an unknown action",
+            "POST",
+            "/eureka/peerreplication/batch/",
+            vec![JSON_BODY],
+            b"{\"replicationList\":[{\"appName\":\"A\",\"id\":\"b\",\"action\":\"Explode\"}]}".to_vec(),
+            400,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn bad_requests_get_their_answers_while_good_ones_see_no_error() {
+    let server = strict().await;
+    server.register("orders", "good").await;
+    let address = server.address;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let good = tokio::task::spawn(async move {
+        let (mut client, mut answered) = (Client::connect(address).await, 0);
+        tokio::pin!(stopped);
+        while futures_util::FutureExt::now_or_never(&mut stopped).is_none() {
+            assert_eq!(client.send("PUT", "/eureka/apps/ORDERS/good?status=UP", &[], b"").await.status, 200);
+            assert_eq!(client.send("GET", "/eureka/apps/ORDERS/good", &[], b"").await.status, 200);
+            answered += 2;
+        }
+        answered
+    });
+    for (what, method, path, headers, body, status) in bad_requests() {
+        let answer = server.send(method, path, &headers, &body).await;
+        assert_eq!(answer.status, status, "{what}: {}", answer.text());
+        assert!(answer.body.len() < 400, "{what}: one short line");
+        if status == 405 {
+            assert!(answer.header("allow").is_some_and(|allow| allow.contains("PUT")), "{what}");
+        }
+    }
+    let only_good = server.get_json("/eureka/apps").await;
+    assert_eq!(only_good["applications"]["apps__hashcode"], "UP_1_", "nothing bad was stored");
+    drop(stop);
+    assert!(good.await.unwrap() > 0);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn odd_numbers_are_stored_as_the_java_server_stores_them() {
+    let server = strict().await;
+    let body = json(|instance| {
+        instance["port"]["$"] = "99999999999999".into();
+        instance["countryId"] = "x".into();
+        instance["leaseInfo"] = serde_json::json!({"renewalIntervalInSecs": -5, "durationInSecs": 0});
+        instance["lastDirtyTimestamp"] = "9223372036854775807".into();
+    });
+    assert_eq!(server.send("POST", "/eureka/apps/ORDERS", &[JSON_BODY], body.as_bytes()).await.status, 204);
+    let stored = server.get_json("/eureka/apps/ORDERS/a").await["instance"].clone();
+    assert_eq!(stored["port"]["$"], 0);
+    assert_eq!(
+        (&stored["leaseInfo"]["renewalIntervalInSecs"], &stored["leaseInfo"]["durationInSecs"]),
+        (&30.into(), &90.into())
+    );
+    let longest = json(|instance| instance["leaseInfo"] = serde_json::json!({"durationInSecs": i32::MAX}));
+    assert_eq!(server.send("POST", "/eureka/apps/ORDERS", &[JSON_BODY], longest.as_bytes()).await.status, 204);
+    assert_eq!(server.send("PUT", "/eureka/apps/ORDERS/a", &[], b"").await.status, 200);
+    server.stop().await.unwrap();
+}
+
+/// Sends text that is no whole request.
+async fn raw(server: &TestServer, text: &[u8]) -> Client {
+    let mut client = Client::connect(server.address).await;
+    let _sent = client.stream.write_all(text).await;
+    client
+}
+
+#[tokio::test]
+async fn who_sends_half_a_request_is_closed_at_a_deadline() {
+    let server = strict().await;
+    for half in [
+        "G",
+        "GET /eureka/apps HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+        "POST /eureka/apps/ORDERS HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"ins",
+        "POST /eureka/apps/ORDERS HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"in",
+    ] {
+        assert!(raw(&server, half.as_bytes()).await.is_closed().await, "{half:?}");
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn heads_beyond_the_limits_are_refused() {
+    let server = strict().await;
+    let many: String = (0..200).map(|number| format!("X-{number}: y\r\n")).collect();
+    let long = format!("X-Long: {}\r\n", "y".repeat(100_000));
+    for headers in [many, long] {
+        let mut client =
+            raw(&server, format!("GET /eureka/apps HTTP/1.1\r\nHost: x\r\n{headers}\r\n").as_bytes()).await;
+        assert_eq!(client.answer(false).await.status, 431);
+        assert!(client.is_closed().await);
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_400_and_closed() {
+    let server = strict().await;
+    for nonsense in
+        ["\0\0\0\0\r\n\r\n", "HELLO\r\n\r\n", "GET /eureka/apps HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n"]
+    {
+        let mut client = raw(&server, nonsense.as_bytes()).await;
+        assert_eq!(client.answer(false).await.status, 400, "{nonsense:?}");
+        assert!(client.is_closed().await);
+    }
+    let mut client = raw(&server, b"GET /eureka/apps HTTP/1.0\r\n\r\n").await;
+    assert_eq!(client.answer(false).await.status, 200);
+    assert!(client.is_closed().await, "HTTP/1.0 keeps no connection");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_sent_ahead_are_answered_in_order() {
+    let server = strict().await;
+    server.register("orders", "a").await;
+    let get = "GET /eureka/apps/ORDERS/a HTTP/1.1\r\nHost: x\r\n\r\n";
+    let put = "PUT /eureka/apps/ORDERS/nobody HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
+    let mut client = raw(&server, format!("{get}{put}{get}").as_bytes()).await;
+    let answers =
+        [client.answer(false).await.status, client.answer(false).await.status, client.answer(false).await.status];
+    assert_eq!(answers, [200, 404, 200]);
+    server.stop().await.unwrap();
+}
