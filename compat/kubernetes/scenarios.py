@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
 
@@ -36,7 +35,7 @@ class Run:
     def __init__(self):
         self.ns = Namespace(os.environ["KUBE_NAMESPACE"], CHART, IMAGE)
         self.group, self.spring, self.rows = None, [], []
-        self.directory = tempfile.mkdtemp(prefix="eureka-kubernetes-")
+        self.directory = os.environ["KUBE_LOGS"]
 
     def scenario(self, function, harmless=True):
         """Runs one, prints what it saw, and adds what the clients counted meanwhile."""
@@ -182,7 +181,7 @@ def clients(it):
 def spring_seen(it):
     """Every Spring application is UP in the registry, and sees all of them with its own DiscoveryClient."""
     text = it.ns.ask("registry-0", "/eureka/apps/")
-    if not all(f"<name>{name.upper()}</name>" in text for name in SPRING):
+    if not all(f'"name":"{name.upper()}"' in text for name in SPRING):
         return False
     for application in it.spring:
         seen = json.loads(run(*client_command("get", f"http://127.0.0.1:{application.port}/seen")))
@@ -328,7 +327,7 @@ def all_deleted(it):
         if len(pods) < 3 or set(uids(pods).values()) & set(uids(before).values()) or not all(map(is_ready, pods.values())):
             return False
         answers = [it.ns.ask(name, "/eureka/apps/") for name in pods]
-        expected = [f"group-{number:03d}" for number in range(CLIENTS)] + [f"<name>{name.upper()}</name>" for name in SPRING]
+        expected = [f"group-{number:03d}" for number in range(CLIENTS)] + [f'"name":"{name.upper()}"' for name in SPRING]
         return all(text in answer for answer in answers for text in expected)
 
     until(60, "all replicas whole again", whole)
