@@ -1,4 +1,4 @@
-//! A Eureka-compatible service registry.
+#![doc = include_str!("ARCHITECTURE.md")]
 
 // In the order of dependency: a module uses only those above it. A test holds this (tests/it/tidy.rs).
 pub mod time;
@@ -8,4 +8,6 @@ pub mod registry;
 pub mod replication;
 pub mod http;
 pub mod tasks;
+pub mod telemetry;
 pub mod server;
+pub mod config;

@@ -1,31 +1,71 @@
 //! The `eureka-registry` binary.
 
-use eureka_registry::server::{Server, Settings};
+use std::process::ExitCode;
+
+use eureka_registry::config::{self, Command, Loaded};
+use eureka_registry::server::Server;
+use eureka_registry::telemetry;
 use eureka_registry::time::Clock;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().init();
-    let mut settings = Settings::default();
-    for argument in std::env::args() {
-        if let Some(port) = argument.strip_prefix("--server.port=") {
-            settings.server.port = port.parse()?;
+/// The settings cannot be read (`EX_USAGE`).
+const BAD_CONFIGURATION: u8 = 64;
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "what a terminal is told before there are logs")]
+fn main() -> ExitCode {
+    match config::parse(std::env::args_os().skip(1), std::env::vars_os()) {
+        Ok(Command::Help(text)) => {
+            print!("{text}");
+            ExitCode::SUCCESS
         }
-        if let Some(address) = argument.strip_prefix("--server.address=") {
-            settings.server.address = Some(address.parse()?);
+        Ok(Command::Version) => {
+            println!("eureka-registry {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Serve(loaded)) => serve(*loaded),
+        Err(error) => {
+            eprintln!("eureka-registry: {error}");
+            ExitCode::from(BAD_CONFIGURATION)
         }
     }
+}
+
+fn serve(loaded: Loaded) -> ExitCode {
+    telemetry::init(&loaded.settings.log_filter);
+    for notice in &loaded.notices {
+        match notice.nearest {
+            Some(nearest) => {
+                warn!(key = notice.key, origin = notice.origin, nearest, "unknown key: is another one meant?");
+            }
+            None => info!(key = notice.key, origin = notice.origin, "this key means nothing here"),
+        }
+    }
+    match run(loaded) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(loaded: Loaded) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let server = Server::start(settings, Clock::system(), SmallRng::from_os_rng()).await?;
-        server
-            .run(async {
-                let _told = tokio::signal::ctrl_c().await;
-            })
-            .await
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let told_to_stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => info!("SIGTERM"),
+                _ = interrupt.recv() => info!("SIGINT"),
+            }
+        };
+        let server = Server::start(loaded.settings, Clock::system(), SmallRng::from_os_rng()).await?;
+        server.run(told_to_stop).await
     })
 }

@@ -27,7 +27,7 @@ use crate::time::Clock;
 use crate::{http, registry};
 
 /// All that a server is made with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The listening server.
     pub server: Options,
@@ -35,6 +35,19 @@ pub struct Settings {
     pub http: http::Options,
     /// The registry.
     pub registry: registry::Options,
+    /// What is logged.
+    pub log_filter: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            server: Options::default(),
+            http: http::Options::default(),
+            registry: registry::Options::default(),
+            log_filter: "info".to_owned(),
+        }
+    }
 }
 
 /// The two steps in which connections end.

@@ -7,6 +7,7 @@
 mod bad_input;
 mod endpoints;
 mod golden;
+mod readme;
 mod shutdown;
 mod support;
 mod tidy;

@@ -1,0 +1,9 @@
+//! Logs.
+
+use tracing_subscriber::EnvFilter;
+
+/// Writes logs of `filter` to standard output, a line each.
+pub fn init(filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_not_a_filter| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).init();
+}
