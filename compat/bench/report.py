@@ -1,0 +1,170 @@
+"""The table: every figure beside the Java server's, design.md's goal, and whether it is met."""
+
+
+class Row:
+    """One figure of the table: how it is read from a result, and what ours must reach.
+
+    `path` leads into the results of one server, such as "single.cases.heartbeat.cpu_us". `goal` is an
+    upper bound, or with `at_least` a lower one; None where design.md names none.
+    """
+
+    def __init__(self, label, path, unit, goal=None, at_least=False, scale=1.0, digits=0):
+        self.label, self.path, self.unit, self.goal = label, path, unit, goal
+        self.at_least, self.scale, self.digits = at_least, scale, digits
+
+    def read(self, result):
+        for key in self.path.split("."):
+            if not isinstance(result, (dict, list)):
+                return None
+            if isinstance(result, list):
+                result = result[int(key)] if int(key) < len(result) else None
+            else:
+                result = result.get(key)
+        return None if result is None else result * self.scale
+
+    def verdict(self, value):
+        if self.goal is None or value is None:
+            return ""
+        if value >= self.goal if self.at_least else value <= self.goal:
+            return "met"
+        over = self.goal / value if self.at_least else value / self.goal
+        return f"MISSED by {(over - 1) * 100:.0f} %"
+
+
+def case(label, name, goal=None, detail=True):
+    rows = [Row(f"{label}: CPU per request", f"single.cases.{name}.cpu_us", "us", goal, digits=1)]
+    if detail:
+        rows += [
+            Row("    per second", f"single.cases.{name}.per_second", "/s",
+                70_000 if name == "heartbeat" else None, at_least=True),
+            Row("    p50", f"single.cases.{name}.p50_us", "ms", scale=0.001, digits=2),
+            Row("    p99", f"single.cases.{name}.p99_us", "ms", scale=0.001, digits=2),
+            Row("    bytes per answer", f"single.cases.{name}.bytes_each", "B"),
+        ]
+    return rows
+
+
+ROWS = [
+    Row("start to first answer", "single.start_seconds", "ms", 50, scale=1000, digits=1),
+    Row("resident memory, empty", "single.memory_empty_mb", "MB", 10, digits=1),
+    Row("resident memory, 10,000 instances", "single.memory_loaded_mb", "MB", 40, digits=1),
+    Row("    after the first full fetch", "single.memory_fetched_mb", "MB", digits=1),
+    Row("    after all cases, all forms asked for", "single.memory_end_mb", "MB", digits=1),
+    *case("heartbeat", "heartbeat", 15),
+    Row("heartbeat with a peer: CPU at the receiver", "heartbeat_with_peer.cpu_us", "us", 22, digits=1),
+    Row("    CPU at the peer", "heartbeat_with_peer.others_cpu_us.0", "us", 8, digits=1),
+    Row("    per second", "heartbeat_with_peer.per_second", "/s"),
+    *case("register (again, changed)", "register", 25),
+    *case("register (new)", "register_new", 25),
+    *case("one application, JSON", "one_application", 15),
+    *case("one instance, JSON", "one_instance"),
+    *case("delta of 10,000 changes, gzip", "delta", 60),
+    *case("full fetch, gzip", "full_gzip", 150),
+    *case("full fetch, plain", "full_plain"),
+    *case("full fetch, compact, gzip", "full_compact"),
+    *case("full fetch, XML, gzip", "full_xml"),
+    *case("full fetch, gzip, 100 registrations/s", "under_churn"),
+    Row("    compared with the quiet cost", "single.churn_ratio", "times", 2, digits=2),
+    Row("    age of the answers, p50", "single.cases.under_churn.age_p50_ms", "ms", digits=1),
+    Row("    age of the answers, max", "single.cases.under_churn.age_max_ms", "ms", 100, digits=1),
+    Row("heartbeats while full fetches run: p50", "single.cases.beside_fetches.p50_us", "ms", scale=0.001, digits=2),
+    Row("    p99", "single.cases.beside_fetches.p99_us", "ms", scale=0.001, digits=2),
+    Row("    longest", "single.cases.beside_fetches.max_us", "ms", 50, scale=0.001, digits=2),
+    *case("what 10,000 clients make (667/s)", "mix"),
+    Row("    share of a core", "single.cases.mix.cores", "%", scale=100, digits=1),
+    Row("    instances in the delta meanwhile", "single.cases.mix.delta_instances", ""),
+    Row("seen at a peer by id: p50", "lag.by_id.p50_ms", "ms", 5, digits=1),
+    Row("    p99", "lag.by_id.p99_ms", "ms", 50, digits=1),
+    Row("seen in a peer's full fetch: p50", "lag.in_full.p50_ms", "ms", 5, digits=1),
+    Row("    p99", "lag.in_full.p99_ms", "ms", 50, digits=1),
+    Row("10,000 registrations copied to all members", "lag.copy_seconds", "ms", scale=1000),
+    Row("100,000 instances: memory", "growth.100000.memory_loaded_mb", "MB", 250, digits=1),
+    Row("    after the first full fetch", "growth.100000.memory_fetched_mb", "MB", digits=1),
+    Row("    3,333 heartbeats/s: share of a core", "growth.100000.paced.cores", "%", 10, scale=100, digits=1),
+    Row("    heartbeats/s driven", "growth.100000.paced.per_second", "/s"),
+]
+
+
+def number(value, digits):
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def ratio(row, java, ours):
+    if not java or not ours:
+        return "-"
+    times = ours / java if row.at_least or row.unit == "/s" else java / ours
+    return f"{times:,.1f}x"
+
+
+def table(results):
+    """The table's lines, and how many goals were met and missed."""
+    ours = results.get("ours", {})
+    lines = [f"{'':44}{'unit':>6}{'Java':>12}{'ours':>12}{'bare':>10}{'r-nacos':>10}{'better':>9}{'goal':>10}  verdict"]
+    met = missed = 0
+    for row in ROWS:
+        values = {kind: row.read(results.get(kind, {})) for kind in ("java", "ours", "bare", "r-nacos")}
+        if all(value is None for value in values.values()):
+            continue
+        verdict = row.verdict(values["ours"]) if ours else ""
+        met += verdict == "met"
+        missed += verdict.startswith("MISSED")
+        lines.append(
+            f"{row.label:44}{row.unit:>6}{number(values['java'], row.digits):>12}{number(values['ours'], row.digits):>12}"
+            f"{number(values['bare'], row.digits):>10}{number(values['r-nacos'], row.digits):>10}"
+            f"{ratio(row, values['java'], values['ours']):>9}"
+            f"{'' if row.goal is None else number(row.goal, 0):>10}  {verdict}")
+    return lines, met, missed
+
+
+def bar(value, largest, width=40):
+    return "#" * max(1, round(width * value / largest)) if value else ""
+
+
+def growth(results):
+    """Cost by size and by rate of change, as a table and as bars."""
+    lines = []
+    sizes = results.get("ours", {}).get("growth", {})
+    if sizes:
+        columns = ("heartbeat", "register", "delta", "full_gzip")
+        lines += ["", "Growth, ours: CPU per request (us) by number of instances; per instance in brackets for documents", "",
+                  f"{'instances':>10}{'heartbeat':>11}{'register':>10}{'delta':>18}{'full gzip':>20}"
+                  f"{'MB loaded':>11}{'MB peak':>9}{'load s':>8}"]
+        for size, row in sizes.items():
+            each = {name: row[name]["cpu_us"] for name in columns}
+            documents = [f"{each[name]:,.0f} ({each[name] / int(size) * 1000:.1f} ns)" for name in ("delta", "full_gzip")]
+            lines.append(f"{int(size):>10,}{each['heartbeat']:>11.1f}{each['register']:>10.1f}{documents[0]:>18}{documents[1]:>20}"
+                         f"{row['memory_loaded_mb']:>11.1f}{row['memory_peak_mb']:>9.1f}{row['load_seconds']:>8.1f}")
+        for name in columns:
+            largest = max(row[name]["cpu_us"] for row in sizes.values())
+            lines += ["", f"  {name}, CPU per request"]
+            lines += [f"  {int(size):>10,} {row[name]['cpu_us']:>10.1f} us {bar(row[name]['cpu_us'], largest)}"
+                      for size, row in sizes.items()]
+    rates = results.get("ours", {}).get("churn", {})
+    if rates:
+        largest = max(row["cpu_us"] for row in rates.values())
+        lines += ["", "Changes per second, ours, 10,000 instances: CPU per full fetch with gzip, age of the answers", ""]
+        lines += [f"  {int(rate):>6,}/s {row['cpu_us']:>9.1f} us, {row['per_second']:>7,.0f} fetches/s, age p50 {row['age_p50_ms']:.1f} "
+                  f"max {row['age_max_ms']:.1f} ms {bar(row['cpu_us'], largest, 30)}" for rate, row in rates.items()]
+    return lines
+
+
+def noise(results):
+    """How much of the machine others used meanwhile: what the figures are worth."""
+    found = []
+
+    def walk(value):
+        if isinstance(value, dict):
+            if "foreign_cores" in value:
+                found.append((value["foreign_cores"], value["cpu_us_range"]))
+            for inner in value.values():
+                walk(inner)
+
+    walk(results)
+    if not found:
+        return []
+    cores = sorted(one for one, _ in found)
+    spread = sorted((high - low) / low for _, (low, high) in found if low)
+    return ["", f"Noise: other processes on this machine used {cores[len(cores) // 2]:.2f} cores (median over the cases, "
+            f"at most {cores[-1]:.2f}) while these figures were taken; CPU per request differed between the rounds of a "
+            f"case by {spread[len(spread) // 2] * 100:.0f} % (median, at most {spread[-1] * 100:.0f} %)."
+            if spread else f"Noise: other processes used up to {cores[-1]:.2f} cores."]

@@ -1,0 +1,163 @@
+"""Starts and stops the servers under test and reads their accounting from /proc."""
+
+import atexit
+import os
+import re
+import socket
+import subprocess
+import tempfile
+import time
+
+TICK = os.sysconf("SC_CLK_TCK")
+RUNNING = []
+
+
+def free_port(addresses=("127.0.0.1",)):
+    """A port free on all the addresses: for servers whose peers must know it beforehand."""
+    for _ in range(50):
+        with socket.socket() as probe:
+            probe.bind((addresses[0], 0))
+            port = probe.getsockname()[1]
+        try:
+            for address in addresses:
+                with socket.socket() as probe:
+                    probe.bind((address, port))
+        except OSError:
+            continue
+        return port
+    raise RuntimeError("no free port")
+
+
+class Server:
+    """One running server process; `start_seconds` is from exec to its first good answer."""
+
+    kind = "?"
+
+    def __init__(self, command, address, port, path="/eureka/apps", env=None, limit=120):
+        self.address, self.port = address, port
+        self.url = f"http://{address}:{port}"
+        self.host = f"{address}:{port}"
+        self.log = tempfile.NamedTemporaryFile(prefix=f"bench-{self.kind}-", suffix=".log", delete=False)
+        self.directory = tempfile.TemporaryDirectory(prefix="bench-home-")
+        begun = time.monotonic()
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT,
+                                        cwd=self.directory.name, env=env)
+        RUNNING.append(self)
+        self._wait(path, begun, limit)
+        self.start_seconds = time.monotonic() - begun
+
+    def _wait(self, path, begun, limit):
+        request = (f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\nAccept: application/json\r\n"
+                   "Connection: close\r\n\r\n").encode()
+        while time.monotonic() - begun < limit and self.process.poll() is None:
+            try:
+                with socket.create_connection((self.address, self.port), timeout=20) as connection:
+                    connection.sendall(request)
+                    if connection.recv(4096).startswith(b"HTTP/1.1 200"):
+                        return
+            except OSError:
+                pass
+            time.sleep(0.001)
+        with open(self.log.name, errors="replace") as log:
+            tail = log.read()[-3000:]
+        self.stop()
+        raise RuntimeError(f"{self.kind} did not answer:\n{tail}")
+
+    def cpu(self):
+        """Processor time so far, user and system, in seconds."""
+        with open(f"/proc/{self.process.pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICK
+
+    def memory(self, key="VmRSS"):
+        """Resident memory now (`VmRSS`) or at its peak (`VmHWM`), in MB of 10^6 bytes."""
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return int(re.search(rf"{key}:\s+(\d+) kB", status.read()).group(1)) * 1024 / 1e6
+
+    def stop(self):
+        if self not in RUNNING:
+            return
+        RUNNING.remove(self)
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(10)
+        self.log.close()
+        os.unlink(self.log.name)
+        self.directory.cleanup()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+@atexit.register
+def stop_all():
+    for server in list(RUNNING):
+        server.stop()
+
+
+def peer_urls(address, port, peers):
+    return ",".join(f"http://{peer}:{port}/eureka/" for peer in peers if peer != address)
+
+
+class Ours(Server):
+    kind = "ours"
+    binary = None
+
+    def __init__(self, address="127.0.0.1", port=None, peers=()):
+        port = port or free_port((address,))
+        command = [self.binary, f"--server.port={port}", f"--server.address={address}",
+                   f"--eureka.instance.hostname={address}"]
+        if peers:
+            command.append(f"--eureka.client.service-url.defaultZone={peer_urls(address, port, peers)}")
+        super().__init__(command, address, port)
+
+
+class Java(Server):
+    kind = "java"
+    jar = None
+
+    def __init__(self, address="127.0.0.1", port=None, peers=()):
+        port = port or free_port((address,))
+        # Without peers its own address is the one service URL: it knows itself by its host name.
+        urls = peer_urls(address, port, peers) or f"http://{address}:{port}/eureka/"
+        super().__init__(
+            ["java", "-Xmx1g", "-jar", self.jar, f"--server.port={port}", f"--server.address={address}",
+             f"--eureka.instance.hostname={address}", "--eureka.client.register-with-eureka=false",
+             "--eureka.client.fetch-registry=false", "--logging.level.root=WARN",
+             f"--eureka.client.service-url.defaultZone={urls}"], address, port)
+
+
+class Bare(Server):
+    """The axum handler that does nothing: what HTTP alone costs."""
+
+    kind = "bare"
+    binary = None
+
+    def __init__(self):
+        port = free_port()
+        super().__init__([self.binary, str(port)], "127.0.0.1", port)
+
+
+class Nacos(Server):
+    """r-nacos, the nearest registry in Rust."""
+
+    kind = "r-nacos"
+    binary = None
+
+    def __init__(self):
+        port = free_port()
+        self.data = tempfile.TemporaryDirectory(prefix="bench-nacos-")
+        env = dict(os.environ, RNACOS_HTTP_PORT=str(port), RNACOS_GRPC_PORT=str(free_port()),
+                   RNACOS_HTTP_CONSOLE_PORT="0", RNACOS_DATA_DIR=self.data.name, RUST_LOG="error")
+        super().__init__([self.binary], "127.0.0.1", port, path="/nacos/v1/ns/operator/metrics", env=env)
+
+    def stop(self):
+        super().stop()
+        self.data.cleanup()

@@ -1,0 +1,78 @@
+# Shell functions that the checks share; sourced by each. A check has a directory of its own in $work and ends
+# whatever it started when it exits.
+# shellcheck shell=bash
+set -euo pipefail
+
+: "${EUREKA_REGISTRY_BIN:?names the binary under test; compat/run sets it}"
+compat=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/eureka-registry-compat
+work=$(mktemp -d)
+started=()
+mkdir -p "$cache"
+
+finish() {
+  local code=$? pid
+  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
+  if ((code)); then
+    printf 'FAILED (%s), logs:\n' "$code" >&2
+    tail -n 30 "$work"/*.log >&2 2>/dev/null || true
+  fi
+  rm -rf "$work"
+}
+trap finish EXIT
+
+fail() { printf 'FAIL: %s\n' "$*" >&2; exit 1; }
+
+say() { printf '  %s\n' "$*"; }
+
+# Debian packages that are not there yet.
+packages() {
+  local missing=() name
+  for name in "$@"; do dpkg -s "$name" >/dev/null 2>&1 || missing+=("$name"); done
+  if ((${#missing[@]})); then
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  fi
+}
+
+# background NAME COMMAND ...: runs it with its output in $work/NAME.log; $pid is its process.
+background() {
+  local name=$1
+  shift
+  "$@" >"$work/$name.log" 2>&1 &
+  pid=$!
+  started+=("$pid")
+}
+
+# wait_until SECONDS COMMAND ...: again and again until it succeeds.
+wait_until() {
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    if ((SECONDS > deadline)); then fail "waited in vain for: $*"; fi
+    sleep 0.1
+  done
+}
+
+# start_registry NAME ARGUMENT ...: a registry on a free port of 127.0.0.1; sets $registry_url and $registry_pid.
+start_registry() {
+  local name=$1
+  shift
+  background "$name" "$EUREKA_REGISTRY_BIN" --server.address=127.0.0.1 --server.port=0 \
+    --registry.shutdown.lame-duck=0 "$@"
+  registry_pid=$pid
+  wait_until 10 grep -q 'listening on http://' "$work/$name.log"
+  registry_url=$(grep -o 'listening on http://[^ ]*' "$work/$name.log" | head -n 1 | cut -d' ' -f3)
+  export registry_url registry_pid
+}
+
+# status_of APP ID: the instance's status as the registry says it, or nothing.
+status_of() {
+  curl -sf -H 'Accept: application/json' "$registry_url/eureka/apps/$1/$2" |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["instance"]["status"])'
+}
+
+is_status() { [[ $(status_of "$1" "$2") == "$3" ]]; }
+
+is_gone() { [[ $(curl -s -o /dev/null -w '%{http_code}' "$registry_url/eureka/apps/$1/$2") == 404 ]]; }
