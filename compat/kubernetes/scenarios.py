@@ -68,7 +68,7 @@ class Run:
             print(f"   {seen['calls']} calls, {seen['next_address']} went on to the next address, slowest {seen['slowest_ms']} ms")
         row["verdict"] = verdict
         self.rows.append(row)
-        print(f"   {verdict} after {row['seconds']:.1f} s", flush=True)
+        print(f"   {verdict} after {seconds:.1f} s", flush=True)
 
     def spring_sees_itself(self):
         """Every Spring application still sees all of them with its own DiscoveryClient."""
@@ -97,6 +97,10 @@ def describe(ns):
     for command in (["get", "pods", "-o", "wide"], ["get", "events", "--sort-by=.lastTimestamp"]):
         result = subprocess.run(["kubectl", "-n", ns.name, *command], capture_output=True, text=True, check=False)
         print("\n".join(f"   | {line}" for line in result.stdout.splitlines()[-12:]))
+    pods = subprocess.run(["kubectl", "-n", ns.name, "get", "pods", "-o", "name"], capture_output=True, text=True, check=False).stdout.split()
+    for pod in pods:
+        result = subprocess.run(["kubectl", "-n", ns.name, "logs", "--tail=6", pod], capture_output=True, text=True, check=False)
+        print("\n".join(f"   {pod} | {line}" for line in (result.stdout + result.stderr).splitlines()))
 
 
 def say(text):
@@ -461,6 +465,8 @@ def main():
             always = shared and function.__name__ in ("ordered_start", "clients", "uninstalled")
             if not wanted or function.__name__ in wanted or always:
                 it.scenario(function, harmless)
+            if function.__name__ in ("ordered_start", "clients") and it.rows and it.rows[-1]["verdict"] != "ok":
+                break  # the others would only say the same again
     finally:
         for application in it.spring:
             application.stop()
