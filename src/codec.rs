@@ -226,3 +226,6 @@ pub(crate) const EMPTY_MAP_CLASS: &str = "java.util.Collections$EmptyMap";
 pub(crate) fn is_compact_amazon_key(key: &str) -> bool {
     matches!(key, "instance-id" | "public-ipv4" | "public-hostname" | "local-ipv4" | "availability-zone")
 }
+
+#[cfg(test)]
+mod tests;

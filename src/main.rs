@@ -7,8 +7,8 @@ use eureka_registry::server::Server;
 use eureka_registry::smoke_test;
 use eureka_registry::telemetry;
 use eureka_registry::time::Clock;
-use rand::rngs::SmallRng;
-use rand::{RngCore, SeedableRng};
+use rand::rngs::{SmallRng, SysRng};
+use rand::{Rng, SeedableRng};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
@@ -49,8 +49,10 @@ fn smoke_test(arguments: impl IntoIterator<Item = String>) -> ExitCode {
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
-    let instance = format!("smoke-test-{:016x}", SmallRng::from_os_rng().next_u64());
-    let run = async { smoke_test::run(&options, &instance, |step| println!("{step}")).await };
+    let run = async {
+        let instance = format!("smoke-test-{:016x}", SmallRng::try_from_rng(&mut SysRng)?.next_u64());
+        smoke_test::run(&options, &instance, |step| println!("{step}")).await
+    };
     match tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -89,7 +91,7 @@ fn run(loaded: Loaded) -> anyhow::Result<()> {
                 _ = interrupt.recv() => info!("SIGINT"),
             }
         };
-        let server = Server::start(loaded.settings, Clock::system(), SmallRng::from_os_rng()).await?;
+        let server = Server::start(loaded.settings, Clock::system(), SmallRng::try_from_rng(&mut SysRng)?).await?;
         server.run(told_to_stop).await
     })
 }

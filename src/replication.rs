@@ -1,5 +1,23 @@
-//! How replicas tell each other what changed.
+//! How replicas tell each other what changed: Eureka's own protocol, between ours and with Java servers.
+//!
+//! [`PeerAwareInstanceRegistry`] makes a change and puts it into the queue of each peer; a [`Batcher`] is one such
+//! queue, as a synchronous state machine; [`PeerEurekaNodes`] keeps a task for each peer that sends what its queue says
+//! and carries out what the answers ask for. Peers come from two sources that may be used together: fixed service
+//! URLs, and the names under a headless Service ([`discovery`]). What comes from a peer is never passed on, so every
+//! replica tells all others itself.
 
+mod batcher;
+pub mod discovery;
+pub mod options;
 mod peer_aware_registry;
+mod peer_eureka_node;
+mod peer_eureka_nodes;
+mod sync_up;
+pub mod transport;
 
+pub use batcher::{Batcher, Next, Outcome, ReplicationTask};
+pub use options::Options;
 pub use peer_aware_registry::{Heartbeat, HeartbeatOutcome, PeerAwareInstanceRegistry};
+pub use peer_eureka_node::{PeerEurekaNode, PeerState, Peers};
+pub use peer_eureka_nodes::PeerEurekaNodes;
+pub use sync_up::sync_up;

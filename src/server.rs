@@ -11,8 +11,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use parking_lot::Mutex;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
-use tokio::net::TcpListener;
+use rand::{RngExt, SeedableRng};
+use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -21,10 +21,13 @@ pub use options::Options;
 use crate::http::{App, Parts, Readiness, handle};
 use crate::model::{AppName, InstanceInfo};
 use crate::registry::InstanceRegistry;
-use crate::replication::PeerAwareInstanceRegistry;
+use crate::replication::discovery::Discovery;
+use crate::replication::transport::PeerTransport;
+use crate::replication::transport::http::HttpTransport;
+use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes, sync_up};
 use crate::tasks::Tasks;
 use crate::time::Clock;
-use crate::{http, registry};
+use crate::{http, registry, replication};
 
 /// All that a server is made with.
 #[derive(Clone, Debug)]
@@ -35,6 +38,8 @@ pub struct Settings {
     pub http: http::Options,
     /// The registry.
     pub registry: registry::Options,
+    /// Replication.
+    pub replication: replication::Options,
     /// What is logged.
     pub log_filter: String,
 }
@@ -45,6 +50,7 @@ impl Default for Settings {
             server: Options::default(),
             http: http::Options::default(),
             registry: registry::Options::default(),
+            replication: replication::Options::default(),
             log_filter: "info".to_owned(),
         }
     }
@@ -71,33 +77,45 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server: registry, listener, background tasks.
+    /// Starts a server: copies the registry of a peer, if there is one, and listens once that is done.
     ///
     /// # Errors
     /// If the port cannot be had.
     pub async fn start(settings: Settings, clock: Clock, mut rng: SmallRng) -> anyhow::Result<Self> {
         let registry = Arc::new(InstanceRegistry::new(settings.registry.clone(), clock.now()));
-        let peer_aware = Arc::new(PeerAwareInstanceRegistry::new(Arc::clone(&registry)));
+        let peer_aware = Arc::new(PeerAwareInstanceRegistry::new(Arc::clone(&registry), &settings.replication));
         let node_id = format!("{:016x}", rng.random::<u64>());
-        let own_instance = InstanceInfo::new(AppName::new("EUREKA"), "localhost", "127.0.0.1", clock.now());
+        // Bound but not listening: the port is known and taken, and who connects is refused until there is something
+        // truthful to answer.
+        let socket = bind(&settings.server).context("cannot take the port")?;
+        let address = socket.local_addr()?;
+
+        let stop = CancellationToken::new();
+        let mut tasks = Tasks::under(&stop);
+        let (nodes, copied) = if settings.replication.is_clustered() {
+            let cluster = Cluster::new(&settings, address.port(), &peer_aware, clock, &node_id)?;
+            let copied = cluster.join(&registry, &settings.replication, &node_id, clock).await;
+            let (nodes, seed) = (Arc::clone(&cluster.nodes), rng.random());
+            tasks.spawn("replication", |stop| nodes.run(seed, stop));
+            (Some(cluster.nodes), copied)
+        } else {
+            (None, 0)
+        };
+        registry.open_for_traffic(copied, clock.now());
+        background(&mut tasks, &registry, clock, SmallRng::from_rng(&mut rng));
+
         let readiness = Readiness::default();
-        let parts = Parts {
+        let host_name = settings.replication.hostname.as_deref().unwrap_or("localhost");
+        let app = App::new(Parts {
             peer_aware,
             clock,
             options: settings.http.clone(),
             node_id,
-            own_instance,
+            own_instance: InstanceInfo::new(AppName::new("EUREKA"), host_name, &address.ip().to_string(), clock.now()),
             readiness: readiness.clone(),
-        };
-        let app = App::new(parts);
-
-        registry.open_for_traffic(0, clock.now());
-        let stop = CancellationToken::new();
-        let mut tasks = Tasks::under(&stop);
-        background(&mut tasks, &registry, clock, SmallRng::from_rng(&mut rng));
-
-        let listener = bind(&settings.server).await.context("cannot listen")?;
-        let address = listener.local_addr()?;
+            nodes,
+        });
+        let listener = socket.listen(BACKLOG).context("cannot listen")?;
         let stopping = Stopping::default();
         let mut connections = Tasks::under(&stop);
         let (options, connections_stop) = (Arc::new(settings.server.clone()), stopping.clone());
@@ -106,7 +124,8 @@ impl Server {
             accept::accept(listener, options, connections_stop, SmallRng::from_rng(&mut rng), answer)
         });
         readiness.accept_traffic();
-        info!(version = env!("CARGO_PKG_VERSION"), "listening on http://{address}");
+        let (version, instances) = (env!("CARGO_PKG_VERSION"), registry.len());
+        info!(version, instances, "listening on http://{address}");
         Ok(Self { address, settings, readiness, stopping, tasks, connections })
     }
 
@@ -159,16 +178,59 @@ fn background(tasks: &mut Tasks, registry: &Arc<InstanceRegistry>, clock: Clock,
     });
 }
 
-/// Binds the address, or all of them: IPv6 and IPv4 by one socket, or IPv4 alone where there is no IPv6.
-async fn bind(options: &Options) -> io::Result<TcpListener> {
-    let at = |address| SocketAddr::new(address, options.port);
-    if let Some(address) = options.address {
-        return TcpListener::bind(at(address)).await;
+/// The parts by which a replica knows its peers.
+struct Cluster {
+    nodes: Arc<PeerEurekaNodes>,
+    transport: Arc<dyn PeerTransport>,
+}
+
+impl Cluster {
+    fn new(
+        settings: &Settings,
+        port: u16,
+        peer_aware: &PeerAwareInstanceRegistry,
+        clock: Clock,
+        node_id: &str,
+    ) -> anyhow::Result<Self> {
+        let options = settings.replication.clone();
+        let discovery = Arc::new(Discovery::new(&options.discovery_nameservers)?);
+        let transport: Arc<dyn PeerTransport> = Arc::new(HttpTransport::new(&options, Arc::clone(&discovery))?);
+        let place = (port, settings.http.context_path.clone());
+        let by = (discovery, Arc::clone(&transport));
+        let nodes = Arc::new(PeerEurekaNodes::new(options, place, peer_aware, by, clock, node_id.to_owned()));
+        Ok(Self { nodes, transport })
     }
-    match TcpListener::bind(at(IpAddr::V6(Ipv6Addr::UNSPECIFIED))).await {
+
+    /// Copies what a peer knows. Says how many instances that were.
+    async fn join(
+        &self,
+        registry: &InstanceRegistry,
+        options: &replication::Options,
+        node_id: &str,
+        clock: Clock,
+    ) -> u32 {
+        sync_up(&self.nodes, &*self.transport, registry, node_id, options, clock).await
+    }
+}
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Takes the address, or all of them: IPv6 and IPv4 by one socket, or IPv4 alone where there is no IPv6.
+fn bind(options: &Options) -> io::Result<TcpSocket> {
+    let take = |address: IpAddr| {
+        let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(SocketAddr::new(address, options.port))?;
+        Ok(socket)
+    };
+    if let Some(address) = options.address {
+        return take(address);
+    }
+    match take(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
             warn!(%error, "no IPv6 here, listening on IPv4 alone");
-            TcpListener::bind(at(IpAddr::V4(Ipv4Addr::UNSPECIFIED))).await
+            take(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
         }
         bound => bound,
     }

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Options {
     /// The service URL, as in `defaultZone`, with user information where there is authentication.
     pub url: Url,
-    /// A PEM file with the authority that signed the registry's certificate.
+    /// A PEM file with the authority that signed the registry's certificate: with https the only one that is trusted.
     pub ca: Option<String>,
 }
 
@@ -114,7 +114,7 @@ async fn replicas(options: &Options) -> anyhow::Result<Vec<Replica>> {
                 .no_proxy()
                 .timeout(PATIENCE)
                 .resolve(host, address)
-                .tls_certs_merge(certificates.clone())
+                .tls_certs_only(certificates.clone())
                 .build()?;
             Ok(Replica { address, client })
         })

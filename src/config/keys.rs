@@ -179,6 +179,66 @@ pub(super) const KEYS: &[Key] = &[
         set: |settings, value| put(&mut settings.server.flush_timeout, time(value)),
     },
     Key {
+        name: "eureka.client.service-url.defaultZone",
+        default: "",
+        meaning: "Fixed peers, comma separated, user and password in the URL if need be. This replica itself may be among them.",
+        set: |settings, value| put(&mut settings.replication.service_urls, service_urls(value)),
+    },
+    Key {
+        name: "eureka.instance.hostname",
+        default: "",
+        meaning: "The name that peers call this replica by: `registry-0.registry`, say.",
+        set: |settings, value| put(&mut settings.replication.hostname, name(value).map(Some)),
+    },
+    Key {
+        name: "registry.discovery.service",
+        default: "",
+        meaning: "The headless Service whose names are peers, short (`registry`) or with a domain.",
+        set: |settings, value| put(&mut settings.replication.discovery_service, name(value).map(Some)),
+    },
+    Key {
+        name: "registry.discovery.refresh-interval",
+        default: "5s",
+        meaning: "How often its names are asked for, give or take a fifth.",
+        set: |settings, value| put(&mut settings.replication.discovery_refresh_interval, some_time(value)),
+    },
+    Key {
+        name: "registry.discovery.nameservers",
+        default: "",
+        meaning: "The name servers to ask, `address:port` comma separated; without it the system's.",
+        set: |settings, value| put(&mut settings.replication.discovery_nameservers, nameservers(value)),
+    },
+    Key {
+        name: "eureka.server.peer-node-connect-timeout-ms",
+        default: "1000",
+        meaning: "How long a connection to a peer may take to be made.",
+        set: |settings, value| put(&mut settings.replication.peer_node_connect_timeout, some_time(value)),
+    },
+    Key {
+        name: "eureka.server.peer-node-read-timeout-ms",
+        default: "5000",
+        meaning: "How long a peer may take to answer.",
+        set: |settings, value| put(&mut settings.replication.peer_node_read_timeout, some_time(value)),
+    },
+    Key {
+        name: "eureka.server.max-time-for-replication",
+        default: "30000",
+        meaning: "After how long what a peer could not be told is given up; a registration or a heartbeat after its renewal interval.",
+        set: |settings, value| put(&mut settings.replication.max_time_for_replication, some_time(value)),
+    },
+    Key {
+        name: "eureka.server.max-elements-in-peer-replication-pool",
+        default: "10000",
+        meaning: "The most changes and heartbeats that wait for one peer.",
+        set: |settings, value| put(&mut settings.replication.max_elements_in_peer_replication_pool, positive(value)),
+    },
+    Key {
+        name: "registry.sync.timeout",
+        default: "20s",
+        meaning: "How long the copy of a peer's registry at the start may take before the start goes on without.",
+        set: |settings, value| put(&mut settings.replication.registry_sync_timeout, time(value)),
+    },
+    Key {
         name: "logging.level.root",
         default: "info",
         meaning: "What is logged: `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,eureka_registry::registry=debug`.",
@@ -240,6 +300,28 @@ fn some_time(value: &str) -> Result<Duration, &'static str> {
 fn context_path(value: &str) -> Result<String, &'static str> {
     let path = value.trim_end_matches('/');
     if path.is_empty() || path.starts_with('/') { Ok(path.to_owned()) } else { Err("a path that begins with a slash") }
+}
+
+fn name(value: &str) -> Result<String, &'static str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let name = value.trim_end_matches('.');
+    if !name.is_empty() && name.chars().all(plain) { Ok(name.to_owned()) } else { Err("a host name") }
+}
+
+/// Service URLs, each with the slash at its end that Spring adds, too.
+fn service_urls(value: &str) -> Result<Vec<String>, &'static str> {
+    const EXPECTED: &str = "URLs such as http://registry-0.registry:8761/eureka/, comma separated";
+    let urls = value.split(',').map(str::trim).filter(|url| !url.is_empty()).map(|url| {
+        let known: http::Uri = parsed(url, EXPECTED)?;
+        let http = matches!(known.scheme_str(), Some("http" | "https"));
+        if http { Ok(format!("{}/", url.trim_end_matches('/'))) } else { Err(EXPECTED) }
+    });
+    urls.collect()
+}
+
+fn nameservers(value: &str) -> Result<Vec<std::net::SocketAddr>, &'static str> {
+    const EXPECTED: &str = "addresses with ports, comma separated: 10.96.0.10:53";
+    value.split(',').map(str::trim).filter(|one| !one.is_empty()).map(|one| parsed(one, EXPECTED)).collect()
 }
 
 fn log_filter(value: &str) -> Result<String, &'static str> {

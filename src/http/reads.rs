@@ -11,6 +11,7 @@ use super::negotiate::{self, Produced};
 use super::{ApiError, App};
 use crate::codec;
 use crate::registry::{Answer, Pending, Reading, Registration, Scope};
+use crate::replication::transport::http::NEWCOMER_HEADER;
 
 /// So many pages are encoded where the request is; more are handed to a thread of their own, so that no heartbeat
 /// waits behind them.
@@ -21,6 +22,9 @@ pub(super) async fn applications(app: &App, scope: Scope, headers: &HeaderMap) -
     let produced = negotiate::produced(headers).ok_or(ApiError::NotAcceptable)?;
     let form = negotiate::form(produced.media, headers);
     let gzip = negotiate::accepts_gzip(headers);
+    if let Some(service_url) = headers.get(NEWCOMER_HEADER).and_then(|url| url.to_str().ok()) {
+        app.announce(service_url);
+    }
     let answer = match app.registry().read(scope, form, gzip, app.now())? {
         Reading::Ready(answer) => answer,
         Reading::Pending(_) => {

@@ -18,11 +18,11 @@ use super::{ApiError, Options, Readiness, instance, pages, peer_replication, rea
 use crate::codec::Form;
 use crate::model::{InstanceInfo, LeaseInfo};
 use crate::registry::{InstanceRegistry, Scope};
-use crate::replication::PeerAwareInstanceRegistry;
+use crate::replication::{self, PeerAwareInstanceRegistry, PeerEurekaNode, PeerEurekaNodes};
 use crate::time::{Clock, Timestamp};
 
 /// Names the process that answered: a peer knows itself by it, whatever name it was called by.
-pub(crate) const NODE_HEADER: HeaderName = HeaderName::from_static("x-eureka-registry-node");
+const NODE_HEADER: HeaderName = HeaderName::from_static(replication::transport::http::NODE_HEADER);
 
 /// What the HTTP surface is made of.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub struct Parts {
     pub own_instance: InstanceInfo,
     /// Whether probes are told to send clients.
     pub readiness: Readiness,
+    /// The peers, if there can be any.
+    pub nodes: Option<Arc<PeerEurekaNodes>>,
 }
 
 /// The HTTP surface.
@@ -85,6 +87,13 @@ impl App {
         self.0.parts.clock.now()
     }
 
+    /// A starting replica is about to be answered everything and will want to be told what changes from now on.
+    pub(super) fn announce(&self, service_url: &str) {
+        if let Some(nodes) = &self.0.parts.nodes {
+            nodes.announce(service_url);
+        }
+    }
+
     pub(super) fn readiness(&self) -> &Readiness {
         &self.0.parts.readiness
     }
@@ -119,6 +128,19 @@ impl App {
         (info, lease)
     }
 
+    /// Which peers there are, and which of them answer (`StatusUtil`, which asks the registry instead and is wrong
+    /// wherever names differ).
+    fn replicas(&self) -> Vec<(&'static str, String)> {
+        let peers = self.peer_aware().peers().all();
+        let registered: Vec<&str> = peers.iter().map(|peer| peer.shown_url()).collect();
+        let available = |wanted: bool| listed(peers.iter().filter(|peer| peer.is_available() == wanted));
+        vec![
+            ("registered-replicas", registered.join(", ")),
+            ("available-replicas", available(true)),
+            ("unavailable-replicas", available(false)),
+        ]
+    }
+
     pub(super) fn status_info(&self) -> StatusInfo {
         let uptime = self.uptime().as_secs();
         let (days, hours, minutes) = (uptime / 86_400, uptime / 3_600 % 24, uptime / 60 % 60);
@@ -133,9 +155,14 @@ impl App {
                 ("num-of-cpus", cpus.to_string()),
                 ("server-uptime", format!("{days}{hours:02}:{minutes:02}")),
             ],
-            application_stats: Vec::new(),
+            application_stats: self.replicas(),
         }
     }
+}
+
+/// The service URLs of these peers, each with a comma behind it as the Java server writes them.
+fn listed<'a>(peers: impl Iterator<Item = &'a Arc<PeerEurekaNode>>) -> String {
+    peers.map(|peer| format!("{},", peer.shown_url())).collect()
 }
 
 /// Answers a request.

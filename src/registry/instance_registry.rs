@@ -473,6 +473,11 @@ impl InstanceRegistry {
         Some(Registration { info: lease.holder(), lease })
     }
 
+    /// The lease of `key`, expired or not.
+    pub fn lease(&self, key: &str) -> Option<Arc<Lease>> {
+        self.leases.get(key)
+    }
+
     /// The first instance with this id in any application (`getInstancesById`).
     pub fn instance_by_id(&self, id: &str) -> Option<Registration> {
         let content = self.content.lock();

@@ -79,7 +79,12 @@ impl Lease {
     /// could not have heard it.
     pub fn is_expired(&self, compensation: Duration, now: Timestamp) -> bool {
         let borne_until = self.last_update_ms.load(Relaxed).saturating_add(self.duration_ms);
-        self.eviction_ms.load(Relaxed) > 0 || now.0 > borne_until.saturating_add(millis(compensation))
+        self.is_cancelled() || now.0 > borne_until.saturating_add(millis(compensation))
+    }
+
+    /// Whether it was given up: cancelled or evicted.
+    pub fn is_cancelled(&self) -> bool {
+        self.eviction_ms.load(Relaxed) > 0
     }
 
     /// When the client last registered or renewed, the future that [`Lease::renew`] writes taken back.

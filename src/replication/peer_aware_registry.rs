@@ -1,12 +1,16 @@
 //! [`PeerAwareInstanceRegistry`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use parking_lot::Mutex;
+
+use super::{Options, Peers, ReplicationTask};
 use crate::model::{
     Action, InstanceInfo, InstanceKey, InstanceStatus, ReplicationInstance, ReplicationInstanceResponse,
     ReplicationList,
 };
-use crate::registry::{InstanceRegistry, Registered, Registration, Renewal, Source};
+use crate::registry::{InstanceRegistry, Lease, Registered, Registration, Renewal, Source};
 use crate::time::Timestamp;
 
 /// What a heartbeat says beside that the instance lives.
@@ -36,12 +40,22 @@ pub enum HeartbeatOutcome {
 #[derive(Debug)]
 pub struct PeerAwareInstanceRegistry {
     registry: Arc<InstanceRegistry>,
+    peers: Arc<Peers>,
+    /// Held while a change is made and put into the queues: two changes reach the queues in the order in which they were
+    /// made. Heartbeats, which have no order, do without.
+    in_order: Mutex<()>,
+    max_time_for_replication: Duration,
 }
 
 impl PeerAwareInstanceRegistry {
     /// Tells peers what happens to `registry`.
-    pub fn new(registry: Arc<InstanceRegistry>) -> Self {
-        Self { registry }
+    pub fn new(registry: Arc<InstanceRegistry>, options: &Options) -> Self {
+        Self {
+            registry,
+            peers: Arc::default(),
+            in_order: Mutex::new(()),
+            max_time_for_replication: options.max_time_for_replication,
+        }
     }
 
     /// The registry of this replica, for reading.
@@ -49,15 +63,47 @@ impl PeerAwareInstanceRegistry {
         &self.registry
     }
 
-    /// Registers.
+    /// The peers that are told.
+    pub fn peers(&self) -> &Arc<Peers> {
+        &self.peers
+    }
+
+    /// Registers. Peers are told what now holds, which is not what was sent if a newer registration was kept (quirk 16).
     pub fn register(&self, info: InstanceInfo, source: Source, now: Timestamp) -> Registered {
-        self.registry.register(info, source, now)
+        let _in_order = self.in_order.lock();
+        let registered = self.registry.register(info, source, now);
+        self.tell(Action::Register, registered.lease.key(), Some(&registered.lease), source, now);
+        registered
+    }
+
+    /// Puts a change into the queue of each peer, if it did not come from one (`replicateToPeers`).
+    fn tell(&self, action: Action, key: &InstanceKey, lease: Option<&Arc<Lease>>, source: Source, now: Timestamp) {
+        if source == Source::Peer || self.peers.is_empty() {
+            return;
+        }
+        let keep = match (action, lease) {
+            (Action::Register | Action::Heartbeat, Some(lease)) => {
+                let secs = lease.with_holder(|holder| holder.lease.renewal_interval_secs);
+                Duration::from_secs(u64::try_from(secs).unwrap_or_default())
+            }
+            _ => self.max_time_for_replication,
+        };
+        let task = ReplicationTask { action, key: key.clone(), lease: lease.cloned(), expires: now + keep };
+        self.peers.offer(&task, now);
+    }
+
+    /// Tells of a change to an instance that is known.
+    fn tell_of(&self, action: Action, key: &str, source: Source, now: Timestamp) {
+        if let Some(lease) = self.registry.lease(key) {
+            self.tell(action, lease.key(), Some(&lease), source, now);
+        }
     }
 
     /// Renews, and says what the version of the data that the sender has means (`InstanceResource.renewLease` and
     /// `validateDirtyTimestamp`). The lease is renewed also where the answer is 404 or 409 (quirk 10).
     pub fn renew(&self, key: &str, heartbeat: Heartbeat, source: Source, now: Timestamp) -> HeartbeatOutcome {
         let Renewal::Renewed(lease) = self.registry.renew(key, now) else { return HeartbeatOutcome::NotFound };
+        self.tell(Action::Heartbeat, lease.key(), Some(&lease), source, now);
         let (Some(sent), true) = (heartbeat.last_dirty, self.registry.options().sync_when_timestamp_differs) else {
             return HeartbeatOutcome::Renewed;
         };
@@ -79,7 +125,13 @@ impl PeerAwareInstanceRegistry {
 
     /// Cancels.
     pub fn cancel(&self, key: &str, source: Source, now: Timestamp) -> bool {
-        self.registry.cancel(key, source, now)
+        let _in_order = self.in_order.lock();
+        let lease = self.registry.lease(key);
+        let cancelled = self.registry.cancel(key, source, now);
+        if let (true, Some(lease)) = (cancelled, lease) {
+            self.tell(Action::Cancel, lease.key(), None, source, now);
+        }
+        cancelled
     }
 
     /// Sets a status.
@@ -91,7 +143,10 @@ impl PeerAwareInstanceRegistry {
         source: Source,
         now: Timestamp,
     ) -> bool {
-        self.registry.status_update(key, status, last_dirty, source, now)
+        let _in_order = self.in_order.lock();
+        let found = self.registry.status_update(key, status, last_dirty, source, now);
+        self.tell_of(Action::StatusUpdate, key, source, now);
+        found
     }
 
     /// Takes a status back.
@@ -103,7 +158,10 @@ impl PeerAwareInstanceRegistry {
         source: Source,
         now: Timestamp,
     ) -> bool {
-        self.registry.delete_status_override(key, status, last_dirty, source, now)
+        let _in_order = self.in_order.lock();
+        let found = self.registry.delete_status_override(key, status, last_dirty, source, now);
+        self.tell_of(Action::DeleteStatusOverride, key, source, now);
+        found
     }
 
     /// Adds metadata, which peers see as a registration.
@@ -113,7 +171,12 @@ impl PeerAwareInstanceRegistry {
         entries: impl IntoIterator<Item = (&'a str, &'a str)>,
         now: Timestamp,
     ) -> bool {
-        self.registry.update_metadata(key, entries, now).is_some()
+        let _in_order = self.in_order.lock();
+        let registered = self.registry.update_metadata(key, entries, now);
+        if let Some(registered) = &registered {
+            self.tell(Action::Register, registered.lease.key(), Some(&registered.lease), Source::Client, now);
+        }
+        registered.is_some()
     }
 }
 

@@ -8,6 +8,7 @@ mod bad_input;
 mod endpoints;
 mod golden;
 mod readme;
+mod replication;
 mod shutdown;
 mod support;
 mod tidy;

@@ -1,6 +1,7 @@
 //! A server for one test, and a client that shows what is on the wire.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use eureka_registry::server::{Server, Settings};
@@ -14,6 +15,9 @@ use tokio::task::JoinHandle;
 
 /// No answer in a test takes this long; a test that would hang fails instead.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Different dice for each server: their node ids are thrown with them.
+static SEED: AtomicU64 = AtomicU64::new(1);
 
 /// A running server, stopped when it is dropped.
 pub(crate) struct TestServer {
@@ -34,7 +38,10 @@ impl TestServer {
         settings.server.address = Some([127, 0, 0, 1].into());
         settings.server.lame_duck = Duration::ZERO;
         change(&mut settings);
-        let server = Server::start(settings, Clock::system(), SmallRng::seed_from_u64(1)).await.unwrap();
+        let server =
+            Server::start(settings, Clock::system(), SmallRng::seed_from_u64(SEED.fetch_add(1, Ordering::Relaxed)))
+                .await
+                .unwrap();
         let address = server.address();
         let (shutdown, told) = oneshot::channel();
         let running = tokio::task::spawn(server.run(async {

@@ -5,8 +5,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str;
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -41,14 +43,17 @@ pub(crate) fn replication_response(
     found.ok_or_else(|| CodecError::Json("there is no `responseList`".to_owned()))
 }
 
+/// Reads a document. A byte order mark before it and anything behind it are ignored, as Jackson ignores them.
 fn document<'de, S: DeserializeSeed<'de>>(body: &'de [u8], seed: S) -> Result<S::Value, CodecError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = seed.deserialize(&mut deserializer).map_err(failure)?;
-    deserializer.end().map_err(failure)?;
-    Ok(value)
+    let text = str::from_utf8(body).map_err(|_not_utf8| CodecError::Json("it is not UTF-8".to_owned()))?;
+    value(text.strip_prefix('\u{feff}').unwrap_or(text), seed)
 }
 
-/// The error without what it quotes of the body.
+fn value<'de, S: DeserializeSeed<'de>>(text: &'de str, seed: S) -> Result<S::Value, CodecError> {
+    seed.deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(failure)
+}
+
+/// The error without what it quotes of the body: that may be long, and is not ours to log.
 #[expect(clippy::needless_pass_by_value, reason = "what map_err wants")]
 fn failure(error: serde_json::Error) -> CodecError {
     let what = match error.classify() {
@@ -57,8 +62,9 @@ fn failure(error: serde_json::Error) -> CodecError {
         serde_json::error::Category::Eof => "it ends too early",
         serde_json::error::Category::Data => {
             let text = error.to_string();
-            let text = text.split(" at line ").next().unwrap_or_default().to_owned();
-            return CodecError::Json(format!("line {}, column {}: {text}", error.line(), error.column()));
+            let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+            let what = text.rsplit_once("expected ").map_or(text, |(quoted, _)| &text[quoted.len()..]);
+            return CodecError::Json(format!("line {}, column {}: {what}", error.line(), error.column()));
         }
     };
     CodecError::Json(format!("line {}, column {}: {what}", error.line(), error.column()))
@@ -116,92 +122,156 @@ impl<'de> Deserialize<'de> for Key<'de> {
                 f.write_str("a key")
             }
 
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(text)))
+            fn visit_borrowed_bytes<E: Error>(self, text: &'de [u8]) -> Result<Key<'de>, E> {
+                str::from_utf8(text).map(|text| Key(Cow::Borrowed(text))).map_err(E::custom)
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
+            fn visit_bytes<E>(self, text: &[u8]) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(String::from_utf8_lossy(text).into_owned())))
             }
         }
-        deserializer.deserialize_str(KeyVisitor)
+        // As bytes, since half of a surrogate pair is no error there.
+        deserializer.deserialize_bytes(KeyVisitor)
     }
 }
 
-/// A value that is no object and no list, as text: that of its token, as Jackson's `getValueAsString` reads it.
-struct Scalar<'de>(Option<Cow<'de, str>>);
+/// A value that is no object and no list.
+///
+/// Read as its token, since Jackson gives a text field the text of whatever token stands there: `1.50` stays `1.50`.
+enum Scalar<'de> {
+    Null,
+    Text(Cow<'de, str>),
+    Number(&'de str),
+    Boolean(bool),
+}
 
 impl<'de> Scalar<'de> {
+    /// What a well-formed token is.
+    fn of_token(token: &'de str) -> Result<Self, &'static str> {
+        match token.as_bytes() {
+            [b'"', .., b'"'] => Ok(Self::Text(unescape(&token[1..token.len() - 1]))),
+            [b'n', ..] => Ok(Self::Null),
+            [b't', ..] => Ok(Self::Boolean(true)),
+            [b'f', ..] => Ok(Self::Boolean(false)),
+            [b'{' | b'[', ..] => Err("expected a text, a number or a boolean"),
+            _ => Ok(Self::Number(token)),
+        }
+    }
+
+    /// The text of the token (`getValueAsString`).
+    fn into_text(self) -> Option<Cow<'de, str>> {
+        match self {
+            Self::Null => None,
+            Self::Text(text) => Some(text),
+            Self::Number(token) => Some(Cow::Borrowed(token)),
+            Self::Boolean(value) => Some(Cow::Borrowed(if value { "true" } else { "false" })),
+        }
+    }
+
     fn text(self) -> Option<Box<str>> {
-        self.0.map(|text| text.into_owned().into())
+        self.into_text().map(|text| text.into_owned().into())
     }
 
-    /// Text that is not empty.
-    fn non_empty(self) -> Option<Box<str>> {
-        self.text().filter(|text| !text.is_empty())
+    /// The number (`getValueAsLong`): a fraction is cut off, a text that is none is zero; a number out of range is an
+    /// error, a text out of range zero.
+    fn integer(&self) -> Result<Option<i64>, &'static str> {
+        match self {
+            Self::Null => Ok(None),
+            Self::Boolean(value) => Ok(Some((*value).into())),
+            Self::Text(text) => Ok(Some(integer_in_text(text.trim()))),
+            Self::Number(token) => match token.parse() {
+                Ok(number) => Ok(Some(number)),
+                Err(_) => cut_off(token).map(Some).ok_or("a number is out of range"),
+            },
+        }
     }
 
-    /// The number; one that is none, or too large, is zero (Jackson's `getValueAsLong`), a fraction is cut off.
-    fn integer(&self) -> Option<i64> {
-        let text = self.0.as_deref()?.trim();
-        Some(text.parse().unwrap_or_else(|_not_an_integer| {
-            #[expect(clippy::cast_possible_truncation, reason = "as Java's (long) does, saturating")]
-            let cut = text.parse::<f64>().map_or(0, |number| number as i64);
-            cut
-        }))
+    /// The same for what Java keeps as `int`.
+    fn int(&self) -> Result<Option<i32>, &'static str> {
+        let Some(number) = self.integer()? else { return Ok(None) };
+        match (i32::try_from(number), self) {
+            (Ok(number), _) => Ok(Some(number)),
+            (Err(_), Self::Text(_)) => Ok(Some(0)),
+            (Err(_), _) => Err("a number is out of range"),
+        }
     }
 
-    fn int(&self) -> Option<i32> {
-        self.integer().map(|number| i32::try_from(number).unwrap_or(0))
-    }
-
-    /// Exactly `true`, or a number other than zero (`getValueAsBoolean`).
+    /// A text that is exactly `true`, or an integer other than zero (`getValueAsBoolean`).
     fn boolean(&self) -> bool {
-        self.0.as_deref().is_some_and(|text| text.trim() == "true" || text.parse::<i64>().is_ok_and(|n| n != 0))
+        match self {
+            Self::Null => false,
+            Self::Boolean(value) => *value,
+            Self::Text(text) => text.trim() == "true",
+            Self::Number(token) => token.parse::<i64>().is_ok_and(|number| number != 0),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Scalar<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor)
+        Self::of_token(<&'de RawValue>::deserialize(deserializer)?.get()).map_err(D::Error::custom)
     }
 }
 
-struct ScalarVisitor;
+/// The integer that a text says. Java's own words for numbers, `Infinity` among them, are none here: a time that nothing
+/// can be later than would never be replaced.
+fn integer_in_text(text: &str) -> i64 {
+    text.parse().unwrap_or_else(|_not_an_integer| {
+        let fraction = text.contains(['.', 'e', 'E']) && text.starts_with(|c: char| !c.is_ascii_alphabetic());
+        if fraction { cut_off(text).unwrap_or(0) } else { 0 }
+    })
+}
 
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar<'de>;
+/// The integral part, if it is within range.
+fn cut_off(number: &str) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "within range, or saturated and left out")]
+    let cut = number.parse::<f64>().ok()? as i64;
+    (cut > i64::MIN && cut < i64::MAX).then_some(cut)
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, a number or a boolean")
+/// What stands between the quotes of a string that is known to be well-formed. Half of a surrogate pair, which no text
+/// can hold, becomes U+FFFD.
+fn unescape(escaped: &str) -> Cow<'_, str> {
+    if !escaped.as_bytes().contains(&b'\\') {
+        return Cow::Borrowed(escaped);
     }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {
-        Ok(Scalar(Some(Cow::Borrowed(text))))
+    let mut text = String::with_capacity(escaped.len());
+    let mut rest = escaped;
+    while let Some((before, after)) = rest.split_once('\\') {
+        text.push_str(before);
+        let mut characters = after.chars();
+        let escape = characters.next().unwrap_or('\\');
+        rest = characters.as_str();
+        match escape {
+            'b' => text.push('\u{8}'),
+            'f' => text.push('\u{c}'),
+            'n' => text.push('\n'),
+            'r' => text.push('\r'),
+            't' => text.push('\t'),
+            'u' => {
+                let (character, len) = code_point(rest);
+                text.push(character);
+                rest = rest.get(len..).unwrap_or_default();
+            }
+            itself => text.push(itself),
+        }
     }
+    text.push_str(rest);
+    Cow::Owned(text)
+}
 
-    fn visit_str<E>(self, text: &str) -> Result<Scalar<'de>, E> {
-        Ok(Scalar(Some(Cow::Owned(text.to_owned()))))
+/// The character that the hexadecimal digits behind a `\u` say, those of a second `\u` included where it takes two, and
+/// how many bytes they are.
+fn code_point(digits: &str) -> (char, usize) {
+    let unit = |from: usize| digits.get(from..from + 4).and_then(|hex| u16::from_str_radix(hex, 16).ok());
+    let first = unit(0).unwrap_or(0xfffd);
+    if let Some(character) = char::from_u32(first.into()) {
+        return (character, 4);
     }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Scalar<'de>, E> {
-        Ok(Scalar(Some(Cow::Owned(number.to_string()))))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Scalar<'de>, E> {
-        Ok(Scalar(Some(Cow::Owned(number.to_string()))))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Scalar<'de>, E> {
-        Ok(Scalar(Some(Cow::Owned(number.to_string()))))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Scalar<'de>, E> {
-        Ok(Scalar(Some(Cow::Borrowed(if value { "true" } else { "false" }))))
-    }
-
-    fn visit_unit<E>(self) -> Result<Scalar<'de>, E> {
-        Ok(Scalar(None))
+    let second = digits.get(4..6).filter(|escape| *escape == "\\u").and_then(|_| unit(6));
+    match char::decode_utf16([first, second.unwrap_or(0)]).next() {
+        Some(Ok(character)) => (character, 10),
+        _ => (char::REPLACEMENT_CHARACTER, 4),
     }
 }
 
@@ -242,10 +312,7 @@ impl<'de> Visitor<'de> for InstanceSeed {
                 "dataCenterInfo" => {
                     info.data_center_info = map.next_value::<Nullable<DataCenterValue>>()?.0.map(|value| value.0);
                 }
-                key => match scalar_field(key) {
-                    Some(field) => field(&mut info, &mut app, map.next_value()?, self.now),
-                    None => skip(&mut map)?,
-                },
+                key => set_scalar(&mut info, &mut app, key, map.next_value()?, self.now).map_err(A::Error::custom)?,
             }
         }
         info.lease = lease.durations;
@@ -255,46 +322,55 @@ impl<'de> Visitor<'de> for InstanceSeed {
     }
 }
 
-type ScalarField = fn(&mut InstanceInfo, &mut Option<Box<str>>, Scalar<'_>, Timestamp);
-
-/// What a key that has text, a number or a boolean sets.
-fn scalar_field(key: &str) -> Option<ScalarField> {
-    Some(match key {
-        "instanceId" => |info, _, value, _| info.instance_id = value.text(),
-        "hostName" => |info, _, value, _| info.host_name = value.text().unwrap_or_default(),
-        "app" => |_, app, value, _| *app = value.text(),
-        "ipAddr" => |info, _, value, _| info.ip_addr = value.text().unwrap_or_default(),
-        "sid" => |info, _, value, _| info.sid = value.text().filter(|sid| !matches!(&**sid, "na" | "unknown")),
-        "status" => |info, _, value, _| info.status = status(&value, InstanceStatus::Up),
-        "overriddenStatus" | "overriddenstatus" => {
-            |info, _, value, _| info.overridden_status = status(&value, InstanceStatus::Unknown)
-        }
-        "countryId" => |info, _, value, _| info.country_id = value.int().unwrap_or(1),
-        "appGroupName" => |info, _, value, _| info.app_group_name = value.text().map(|name| name.to_uppercase().into()),
-        "homePageUrl" => |info, _, value, _| info.home_page_url = value.text(),
-        "statusPageUrl" => |info, _, value, _| info.status_page_url = value.text(),
-        "healthCheckUrl" => |info, _, value, _| info.health_check_url = value.text(),
-        "secureHealthCheckUrl" => |info, _, value, _| info.secure_health_check_url = value.non_empty(),
-        "vipAddress" => |info, _, value, _| info.vip_address = value.text(),
-        "secureVipAddress" => |info, _, value, _| info.secure_vip_address = value.text(),
-        "isCoordinatingDiscoveryServer" => |info, _, value, _| info.is_coordinating_discovery_server = value.boolean(),
-        "lastUpdatedTimestamp" => |info, _, value, now| info.last_updated = value.integer().map_or(now, Timestamp),
-        "lastDirtyTimestamp" => |info, _, value, now| info.last_dirty = value.integer().map_or(now, Timestamp),
-        "actionType" => |info, _, value, _| info.action_type = value.0.as_deref().and_then(ActionType::from_name),
-        "asgName" => |info, _, value, _| info.asg_name = value.text(),
-        _ => return None,
-    })
+/// Sets what a key has as text, number or boolean. A key that means nothing is skipped with all its value holds (quirk
+/// 29: the Java server walks into it).
+fn set_scalar(
+    info: &mut InstanceInfo,
+    app: &mut Option<Box<str>>,
+    key: &str,
+    value: &RawValue,
+    now: Timestamp,
+) -> Result<(), &'static str> {
+    let value = || Scalar::of_token(value.get());
+    match key {
+        "instanceId" => info.instance_id = value()?.text(),
+        "hostName" => info.host_name = value()?.text().unwrap_or_default(),
+        "app" => *app = value()?.text(),
+        "ipAddr" => info.ip_addr = value()?.text().unwrap_or_default(),
+        "sid" => info.sid = value()?.text().filter(|sid| !matches!(&**sid, "na" | "unknown")),
+        "status" => info.status = status(&value()?, InstanceStatus::Up),
+        "overriddenStatus" | "overriddenstatus" => info.overridden_status = status(&value()?, InstanceStatus::Unknown),
+        "countryId" => info.country_id = value()?.int()?.unwrap_or(1),
+        "appGroupName" => info.app_group_name = value()?.text().map(|name| name.to_uppercase().into()),
+        "homePageUrl" => info.home_page_url = value()?.text(),
+        "statusPageUrl" => info.status_page_url = value()?.text(),
+        "healthCheckUrl" => info.health_check_url = value()?.text(),
+        "secureHealthCheckUrl" => info.secure_health_check_url = value()?.text(),
+        "vipAddress" => info.vip_address = value()?.text(),
+        "secureVipAddress" => info.secure_vip_address = value()?.text(),
+        "isCoordinatingDiscoveryServer" => info.is_coordinating_discovery_server = value()?.boolean(),
+        "lastUpdatedTimestamp" => info.last_updated = value()?.integer()?.map_or(now, Timestamp),
+        "lastDirtyTimestamp" => info.last_dirty = value()?.integer()?.map_or(now, Timestamp),
+        "actionType" => info.action_type = value()?.into_text().as_deref().and_then(ActionType::from_name),
+        "asgName" => info.asg_name = value()?.text(),
+        _ => {}
+    }
+    Ok(())
 }
 
 /// A status by its exact name; another name is UNKNOWN, no name is `missing`.
 fn status(value: &Scalar<'_>, missing: InstanceStatus) -> InstanceStatus {
-    value.0.as_deref().map_or(missing, |name| InstanceStatus::from_name(name).unwrap_or(InstanceStatus::Unknown))
+    match value {
+        Scalar::Null => missing,
+        Scalar::Text(name) => InstanceStatus::from_name(name).unwrap_or(InstanceStatus::Unknown),
+        Scalar::Number(_) | Scalar::Boolean(_) => InstanceStatus::Unknown,
+    }
 }
 
 /// Spring's addition (`CloudJacksonJson.updateIfNeeded`): without an id the metadata may hold one.
 fn take_id_from_metadata(info: &mut InstanceInfo) {
     if info.instance_id.is_none()
-        && let Some(id) = info.metadata.get("instanceId").filter(|id| !id.is_empty())
+        && let Some(id) = info.metadata.get("instanceId").filter(|id| !id.trim().is_empty())
     {
         let host_name = &*info.host_name;
         info.instance_id = Some(if id.starts_with(host_name) { id.into() } else { format!("{host_name}:{id}").into() });
@@ -337,7 +413,7 @@ impl<'de> Visitor<'de> for PortSeed {
         while let Some(Key(key)) = map.next_key()? {
             let value: Scalar<'_> = map.next_value()?;
             match key.as_ref() {
-                "$" => port.number = value.int().unwrap_or(0),
+                "$" => port.number = value.int().map_err(A::Error::custom)?.unwrap_or(0),
                 "@enabled" => port.enabled = value.boolean(),
                 _ => return Err(A::Error::custom("a port has only `$` and `@enabled`")),
             }
@@ -375,11 +451,11 @@ impl<'de> Deserialize<'de> for LeaseValue {
                 while let Some(Key(key)) = map.next_key()? {
                     let time = match key.as_ref() {
                         "renewalIntervalInSecs" => {
-                            renewal_interval = map.next_value::<Scalar<'_>>()?.int();
+                            renewal_interval = map.next_value::<Scalar<'_>>()?.int().map_err(A::Error::custom)?;
                             continue;
                         }
                         "durationInSecs" => {
-                            duration = map.next_value::<Scalar<'_>>()?.int();
+                            duration = map.next_value::<Scalar<'_>>()?.int().map_err(A::Error::custom)?;
                             continue;
                         }
                         "registrationTimestamp" => &mut lease.registration,
@@ -391,7 +467,8 @@ impl<'de> Deserialize<'de> for LeaseValue {
                             continue;
                         }
                     };
-                    *time = Timestamp(map.next_value::<Scalar<'_>>()?.integer().unwrap_or(0));
+                    let sent = map.next_value::<Scalar<'_>>()?.integer().map_err(A::Error::custom)?;
+                    *time = Timestamp(sent.unwrap_or(0));
                 }
                 lease.durations = LeaseDurations::from_sent(renewal_interval, duration);
                 Ok(LeaseValue(lease))
@@ -446,9 +523,11 @@ impl<'de> Deserialize<'de> for DataCenterValue {
                 let (mut class, mut name, mut metadata, mut other) = (None, None, None, false);
                 while let Some(Key(key)) = map.next_key()? {
                     match key.as_ref() {
-                        "@class" => class = map.next_value::<Scalar<'_>>()?.0,
-                        "name" => name = map.next_value::<Scalar<'_>>()?.0,
-                        "metadata" => metadata = map.next_value::<Nullable<MetadataValue>>()?.0,
+                        "@class" => class = map.next_value::<Scalar<'_>>()?.into_text(),
+                        "name" => name = map.next_value::<Scalar<'_>>()?.into_text(),
+                        "metadata" => {
+                            metadata = Some(map.next_value::<Nullable<MetadataValue>>()?.0.unwrap_or_default());
+                        }
                         _ => {
                             skip(&mut map)?;
                             other = true;
@@ -492,7 +571,7 @@ impl<'de, S: DeserializeSeed<'de> + Clone> DeserializeSeed<'de> for ListSeed<S> 
     type Value = Vec<S::Value>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_seq(self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -509,6 +588,10 @@ impl<'de, S: DeserializeSeed<'de> + Clone> Visitor<'de> for ListSeed<S> {
             list.push(element);
         }
         Ok(list)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        self.0.deserialize(MapAccessDeserializer::new(map)).map(|element| vec![element])
     }
 }
 
@@ -537,12 +620,17 @@ impl<'de> Visitor<'de> for ItemSeed {
         let (mut last_dirty, mut overridden_status, mut status, mut instance_info) = (None, None, None, None);
         while let Some(Key(key)) = map.next_key()? {
             match key.as_ref() {
-                "action" => action = map.next_value::<Scalar<'_>>()?.0,
-                "appName" => app_name = map.next_value::<Scalar<'_>>()?.0,
+                "action" => action = map.next_value::<Scalar<'_>>()?.into_text(),
+                "appName" => app_name = map.next_value::<Scalar<'_>>()?.into_text(),
                 "id" => id = map.next_value::<Scalar<'_>>()?.text(),
-                "lastDirtyTimestamp" => last_dirty = map.next_value::<Scalar<'_>>()?.integer().map(Timestamp),
-                "overriddenStatus" | "overriddenstatus" => overridden_status = map.next_value::<Scalar<'_>>()?.0,
-                "status" => status = map.next_value::<Scalar<'_>>()?.0,
+                "lastDirtyTimestamp" => {
+                    let sent = map.next_value::<Scalar<'_>>()?.integer().map_err(A::Error::custom)?;
+                    last_dirty = sent.map(Timestamp);
+                }
+                "overriddenStatus" | "overriddenstatus" => {
+                    overridden_status = map.next_value::<Scalar<'_>>()?.into_text();
+                }
+                "status" => status = map.next_value::<Scalar<'_>>()?.into_text(),
                 "instanceInfo" => {
                     instance_info = map.next_value_seed(OptionalInstanceSeed(InstanceSeed { now: self.now }))?;
                 }
@@ -614,8 +702,8 @@ impl<'de> Visitor<'de> for ResponseSeed {
         while let Some(Key(key)) = map.next_key()? {
             match key.as_ref() {
                 "statusCode" => {
-                    let code = map.next_value::<Scalar<'_>>()?.integer().unwrap_or(0);
-                    response.status_code = u16::try_from(code).unwrap_or(0);
+                    let code = map.next_value::<Scalar<'_>>()?.integer().map_err(A::Error::custom)?;
+                    response.status_code = code.and_then(|code| u16::try_from(code).ok()).unwrap_or(0);
                 }
                 "responseEntity" => {
                     let entity = map.next_value_seed(OptionalInstanceSeed(InstanceSeed { now: self.now }))?;
@@ -633,6 +721,7 @@ struct ApplicationsSeed {
 }
 
 /// One or a list of values, not read yet.
+#[derive(Default)]
 struct OneOrMany<'de>(Vec<&'de RawValue>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for OneOrMany<'a> {
@@ -685,16 +774,19 @@ fn application(raw: &RawValue, now: Timestamp, errors: &mut Vec<CodecError>) -> 
     #[derive(Deserialize)]
     struct Raw<'a> {
         name: Cow<'a, str>,
-        #[serde(borrow)]
+        #[serde(borrow, default)]
         instance: OneOrMany<'a>,
     }
     let raw: Raw<'_> = serde_json::from_str(raw.get()).map_err(failure)?;
     let mut instances = Vec::with_capacity(raw.instance.0.len());
     for raw in raw.instance.0 {
-        match document(raw.get().as_bytes(), InstanceSeed { now }) {
+        match value(raw.get(), InstanceSeed { now }) {
             Ok((info, _)) => instances.push(info),
             Err(error) => errors.push(error),
         }
     }
     Ok(Application { name: AppName::new(&raw.name), instances })
 }
+
+#[cfg(test)]
+mod tests;

@@ -288,6 +288,8 @@ fn string(text: &str, out: &mut Vec<u8>) {
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
             control => {
                 const HEX: &[u8; 16] = b"0123456789ABCDEF";
                 out.extend_from_slice(b"\\u00");

@@ -1,7 +1,10 @@
 //! The XML decoder. What is accepted, and what an odd value becomes, is protocol.md 2.11.
 //!
 //! Only what a registration can be: no document type, so no entities but XML's own five and characters by number; an
-//! element lies no deeper than [`DEEPEST`].
+//! element lies no deeper than [`DEEPEST`] and there are no more than [`MOST_ELEMENTS`].
+
+use std::borrow::Cow;
+use std::str;
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
@@ -13,14 +16,31 @@ use crate::time::Timestamp;
 
 /// No element of a registration lies this deep.
 const DEEPEST: usize = 32;
+/// No registration has this many elements. An element takes thirty times the bytes of `<a/>`.
+const MOST_ELEMENTS: usize = 10_000;
 
 pub(crate) fn instance_document(body: &[u8], now: Timestamp) -> Result<InstanceInfo, CodecError> {
-    let text = std::str::from_utf8(body).map_err(|_not_utf8| failure("it is not UTF-8"))?;
-    let root = Element::parse(text)?;
+    let root = Element::parse(&text(body)?)?;
     if root.name != "instance" {
         return Err(failure("the document is no `instance`"));
     }
     instance(&root, now)
+}
+
+/// Whether this is a document, whatever it says.
+#[cfg(test)]
+pub(crate) fn well_formed(document: &str) -> Result<(), CodecError> {
+    Element::parse(document).map(drop)
+}
+
+/// The document's text: UTF-8, or Latin-1 where its declaration says so.
+fn text(body: &[u8]) -> Result<Cow<'_, str>, CodecError> {
+    let declaration = body.split(|byte| *byte == b'>').next().filter(|first| first.starts_with(b"<?xml"));
+    let declaration = String::from_utf8_lossy(declaration.unwrap_or_default()).to_ascii_lowercase();
+    if declaration.contains("iso-8859-1") {
+        return Ok(body.iter().copied().map(char::from).collect());
+    }
+    str::from_utf8(body).map(Cow::Borrowed).map_err(|_not_utf8| failure("it is not UTF-8"))
 }
 
 fn instance(element: &Element, now: Timestamp) -> Result<InstanceInfo, CodecError> {
@@ -35,15 +55,15 @@ fn instance(element: &Element, now: Timestamp) -> Result<InstanceInfo, CodecErro
     let overridden = element.child("overriddenstatus").or_else(|| element.child("overriddenStatus"));
     info.overridden_status = overridden.map_or(InstanceStatus::Unknown, status);
     if let Some(port) = element.child("port") {
-        info.port = Port { number: integer(port)?, enabled: port.attribute("enabled") != Some("false") };
+        info.port = Port { number: integer(port)?, enabled: port.enabled.as_deref() != Some("false") };
     }
     if let Some(port) = element.child("securePort") {
-        info.secure_port = Port { number: integer(port)?, enabled: port.attribute("enabled") == Some("true") };
+        info.secure_port = Port { number: integer(port)?, enabled: port.enabled.as_deref() == Some("true") };
     }
     if let Some(country) = element.child("countryId") {
         info.country_id = integer(country)?;
     }
-    info.data_center_info = element.child("dataCenterInfo").map(data_center_info).transpose()?;
+    info.data_center_info = element.child("dataCenterInfo").map_or(Ok(None), data_center_info)?;
     if let Some(lease) = element.child("leaseInfo") {
         let secs = |name: &str| lease.child(name).and_then(|child| child.text.trim().parse().ok());
         info.lease = LeaseDurations::from_sent(secs("renewalIntervalInSecs"), secs("durationInSecs"));
@@ -53,9 +73,11 @@ fn instance(element: &Element, now: Timestamp) -> Result<InstanceInfo, CodecErro
     info.home_page_url = text("homePageUrl");
     info.status_page_url = text("statusPageUrl");
     info.health_check_url = text("healthCheckUrl");
-    info.secure_health_check_url = text("secureHealthCheckUrl").filter(|url| !url.is_empty());
+    info.secure_health_check_url = text("secureHealthCheckUrl");
     info.vip_address = text("vipAddress");
     info.secure_vip_address = text("secureVipAddress");
+    info.is_coordinating_discovery_server =
+        element.child("isCoordinatingDiscoveryServer").is_some_and(|child| child.text == "true");
     let time = |name: &str| element.child(name).and_then(|child| child.text.trim().parse().ok()).map(Timestamp);
     info.last_updated = time("lastUpdatedTimestamp").unwrap_or(now);
     info.last_dirty = time("lastDirtyTimestamp").unwrap_or(now);
@@ -74,13 +96,13 @@ fn integer(element: &Element) -> Result<i32, CodecError> {
 }
 
 /// The name decides, not the class attribute, which may be missing.
-fn data_center_info(element: &Element) -> Result<DataCenterInfo, CodecError> {
-    let Some(name) = element.child("name") else { return Ok(DataCenterInfo::Unnamed) };
+fn data_center_info(element: &Element) -> Result<Option<DataCenterInfo>, CodecError> {
+    let Some(name) = element.child("name") else { return Ok(None) };
     match name.text.as_str() {
-        "MyOwn" => Ok(DataCenterInfo::MyOwn),
-        "Netflix" => Ok(DataCenterInfo::Netflix),
+        "MyOwn" => Ok(Some(DataCenterInfo::MyOwn)),
+        "Netflix" => Ok(Some(DataCenterInfo::Netflix)),
         amazon if amazon.eq_ignore_ascii_case("amazon") => {
-            Ok(DataCenterInfo::Amazon(element.child("metadata").map(metadata).unwrap_or_default()))
+            Ok(Some(DataCenterInfo::Amazon(element.child("metadata").map(metadata).unwrap_or_default())))
         }
         _ => Err(failure("dataCenterInfo has an unknown `name`")),
     }
@@ -94,7 +116,8 @@ fn metadata(element: &Element) -> Metadata {
 #[derive(Debug, Default)]
 struct Element {
     name: String,
-    attributes: Vec<(String, String)>,
+    /// The one attribute that means anything.
+    enabled: Option<String>,
     text: String,
     children: Vec<Self>,
 }
@@ -103,30 +126,33 @@ impl Element {
     fn parse(document: &str) -> Result<Self, CodecError> {
         let mut reader = Reader::from_str(document);
         reader.config_mut().expand_empty_elements = true;
-        let mut open: Vec<Self> = Vec::new();
+        let (mut open, mut elements): (Vec<Self>, usize) = (Vec::new(), 0);
         let mut root = None;
         loop {
-            let event = reader.read_event().map_err(|error| failure(&error.to_string()))?;
-            match event {
-                Event::Start(start) => {
-                    if open.len() == DEEPEST || root.is_some() {
-                        return Err(failure("it is nested too deeply, or has two roots"));
+            match reader.read_event() {
+                Ok(Event::Start(start)) => {
+                    elements += 1;
+                    if open.len() == DEEPEST || elements > MOST_ELEMENTS || root.is_some() {
+                        return Err(failure("it is nested too deeply, too large, or has two roots"));
                     }
                     open.push(Self::started(&start)?);
                 }
-                Event::End(_) => {
+                Ok(Event::End(_)) => {
                     let Some(element) = open.pop() else { return Err(failure("an end without a start")) };
                     match open.last_mut() {
                         Some(parent) => parent.children.push(element),
                         None => root = Some(element),
                     }
                 }
-                Event::Text(text) => append(&mut open, &text.xml10_content()),
-                Event::CData(text) => append(&mut open, &text.xml10_content()),
-                Event::GeneralRef(reference) => append(&mut open, character(&reference)?.encode_utf8(&mut [0; 4])),
-                Event::DocType(_) => return Err(failure("a document type is not accepted")),
-                Event::Eof => break,
-                Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
+                Ok(Event::Text(text)) => append(&mut open, &text.xml10_content())?,
+                Ok(Event::CData(text)) => append(&mut open, &text.xml10_content())?,
+                Ok(Event::GeneralRef(reference)) => {
+                    append(&mut open, character(&reference)?.encode_utf8(&mut [0; 4]))?;
+                }
+                Ok(Event::DocType(_)) => return Err(failure("a document type is not accepted")),
+                Ok(Event::Eof) => break,
+                Ok(Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_)) => {}
+                Err(_quotes_the_body) => return Err(failure(&format!("byte {}: not XML", reader.error_position()))),
             }
         }
         root.filter(|_| open.is_empty()).ok_or_else(|| failure("it ends too early"))
@@ -135,8 +161,10 @@ impl Element {
     fn started(start: &BytesStart<'_>) -> Result<Self, CodecError> {
         let mut element = Self { name: start.name().as_ref().to_owned(), ..Self::default() };
         for attribute in start.attributes() {
-            let attribute = attribute.map_err(|error| failure(&error.to_string()))?;
-            element.attributes.push((attribute.key.as_ref().to_owned(), attribute.value.into_owned()));
+            let attribute = attribute.map_err(|_quotes_the_body| failure("an element has a broken attribute"))?;
+            if attribute.key.as_ref() == "enabled" {
+                element.enabled = Some(attribute.value.into_owned());
+            }
         }
         Ok(element)
     }
@@ -145,21 +173,24 @@ impl Element {
     fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().rev().find(|child| child.name == name)
     }
-
-    fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
 }
 
-fn append(open: &mut [Element], text: &str) {
-    if let Some(element) = open.last_mut() {
-        element.text.push_str(text);
+/// Appends text to the element it stands in. Beside the root there is only white space.
+fn append(open: &mut [Element], text: &str) -> Result<(), CodecError> {
+    match open.last_mut() {
+        Some(element) => element.text.push_str(text),
+        None if text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{feff}').is_empty() => {}
+        None => return Err(failure("text stands outside the document")),
     }
+    Ok(())
 }
 
 fn character(reference: &BytesRef<'_>) -> Result<char, CodecError> {
-    if let Some(character) = reference.resolve_char_ref().map_err(|error| failure(&error.to_string()))? {
-        return Ok(character);
+    let by_number = reference.resolve_char_ref().map_err(|_no_character| failure("a reference to no character"))?;
+    match by_number {
+        Some(character @ ('\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)) => return Ok(character),
+        Some(_) => return Err(failure("a reference to a character that XML does not have")),
+        None => {}
     }
     match &*reference.xml10_content() {
         "amp" => Ok('&'),
@@ -174,3 +205,6 @@ fn character(reference: &BytesRef<'_>) -> Result<char, CodecError> {
 fn failure(what: &str) -> CodecError {
     CodecError::Xml(what.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

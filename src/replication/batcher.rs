@@ -1,0 +1,460 @@
+//! [`Batcher`]: what waits to be told to one peer, and when.
+//!
+//! Netflix's `AcceptorExecutor`, `TaskExecutors` and `TrafficShaper` in one synchronous state machine that knows neither
+//! network nor clock. Different from there: the first change goes out at once instead of after half a second, what
+//! comes while it is on its way makes up the next batch; the order of what happens to one instance is kept; a batch that
+//! failed is sent again in its old place.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::{Rng, RngExt};
+
+use crate::model::{Action, InstanceKey};
+use crate::registry::Lease;
+use crate::time::Timestamp;
+
+/// The most items of a batch (`PeerEurekaNode.BATCH_SIZE`).
+pub(super) const BATCH_SIZE: usize = 250;
+/// So long heartbeats wait for company: they are many and no reader waits for them.
+const HEARTBEAT_LINGER: Duration = Duration::from_millis(100);
+/// The first pause after the network failed; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The pause after a peer said that it is busy, or took too long.
+const CONGESTION_PAUSE: Duration = Duration::from_secs(1);
+
+/// Something to tell a peer.
+#[derive(Clone, Debug)]
+pub struct ReplicationTask {
+    /// What happened.
+    pub action: Action,
+    /// To whom.
+    pub key: InstanceKey,
+    /// The lease, which is looked at when the task is sent; `None` for a cancellation.
+    pub lease: Option<Arc<Lease>>,
+    /// When it is no longer worth telling.
+    pub expires: Timestamp,
+}
+
+/// What a sender does next.
+#[derive(Debug)]
+pub enum Next {
+    /// Send these; then say what became of it.
+    Batch(Vec<ReplicationTask>),
+    /// Ask again at this time, or when something is offered.
+    WaitUntil(Timestamp),
+    /// Ask again when something is offered.
+    Idle,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was answered, item by item.
+    Delivered,
+    /// It could not be delivered: later, again.
+    NetworkFailed,
+    /// The peer is too busy: later, again.
+    Congested,
+    /// The peer does not want it, and will not: given up.
+    Refused,
+}
+
+/// What one instance has waiting, by kind. A status and its being taken back are one kind: the later holds.
+const REGISTER: usize = 0;
+const HEARTBEAT: usize = 1;
+const CANCEL: usize = 2;
+const STATUS: usize = 3;
+
+fn kind(action: Action) -> usize {
+    match action {
+        Action::Register => REGISTER,
+        Action::Heartbeat => HEARTBEAT,
+        Action::Cancel => CANCEL,
+        Action::StatusUpdate | Action::DeleteStatusOverride => STATUS,
+    }
+}
+
+#[derive(Debug)]
+struct Queued {
+    task: ReplicationTask,
+    offered: Timestamp,
+}
+
+/// The queue of one peer.
+#[derive(Debug)]
+pub struct Batcher {
+    most: usize,
+    next_place: u64,
+    /// Where each instance's tasks stand, by kind.
+    places: HashMap<InstanceKey, [Option<u64>; 4]>,
+    changes: BTreeMap<u64, Queued>,
+    heartbeats: BTreeMap<u64, Queued>,
+    in_flight: Vec<(u64, Queued)>,
+    not_before: Timestamp,
+    failures: u32,
+    flushing: bool,
+    dropped: u64,
+    expired: u64,
+}
+
+impl Batcher {
+    /// An empty queue for at most so many tasks.
+    pub fn new(most: usize) -> Self {
+        Self {
+            most: most.max(1),
+            next_place: 0,
+            places: HashMap::new(),
+            changes: BTreeMap::new(),
+            heartbeats: BTreeMap::new(),
+            in_flight: Vec::new(),
+            not_before: Timestamp::NEVER,
+            failures: 0,
+            flushing: false,
+            dropped: 0,
+            expired: 0,
+        }
+    }
+
+    /// How many tasks wait or are on their way.
+    pub fn len(&self) -> usize {
+        self.changes.len() + self.heartbeats.len() + self.in_flight.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// When the oldest task that waits was offered.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        let first = |queue: &BTreeMap<u64, Queued>| queue.first_key_value().map(|(_, queued)| queued.offered);
+        let in_flight = self.in_flight.iter().map(|(_, queued)| queued.offered).min();
+        [first(&self.changes), first(&self.heartbeats), in_flight].into_iter().flatten().min()
+    }
+
+    /// How many tasks were dropped because the queue was full.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// How many tasks were given up because they could not be delivered in time.
+    pub fn expired(&self) -> u64 {
+        self.expired
+    }
+
+    /// From now on heartbeats do not wait for company: the process is about to end.
+    pub fn flush(&mut self) {
+        self.flushing = true;
+    }
+
+    /// Puts a task in. One of the same kind for the same instance is replaced and keeps its place; what a cancellation
+    /// or a registration makes pointless is taken out.
+    pub fn offer(&mut self, task: ReplicationTask, now: Timestamp) {
+        let of_instance = self.places.entry(task.key.clone()).or_default();
+        let kind = kind(task.action);
+        let pointless: &[usize] = match kind {
+            CANCEL => &[REGISTER, HEARTBEAT, STATUS],
+            REGISTER => &[HEARTBEAT],
+            _ => &[],
+        };
+        for &other in pointless {
+            if let Some(place) = of_instance[other].take() {
+                remove(&mut self.changes, &mut self.heartbeats, place);
+            }
+        }
+        let place = *of_instance[kind].get_or_insert_with(|| {
+            self.next_place += 1;
+            self.next_place
+        });
+        let queue = if kind == HEARTBEAT { &mut self.heartbeats } else { &mut self.changes };
+        let offered = queue.get(&place).map_or(now, |queued| queued.offered);
+        queue.insert(place, Queued { task, offered });
+        while self.changes.len() + self.heartbeats.len() > self.most {
+            // A heartbeat is repeated; a change is not.
+            let oldest = self.heartbeats.pop_first().or_else(|| self.changes.pop_first());
+            if let Some((_, queued)) = oldest {
+                self.forget(&queued.task);
+            }
+            self.dropped += 1;
+        }
+    }
+
+    /// What to do now.
+    pub fn next(&mut self, now: Timestamp) -> Next {
+        if !self.in_flight.is_empty() {
+            return Next::Idle;
+        }
+        self.expire(now);
+        if self.changes.is_empty() && self.heartbeats.is_empty() {
+            return Next::Idle;
+        }
+        if now < self.not_before {
+            return Next::WaitUntil(self.not_before);
+        }
+        let due = match self.heartbeats.first_key_value() {
+            _ if !self.changes.is_empty() || self.flushing || self.heartbeats.len() >= BATCH_SIZE => now,
+            Some((_, queued)) => queued.offered + HEARTBEAT_LINGER,
+            None => now,
+        };
+        if now < due {
+            return Next::WaitUntil(due);
+        }
+        self.cut(now);
+        if self.in_flight.is_empty() {
+            return self.next(now);
+        }
+        Next::Batch(self.in_flight.iter().map(|(_, queued)| queued.task.clone()).collect())
+    }
+
+    /// Moves a batch into flight: changes first, heartbeats with them; half of it is kept for heartbeats that waited
+    /// their time.
+    fn cut(&mut self, now: Timestamp) {
+        let overdue = |queued: &Queued| now >= queued.offered + HEARTBEAT_LINGER;
+        let overdue = self.heartbeats.values().take(BATCH_SIZE / 2).take_while(|queued| overdue(queued)).count();
+        let most_changes = BATCH_SIZE - overdue;
+        while self.in_flight.len() < most_changes
+            && let Some((place, queued)) = self.changes.pop_first()
+        {
+            self.launch(place, queued);
+        }
+        while self.in_flight.len() < BATCH_SIZE
+            && let Some((place, queued)) = self.heartbeats.pop_first()
+        {
+            self.launch(place, queued);
+        }
+    }
+
+    fn launch(&mut self, place: u64, queued: Queued) {
+        self.forget(&queued.task);
+        // An instance that left since: its cancellation says all there is to say.
+        let gone = queued.task.lease.as_ref().is_some_and(|lease| lease.is_cancelled());
+        if !gone {
+            self.in_flight.push((place, queued));
+        }
+    }
+
+    /// Says what became of the batch that was given last.
+    pub fn outcome(&mut self, outcome: Outcome, rng: &mut impl Rng, now: Timestamp) {
+        let batch = std::mem::take(&mut self.in_flight);
+        let pause = match outcome {
+            Outcome::Delivered | Outcome::Refused => {
+                self.failures = 0;
+                return;
+            }
+            Outcome::Congested => CONGESTION_PAUSE,
+            Outcome::NetworkFailed => {
+                let doubled = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10));
+                self.failures += 1;
+                doubled.min(LONGEST_PAUSE)
+            }
+        };
+        self.not_before = now + pause.mul_f64(rng.random_range(0.8..1.2));
+        for (place, queued) in batch {
+            self.put_back(place, queued);
+        }
+    }
+
+    /// Puts a task back into its old place, unless something newer made it pointless meanwhile.
+    fn put_back(&mut self, place: u64, queued: Queued) {
+        let of_instance = self.places.entry(queued.task.key.clone()).or_default();
+        let kind = kind(queued.task.action);
+        let later = |other: usize| of_instance[other].is_some_and(|other| other > place);
+        let superseded =
+            of_instance[kind].is_some() || (kind != CANCEL && later(CANCEL)) || (kind == HEARTBEAT && later(REGISTER));
+        if superseded {
+            return;
+        }
+        of_instance[kind] = Some(place);
+        let queue = if kind == HEARTBEAT { &mut self.heartbeats } else { &mut self.changes };
+        queue.insert(place, queued);
+    }
+
+    fn expire(&mut self, now: Timestamp) {
+        for queue in [&mut self.changes, &mut self.heartbeats] {
+            // Nothing of a kind expires before what was offered earlier, but for unequal renewal intervals: those
+            // leave when their turn comes.
+            while let Some(first) = queue.first_entry() {
+                if first.get().task.expires > now {
+                    break;
+                }
+                let task = first.remove().task;
+                self.expired += 1;
+                if let Some(of_instance) = self.places.get_mut(&task.key) {
+                    of_instance[kind(task.action)] = None;
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, task: &ReplicationTask) {
+        if let Some(of_instance) = self.places.get_mut(&task.key) {
+            of_instance[kind(task.action)] = None;
+            if of_instance.iter().all(Option::is_none) {
+                self.places.remove(&task.key);
+            }
+        }
+    }
+}
+
+fn remove(changes: &mut BTreeMap<u64, Queued>, heartbeats: &mut BTreeMap<u64, Queued>, place: u64) {
+    if changes.remove(&place).is_none() {
+        heartbeats.remove(&place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+    use rand::rngs::SmallRng;
+
+    use super::*;
+    use crate::model::AppName;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn task(action: Action, id: &str) -> ReplicationTask {
+        let key = InstanceKey::new(&AppName::new("a"), id);
+        ReplicationTask { action, key, lease: None, expires: NOW + Duration::from_secs(30) }
+    }
+
+    fn batch(batcher: &mut Batcher, now: Timestamp) -> Vec<(Action, String)> {
+        match batcher.next(now) {
+            Next::Batch(tasks) => tasks.into_iter().map(|task| (task.action, task.key.id().to_owned())).collect(),
+            Next::WaitUntil(_) | Next::Idle => Vec::new(),
+        }
+    }
+
+    fn rng() -> SmallRng {
+        SmallRng::seed_from_u64(1)
+    }
+
+    #[test]
+    fn a_change_goes_at_once_and_what_comes_meanwhile_next() {
+        let mut batcher = Batcher::new(100);
+        batcher.offer(task(Action::Register, "1"), NOW);
+        assert_eq!(batch(&mut batcher, NOW), [(Action::Register, "1".to_owned())]);
+        batcher.offer(task(Action::Register, "2"), NOW);
+        batcher.offer(task(Action::Heartbeat, "3"), NOW);
+        assert!(batch(&mut batcher, NOW).is_empty(), "one batch is on its way");
+        batcher.outcome(Outcome::Delivered, &mut rng(), NOW);
+        assert_eq!(batch(&mut batcher, NOW).len(), 2, "a heartbeat goes with a change");
+    }
+
+    #[test]
+    fn heartbeats_wait_for_company() {
+        let mut batcher = Batcher::new(1000);
+        batcher.offer(task(Action::Heartbeat, "1"), NOW);
+        assert!(matches!(batcher.next(NOW), Next::WaitUntil(at) if at == NOW + HEARTBEAT_LINGER));
+        (0..300).for_each(|id| batcher.offer(task(Action::Heartbeat, &id.to_string()), NOW));
+        assert_eq!(batch(&mut batcher, NOW).len(), BATCH_SIZE, "enough of them do not wait");
+        batcher.outcome(Outcome::Delivered, &mut rng(), NOW);
+        batcher.flush();
+        assert_eq!(batch(&mut batcher, NOW).len(), 50, "nor do those of a process that ends");
+    }
+
+    #[test]
+    fn a_cancellation_takes_back_what_waits_and_stays_before_what_follows() {
+        let mut batcher = Batcher::new(100);
+        for action in [Action::Register, Action::Heartbeat, Action::StatusUpdate, Action::Cancel, Action::Register] {
+            batcher.offer(task(action, "1"), NOW);
+        }
+        assert_eq!(batch(&mut batcher, NOW), [(Action::Cancel, "1".to_owned()), (Action::Register, "1".to_owned())]);
+    }
+
+    #[test]
+    fn the_last_of_two_statuses_holds() {
+        let mut batcher = Batcher::new(100);
+        for action in [Action::StatusUpdate, Action::DeleteStatusOverride, Action::StatusUpdate] {
+            batcher.offer(task(action, "1"), NOW);
+        }
+        assert_eq!(batch(&mut batcher, NOW), [(Action::StatusUpdate, "1".to_owned())]);
+    }
+
+    #[test]
+    fn a_failed_batch_is_sent_again_after_a_pause_without_what_was_superseded() {
+        let mut batcher = Batcher::new(100);
+        batcher.offer(task(Action::Register, "1"), NOW);
+        batcher.offer(task(Action::Register, "2"), NOW);
+        assert_eq!(batch(&mut batcher, NOW).len(), 2);
+        batcher.offer(task(Action::Cancel, "1"), NOW);
+        batcher.outcome(Outcome::NetworkFailed, &mut rng(), NOW);
+        let Next::WaitUntil(at) = batcher.next(NOW) else { panic!("no pause") };
+        assert!(at >= NOW + Duration::from_millis(80) && at <= NOW + Duration::from_millis(120));
+        assert_eq!(batch(&mut batcher, at), [(Action::Register, "2".to_owned()), (Action::Cancel, "1".to_owned())]);
+        batcher.outcome(Outcome::Congested, &mut rng(), at);
+        assert!(matches!(batcher.next(at), Next::WaitUntil(later) if later >= at + Duration::from_millis(800)));
+    }
+
+    #[test]
+    fn what_cannot_be_delivered_in_time_is_given_up() {
+        let mut batcher = Batcher::new(100);
+        batcher.offer(task(Action::Register, "1"), NOW);
+        assert!(matches!(batcher.next(NOW + Duration::from_secs(30)), Next::Idle));
+        assert_eq!((batcher.len(), batcher.expired()), (0, 1));
+    }
+
+    #[test]
+    fn a_full_queue_drops_heartbeats_before_changes() {
+        let mut batcher = Batcher::new(3);
+        batcher.offer(task(Action::Register, "1"), NOW);
+        batcher.offer(task(Action::Heartbeat, "2"), NOW);
+        batcher.offer(task(Action::Register, "3"), NOW);
+        batcher.offer(task(Action::Register, "4"), NOW);
+        assert_eq!(batch(&mut batcher, NOW).iter().filter(|(action, _)| *action == Action::Register).count(), 3);
+        assert_eq!(batcher.dropped(), 1);
+    }
+
+    proptest! {
+        /// Whatever is offered and however batches fare: the queue keeps its bound, and what a peer is told last of an
+        /// instance's coming and going is what was offered last of it.
+        #[test]
+        fn the_last_word_of_each_instance_arrives(ops in proptest::collection::vec((0u8..6, 0u8..3, any::<bool>()), 1..200)) {
+            let mut batcher = Batcher::new(1000);
+            let mut now = NOW;
+            let (mut offered, mut told) = (HashMap::new(), HashMap::new());
+            let mut rng = rng();
+            for (op, id, fails) in ops {
+                let id = id.to_string();
+                match op {
+                    0 | 1 => {
+                        batcher.offer(task(Action::Register, &id), now);
+                        offered.insert(id, Action::Register);
+                    }
+                    2 => {
+                        batcher.offer(task(Action::Cancel, &id), now);
+                        offered.insert(id, Action::Cancel);
+                    }
+                    3 => batcher.offer(task(Action::Heartbeat, &id), now),
+                    _ => {
+                        let tasks = batch(&mut batcher, now);
+                        // An answer may be lost after the batch was applied: it counts as told, and is told again.
+                        for (action, id) in tasks.iter().filter(|(action, _)| matches!(action, Action::Register | Action::Cancel)) {
+                            told.insert(id.clone(), *action);
+                        }
+                        if !tasks.is_empty() {
+                            let outcome = if fails { Outcome::NetworkFailed } else { Outcome::Delivered };
+                            batcher.outcome(outcome, &mut rng, now);
+                        }
+                        now = now + Duration::from_millis(1);
+                    }
+                }
+                prop_assert!(batcher.len() <= 12);
+            }
+            for _ in 0..100 {
+                for (action, id) in batch(&mut batcher, now) {
+                    if matches!(action, Action::Register | Action::Cancel) {
+                        told.insert(id, action);
+                    }
+                }
+                batcher.outcome(Outcome::Delivered, &mut rng, now);
+                now = now + Duration::from_millis(100);
+            }
+            prop_assert!(batcher.is_empty());
+            prop_assert_eq!(told, offered);
+        }
+    }
+}

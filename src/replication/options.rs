@@ -1,0 +1,53 @@
+//! The settings of replication.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Settings of replication.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Fixed peers (`eureka.client.service-url.*`).
+    pub service_urls: Vec<String>,
+    /// The headless Service whose names are peers, short or with a domain.
+    pub discovery_service: Option<String>,
+    /// How often its names are asked for, give or take a fifth.
+    pub discovery_refresh_interval: Duration,
+    /// The name servers to ask; empty for the system's.
+    pub discovery_nameservers: Vec<SocketAddr>,
+    /// How long a connection to a peer may take to be made.
+    pub peer_node_connect_timeout: Duration,
+    /// How long a peer may take to answer.
+    pub peer_node_read_timeout: Duration,
+    /// After how long what could not be delivered is given up; a registration or a heartbeat after its renewal interval.
+    pub max_time_for_replication: Duration,
+    /// The most tasks that wait for one peer.
+    pub max_elements_in_peer_replication_pool: usize,
+    /// How long the copy at the start may take.
+    pub registry_sync_timeout: Duration,
+    /// The name that peers call this replica by (`eureka.instance.hostname`).
+    pub hostname: Option<String>,
+}
+
+impl Options {
+    /// Whether there can be any peers.
+    pub fn is_clustered(&self) -> bool {
+        !self.service_urls.is_empty() || self.discovery_service.is_some()
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            service_urls: Vec::new(),
+            discovery_service: None,
+            discovery_refresh_interval: Duration::from_secs(5),
+            discovery_nameservers: Vec::new(),
+            peer_node_connect_timeout: Duration::from_secs(1),
+            peer_node_read_timeout: Duration::from_secs(5),
+            max_time_for_replication: Duration::from_secs(30),
+            max_elements_in_peer_replication_pool: 10_000,
+            registry_sync_timeout: Duration::from_secs(20),
+            hostname: None,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! [`PeerEurekaNodes`]: which peers there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::discovery::{Discovery, Endpoint, LookupError};
+use super::peer_eureka_node::{Ended, PeerEurekaNode, Peers, Surroundings, shown};
+use super::transport::PeerTransport;
+use super::{Options, PeerAwareInstanceRegistry};
+use crate::time::{Clock, Timestamp};
+
+/// So many answers in a row have to lack a name before its peer is forgotten.
+const ANSWERS_WITHOUT: u32 = 2;
+/// So long a newcomer that announced itself is kept though no name confirms it.
+const NEWCOMER_KEPT: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Keeps the set of peers as the names say, and a task for each.
+///
+/// A name is a peer from the moment it is seen: what changes from then on waits in its queue. Whether it is this process
+/// itself only its answer tells, by the node id; names are not compared. A failed or empty answer to a query removes nobody.
+#[derive(Debug)]
+pub struct PeerEurekaNodes {
+    options: Options,
+    context_path: String,
+    port: u16,
+    discovery: Arc<Discovery>,
+    around: Surroundings,
+    peers: Arc<Peers>,
+    /// Service URLs of starting replicas that asked for a copy, and when.
+    announced: Mutex<BTreeMap<String, Timestamp>>,
+    look: Notify,
+}
+
+#[derive(Debug)]
+struct Known {
+    node: Arc<PeerEurekaNode>,
+    stop: CancellationToken,
+    missed: u32,
+}
+
+impl PeerEurekaNodes {
+    /// The peers of a replica that is called `own_node` and serves on `port`.
+    pub fn new(
+        options: Options,
+        (port, context_path): (u16, String),
+        peer_aware: &PeerAwareInstanceRegistry,
+        (discovery, transport): (Arc<Discovery>, Arc<dyn PeerTransport>),
+        clock: Clock,
+        own_node: String,
+    ) -> Self {
+        let registry = Arc::clone(peer_aware.registry());
+        let around = Surroundings { registry, transport, clock, own_node };
+        Self {
+            options,
+            context_path,
+            port,
+            discovery,
+            around,
+            peers: Arc::clone(peer_aware.peers()),
+            announced: Mutex::default(),
+            look: Notify::new(),
+        }
+    }
+
+    /// This replica's own service URL, if it knows what it is called.
+    pub fn own_service_url(&self) -> Option<String> {
+        let host = self.options.hostname.as_ref()?;
+        Some(self.service_url(&Endpoint { host: host.clone(), port: self.port }))
+    }
+
+    fn service_url(&self, endpoint: &Endpoint) -> String {
+        format!("http://{}:{}{}/eureka/", endpoint.host, endpoint.port, self.context_path)
+    }
+
+    /// A starting replica asked for a copy: from now on it is told what changes, until the names confirm it. Only one that
+    /// stands under the discovered Service, or among the fixed peers, is believed.
+    pub fn announce(&self, service_url: &str) {
+        let under_service = self.options.discovery_service.as_ref().is_some_and(|service| {
+            let host = service_url.strip_prefix("http://").and_then(|rest| rest.split([':', '/']).next());
+            host.and_then(|host| host.split_once('.'))
+                .is_some_and(|(_, domain)| domain.split('.').next() == service.split('.').next())
+        });
+        if under_service || self.options.service_urls.iter().any(|url| url == service_url) {
+            self.announced.lock().insert(service_url.to_owned(), self.around.clock.now());
+            self.look.notify_one();
+        }
+    }
+
+    /// The service URLs that the names give now, fixed ones among them; this replica's own may be one.
+    ///
+    /// # Errors
+    /// If the name servers do not answer.
+    pub async fn service_urls(&self) -> Result<BTreeSet<String>, LookupError> {
+        let mut urls: BTreeSet<String> = self.options.service_urls.iter().cloned().collect();
+        if let Some(service) = &self.options.discovery_service {
+            let found = self.discovery.endpoints(service, self.port).await?;
+            urls.extend(found.iter().map(|endpoint| self.service_url(endpoint)));
+        }
+        Ok(urls)
+    }
+
+    /// Follows the names until told to stop; then empties the queues.
+    pub async fn run(self: Arc<Self>, seed: u64, stop: CancellationToken) {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let mut known: BTreeMap<String, Known> = BTreeMap::new();
+        let mut selves: BTreeSet<String> = BTreeSet::new();
+        let mut tasks: JoinSet<(String, Ended)> = JoinSet::new();
+        let mut complained = false;
+        loop {
+            match self.service_urls().await {
+                Ok(urls) => {
+                    complained = false;
+                    self.follow(&urls, &mut known, &selves, &mut tasks, &mut rng);
+                }
+                Err(error) if !complained => {
+                    complained = true;
+                    warn!(%error, "cannot look peers up; keeping those that are known");
+                }
+                Err(_) => {}
+            }
+            let pause = self.options.discovery_refresh_interval.mul_f64(rng.random_range(0.8..1.2));
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(Ok((url, Ended::IsSelf))) = tasks.join_next(), if !tasks.is_empty() => {
+                    known.remove(&url);
+                    selves.insert(url);
+                    self.publish(&known);
+                }
+                () = self.look.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        known.values().for_each(|peer| peer.stop.cancel());
+        while tasks.join_next().await.is_some() {}
+    }
+
+    fn follow(
+        &self,
+        urls: &BTreeSet<String>,
+        known: &mut BTreeMap<String, Known>,
+        selves: &BTreeSet<String>,
+        tasks: &mut JoinSet<(String, Ended)>,
+        rng: &mut SmallRng,
+    ) {
+        let now = self.around.clock.now();
+        let mut announced = self.announced.lock();
+        announced.retain(|url, at| !urls.contains(url) && now.since(*at) < NEWCOMER_KEPT);
+        let wanted: BTreeSet<&String> =
+            urls.iter().chain(announced.keys()).filter(|url| !selves.contains(*url)).collect();
+        let before = known.len();
+        for url in wanted.iter().filter(|url| !known.contains_key(**url)).collect::<Vec<_>>() {
+            info!(peer.url = shown(url), "peer found");
+            let most = self.options.max_elements_in_peer_replication_pool;
+            let node = Arc::new(PeerEurekaNode::new((*url).clone(), most));
+            let stop = CancellationToken::new();
+            let (running, around, told, seed, name) =
+                (Arc::clone(&node), self.around.clone(), stop.clone(), rng.random(), (*url).clone());
+            tasks.spawn(async move { (name, running.run(&around, seed, &told).await) });
+            known.insert((*url).clone(), Known { node, stop, missed: 0 });
+        }
+        let mut changed = known.len() != before;
+        known.retain(|url, peer| {
+            peer.missed = if wanted.contains(url) || urls.is_empty() { 0 } else { peer.missed + 1 };
+            let gone = peer.missed >= ANSWERS_WITHOUT;
+            if gone {
+                info!(peer.url = shown(url), "peer is gone");
+                peer.stop.cancel();
+                changed = true;
+            }
+            !gone
+        });
+        drop(announced);
+        if changed {
+            self.publish(known);
+        }
+    }
+
+    fn publish(&self, known: &BTreeMap<String, Known>) {
+        self.peers.set(known.values().map(|peer| Arc::clone(&peer.node)).collect());
+    }
+}

@@ -1,0 +1,57 @@
+//! The seam to a peer: bytes there, bytes back.
+
+pub mod http;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+/// What a peer is asked.
+#[derive(Clone, Debug)]
+pub enum Call {
+    /// Who it is: answered by any answer's node header.
+    Identify,
+    /// To apply a replication batch.
+    Batch(Bytes),
+    /// For all it knows, in the name of the replica that has this service URL and will want what changes from now on.
+    Applications {
+        /// The asking replica's own service URL, if it knows it.
+        newcomer: Option<String>,
+    },
+}
+
+/// What it answers.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// The id of the process that answered; a Java server has none.
+    pub node: Option<String>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, Error)]
+pub enum PeerError {
+    /// Nothing listens there, or there is no such name.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// It did not answer in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// The connection broke, or what came was no HTTP.
+    #[error("the call failed: {0}")]
+    Broken(String),
+}
+
+/// A call under way.
+pub type Calling<'a> = Pin<Box<dyn Future<Output = Result<Reply, PeerError>> + Send + 'a>>;
+
+/// Calls peers.
+pub trait PeerTransport: Send + Sync + std::fmt::Debug {
+    /// Calls the peer with this service URL, which ends with a slash.
+    fn call<'a>(&'a self, service_url: &'a str, call: Call) -> Calling<'a>;
+}

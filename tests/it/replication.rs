@@ -1,0 +1,241 @@
+//! Replicas on loopback addresses behind a name server that answers like a headless Service.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use eureka_registry::server::Settings;
+use tokio::net::UdpSocket;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::support::{DEADLINE, TestServer};
+
+/// A name server for `registry`: SRV of the Service, addresses of its pods, NXDOMAIN for everything else.
+struct NameServer {
+    address: SocketAddr,
+    pods: Arc<parking_lot::Mutex<BTreeMap<String, Ipv4Addr>>>,
+    port: u16,
+    serving: JoinHandle<()>,
+}
+
+impl NameServer {
+    async fn start(port: u16) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let pods = Arc::new(parking_lot::Mutex::new(BTreeMap::new()));
+        let known = Arc::clone(&pods);
+        let serving = tokio::task::spawn(async move {
+            let mut query = [0; 512];
+            while let Ok((len, from)) = socket.recv_from(&mut query).await {
+                let answer = answer(&query[..len], &known.lock().clone(), port);
+                let _sent = socket.send_to(&answer, from).await;
+            }
+        });
+        Self { address, pods, port, serving }
+    }
+
+    fn add(&self, pod: u8) {
+        self.pods.lock().insert(format!("registry-{pod}.registry"), Ipv4Addr::new(127, 0, 0, 11 + pod));
+    }
+
+    fn remove(&self, pod: u8) {
+        self.pods.lock().remove(&format!("registry-{pod}.registry"));
+    }
+
+    /// A replica as the pod of this number.
+    async fn replica(&self, pod: u8) -> TestServer {
+        let (address, port, nameserver) = (Ipv4Addr::new(127, 0, 0, 11 + pod), self.port, self.address);
+        TestServer::with(move |settings: &mut Settings| {
+            settings.server.address = Some(IpAddr::V4(address));
+            settings.server.port = port;
+            settings.replication.discovery_service = Some("registry".to_owned());
+            settings.replication.discovery_refresh_interval = Duration::from_millis(100);
+            settings.replication.discovery_nameservers = vec![nameserver];
+            settings.replication.hostname = Some(format!("registry-{pod}.registry"));
+        })
+        .await
+    }
+}
+
+impl Drop for NameServer {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// Answers one query in the wire format of RFC 1035.
+fn answer(query: &[u8], pods: &BTreeMap<String, Ipv4Addr>, port: u16) -> Vec<u8> {
+    const A: u16 = 1;
+    const SRV: u16 = 33;
+    let mut labels = Vec::new();
+    let mut at = 12;
+    while query[at] != 0 {
+        let len = usize::from(query[at]);
+        labels.push(String::from_utf8_lossy(&query[at + 1..=at + len]).to_lowercase());
+        at += len + 1;
+    }
+    let (name, kind, end) = (labels.join("."), u16::from_be_bytes([query[at + 1], query[at + 2]]), at + 5);
+    let records: Vec<Vec<u8>> = match kind {
+        A if name == "registry" => pods.values().map(|address| address.octets().to_vec()).collect(),
+        A => pods.get(&name).map(|address| address.octets().to_vec()).into_iter().collect(),
+        SRV if name == "registry" => pods.keys().map(|pod| srv(pod, port)).collect(),
+        _ => Vec::new(),
+    };
+    let exists = name == "registry" || pods.contains_key(&name);
+    let mut answer = query[..end].to_vec();
+    answer[2..4].copy_from_slice(&(if exists { 0x8580_u16 } else { 0x8583 }).to_be_bytes());
+    answer[6..8].copy_from_slice(&u16::try_from(records.len()).unwrap().to_be_bytes());
+    answer[8..12].fill(0);
+    for record in records {
+        answer.extend_from_slice(&[0xc0, 12]); // the name asked for
+        answer.extend_from_slice(&kind.to_be_bytes());
+        answer.extend_from_slice(&[0, 1, 0, 0, 0, 5]); // IN, five seconds
+        answer.extend_from_slice(&u16::try_from(record.len()).unwrap().to_be_bytes());
+        answer.extend_from_slice(&record);
+    }
+    answer
+}
+
+fn srv(pod: &str, port: u16) -> Vec<u8> {
+    let mut data = vec![0, 0, 0, 50];
+    data.extend_from_slice(&port.to_be_bytes());
+    for label in pod.split('.') {
+        data.push(u8::try_from(label.len()).unwrap());
+        data.extend_from_slice(label.as_bytes());
+    }
+    data.push(0);
+    data
+}
+
+/// A port that is free on all loopback addresses used here.
+async fn free_port() -> u16 {
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !condition().await {
+        assert!(started.elapsed() < DEADLINE, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn status(server: &TestServer, id: &str) -> Option<String> {
+    let answer = server.send("GET", &format!("/eureka/apps/ORDERS/{id}"), &[("Accept", "application/json")], b"").await;
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).ok().filter(|_| answer.status == 200)?;
+    Some(body["instance"]["status"].as_str()?.to_owned())
+}
+
+async fn all_see(servers: &[&TestServer], id: &str, expected: Option<&str>) {
+    for server in servers {
+        until(&format!("{} to see {id} as {expected:?}", server.address), async || {
+            status(server, id).await.as_deref() == expected
+        })
+        .await;
+    }
+}
+
+/// Waits until a server knows so many peers that answer.
+async fn knows_peers(server: &TestServer, count: usize) {
+    until(&format!("{} to know {count} peers", server.address), async || {
+        let status = server.get_json("/eureka/status").await;
+        let available = status["applicationStats"]["available-replicas"].as_str().unwrap();
+        available.matches("http://").count() == count
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_find_each_other_and_tell_each_other_everything() {
+    let names = NameServer::start(free_port().await).await;
+    (0..3).for_each(|pod| names.add(pod));
+    let (a, b, c) = tokio::join!(names.replica(0), names.replica(1), names.replica(2));
+    for replica in [&a, &b, &c] {
+        knows_peers(replica, 2).await;
+    }
+    a.register("orders", "1").await;
+    b.register("orders", "2").await;
+    all_see(&[&a, &b, &c], "1", Some("UP")).await;
+    all_see(&[&a, &b, &c], "2", Some("UP")).await;
+    c.send("PUT", "/eureka/apps/ORDERS/1/status?value=OUT_OF_SERVICE", &[], b"").await;
+    all_see(&[&a, &b, &c], "1", Some("OUT_OF_SERVICE")).await;
+    b.send("DELETE", "/eureka/apps/ORDERS/1/status?value=UP", &[], b"").await;
+    all_see(&[&a, &b, &c], "1", Some("UP")).await;
+    a.send("DELETE", "/eureka/apps/ORDERS/2", &[], b"").await;
+    all_see(&[&a, &b, &c], "2", None).await;
+
+    // A fourth takes part within one look at the names, with all there is from its first answer on.
+    names.add(3);
+    let d = names.replica(3).await;
+    assert_eq!(status(&d, "1").await.as_deref(), Some("UP"), "whole before it answers");
+    for replica in [&a, &b, &c, &d] {
+        knows_peers(replica, 3).await;
+    }
+    d.register("orders", "4").await;
+    all_see(&[&a, &b, &c, &d], "4", Some("UP")).await;
+
+    // One leaves: the others forget it, and nothing else happens.
+    names.remove(3);
+    d.stop().await.unwrap();
+    for replica in [&a, &b, &c] {
+        knows_peers(replica, 2).await;
+    }
+    all_see(&[&a, &b, &c], "4", Some("UP")).await;
+    for replica in [a, b, c] {
+        replica.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_comes_back_has_all_and_misses_nothing() {
+    let names = NameServer::start(free_port().await).await;
+    (0..2).for_each(|pod| names.add(pod));
+    let (a, b) = tokio::join!(names.replica(0), names.replica(1));
+    knows_peers(&a, 1).await;
+    for id in 0..50 {
+        a.register("orders", &format!("before-{id}")).await;
+    }
+    b.stop().await.unwrap();
+    for id in 0..50 {
+        a.register("orders", &format!("meanwhile-{id}")).await;
+    }
+    let b = names.replica(1).await;
+    for id in 0..50 {
+        assert!(
+            status(&b, &format!("before-{id}")).await.is_some()
+                && status(&b, &format!("meanwhile-{id}")).await.is_some()
+        );
+    }
+    a.register("orders", "after").await;
+    all_see(&[&b], "after", Some("UP")).await;
+    // What is told on leaving arrives.
+    b.register("orders", "last").await;
+    b.stop().await.unwrap();
+    all_see(&[&a], "last", Some("UP")).await;
+    a.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fixed_peers_may_name_the_replica_itself() {
+    let port = free_port().await;
+    let urls: Vec<String> = (11..=12).map(|host| format!("http://127.0.0.{host}:{port}/eureka/")).collect();
+    let start = |host: u8| {
+        let urls = urls.clone();
+        TestServer::with(move |settings: &mut Settings| {
+            settings.server.address = Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, host)));
+            settings.server.port = port;
+            settings.replication.service_urls = urls;
+        })
+    };
+    let (a, b) = tokio::join!(start(11), start(12));
+    for replica in [&a, &b] {
+        knows_peers(replica, 1).await;
+    }
+    a.register("orders", "1").await;
+    all_see(&[&a, &b], "1", Some("UP")).await;
+    a.stop().await.unwrap();
+    b.stop().await.unwrap();
+}
