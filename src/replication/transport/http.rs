@@ -31,14 +31,17 @@ impl HttpTransport {
     pub fn new(options: &Options, discovery: Arc<Discovery>) -> anyhow::Result<Self> {
         // It fails where one is installed already, which then is as good.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .no_proxy()
-            .connect_timeout(options.peer_node_connect_timeout)
-            .timeout(options.peer_node_read_timeout)
-            .tcp_nodelay(true)
-            .dns_resolver(Arc::new(Names(discovery)))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+        let builder = || {
+            Client::builder()
+                .no_proxy()
+                .connect_timeout(options.peer_node_connect_timeout)
+                .timeout(options.peer_node_read_timeout)
+                .tcp_nodelay(true)
+                .dns_resolver(Arc::new(Names(Arc::clone(&discovery))))
+                .redirect(reqwest::redirect::Policy::none())
+        };
+        // An image from scratch has no authorities' certificates, without which the first of these fails.
+        let client = builder().build().or_else(|_no_authorities| builder().tls_certs_only([]).build())?;
         Ok(Self { client })
     }
 }
