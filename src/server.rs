@@ -203,7 +203,7 @@ impl Cluster {
     ) -> anyhow::Result<Self> {
         let options = settings.replication.clone();
         let discovery = Arc::new(Discovery::new(&options.discovery_nameservers)?);
-        let transport: Arc<dyn PeerTransport> = Arc::new(HttpTransport::new(&options, Arc::clone(&discovery))?);
+        let transport: Arc<dyn PeerTransport> = Arc::new(HttpTransport::new(&options, &discovery)?);
         let place = (port, settings.http.context_path.clone());
         let by = (discovery as Arc<dyn PeerDiscovery>, Arc::clone(&transport));
         let nodes = Arc::new(PeerEurekaNodes::new(options, place, peer_aware, by, clock, node_id.to_owned()));

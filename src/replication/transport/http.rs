@@ -28,7 +28,7 @@ impl HttpTransport {
     ///
     /// # Errors
     /// If TLS cannot be set up.
-    pub fn new(options: &Options, discovery: Arc<Discovery>) -> anyhow::Result<Self> {
+    pub fn new(options: &Options, discovery: &Arc<Discovery>) -> anyhow::Result<Self> {
         // It fails where one is installed already, which then is as good.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
@@ -37,7 +37,7 @@ impl HttpTransport {
                 .connect_timeout(options.peer_node_connect_timeout)
                 .timeout(options.peer_node_read_timeout)
                 .tcp_nodelay(true)
-                .dns_resolver(Arc::new(Names(Arc::clone(&discovery))))
+                .dns_resolver(Arc::new(Names(Arc::clone(discovery))))
                 .redirect(reqwest::redirect::Policy::none())
         };
         // An image from scratch has no authorities' certificates, without which the first of these fails.
