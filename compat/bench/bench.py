@@ -73,10 +73,13 @@ class Bench:
             self.put(kind.kind, "single", found)
 
     def bare(self):
+        """Handlers that do nothing, the large one with as many bytes as ours sends."""
         if not self.arguments.bare:
             return
         fleet = instances.Fleet(10_000)
-        with servers.Bare() as server:
+        ours = self.results.get("ours", {}).get("single", {}).get("cases", {})
+        document_bytes = round(ours.get("full_gzip", {}).get("bytes_each", 447_000))
+        with servers.Bare(document_bytes) as server:
             found = {"start_seconds": server.start_seconds, "memory_empty_mb": server.memory(), "cases": {}}
             found["cases"]["heartbeat"] = cases.heartbeat(server, fleet, self.effort)
             with Plan((1, [instances.get(server.host, "/eureka/apps/")])) as plan:
@@ -160,7 +163,7 @@ def main():
     about = bench.results["machine"]
     print(f"\n{about['cores']} cores of {about['model']}, load average at the start {about['load_average'][0]:.1f}; "
           f"wrk with one thread over loopback; CPU is the server's own, from /proc\n")
-    print("\n".join(lines + report.growth(bench.results) + report.noise(bench.results)))
+    print("\n".join(lines + report.growth(bench.results) + report.noise(bench.results) + report.pace_note(bench.results)))
     print(f"\n{met} goals met, {missed} missed; figures in compat/bench/out/bench.json")
     if failure:
         sys.exit(f"FAILED: {failure}")

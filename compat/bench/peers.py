@@ -167,14 +167,20 @@ def measure(kind, addresses, effort):
 
 
 def heartbeat_with_peer(kind, addresses, effort):
-    """Heartbeats at one of two members: processor time there, and at the peer they are passed on to."""
+    """Heartbeats at one of two members: processor time there, and at the peer they are passed on to.
+
+    At full speed, as the goal was measured, and at the 3,333 a second of 100,000 clients: at full speed a
+    heartbeat may be overtaken by the next of the same instance and never be sent.
+    """
     servers = cluster(kind, addresses)
     try:
         fleet = Fleet(INSTANCES)
         register_all(servers[0], fleet)
         wait_for_copy(servers, INSTANCES)
         with Plan((1, cases.renewals(servers[0], fleet))) as plan:
-            return cases.drive(servers[0], effort, plan, others=servers[1:])
+            found = cases.drive(servers[0], effort, plan, others=servers[1:])
+            found["paced"] = cases.drive(servers[0], effort, plan, connections=100, pause_ms=30, others=servers[1:])
+            return found
     finally:
         for server in servers:
             server.stop()

@@ -113,7 +113,7 @@ class Ours(Server):
     def __init__(self, address="127.0.0.1", port=None, peers=()):
         port = port or free_port((address,))
         command = [self.binary, f"--server.port={port}", f"--server.address={address}",
-                   f"--eureka.instance.hostname={address}"]
+                   f"--eureka.instance.hostname={address}", "--registry.shutdown.lame-duck=0"]
         if peers:
             command.append(f"--eureka.client.service-url.defaultZone={peer_urls(address, port, peers)}")
         super().__init__(command, address, port)
@@ -130,19 +130,19 @@ class Java(Server):
         super().__init__(
             ["java", "-Xmx1g", "-jar", self.jar, f"--server.port={port}", f"--server.address={address}",
              f"--eureka.instance.hostname={address}", "--eureka.client.register-with-eureka=false",
-             "--eureka.client.fetch-registry=false", "--logging.level.root=WARN",
+             "--eureka.client.fetch-registry=false",
              f"--eureka.client.service-url.defaultZone={urls}"], address, port)
 
 
 class Bare(Server):
-    """The axum handler that does nothing: what HTTP alone costs."""
+    """The axum handler that does nothing: what HTTP alone costs. Its full fetch has `document_bytes`."""
 
     kind = "bare"
     binary = None
 
-    def __init__(self):
+    def __init__(self, document_bytes):
         port = free_port()
-        super().__init__([self.binary, str(port)], "127.0.0.1", port)
+        super().__init__([self.binary, str(port), str(document_bytes)], "127.0.0.1", port)
 
 
 class Nacos(Server):

@@ -1,6 +1,6 @@
 //! [`Content`]: all of the registry that changes together, under one lock.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::model::{AppsHashCode, InstanceInfo, InstanceKey, InstanceStatus, virtual_addresses};
@@ -9,6 +9,7 @@ use crate::time::Timestamp;
 use super::journal::{Change, ChangeKind, Journal};
 use super::pages::{Entry, Pages};
 use super::renewal_threshold::RenewalThreshold;
+use super::repair::Tombstones;
 use super::{Lease, Source};
 
 /// What is registered, what changed lately, and the counts that follow from it: one consistent cut at any moment its
@@ -29,6 +30,7 @@ pub(super) struct Content {
     pub(super) secure_vips: AddressIndex,
     pub(super) threshold: RenewalThreshold,
     pub(super) journal: Journal,
+    pub(super) tombstones: Tombstones,
 }
 
 impl Content {
@@ -43,6 +45,7 @@ impl Content {
             secure_vips: AddressIndex::default(),
             threshold: RenewalThreshold::new(expected_clients),
             journal: Journal::default(),
+            tombstones: Tombstones::default(),
         }
     }
 
@@ -103,7 +106,7 @@ impl Content {
 
     fn changed(&mut self, lease: &Arc<Lease>, info: &Arc<InstanceInfo>, now: Timestamp) -> Entry {
         self.version += 1;
-        let entry = Entry { lease: Arc::clone(lease), info: Arc::clone(info), change: self.version };
+        let entry = Entry::new(Arc::clone(lease), Arc::clone(info), self.version);
         if let Some(earlier) = self.recently_changed.insert(entry.clone()) {
             self.changes.remove(&earlier.change);
         }
@@ -120,14 +123,16 @@ fn secure_vip(info: &InstanceInfo) -> Option<&str> {
     info.secure_vip_address.as_deref()
 }
 
-/// Which instances are found by a virtual address.
+/// Which instances are found by a virtual address. In no order: few ask for an address, every new instance has two.
 #[derive(Debug, Default)]
-pub(super) struct AddressIndex(HashMap<Box<str>, BTreeSet<InstanceKey>>);
+pub(super) struct AddressIndex(HashMap<Box<str>, HashSet<InstanceKey>>);
 
 impl AddressIndex {
     /// The instances, in order.
-    pub(super) fn get(&self, address: &str) -> impl Iterator<Item = &InstanceKey> {
-        self.0.get(address).into_iter().flatten()
+    pub(super) fn get(&self, address: &str) -> Vec<&InstanceKey> {
+        let mut keys: Vec<_> = self.0.get(address).into_iter().flatten().collect();
+        keys.sort_unstable();
+        keys
     }
 
     /// Moves an instance from the addresses it had to those it has.
@@ -143,7 +148,7 @@ impl AddressIndex {
             keys.insert(key.clone());
             return;
         }
-        self.0.insert(address.into(), BTreeSet::from([key.clone()]));
+        self.0.insert(address.into(), HashSet::from([key.clone()]));
     }
 
     fn remove(&mut self, address: &str, key: &InstanceKey) {

@@ -12,6 +12,7 @@ use tracing::{debug, info, warn};
 use super::content::Content;
 use super::journal::{Change, ChangeKind};
 use super::renewal_threshold::truncate;
+use super::repair::KeptDigests;
 use super::response_cache::ResponseCache;
 use super::store::{ApplicationIndex, Leases};
 use super::{Lease, MeasuredRate, Options, Source, override_rule};
@@ -77,6 +78,7 @@ pub struct InstanceRegistry {
     pub(super) applications: ApplicationIndex,
     pub(super) content: Mutex<Content>,
     pub(super) cache: ResponseCache,
+    pub(super) digests: KeptDigests,
     renews_last_minute: MeasuredRate,
     /// Requests that came from peers, for `numOfReplicationsInLastMin`.
     replications_last_minute: MeasuredRate,
@@ -100,6 +102,7 @@ impl InstanceRegistry {
             applications: ApplicationIndex::default(),
             content: Mutex::new(content),
             cache: ResponseCache::default(),
+            digests: KeptDigests::default(),
             renews_last_minute: MeasuredRate::new(Duration::from_secs(60), now),
             replications_last_minute: MeasuredRate::new(Duration::from_secs(60), now),
             renews_per_minute_threshold: AtomicU64::new(threshold.into()),
@@ -136,10 +139,20 @@ impl InstanceRegistry {
     /// Registers an instance, anew or again (`register`). An instance known in a newer version stays; the lease starts
     /// anew in any case.
     pub fn register(&self, sent: InstanceInfo, source: Source, now: Timestamp) -> Registered {
-        self.register_locked(&mut self.content.lock(), sent, source, now)
+        let (registered, known) = self.register_locked(&mut self.content.lock(), sent, source, now);
+        log_registration(&registered, known.as_deref(), source);
+        registered
     }
 
-    fn register_locked(&self, content: &mut Content, sent: InstanceInfo, source: Source, now: Timestamp) -> Registered {
+    /// Gives back also what was known before. Who called it logs that, without the lock: a log takes longer than most
+    /// of what is done under it.
+    pub(super) fn register_locked(
+        &self,
+        content: &mut Content,
+        sent: InstanceInfo,
+        source: Source,
+        now: Timestamp,
+    ) -> (Registered, Option<Arc<InstanceInfo>>) {
         let key = sent.key();
         let existing = self.leases.get(key.as_str());
         let duration = Duration::from_secs(u64::try_from(sent.lease.duration_secs).unwrap_or_default());
@@ -167,6 +180,10 @@ impl InstanceRegistry {
         if info.status == InstanceStatus::Up {
             lease.note_service_up(now);
         }
+        if let Some(changed) = existing.as_ref().and_then(|lease| lease.override_changed()) {
+            lease.keep_override_changed(changed);
+        }
+        content.tombstones.remove(lease.key());
         if existing.is_none() {
             content.threshold.client_added();
             self.threshold_changed(content);
@@ -176,8 +193,7 @@ impl InstanceRegistry {
         content.note(ChangeKind::Registered, lease.key(), info.status, Some(source), now);
         self.applications.changed(&info.app);
         self.content_changed(content);
-        log_registration(&lease, &info, known.as_deref(), source);
-        Registered { lease, info }
+        (Registered { lease, info }, known)
     }
 
     /// Renews a lease (`renew`). The status is put right first: what an operator set holds.
@@ -200,7 +216,7 @@ impl InstanceRegistry {
 
     /// Puts an instance's status right that differs from what an operator set. The Java server tells nobody of it
     /// (quirk 15); ours shows it in the delta.
-    fn apply_override(&self, lease: &Arc<Lease>, now: Timestamp) {
+    pub(super) fn apply_override(&self, lease: &Arc<Lease>, now: Timestamp) {
         let mut content = self.content.lock();
         let current = self.leases.get(lease.key().as_str());
         let (Some(status), true) =
@@ -217,7 +233,7 @@ impl InstanceRegistry {
         self.take_out(&mut content, key, ChangeKind::Cancelled, Some(source), now)
     }
 
-    fn take_out(
+    pub(super) fn take_out(
         &self,
         content: &mut Content,
         key: &str,
@@ -227,6 +243,9 @@ impl InstanceRegistry {
     ) -> bool {
         let Some(lease) = self.leases.remove(key) else { return false };
         lease.cancel(now);
+        if kind == ChangeKind::Cancelled {
+            content.tombstones.insert(lease.key(), lease.with_holder(|holder| holder.last_dirty), now);
+        }
         let mut last = InstanceInfo::clone(&lease.holder());
         last.action_type = Some(ActionType::Deleted);
         last.last_updated = now;
@@ -274,7 +293,7 @@ impl InstanceRegistry {
         if status == InstanceStatus::Up {
             lease.note_service_up(now);
         }
-        lease.set_status_override(Some(status));
+        lease.set_status_override(Some(status), now);
         self.modify(&mut content, &lease, ChangeKind::StatusChanged, Some(source), now, |info| {
             info.overridden_status = status;
             info.status = status;
@@ -299,7 +318,7 @@ impl InstanceRegistry {
         if lease.status_override().is_none() {
             return true;
         }
-        lease.set_status_override(None);
+        lease.set_status_override(None, now);
         self.modify(&mut content, &lease, ChangeKind::OverrideRemoved, Some(source), now, |info| {
             info.overridden_status = InstanceStatus::Unknown;
             info.status = status;
@@ -315,7 +334,7 @@ impl InstanceRegistry {
         if lease.status_override() == Some(status) {
             return;
         }
-        lease.set_status_override(Some(status));
+        lease.set_status_override(Some(status), now);
         self.modify(&mut content, &lease, ChangeKind::StatusChanged, Some(Source::Peer), now, |info| {
             info.overridden_status = status;
         });
@@ -329,10 +348,14 @@ impl InstanceRegistry {
         entries: impl IntoIterator<Item = (&'a str, &'a str)>,
         now: Timestamp,
     ) -> Option<Registered> {
-        let mut content = self.content.lock();
-        let mut info = InstanceInfo::clone(&self.leases.get(key)?.holder());
-        info.metadata = info.metadata.with(entries);
-        Some(self.register_locked(&mut content, info, Source::Client, now))
+        let (registered, known) = {
+            let mut content = self.content.lock();
+            let mut info = InstanceInfo::clone(&self.leases.get(key)?.holder());
+            info.metadata = info.metadata.with(entries);
+            self.register_locked(&mut content, info, Source::Client, now)
+        };
+        log_registration(&registered, known.as_deref(), Source::Client);
+        Some(registered)
     }
 
     /// Changes an instance and shows it as `MODIFIED` everywhere.
@@ -532,7 +555,8 @@ impl InstanceRegistry {
 }
 
 /// A client that registers again without a change (after a 404, or because its peers ask for it) is no news.
-fn log_registration(lease: &Lease, info: &InstanceInfo, known: Option<&InstanceInfo>, source: Source) {
+fn log_registration(registered: &Registered, known: Option<&InstanceInfo>, source: Source) {
+    let Registered { lease, info } = registered;
     let (app, id) = (lease.key().app(), lease.key().id());
     let same = known.is_some_and(|known| known.last_dirty == info.last_dirty && known.status == info.status);
     if same {

@@ -26,6 +26,8 @@ const MOST: usize = 128;
 /// One instance as it was at its last change.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
+    /// The lease's, beside its neighbours': a search compares many, and each step through a pointer is a cache miss.
+    key: InstanceKey,
     pub(super) lease: Arc<Lease>,
     pub(super) info: Arc<InstanceInfo>,
     /// The number of that change.
@@ -33,8 +35,12 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    pub(super) fn new(lease: Arc<Lease>, info: Arc<InstanceInfo>, change: u64) -> Self {
+        Self { key: lease.key().clone(), lease, info, change }
+    }
+
     pub(super) fn key(&self) -> &InstanceKey {
-        self.lease.key()
+        &self.key
     }
 
     /// Appends the instance as an element of a list.
@@ -118,6 +124,8 @@ pub(super) fn glue(form: Form, before: &Entry, after: &Entry, out: &mut Vec<u8>)
 #[derive(Debug, Default)]
 pub(super) struct Pages {
     pages: Vec<Arc<Page>>,
+    /// The first key of each page.
+    firsts: Vec<InstanceKey>,
     len: usize,
 }
 
@@ -141,17 +149,22 @@ impl Pages {
         let at = self.page_of(entry.key());
         if self.pages.is_empty() {
             self.pages.push(Arc::default());
+            self.firsts.push(entry.key().clone());
         }
         let page = changed(&mut self.pages[at]);
         match page.position(entry.key()) {
             Ok(position) => Some(std::mem::replace(&mut page.entries[position], entry)),
             Err(position) => {
+                if position == 0 {
+                    self.firsts[at] = entry.key().clone();
+                }
                 page.entries.insert(position, entry);
                 self.len += 1;
                 if page.entries.len() > MOST {
                     // Who registers in the order of the keys fills each page; who does not, finds room in both.
                     let appended = position + 1 == page.entries.len();
                     let rest = page.entries.split_off(if appended { position } else { page.entries.len() / 2 });
+                    self.firsts.insert(at + 1, rest[0].key().clone());
                     self.pages.insert(at + 1, Arc::new(Page { entries: rest, ..Page::default() }));
                 }
                 None
@@ -164,6 +177,9 @@ impl Pages {
         let position = self.pages.get(at)?.position(key).ok()?;
         let page = changed(&mut self.pages[at]);
         let removed = page.entries.remove(position);
+        if let Some(first) = page.first() {
+            self.firsts[at] = first.key().clone();
+        }
         self.len -= 1;
         self.merge(at);
         Some(removed)
@@ -186,7 +202,7 @@ impl Pages {
 
     /// The page that holds `key` or would.
     fn page_of(&self, key: &InstanceKey) -> usize {
-        let after = self.pages.partition_point(|page| page.first().is_some_and(|first| first.key() <= key));
+        let after = self.firsts.partition_point(|first| first <= key);
         after.saturating_sub(1)
     }
 
@@ -194,11 +210,13 @@ impl Pages {
     fn merge(&mut self, at: usize) {
         if self.pages[at].entries.is_empty() {
             self.pages.remove(at);
+            self.firsts.remove(at);
             return;
         }
         let Some(next) = self.pages.get(at + 1) else { return };
         if self.pages[at].entries.len() + next.entries.len() <= MOST / 2 {
             let next = self.pages.remove(at + 1);
+            self.firsts.remove(at + 1);
             changed(&mut self.pages[at]).entries.extend(next.entries.iter().cloned());
         }
     }
@@ -233,7 +251,7 @@ mod tests {
         let info = Arc::new(info);
         let lease =
             Lease::new(info.key(), Arc::clone(&info), Duration::from_secs(90), Timestamp(0), None, Timestamp(1));
-        Entry { lease: Arc::new(lease), info, change }
+        Entry::new(Arc::new(lease), info, change)
     }
 
     proptest! {
@@ -253,6 +271,8 @@ mod tests {
             }
             prop_assert_eq!(pages.len(), model.len());
             prop_assert!(pages.pages.iter().all(|page| !page.entries.is_empty() && page.entries.len() <= MOST));
+            let firsts: Vec<_> = pages.pages.iter().map(|page| page.entries[0].key().clone()).collect();
+            prop_assert_eq!(&firsts, &pages.firsts);
             let found: Vec<_> = pages.iter().map(|entry| (entry.key().clone(), entry.change)).collect();
             let expected: Vec<_> = model.iter().map(|(key, change)| (key.clone(), *change)).collect();
             prop_assert_eq!(found, expected);

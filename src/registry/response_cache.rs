@@ -314,7 +314,7 @@ impl InstanceRegistry {
         let content: &Content = &self.content.lock();
         let index = if secure { &content.secure_vips } else { &content.vips };
         let entry = |key: &InstanceKey| content.all.get(key).cloned();
-        index.get(address).filter_map(entry).collect()
+        index.get(address).into_iter().filter_map(entry).collect()
     }
 }
 

@@ -12,31 +12,22 @@ use bytes::Bytes;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// As large as a full fetch of 10,000 instances is with gzip.
-const FULL_FETCH_BYTES: usize = 447_000;
-
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let port: u16 = std::env::args()
-        .nth(1)
-        .and_then(|port| port.parse().ok())
-        .unwrap_or(0);
-    let full = Bytes::from(vec![b'x'; FULL_FETCH_BYTES]);
+    // Arguments: port, and how many bytes the full fetch has.
+    let mut arguments = std::env::args().skip(1);
+    let port: u16 = arguments.next().and_then(|port| port.parse().ok()).unwrap_or(0);
+    let full_fetch_bytes = arguments.next().and_then(|bytes| bytes.parse().ok()).unwrap_or(447_000);
+    let full = Bytes::from(vec![b'x'; full_fetch_bytes]);
     let fetch = move || {
-        let headers = [
-            (CONTENT_TYPE, "application/json"),
-            (CONTENT_ENCODING, "gzip"),
-        ];
+        let headers = [(CONTENT_TYPE, "application/json"), (CONTENT_ENCODING, "gzip")];
         let body = full.clone();
         async move { (headers, body) }
     };
     let router = Router::new()
         .route("/eureka/apps", get(fetch.clone()))
         .route("/eureka/apps/", get(fetch))
-        .route(
-            "/eureka/apps/{app}/{id}",
-            put(|_: Path<(String, String)>| async {}),
-        );
+        .route("/eureka/apps/{app}/{id}", put(|_: Path<(String, String)>| async {}));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     axum::serve(listener, router).await
 }
