@@ -11,6 +11,7 @@ use hickory_resolver::config::{ConnectionConfig, LookupIpStrategy, NameServerCon
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::system_conf::read_system_conf;
 use thiserror::Error;
 
 /// After so many ordinals in a row that do not exist, no further ones are asked for.
@@ -62,6 +63,8 @@ impl PeerDiscovery for Discovery {
 #[derive(Debug)]
 pub struct Discovery {
     resolver: TokioResolver,
+    /// The domains in which a name is looked for.
+    search: Vec<String>,
 }
 
 impl Discovery {
@@ -70,8 +73,11 @@ impl Discovery {
     /// # Errors
     /// If the system's configuration cannot be read.
     pub fn new(nameservers: &[SocketAddr]) -> anyhow::Result<Self> {
+        let mut search = Vec::new();
         let mut builder = if nameservers.is_empty() {
-            TokioResolver::builder_tokio().context("cannot read the system's resolver configuration")?
+            let (config, options) = read_system_conf().context("cannot read the system's resolver configuration")?;
+            search = config.search().iter().map(|domain| domain.to_utf8().trim_end_matches('.').to_owned()).collect();
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options)
         } else {
             let servers = nameservers.iter().map(|address| {
                 let mut connection = ConnectionConfig::udp();
@@ -86,7 +92,7 @@ impl Discovery {
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         options.timeout = std::time::Duration::from_secs(1);
         options.attempts = 2;
-        Ok(Self { resolver: builder.build().context("cannot make a resolver")? })
+        Ok(Self { resolver: builder.build().context("cannot make a resolver")?, search })
     }
 
     /// The addresses of a host.
@@ -97,8 +103,29 @@ impl Discovery {
         if let Ok(address) = host.trim_matches(['[', ']']).parse() {
             return Ok(vec![address]);
         }
-        let found: Vec<IpAddr> = self.resolver.lookup_ip(host).await?.iter().collect();
-        if found.is_empty() { Err(LookupError::NoSuchName) } else { Ok(found) }
+        let mut first = None;
+        for name in self.candidates(host) {
+            match self.resolver.lookup_ip(name).await.map_err(LookupError::from) {
+                Ok(found) if found.iter().next().is_some() => return Ok(found.iter().collect()),
+                Ok(_) => _ = first.get_or_insert(LookupError::NoSuchName),
+                Err(error) => _ = first.get_or_insert(error),
+            }
+        }
+        Err(first.unwrap_or(LookupError::NoSuchName))
+    }
+
+    /// The whole names that a name may stand for: those of the search list, and, where it has a dot, itself. A name without
+    /// one is never asked for by itself: it is no top-level domain, and a name server without a way out fails such a
+    /// question where "no replica yet" is meant. For the same reason it is the first candidate's failure that counts.
+    fn candidates(&self, name: &str) -> Vec<String> {
+        if name.ends_with('.') {
+            return vec![name.to_owned()];
+        }
+        let mut candidates: Vec<String> = self.search.iter().map(|domain| format!("{name}.{domain}.")).collect();
+        if name.contains('.') || candidates.is_empty() {
+            candidates.push(format!("{name}."));
+        }
+        candidates
     }
 
     /// The replicas behind a headless Service: one SRV query names them all, with their ports. Where there is none, the
@@ -133,11 +160,19 @@ impl Discovery {
     }
 
     async fn service_records(&self, service: &str) -> Result<BTreeSet<Endpoint>, LookupError> {
-        let lookup = self.resolver.lookup(service, RecordType::SRV).await?;
-        let records = lookup.answers().iter().filter_map(|record| {
-            let RData::SRV(srv) = &record.data else { return None };
-            Some(Endpoint { host: srv.target.to_utf8().trim_end_matches('.').to_owned(), port: srv.port })
-        });
-        Ok(records.collect())
+        let mut first = None;
+        for name in self.candidates(service) {
+            match self.resolver.lookup(name, RecordType::SRV).await.map_err(LookupError::from) {
+                Ok(lookup) => {
+                    let records = lookup.answers().iter().filter_map(|record| {
+                        let RData::SRV(srv) = &record.data else { return None };
+                        Some(Endpoint { host: srv.target.to_utf8().trim_end_matches('.').to_owned(), port: srv.port })
+                    });
+                    return Ok(records.collect());
+                }
+                Err(error) => _ = first.get_or_insert(error),
+            }
+        }
+        Err(first.unwrap_or(LookupError::NoSuchName))
     }
 }
