@@ -6,6 +6,7 @@
 mod crc32;
 mod gzip;
 pub mod json;
+pub mod repair;
 pub mod xml;
 
 use thiserror::Error;

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use eureka_registry::config::{self, Command, Loaded};
 use eureka_registry::server::Server;
+use eureka_registry::smoke_test;
 use eureka_registry::telemetry;
 use eureka_registry::time::Clock;
-use rand::SeedableRng;
 use rand::rngs::{SmallRng, SysRng};
+use rand::{Rng, SeedableRng};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
@@ -19,6 +20,9 @@ const BAD_CONFIGURATION: u8 = 64;
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "what a terminal is told before there are logs")]
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("smoke-test") {
+        return smoke_test(std::env::args().skip(2));
+    }
     match config::parse(std::env::args_os().skip(1), std::env::vars_os()) {
         Ok(Command::Help(text)) => {
             print!("{text}");
@@ -32,6 +36,28 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("eureka-registry: {error}");
             ExitCode::from(BAD_CONFIGURATION)
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "what a person who tests a release reads")]
+fn smoke_test(arguments: impl IntoIterator<Item = String>) -> ExitCode {
+    let options = match smoke_test::Options::parse(arguments) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("eureka-registry smoke-test: {error:#}");
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    let run = async {
+        let instance = format!("smoke-test-{:016x}", SmallRng::try_from_rng(&mut SysRng)?.next_u64());
+        smoke_test::run(&options, &instance, |step| println!("{step}")).await
+    };
+    match tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("eureka-registry smoke-test: {error:#}");
+            ExitCode::FAILURE
         }
     }
 }

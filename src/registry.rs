@@ -13,6 +13,7 @@ pub mod options;
 mod override_rule;
 mod pages;
 mod renewal_threshold;
+mod repair;
 mod response_cache;
 mod store;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use journal::{Change, ChangeKind};
 pub use lease::Lease;
 pub use measured_rate::MeasuredRate;
 pub use options::Options;
+pub use repair::Mended;
 pub use response_cache::{Answer, Pending, ReadError, Reading, Scope};
 
 /// Who asks for a change.

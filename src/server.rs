@@ -3,6 +3,7 @@
 mod accept;
 mod connection;
 pub mod options;
+mod own_registration;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -19,9 +20,9 @@ use tracing::{info, warn};
 pub use options::Options;
 
 use crate::http::{App, Parts, Readiness, handle};
-use crate::model::{AppName, InstanceInfo};
-use crate::registry::InstanceRegistry;
-use crate::replication::discovery::Discovery;
+use crate::model::InstanceKey;
+use crate::registry::{InstanceRegistry, Source};
+use crate::replication::discovery::{Discovery, PeerDiscovery};
 use crate::replication::transport::PeerTransport;
 use crate::replication::transport::http::HttpTransport;
 use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes, sync_up};
@@ -70,6 +71,8 @@ pub(crate) struct Stopping {
 pub struct Server {
     address: SocketAddr,
     settings: Settings,
+    /// What is told to leave at the end: the server's own registration.
+    own: (Arc<PeerAwareInstanceRegistry>, InstanceKey, Clock),
     readiness: Readiness,
     stopping: Stopping,
     tasks: Tasks,
@@ -104,14 +107,17 @@ impl Server {
         registry.open_for_traffic(copied, clock.now());
         background(&mut tasks, &registry, clock, SmallRng::from_rng(&mut rng));
 
+        let own_instance = own_registration::describe(&settings.replication, address, clock);
+        if settings.replication.registers_itself() {
+            own_registration::start(&mut tasks, &peer_aware, own_instance.clone(), clock);
+        }
         let readiness = Readiness::default();
-        let host_name = settings.replication.hostname.as_deref().unwrap_or("localhost");
         let app = App::new(Parts {
-            peer_aware,
+            peer_aware: Arc::clone(&peer_aware),
             clock,
             options: settings.http.clone(),
             node_id,
-            own_instance: InstanceInfo::new(AppName::new("EUREKA"), host_name, &address.ip().to_string(), clock.now()),
+            own_instance: own_instance.clone(),
             readiness: readiness.clone(),
             nodes,
         });
@@ -126,7 +132,8 @@ impl Server {
         readiness.accept_traffic();
         let (version, instances) = (env!("CARGO_PKG_VERSION"), registry.len());
         info!(version, instances, "listening on http://{address}");
-        Ok(Self { address, settings, readiness, stopping, tasks, connections })
+        let own = (peer_aware, own_instance.key(), clock);
+        Ok(Self { address, settings, own, readiness, stopping, tasks, connections })
     }
 
     /// Where it listens.
@@ -155,6 +162,8 @@ impl Server {
         }
         self.stopping.draining.cancel();
         self.connections.stop(options.drain_timeout).await;
+        let (peer_aware, key, clock) = &self.own;
+        peer_aware.cancel(key.as_str(), Source::Client, clock.now());
         self.tasks.stop(options.flush_timeout).await;
         info!("stopped");
         if failed { Err(anyhow::anyhow!("a background task failed")) } else { Ok(()) }
@@ -194,9 +203,9 @@ impl Cluster {
     ) -> anyhow::Result<Self> {
         let options = settings.replication.clone();
         let discovery = Arc::new(Discovery::new(&options.discovery_nameservers)?);
-        let transport: Arc<dyn PeerTransport> = Arc::new(HttpTransport::new(&options, Arc::clone(&discovery))?);
+        let transport: Arc<dyn PeerTransport> = Arc::new(HttpTransport::new(&options, &discovery)?);
         let place = (port, settings.http.context_path.clone());
-        let by = (discovery, Arc::clone(&transport));
+        let by = (discovery as Arc<dyn PeerDiscovery>, Arc::clone(&transport));
         let nodes = Arc::new(PeerEurekaNodes::new(options, place, peer_aware, by, clock, node_id.to_owned()));
         Ok(Self { nodes, transport })
     }

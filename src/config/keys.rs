@@ -185,6 +185,18 @@ pub(super) const KEYS: &[Key] = &[
         set: |settings, value| put(&mut settings.replication.service_urls, service_urls(value)),
     },
     Key {
+        name: "eureka.client.register-with-eureka",
+        default: "",
+        meaning: "Whether this replica registers itself as an instance, as Java servers do of each other; without it, where it has fixed peers.",
+        set: |settings, value| put(&mut settings.replication.register_with_eureka, boolean(value).map(Some)),
+    },
+    Key {
+        name: "spring.application.name",
+        default: "eureka",
+        meaning: "The application that it is an instance of then: the same for all servers of a cluster.",
+        set: |settings, value| put(&mut settings.replication.application_name, name(value)),
+    },
+    Key {
         name: "eureka.instance.hostname",
         default: "",
         meaning: "The name that peers call this replica by: `registry-0.registry`, say.",

@@ -13,7 +13,7 @@ pub(super) struct Produced {
 }
 
 impl Produced {
-    fn plain(media: Media) -> Self {
+    pub(super) fn plain(media: Media) -> Self {
         Self { media, content_type: HeaderValue::from_static(media.content_type()) }
     }
 }

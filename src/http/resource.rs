@@ -33,6 +33,10 @@ pub(super) enum Resource<'a> {
     SecureVip(Cow<'a, str>),
     /// `peerreplication/batch`
     PeerReplication,
+    /// `peerreplication/digest`: between our own replicas
+    PeerDigest,
+    /// `peerreplication/exchange`: between our own replicas
+    PeerExchange,
     /// `status`
     ServerStatus,
     /// `asg/{name}/status`
@@ -75,6 +79,8 @@ impl<'a> Resource<'a> {
             ["vips", vip] => Self::Vip(decoded(vip)?),
             ["svips", vip] => Self::SecureVip(decoded(vip)?),
             ["peerreplication", "batch"] => Self::PeerReplication,
+            ["peerreplication", "digest"] => Self::PeerDigest,
+            ["peerreplication", "exchange"] => Self::PeerExchange,
             ["status"] => Self::ServerStatus,
             ["asg", _, "status"] => Self::AutoScalingGroup,
             _ => return Err(PathError::NotFound),
@@ -88,7 +94,7 @@ impl<'a> Resource<'a> {
             Self::Instance(_) => &[Method::DELETE, Method::GET, Method::PUT],
             Self::InstanceStatus(_) => &[Method::DELETE, Method::PUT],
             Self::InstanceMetadata(_) | Self::AutoScalingGroup => &[Method::PUT],
-            Self::PeerReplication => &[Method::POST],
+            Self::PeerReplication | Self::PeerDigest | Self::PeerExchange => &[Method::POST],
             Self::Applications
             | Self::Delta
             | Self::InstanceById(_)

@@ -219,6 +219,8 @@ async fn eureka(app: &App, request: Request<Body>, start: usize) -> Result<Respo
         (Resource::Vip(vip), Method::GET) => reads::vip(app, vip, false, headers),
         (Resource::SecureVip(vip), Method::GET) => reads::vip(app, vip, true, headers),
         (Resource::PeerReplication, Method::POST) => peer_replication::batch(app, headers, body).await,
+        (Resource::PeerDigest, Method::POST) => peer_replication::digest(app, headers, body).await,
+        (Resource::PeerExchange, Method::POST) => peer_replication::exchange(app, headers, body).await,
         (Resource::ServerStatus, Method::GET) => status::status(app, headers),
         // What the Java server answers wherever it is not on AWS.
         (Resource::AutoScalingGroup, Method::PUT) => {

@@ -9,6 +9,7 @@ use crate::time::Timestamp;
 use super::journal::{Change, ChangeKind, Journal};
 use super::pages::{Entry, Pages};
 use super::renewal_threshold::RenewalThreshold;
+use super::repair::Tombstones;
 use super::{Lease, Source};
 
 /// What is registered, what changed lately, and the counts that follow from it: one consistent cut at any moment its
@@ -29,6 +30,7 @@ pub(super) struct Content {
     pub(super) secure_vips: AddressIndex,
     pub(super) threshold: RenewalThreshold,
     pub(super) journal: Journal,
+    pub(super) tombstones: Tombstones,
 }
 
 impl Content {
@@ -43,6 +45,7 @@ impl Content {
             secure_vips: AddressIndex::default(),
             threshold: RenewalThreshold::new(expected_clients),
             journal: Journal::default(),
+            tombstones: Tombstones::default(),
         }
     }
 

@@ -12,6 +12,7 @@ use tracing::{debug, info, warn};
 use super::content::Content;
 use super::journal::{Change, ChangeKind};
 use super::renewal_threshold::truncate;
+use super::repair::KeptDigests;
 use super::response_cache::ResponseCache;
 use super::store::{ApplicationIndex, Leases};
 use super::{Lease, MeasuredRate, Options, Source, override_rule};
@@ -77,6 +78,7 @@ pub struct InstanceRegistry {
     pub(super) applications: ApplicationIndex,
     pub(super) content: Mutex<Content>,
     pub(super) cache: ResponseCache,
+    pub(super) digests: KeptDigests,
     renews_last_minute: MeasuredRate,
     /// Requests that came from peers, for `numOfReplicationsInLastMin`.
     replications_last_minute: MeasuredRate,
@@ -100,6 +102,7 @@ impl InstanceRegistry {
             applications: ApplicationIndex::default(),
             content: Mutex::new(content),
             cache: ResponseCache::default(),
+            digests: KeptDigests::default(),
             renews_last_minute: MeasuredRate::new(Duration::from_secs(60), now),
             replications_last_minute: MeasuredRate::new(Duration::from_secs(60), now),
             renews_per_minute_threshold: AtomicU64::new(threshold.into()),
@@ -143,7 +146,7 @@ impl InstanceRegistry {
 
     /// Gives back also what was known before. Who called it logs that, without the lock: a log takes longer than most
     /// of what is done under it.
-    fn register_locked(
+    pub(super) fn register_locked(
         &self,
         content: &mut Content,
         sent: InstanceInfo,
@@ -177,6 +180,10 @@ impl InstanceRegistry {
         if info.status == InstanceStatus::Up {
             lease.note_service_up(now);
         }
+        if let Some(changed) = existing.as_ref().and_then(|lease| lease.override_changed()) {
+            lease.keep_override_changed(changed);
+        }
+        content.tombstones.remove(lease.key());
         if existing.is_none() {
             content.threshold.client_added();
             self.threshold_changed(content);
@@ -209,7 +216,7 @@ impl InstanceRegistry {
 
     /// Puts an instance's status right that differs from what an operator set. The Java server tells nobody of it
     /// (quirk 15); ours shows it in the delta.
-    fn apply_override(&self, lease: &Arc<Lease>, now: Timestamp) {
+    pub(super) fn apply_override(&self, lease: &Arc<Lease>, now: Timestamp) {
         let mut content = self.content.lock();
         let current = self.leases.get(lease.key().as_str());
         let (Some(status), true) =
@@ -226,7 +233,7 @@ impl InstanceRegistry {
         self.take_out(&mut content, key, ChangeKind::Cancelled, Some(source), now)
     }
 
-    fn take_out(
+    pub(super) fn take_out(
         &self,
         content: &mut Content,
         key: &str,
@@ -236,6 +243,9 @@ impl InstanceRegistry {
     ) -> bool {
         let Some(lease) = self.leases.remove(key) else { return false };
         lease.cancel(now);
+        if kind == ChangeKind::Cancelled {
+            content.tombstones.insert(lease.key(), lease.with_holder(|holder| holder.last_dirty), now);
+        }
         let mut last = InstanceInfo::clone(&lease.holder());
         last.action_type = Some(ActionType::Deleted);
         last.last_updated = now;
@@ -283,7 +293,7 @@ impl InstanceRegistry {
         if status == InstanceStatus::Up {
             lease.note_service_up(now);
         }
-        lease.set_status_override(Some(status));
+        lease.set_status_override(Some(status), now);
         self.modify(&mut content, &lease, ChangeKind::StatusChanged, Some(source), now, |info| {
             info.overridden_status = status;
             info.status = status;
@@ -308,7 +318,7 @@ impl InstanceRegistry {
         if lease.status_override().is_none() {
             return true;
         }
-        lease.set_status_override(None);
+        lease.set_status_override(None, now);
         self.modify(&mut content, &lease, ChangeKind::OverrideRemoved, Some(source), now, |info| {
             info.overridden_status = InstanceStatus::Unknown;
             info.status = status;
@@ -324,7 +334,7 @@ impl InstanceRegistry {
         if lease.status_override() == Some(status) {
             return;
         }
-        lease.set_status_override(Some(status));
+        lease.set_status_override(Some(status), now);
         self.modify(&mut content, &lease, ChangeKind::StatusChanged, Some(Source::Peer), now, |info| {
             info.overridden_status = status;
         });

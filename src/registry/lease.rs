@@ -25,6 +25,8 @@ pub struct Lease {
     /// The status an operator set: 0 for none, else the status plus one. Not the same as the instance's
     /// `overriddenStatus`: an override to UNKNOWN is one, too.
     status_override: AtomicU8,
+    /// When an operator last set a status or took it back; zero for never.
+    override_changed_ms: AtomicI64,
 }
 
 impl Lease {
@@ -46,6 +48,7 @@ impl Lease {
             eviction_ms: AtomicI64::new(0),
             service_up_ms: AtomicI64::new(service_up.0),
             status_override: AtomicU8::new(encode(status_override)),
+            override_changed_ms: AtomicI64::new(0),
         }
     }
 
@@ -122,8 +125,31 @@ impl Lease {
         }
     }
 
-    pub(super) fn set_status_override(&self, status: Option<InstanceStatus>) {
+    pub(super) fn set_status_override(&self, status: Option<InstanceStatus>, changed: Timestamp) {
         self.status_override.store(encode(status), Relaxed);
+        self.override_changed_ms.store(changed.0, Relaxed);
+    }
+
+    /// When an operator last set a status or took it back; `None` for never.
+    pub(super) fn override_changed(&self) -> Option<Timestamp> {
+        Some(Timestamp(self.override_changed_ms.load(Relaxed))).filter(|changed| *changed != Timestamp::NEVER)
+    }
+
+    /// Keeps when that was, for a lease that takes the place of another.
+    pub(super) fn keep_override_changed(&self, changed: Timestamp) {
+        self.override_changed_ms.store(changed.0, Relaxed);
+    }
+
+    /// Notes that the client was last heard at `at`, by whomever: the lease lasts as long as it does there.
+    pub(super) fn set_last_heard(&self, at: Timestamp) {
+        let ahead = at.0.saturating_add(self.duration_ms);
+        // `last_heard` takes what lies after the registration for a renewal, which lies a duration ahead.
+        self.last_update_ms.store(if ahead > self.registration.0 { ahead } else { at.0 }, Relaxed);
+    }
+
+    /// How long the client means to be silent at most.
+    pub(super) fn duration(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.duration_ms).unwrap_or(0))
     }
 
     pub(super) fn set_holder(&self, holder: Arc<InstanceInfo>) {
@@ -175,7 +201,7 @@ mod tests {
     fn an_override_to_unknown_is_an_override() {
         let overridden = lease(Timestamp(5));
         assert_eq!(overridden.status_override(), None);
-        overridden.set_status_override(Some(InstanceStatus::Unknown));
+        overridden.set_status_override(Some(InstanceStatus::Unknown), Timestamp(6));
         assert_eq!(overridden.status_override(), Some(InstanceStatus::Unknown));
     }
 }

@@ -1,7 +1,9 @@
 //! [`Discovery`]: the names under a headless Service.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 
 use anyhow::Context;
 use hickory_resolver::TokioResolver;
@@ -38,6 +40,21 @@ pub struct Endpoint {
     pub host: String,
     /// The port.
     pub port: u16,
+}
+
+/// Endpoints being looked up.
+pub type LookingUp<'a> = Pin<Box<dyn Future<Output = Result<BTreeSet<Endpoint>, LookupError>> + Send + 'a>>;
+
+/// Who is behind a headless Service.
+pub trait PeerDiscovery: Send + Sync + std::fmt::Debug {
+    /// The replicas behind the Service; `port` is for those whose port nobody says.
+    fn endpoints<'a>(&'a self, service: &'a str, port: u16) -> LookingUp<'a>;
+}
+
+impl PeerDiscovery for Discovery {
+    fn endpoints<'a>(&'a self, service: &'a str, port: u16) -> LookingUp<'a> {
+        Box::pin(self.look_up(service, port))
+    }
 }
 
 /// Looks names up, keeping nothing: the answers' own caches (CoreDNS's, say) are enough, and a resolver that remembered that
@@ -89,7 +106,7 @@ impl Discovery {
     ///
     /// # Errors
     /// If nobody answers. A Service without replicas, or that does not exist, is an answer: none.
-    pub async fn endpoints(&self, service: &str, port: u16) -> Result<BTreeSet<Endpoint>, LookupError> {
+    async fn look_up(&self, service: &str, port: u16) -> Result<BTreeSet<Endpoint>, LookupError> {
         match self.service_records(service).await {
             Ok(found) if !found.is_empty() => return Ok(found),
             Ok(_) | Err(LookupError::NoSuchName) => {}

@@ -26,9 +26,18 @@ pub struct Options {
     pub registry_sync_timeout: Duration,
     /// The name that peers call this replica by (`eureka.instance.hostname`).
     pub hostname: Option<String>,
+    /// The application that servers are instances of (`spring.application.name`).
+    pub application_name: String,
+    /// Whether this replica registers itself (`eureka.client.register-with-eureka`); `None`: where it has fixed peers.
+    pub register_with_eureka: Option<bool>,
 }
 
 impl Options {
+    /// Whether this replica registers itself with its peers, as Java servers do.
+    pub fn registers_itself(&self) -> bool {
+        self.register_with_eureka.unwrap_or(!self.service_urls.is_empty())
+    }
+
     /// Whether there can be any peers.
     pub fn is_clustered(&self) -> bool {
         !self.service_urls.is_empty() || self.discovery_service.is_some()
@@ -48,6 +57,8 @@ impl Default for Options {
             max_elements_in_peer_replication_pool: 10_000,
             registry_sync_timeout: Duration::from_secs(20),
             hostname: None,
+            application_name: "eureka".to_owned(),
+            register_with_eureka: None,
         }
     }
 }

@@ -1,23 +1,30 @@
 //! [`PeerEurekaNode`]: one peer, its queue, and the task that empties it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::batcher::{Batcher, Next, Outcome, ReplicationTask};
-use super::transport::{Call, PeerError, PeerTransport};
+use super::transport::{Call, PeerError, PeerTransport, Reply};
+use crate::codec;
 use crate::codec::json::encode::{ReplicationItem, replication_list};
-use crate::codec::{self};
+use crate::codec::repair::{self, Digests};
 use crate::model::{Action, InstanceInfo, InstanceStatus, LeaseInfo, ReplicationInstanceResponse};
 use crate::registry::{InstanceRegistry, Source};
 use crate::time::{Clock, Timestamp};
+
+/// How often a peer is asked whether it knows the same, give or take a quarter.
+const REPAIR_INTERVAL: Duration = Duration::from_secs(2);
+/// The most applications asked for at once.
+const APPLICATIONS_EXCHANGED: usize = 50;
 
 /// What is known of a peer.
 #[derive(Clone, Debug, Default)]
@@ -131,30 +138,33 @@ impl PeerEurekaNode {
         if self.identify(around, stop).await == Some(Ended::IsSelf) {
             return Ended::IsSelf;
         }
+        let mut next_repair = around.clock.now();
         while !stop.is_cancelled() {
+            if around.clock.now() >= next_repair {
+                self.repair(around).await;
+                next_repair = around.clock.now() + REPAIR_INTERVAL.mul_f64(rng.random_range(0.75..1.25));
+            }
             let next = self.batcher.lock().next(around.clock.now());
-            match next {
+            let wake_at = match next {
                 Next::Batch(tasks) => {
+                    let failed_before = !self.is_available();
                     // A batch on its way is finished: it may have been applied.
                     let outcome = self.send(around, &tasks).await;
                     self.batcher.lock().outcome(outcome, &mut rng, around.clock.now());
-                }
-                Next::WaitUntil(at) => {
-                    let pause = at.since(around.clock.now()).max(Duration::from_millis(1));
-                    tokio::select! {
-                        biased;
-                        () = stop.cancelled() => {}
-                        () = self.wake.notified() => {}
-                        () = tokio::time::sleep(pause) => {}
+                    if failed_before && outcome == Outcome::Delivered {
+                        next_repair = around.clock.now();
                     }
+                    continue;
                 }
-                Next::Idle => {
-                    tokio::select! {
-                        biased;
-                        () = stop.cancelled() => {}
-                        () = self.wake.notified() => {}
-                    }
-                }
+                Next::WaitUntil(at) => at.min(next_repair),
+                Next::Idle => next_repair,
+            };
+            let pause = wake_at.since(around.clock.now()).max(Duration::from_millis(1));
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
         self.flush(around, &mut rng).await;
@@ -185,6 +195,56 @@ impl PeerEurekaNode {
             }
             stop.run_until_cancelled(tokio::time::sleep(pause)).await?;
             pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+
+    /// Takes what the peer knows better, if it is one of ours. What fails is tried again in its turn.
+    async fn repair(&self, around: &Surroundings) {
+        if self.state.lock().node.is_none() {
+            return;
+        }
+        if let Err(error) = self.compare(around).await {
+            debug!(peer.url = self.shown_url(), error, "could not compare with the peer");
+            self.state.lock().last_error.get_or_insert(error);
+        }
+    }
+
+    async fn compare(&self, around: &Surroundings) -> Result<(), String> {
+        let ours = around.registry.recent_digests(around.clock.now());
+        let mut body = Vec::new();
+        repair::encode_digests(&Digests { total: ours.total, ..Digests::default() }, &mut body);
+        let reply = self.ask(around, Call::Digest(body.into())).await?;
+        if reply.status == 204 {
+            return Ok(());
+        }
+        let theirs = repair::decode_digests(&reply.body).map_err(|error| error.to_string())?;
+        let all = ours.applications.keys().chain(theirs.applications.keys());
+        let differing: BTreeSet<&str> = all
+            .map(String::as_str)
+            .filter(|app| ours.applications.get(*app) != theirs.applications.get(*app))
+            .collect();
+        let differing: Vec<&str> = differing.into_iter().collect();
+        for apps in differing.chunks(APPLICATIONS_EXCHANGED) {
+            let mut body = Vec::new();
+            repair::encode_names(apps, &mut body);
+            let reply = self.ask(around, Call::Exchange(body.into())).await?;
+            let now = around.clock.now();
+            let exchange = repair::decode_exchange(&reply.body, now).map_err(|error| error.to_string())?;
+            around.registry.mend(exchange, now);
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, around: &Surroundings, call: Call) -> Result<Reply, String> {
+        let reply = around.transport.call(&self.service_url, call).await.map_err(|error| error.to_string())?;
+        let mut state = self.state.lock();
+        state.last_answer = Some(around.clock.now());
+        if (200..300).contains(&reply.status) {
+            state.last_error = None;
+            state.node.clone_from(&reply.node);
+            Ok(reply)
+        } else {
+            Err(format!("it answered {}", reply.status))
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::discovery::{Discovery, Endpoint, LookupError};
+use super::discovery::{Endpoint, LookupError, PeerDiscovery};
 use super::peer_eureka_node::{Ended, PeerEurekaNode, Peers, Surroundings, shown};
 use super::transport::PeerTransport;
 use super::{Options, PeerAwareInstanceRegistry};
@@ -31,7 +31,7 @@ pub struct PeerEurekaNodes {
     options: Options,
     context_path: String,
     port: u16,
-    discovery: Arc<Discovery>,
+    discovery: Arc<dyn PeerDiscovery>,
     around: Surroundings,
     peers: Arc<Peers>,
     /// Service URLs of starting replicas that asked for a copy, and when.
@@ -52,7 +52,7 @@ impl PeerEurekaNodes {
         options: Options,
         (port, context_path): (u16, String),
         peer_aware: &PeerAwareInstanceRegistry,
-        (discovery, transport): (Arc<Discovery>, Arc<dyn PeerTransport>),
+        (discovery, transport): (Arc<dyn PeerDiscovery>, Arc<dyn PeerTransport>),
         clock: Clock,
         own_node: String,
     ) -> Self {

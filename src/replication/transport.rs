@@ -15,6 +15,10 @@ pub enum Call {
     Identify,
     /// To apply a replication batch.
     Batch(Bytes),
+    /// Whether it knows what we know: our digests, or their sum. Only for replicas of ours.
+    Digest(Bytes),
+    /// For all it knows of these applications. Only for replicas of ours.
+    Exchange(Bytes),
     /// For all it knows, in the name of the replica that has this service URL and will want what changes from now on.
     Applications {
         /// The asking replica's own service URL, if it knows it.

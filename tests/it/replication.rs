@@ -239,3 +239,46 @@ async fn fixed_peers_may_name_the_replica_itself() {
     a.stop().await.unwrap();
     b.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_were_cut_off_from_each_other_agree_again() {
+    let port = free_port().await;
+    // Each has a name server of its own: what it does not name is out of reach.
+    let (names_of_a, names_of_b) = (NameServer::start(port).await, NameServer::start(port).await);
+    (0..2).for_each(|pod| [&names_of_a, &names_of_b].iter().for_each(|names| names.add(pod)));
+    let (a, b) = tokio::join!(names_of_a.replica(0), names_of_b.replica(1));
+    for id in ["stays", "goes", "drained", "returned"] {
+        a.register("orders", id).await;
+        all_see(&[&b], id, Some("UP")).await;
+    }
+    a.send("PUT", "/eureka/apps/ORDERS/returned/status?value=OUT_OF_SERVICE", &[], b"").await;
+    all_see(&[&a, &b], "returned", Some("OUT_OF_SERVICE")).await;
+
+    names_of_a.remove(1);
+    names_of_b.remove(0);
+    knows_peers(&a, 0).await;
+    knows_peers(&b, 0).await;
+    a.register("orders", "new at a").await;
+    b.register("orders", "new at b").await;
+    a.send("DELETE", "/eureka/apps/ORDERS/goes", &[], b"").await;
+    b.send("PUT", "/eureka/apps/ORDERS/drained/status?value=OUT_OF_SERVICE", &[], b"").await;
+    b.send("DELETE", "/eureka/apps/ORDERS/returned/status?value=UP", &[], b"").await;
+    assert_eq!(status(&b, "goes").await.as_deref(), Some("UP"), "nobody told it");
+
+    names_of_a.add(1);
+    names_of_b.add(0);
+    let healed = Instant::now();
+    for (id, expected) in [
+        ("stays", Some("UP")),
+        ("goes", None),
+        ("drained", Some("OUT_OF_SERVICE")),
+        ("returned", Some("UP")),
+        ("new%20at%20a", Some("UP")),
+        ("new%20at%20b", Some("UP")),
+    ] {
+        all_see(&[&a, &b], id, expected).await;
+    }
+    println!("agreed {} ms after the names were back", healed.elapsed().as_millis());
+    a.stop().await.unwrap();
+    b.stop().await.unwrap();
+}

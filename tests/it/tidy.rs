@@ -4,8 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in the order of dependency: each uses only those before it (and itself).
-const LAYERS: [&str; 11] =
-    ["time", "model", "codec", "registry", "replication", "http", "tasks", "telemetry", "server", "config", "main"];
+const LAYERS: [&str; 12] = [
+    "time",
+    "model",
+    "codec",
+    "registry",
+    "replication",
+    "http",
+    "tasks",
+    "telemetry",
+    "server",
+    "config",
+    "smoke_test",
+    "main",
+];
 
 /// Layers that decide and never wait: no `async`, no `.await`.
 const SYNCHRONOUS: [&str; 4] = ["time", "model", "codec", "registry"];

@@ -24,6 +24,10 @@ pub(crate) fn instance_document(body: &[u8], now: Timestamp) -> Result<InstanceI
     found.map(|(info, _)| info).ok_or_else(|| CodecError::Json("there is no `instance`".to_owned()))
 }
 
+pub(crate) fn instance_without_root(body: &[u8], now: Timestamp) -> Result<InstanceInfo, CodecError> {
+    document(body, InstanceSeed { now }).map(|(info, _)| info)
+}
+
 pub(crate) fn applications(body: &[u8], now: Timestamp) -> Result<(Applications, Vec<CodecError>), CodecError> {
     let found = document(body, Member { name: "applications", seed: ApplicationsSeed { now } })?;
     found.ok_or_else(|| CodecError::Json("there is no `applications`".to_owned()))

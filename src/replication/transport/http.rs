@@ -28,18 +28,28 @@ impl HttpTransport {
     ///
     /// # Errors
     /// If TLS cannot be set up.
-    pub fn new(options: &Options, discovery: Arc<Discovery>) -> anyhow::Result<Self> {
+    pub fn new(options: &Options, discovery: &Arc<Discovery>) -> anyhow::Result<Self> {
         // It fails where one is installed already, which then is as good.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .no_proxy()
-            .connect_timeout(options.peer_node_connect_timeout)
-            .timeout(options.peer_node_read_timeout)
-            .tcp_nodelay(true)
-            .dns_resolver(Arc::new(Names(discovery)))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+        let builder = || {
+            Client::builder()
+                .no_proxy()
+                .connect_timeout(options.peer_node_connect_timeout)
+                .timeout(options.peer_node_read_timeout)
+                .tcp_nodelay(true)
+                .dns_resolver(Arc::new(Names(Arc::clone(discovery))))
+                .redirect(reqwest::redirect::Policy::none())
+        };
+        // An image from scratch has no authorities' certificates, without which the first of these fails.
+        let client = builder().build().or_else(|_no_authorities| builder().tls_certs_only([]).build())?;
         Ok(Self { client })
+    }
+}
+
+impl HttpTransport {
+    fn post(&self, service_url: &str, what: &str, body: Bytes) -> reqwest::RequestBuilder {
+        let url = format!("{service_url}peerreplication/{what}");
+        self.client.post(url).header("Content-Type", "application/json").body(body)
     }
 }
 
@@ -62,11 +72,9 @@ impl PeerTransport for HttpTransport {
         Box::pin(async move {
             let request = match call {
                 Call::Identify => self.client.request(reqwest::Method::OPTIONS, format!("{service_url}apps")),
-                Call::Batch(body) => self
-                    .client
-                    .post(format!("{service_url}peerreplication/batch/"))
-                    .header("Content-Type", "application/json")
-                    .body(body),
+                Call::Batch(body) => self.post(service_url, "batch/", body),
+                Call::Digest(body) => self.post(service_url, "digest", body),
+                Call::Exchange(body) => self.post(service_url, "exchange", body),
                 Call::Applications { newcomer } => {
                     let request = self.client.get(format!("{service_url}apps/"));
                     match newcomer {

@@ -1,0 +1,3 @@
+module eureka-registry/compat/kubernetes/client
+
+go 1.24

@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// counts is what a group saw since the last mark; printed as one line of JSON per mark.
+type counts struct {
+	Mark        string         `json:"mark"`
+	Seconds     float64        `json:"seconds"`
+	Calls       int            `json:"calls"`
+	Failed      int            `json:"failed"`       // calls without an answer, or with one that is not the expected status
+	Partial     int            `json:"partial"`      // full answers that lack a registered instance of the group
+	Unknown     int            `json:"renewals_404"` // renewals answered 404
+	Lost        int            `json:"lost"`         // instances of the group that some replica behind the name lacks at the mark
+	NextAddress int            `json:"next_address"` // addresses that refused while the next one answered: no fault
+	SlowestMs   int64          `json:"slowest_ms"`
+	Errors      map[string]int `json:"errors,omitempty"`
+}
+
+type group struct {
+	base     *url.URL
+	app      string
+	count    int
+	interval time.Duration
+	dialers  []*dialer
+	clients  []*http.Client
+
+	mu      sync.Mutex
+	counts  counts
+	started time.Time
+}
+
+// runGroup registers instances and renews and fetches for each, every interval, until standard input ends. A line
+// `mark NAME` there prints what was seen since the last one.
+func runGroup(args []string) error {
+	flags := flag.NewFlagSet("group", flag.ExitOnError)
+	base := flags.String("url", "http://registry:8761/eureka/", "service URL, as in defaultZone")
+	count := flags.Int("count", 20, "clients")
+	app := flags.String("app", "GROUP", "application name")
+	interval := flags.Duration("interval", 2*time.Second, "time between renewals, and between full fetches")
+	ttl := flags.Duration("dns-ttl", 0, "how long a client keeps the addresses of the name; a JVM: 30s")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	parsed, err := url.Parse(*base)
+	if err != nil {
+		return err
+	}
+	g := &group{base: parsed, app: *app, count: *count, interval: *interval}
+	for range *count {
+		d := newDialer(*ttl)
+		g.dialers = append(g.dialers, d)
+		g.clients = append(g.clients, &http.Client{
+			Timeout:   13 * time.Second, // a Eureka client's connect and read time-outs: 5 and 8 seconds
+			Transport: &http.Transport{DialContext: d.dial, MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second},
+		})
+	}
+	for id := range *count {
+		if err := g.register(id); err != nil {
+			return err
+		}
+	}
+	g.reset()
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	for id := range *count {
+		running.Add(1)
+		go func() { defer running.Done(); g.renewAndFetch(ctx, id) }()
+	}
+	g.obey(os.Stdin)
+	cancel()
+	running.Wait()
+	for id := range *count {
+		g.call(id, http.MethodDelete, g.instancePath(id), nil)
+	}
+	return nil
+}
+
+// obey reads marks until the input ends.
+func (g *group) obey(input io.Reader) {
+	fmt.Println(`{"registered":true}`)
+	lines := bufio.NewScanner(input)
+	for lines.Scan() {
+		if name, found := strings.CutPrefix(lines.Text(), "mark "); found {
+			g.mark(name)
+		}
+	}
+}
+
+func (g *group) reset() {
+	g.counts = counts{Errors: map[string]int{}}
+	g.started = time.Now()
+	for _, d := range g.dialers {
+		d.mu.Lock()
+		d.refused = 0
+		d.mu.Unlock()
+	}
+}
+
+func (g *group) mark(name string) {
+	lost := g.lost()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.counts.Mark, g.counts.Lost, g.counts.Seconds = name, lost, time.Since(g.started).Seconds()
+	for _, d := range g.dialers {
+		d.mu.Lock()
+		g.counts.NextAddress += d.refused
+		d.mu.Unlock()
+	}
+	line, _ := json.Marshal(g.counts)
+	fmt.Println(string(line))
+	g.reset()
+}
+
+// lost asks every replica behind the name for the group's instances, and counts those that at least one lacks.
+func (g *group) lost() int {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupHost(ctx, g.base.Hostname())
+	if err != nil {
+		return g.count
+	}
+	missing := map[string]bool{}
+	for _, address := range addresses {
+		replica := *g.base
+		replica.Host = net.JoinHostPort(address, g.base.Port())
+		request, _ := http.NewRequestWithContext(ctx, http.MethodGet, replica.JoinPath("apps", g.app).String(), nil)
+		request.Header.Set("Accept", "application/json")
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			continue // a replica that is leaving: what counts is what an answer holds
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil {
+			continue
+		}
+		for id := range g.count {
+			if !bytes.Contains(body, []byte(`"`+g.instanceID(id)+`"`)) {
+				missing[g.instanceID(id)] = true
+			}
+		}
+	}
+	return len(missing)
+}
+
+func (g *group) instanceID(id int) string { return fmt.Sprintf("%s-%03d", strings.ToLower(g.app), id) }
+
+func (g *group) instancePath(id int) string { return "apps/" + g.app + "/" + g.instanceID(id) }
+
+func (g *group) register(id int) error {
+	body := fmt.Sprintf(`{"instance":{"instanceId":%q,"hostName":%q,"app":%q,"ipAddr":"10.0.0.%d","status":"UP","vipAddress":%q,
+"port":{"$":8080,"@enabled":"true"},"securePort":{"$":443,"@enabled":"false"},"leaseInfo":{"renewalIntervalInSecs":30,"durationInSecs":90},
+"dataCenterInfo":{"@class":"com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo","name":"MyOwn"}}}`,
+		g.instanceID(id), g.instanceID(id), g.app, id%250+1, strings.ToLower(g.app))
+	status, answer, err := g.call(id, http.MethodPost, "apps/"+g.app, []byte(body))
+	if err == nil && status != http.StatusNoContent {
+		err = fmt.Errorf("register %s: %d %s", g.instanceID(id), status, answer)
+	}
+	return err
+}
+
+// call makes one request on the client's own connections. A request on a kept connection that the server closed before
+// it was read is sent once more on a new one, as Java's HttpClient does for all of these methods.
+func (g *group) call(id int, method, path string, body []byte) (int, []byte, error) {
+	var reader io.Reader
+	if body != nil {
+		reader = bytes.NewReader(body)
+	}
+	request, err := http.NewRequest(method, strings.TrimSuffix(g.base.String(), "/")+"/"+path, reader)
+	if err != nil {
+		return 0, nil, err
+	}
+	request.Header.Set("Accept", "application/json")
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if method != http.MethodPost {
+		request.Header["X-Idempotency-Key"] = nil // not sent; tells Go's transport that this may be repeated
+	}
+	response, err := g.clients[id].Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	return response.StatusCode, answer, err
+}
+
+// renewAndFetch is one client's life: a renewal and, half an interval later, a full fetch.
+func (g *group) renewAndFetch(ctx context.Context, id int) {
+	offset := g.interval * time.Duration(id) / time.Duration(g.count)
+	if !sleep(ctx, offset) {
+		return
+	}
+	for sleep(ctx, g.interval/2) {
+		g.renew(id)
+		if !sleep(ctx, g.interval/2) {
+			return
+		}
+		g.fetch(id)
+	}
+}
+
+func (g *group) renew(id int) {
+	begin := time.Now()
+	status, answer, err := g.call(id, http.MethodPut, g.instancePath(id)+"?status=UP", nil)
+	switch {
+	case err == nil && status == http.StatusNotFound:
+		g.note(begin, func(c *counts) { c.Unknown++ })
+		if err := g.register(id); err != nil {
+			g.failed(begin, "register: "+err.Error())
+		}
+	case err == nil && status == http.StatusOK:
+		g.note(begin, func(*counts) {})
+	default:
+		g.failed(begin, fmt.Sprintf("renew: %d %.80s %v", status, answer, err))
+	}
+}
+
+func (g *group) fetch(id int) {
+	begin := time.Now()
+	status, answer, err := g.call(id, http.MethodGet, "apps/", nil)
+	if err != nil || status != http.StatusOK {
+		g.failed(begin, fmt.Sprintf("fetch: %d %.80s %v", status, answer, err))
+		return
+	}
+	seen := 0
+	for other := range g.count {
+		if bytes.Contains(answer, []byte(`"`+g.instanceID(other)+`"`)) {
+			seen++
+		}
+	}
+	g.note(begin, func(c *counts) {
+		if seen < g.count {
+			c.Partial++
+		}
+	})
+}
+
+func (g *group) note(begin time.Time, change func(*counts)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.counts.Calls++
+	g.counts.SlowestMs = max(g.counts.SlowestMs, time.Since(begin).Milliseconds())
+	change(&g.counts)
+}
+
+func (g *group) failed(begin time.Time, what string) {
+	g.note(begin, func(c *counts) { c.Failed++; c.Errors[what]++ })
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}

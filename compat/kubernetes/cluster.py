@@ -1,0 +1,222 @@
+"""What the scenarios need of a cluster: kubectl, helm, waiting with a deadline, and clients that use its names."""
+
+import json
+import os
+import queue
+import re
+import shlex
+import subprocess
+import threading
+import time
+
+RESTRICTED = {
+    "runAsNonRoot": True,
+    "runAsUser": 65532,
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+# Of the namespaces of one run: `run` deletes what has it, however the run ended.
+LABEL = "eureka-registry/test"
+
+
+class Failed(Exception):
+    """A scenario saw something else than it must."""
+
+
+def check(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+def run(*args, stdin=None, timeout=120):
+    """Standard output of a command that must succeed."""
+    result = subprocess.run(args, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+    if result.returncode != 0:
+        raise Failed(f"{' '.join(args)}: {result.stderr.strip() or result.stdout.strip()}")
+    return result.stdout
+
+
+def until(seconds, what, condition):
+    """Polls until the condition holds and returns what it returned; fails at the deadline with what was last seen."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = None
+        try:
+            seen = condition()
+            if seen:
+                return seen
+        except (Failed, json.JSONDecodeError, KeyError) as error:
+            seen = error
+        if time.monotonic() > deadline:
+            raise Failed(f"after {seconds} s not yet: {what} (last seen: {seen})")
+        time.sleep(0.1)
+
+
+class Namespace:
+    """One namespace that enforces the restricted Pod Security standard, and the releases in it."""
+
+    def __init__(self, name, chart, image):
+        self.name, self.chart, self.image = name, chart, image
+        run("kubectl", "create", "namespace", name)
+        labels = ("pod-security.kubernetes.io/enforce=restricted", f"{LABEL}={os.environ['KUBE_NAMESPACE']}")
+        run("kubectl", "label", "namespace", name, *labels)
+
+    def kubectl(self, *args, **options):
+        return run("kubectl", "-n", self.name, *args, **options)
+
+    def helm(self, *args, **options):
+        return run("helm", "-n", self.name, *args, **options)
+
+    def get(self, kind, *args):
+        return json.loads(self.kubectl("get", kind, *args, "-o", "json"))
+
+    def install(self, release, *sets):
+        repository, _, tag = self.image.rpartition(":")
+        return self.helm(
+            "install", release, self.chart, "--wait", "--timeout", "120s",
+            "--set", f"image.repository={repository},image.tag={tag},image.pullPolicy={os.environ['KUBE_PULL_POLICY']}",
+            *(part for value in sets for part in ("--set", value)),
+        )
+
+    def upgrade(self, release, *sets, wait=True):
+        arguments = ["--wait", "--timeout", "180s"] if wait else []
+        return self.helm(
+            "upgrade", release, self.chart, "--reset-then-reuse-values", *arguments, *(part for value in sets for part in ("--set", value)), timeout=200
+        )
+
+    def pods(self, statefulset="registry"):
+        """Its pods by name, in order."""
+        found = {}
+        for pod in self.get("pods")["items"]:
+            owners = pod["metadata"].get("ownerReferences", [])
+            if any(owner["kind"] == "StatefulSet" and owner["name"] == statefulset for owner in owners):
+                found[pod["metadata"]["name"]] = pod
+        return dict(sorted(found.items(), key=lambda item: int(item[0].rpartition("-")[2])))
+
+    def settled(self, replicas, statefulset="registry", seconds=120):
+        """Waits until the StatefulSet has so many replicas, all ready, none leaving."""
+
+        def now():
+            pods = self.pods(statefulset)
+            leaving = [name for name, pod in pods.items() if "deletionTimestamp" in pod["metadata"]]
+            return pods if len(pods) == replicas and not leaving and all(map(is_ready, pods.values())) else None
+
+        return until(seconds, f"{statefulset} with {replicas} ready pods", now)
+
+    def rolled_out(self, statefulset="registry", seconds=180):
+        """Waits until every pod is of the newest revision."""
+        self.kubectl("rollout", "status", f"statefulset/{statefulset}", f"--timeout={seconds}s", timeout=seconds + 10)
+
+    def scale(self, replicas, statefulset="registry"):
+        self.kubectl("scale", f"statefulset/{statefulset}", f"--replicas={replicas}")
+
+    def run_pod(self, name, image, args, **spec):
+        """Runs a pod to its end, within the restricted standard, and returns what it printed."""
+        context = {key: RESTRICTED[key] for key in ("runAsNonRoot", "runAsUser", "seccompProfile")}
+        container = {key: value for key, value in RESTRICTED.items() if key not in ("seccompProfile",)}
+        pod = {
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+            "spec": {
+                "restartPolicy": "Never", "automountServiceAccountToken": False, "enableServiceLinks": False, "securityContext": context,
+                "containers": [{
+                    "name": "client", "image": image, "args": args, "securityContext": container,
+                    "imagePullPolicy": os.environ["KUBE_PULL_POLICY"],
+                }],
+                **spec,
+            },
+        }
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+        done = lambda: self.get("pod", name)["status"]["phase"] in ("Succeeded", "Failed")
+        until(60, f"pod {name} to end", done)
+        output = self.kubectl("logs", name)
+        phase = self.get("pod", name)["status"]["phase"]
+        self.kubectl("delete", "pod", name, "--wait=false")
+        check(phase == "Succeeded", f"pod {name}: {output.strip()}")
+        return output
+
+    def ask(self, pod, path):
+        """GET at one pod's port, through the API server."""
+        return run("kubectl", "get", "--raw", f"/api/v1/namespaces/{self.name}/pods/{pod}:8761/proxy{path}", timeout=10)
+
+    def delete(self):
+        run("kubectl", "delete", "namespace", self.name, "--wait=false")
+
+
+def is_ready(pod):
+    conditions = {item["type"]: item["status"] for item in pod["status"].get("conditions", [])}
+    return conditions.get("Ready") == "True"
+
+
+def ready_since(pod):
+    return next(item["lastTransitionTime"] for item in pod["status"]["conditions"] if item["type"] == "Ready")
+
+
+def client_command(*args):
+    """A command of compat/kubernetes/client where the cluster's names resolve."""
+    return [*shlex.split(os.environ["KUBE_CLIENT_EXEC"]), os.environ["KUBE_CLIENT"], *args]
+
+
+class Group:
+    """The counting clients, running beside the scenarios."""
+
+    def __init__(self, url, count, interval, *args):
+        command = client_command("group", f"--url={url}", f"--count={count}", f"--interval={interval}", *args)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.lines = queue.Queue()
+        threading.Thread(target=self.read, daemon=True).start()
+        self.line(60)
+
+    def read(self):
+        for line in self.process.stdout:
+            self.lines.put(line)
+        self.lines.put(None)
+
+    def line(self, seconds):
+        line = self.lines.get(timeout=seconds)
+        check(line is not None, "the clients ended early")
+        return json.loads(line)
+
+    def mark(self, name):
+        """What they counted since the last mark."""
+        self.process.stdin.write(f"mark {name}\n")
+        self.process.stdin.flush()
+        return self.line(60)
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait(timeout=60)
+
+
+class SpringApplication:
+    """A real Spring Boot application, a JVM of its own where the cluster's names resolve."""
+
+    FAULT = re.compile(r"Cannot execute request on any known server|Request execution fail|registration failed|was unable to|hash ?code mismatch", re.I)
+
+    def __init__(self, jar, name, port, url, directory):
+        self.name, self.port, self.log_path = name, port, os.path.join(directory, f"{name}.log")
+        self.read_up_to = 0
+        self.log = open(self.log_path, "w", encoding="utf-8")
+        command = [
+            *shlex.split(os.environ["KUBE_CLIENT_EXEC"]), "java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-jar", jar,
+            f"--spring.application.name={name}", f"--server.port={port}", "--eureka.instance.prefer-ip-address=true",
+            f"--eureka.client.service-url.defaultZone={url}", "--eureka.client.registry-fetch-interval-seconds=5",
+            "--eureka.instance.lease-renewal-interval-in-seconds=5",
+        ]
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT)
+
+    def faults(self):
+        """Lines in which the client reported a failed call, since the last time this was asked."""
+        with open(self.log_path, encoding="utf-8") as log:
+            log.seek(self.read_up_to)
+            text = log.read()
+            self.read_up_to = log.tell()
+        return [line for line in text.splitlines() if self.FAULT.search(line)]
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=60)
+        self.log.close()

@@ -1,0 +1,479 @@
+"""The scenarios of `compat/run kubernetes`, on a real cluster; `run` prepares what the environment names.
+
+Beside all of them 20 clients renew and fetch on the headless name, and Spring Boot applications live there.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import traceback
+
+from cluster import (
+    Failed, Group, Namespace, SpringApplication, check, client_command, is_ready, ready_since, run, until,
+)
+
+CHART = os.environ["KUBE_CHART"]
+IMAGE = os.environ["KUBE_IMAGE"]
+CLIENT_IMAGE = os.environ["KUBE_CLIENT_IMAGE"]
+DOMAIN = os.environ["KUBE_CLUSTER_DOMAIN"]
+URL = "http://registry:8761/eureka/"
+CLIENTS = 20
+# Values beside the chart's defaults, to compare what they cost: `KUBE_SETS=headless.publishNotReadyAddresses=true`.
+SETS = os.environ.get("KUBE_SETS", "").split()
+FLEET_SETS = os.environ.get("KUBE_FLEET_SETS", "resources.limits.cpu=250m resources.limits.memory=128M resources.requests.cpu=100m").split()
+SPRING = {"shop": 18081, "stock": 18082}
+
+# What every scenario must leave at zero, unless it says that it takes the whole registry away.
+FAULTS = ("failed", "partial", "renewals_404", "lost", "spring")
+
+
+class Run:
+    """The state the scenarios share, and the table."""
+
+    def __init__(self):
+        self.ns = Namespace(os.environ["KUBE_NAMESPACE"], CHART, IMAGE)
+        self.group, self.spring, self.rows = None, [], []
+        self.directory = os.environ["KUBE_LOGS"]
+
+    def scenario(self, function, harmless=True):
+        """Runs one, prints what it saw, and adds what the clients counted meanwhile."""
+        name = function.__name__.replace("_", " ")
+        print(f"\n== {name}: {function.__doc__.splitlines()[0]}", flush=True)
+        begin, verdict = time.monotonic(), "ok"
+        try:
+            function(self)
+        except (Failed, subprocess.SubprocessError, OSError) as error:
+            verdict = "FAILED"
+            print(f"   FAILED: {error}")
+            describe(self.ns)
+        except Exception:  # a fault of the test itself must not hide the other scenarios
+            verdict = "FAILED"
+            traceback.print_exc()
+        seconds = time.monotonic() - begin
+        row = {"scenario": name, "seconds": seconds}
+        if self.group:
+            if self.spring and verdict == "ok" and harmless:
+                verdict = self.spring_sees_itself()
+            seen = self.group.mark(name)
+            lines = [line for application in self.spring for line in application.faults()]
+            row |= {key: seen[key] for key in ("calls", *FAULTS[:4])} | {"spring": len(lines)}
+            if harmless and any(row[key] for key in FAULTS):
+                verdict = "FAILED"
+            for what, times in sorted(seen.get("errors", {}).items(), key=lambda item: -item[1])[:5]:
+                print(f"   {times} times: {what}")
+            for line in lines[:3]:
+                print(f"   Spring: {line[:200]}")
+            print(f"   {seen['calls']} calls, {seen['next_address']} went on to the next address, slowest {seen['slowest_ms']} ms")
+        row["verdict"] = verdict
+        self.rows.append(row)
+        print(f"   {verdict} after {seconds:.1f} s", flush=True)
+
+    def spring_sees_itself(self):
+        """Every Spring application still sees all of them with its own DiscoveryClient."""
+        try:
+            until(10, "Spring applications see each other", lambda: spring_seen(self))
+        except Failed as error:
+            print(f"   FAILED: {error}")
+            return "FAILED"
+        return "ok"
+
+    def table(self):
+        columns = ("scenario", "seconds", "calls", *FAULTS)
+        heads = ("scenario", "seconds", "calls", "failed calls", "partial answers", "404 renewals", "lost instances", "Spring faults", "")
+        lines = [heads]
+        for row in self.rows:
+            cells = [f"{row[key]:.1f}" if key == "seconds" else str(row.get(key, "-")) for key in columns]
+            lines.append((*cells, row["verdict"]))
+        widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+        print()
+        for line in lines:
+            print("  ".join(cell.ljust(width) if at in (0, 8) else cell.rjust(width) for at, (cell, width) in enumerate(zip(line, widths))).rstrip())
+
+
+def describe(ns):
+    """What a person would look at after a failure."""
+    for command in (["get", "pods", "-o", "wide"], ["get", "events", "--sort-by=.lastTimestamp"]):
+        result = subprocess.run(["kubectl", "-n", ns.name, *command], capture_output=True, text=True, check=False)
+        print("\n".join(f"   | {line}" for line in result.stdout.splitlines()[-12:]))
+    pods = subprocess.run(["kubectl", "-n", ns.name, "get", "pods", "-o", "name"], capture_output=True, text=True, check=False).stdout.split()
+    for pod in pods:
+        result = subprocess.run(["kubectl", "-n", ns.name, "logs", "--tail=6", pod], capture_output=True, text=True, check=False)
+        print("\n".join(f"   {pod} | {line}" for line in (result.stdout + result.stderr).splitlines()))
+
+
+def say(text):
+    print(f"   {text}", flush=True)
+
+
+def mesh(replicas, url=URL):
+    """Registers at every replica, sees it at every other."""
+    seen = json.loads(run(*client_command("mesh", f"--url={url}", f"--replicas={replicas}", "--within=25s"), timeout=60))
+    say(f"{replicas} replicas, a registration at each seen at all others, slowest {seen['slowest_ms']:.0f} ms")
+
+
+def addresses(pods):
+    return {name: pod["status"]["podIP"] for name, pod in pods.items()}
+
+
+def revisions(pods):
+    return {name: pod["metadata"]["labels"]["controller-revision-hash"] for name, pod in pods.items()}
+
+
+def uids(pods):
+    return {name: pod["metadata"]["uid"] for name, pod in pods.items()}
+
+
+# === scenarios
+
+
+def ordered_start(it):
+    """`helm install registry` makes three replicas, one after the other."""
+    begin = time.monotonic()
+    notes = it.ns.install("registry", *SETS)
+    check(f"defaultZone={URL}" in notes, "the notes lack the defaultZone line")
+    pods = it.ns.settled(3)
+    say(f"{', '.join(pods)} ready in {time.monotonic() - begin:.1f} s")
+    order = list(pods.values())
+    for before, after in zip(order, order[1:]):
+        check(ready_since(before) <= after["metadata"]["creationTimestamp"], f"{after['metadata']['name']} did not wait")
+    privileged = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "p", "image": "p"}]}}
+    refused = subprocess.run(
+        ["kubectl", "-n", it.ns.name, "apply", "--dry-run=server", "-f", "-"], input=json.dumps(privileged), capture_output=True, text=True, check=False,
+    )
+    check("violates PodSecurity" in refused.stderr, "the namespace does not enforce the restricted standard")
+    say("the namespace enforces the restricted Pod Security standard")
+
+
+def names(it):
+    """The headless name gives all pod addresses in a pod, each pod's name its own."""
+    ips = addresses(it.ns.pods())
+    full = f"registry.{it.ns.name}.svc.{DOMAIN}"
+    asked = ["registry", full, *(f"{pod}.registry" for pod in ips), *(f"{pod}.{full}" for pod in ips)]
+
+    def lookup():
+        lines = it.ns.run_pod(f"names-{time.monotonic_ns()}", CLIENT_IMAGE, ["resolve", *asked]).splitlines()
+        return {words[0]: words[1:] for words in map(str.split, lines)}
+
+    def right():
+        seen = lookup()
+        wrong = [name for name in asked if seen[name] != (sorted(ips.values()) if name in ("registry", full) else [ips[name.partition(".")[0]]])]
+        check(not wrong, f"{wrong[:1]} gave {[seen[name] for name in wrong[:1]]}")
+        return seen
+
+    seen = until(30, "all names", right)
+    for name in ("registry", full, "registry-0.registry"):
+        say(f"{name}: {' '.join(seen[name])}")
+
+
+def helm_test(it):
+    """`helm test` registers, reads from every replica, removes."""
+    output = it.ns.helm("test", "registry", "--timeout", "60s")
+    check("Phase:          Succeeded" in output, output)
+    say("succeeded")
+
+
+def clients(it):
+    """20 clients and Spring Boot applications register under the headless name and see each other."""
+    it.group = Group(URL, CLIENTS, os.environ.get("KUBE_INTERVAL", "2s"), f"--dns-ttl={os.environ.get('KUBE_DNS_TTL', '0')}")
+    it.spring = [SpringApplication(os.environ["KUBE_SPRING_JAR"], name, port, URL, it.directory) for name, port in SPRING.items()]
+    until(90, "Spring applications in the registry", lambda: spring_seen(it))
+    say(f"Spring applications {', '.join(SPRING)} registered, each sees the other")
+
+
+def spring_seen(it):
+    """Every Spring application is UP in the registry, and sees all of them with its own DiscoveryClient."""
+    text = it.ns.ask("registry-0", "/eureka/apps/")
+    if not all(f'"name":"{name.upper()}"' in text for name in SPRING):
+        return False
+    for application in it.spring:
+        seen = json.loads(run(*client_command("get", f"http://127.0.0.1:{application.port}/seen")))
+        if not all(seen.get(name) == 1 for name in SPRING):
+            return False
+    return True
+
+
+def peers(it):
+    """Every replica knows every other with nothing configured."""
+    mesh(3)
+
+
+def scale(it):
+    """3 to 5 in order, to 1 in reverse order, to 3, with the clients running."""
+    it.ns.scale(5)
+    pods = it.ns.settled(5)
+    check(ready_since(pods["registry-3"]) <= pods["registry-4"]["metadata"]["creationTimestamp"], "registry-4 did not wait")
+    mesh(5)
+    it.ns.scale(1)
+    left, leaving = [], set()
+
+    def one_left():
+        pods = it.ns.pods()
+        now = [name for name, pod in pods.items() if "deletionTimestamp" in pod["metadata"]]
+        check(len(now) <= 1, f"more than one leaves at a time: {now}")
+        left.extend(name for name in now if name not in leaving)
+        leaving.update(now)
+        return len(pods) == 1 and not now
+
+    until(120, "one replica", one_left)
+    say(f"left in the order {', '.join(left)}")
+    check(left == [f"registry-{ordinal}" for ordinal in (4, 3, 2, 1)], "not in reverse order")
+    it.ns.scale(3)
+    it.ns.settled(3)
+    mesh(3)
+
+
+def pod_deleted(it):
+    """A deleted pod comes back under its name with another address and the whole registry."""
+    before = it.ns.pods()["registry-1"]
+    it.ns.kubectl("delete", "pod", "registry-1", "--wait=false")
+
+    def back():
+        pod = it.ns.pods().get("registry-1")
+        return pod if pod and pod["metadata"]["uid"] != before["metadata"]["uid"] and pod["status"].get("podIP") else None
+
+    until(60, "registry-1 again", back)
+    first = until(30, "its first answer", lambda: it.ns.ask("registry-1", "/eureka/apps/"))
+    missing = [number for number in range(CLIENTS) if f"group-{number:03d}" not in first]
+    check(not missing, f"its first answer lacks {len(missing)} instances")
+    pods = it.ns.settled(3)
+    check(pods["registry-1"]["status"]["podIP"] != before["status"]["podIP"], "the address did not change")
+    say(f"registry-1 was {before['status']['podIP']}, is {pods['registry-1']['status']['podIP']}; its first answer was whole")
+    mesh(3)
+
+
+def rolling_update(it):
+    """All replicas are replaced, from the highest ordinal down."""
+    before, begin = it.ns.pods(), time.monotonic()
+    it.ns.upgrade("registry", "podAnnotations.roll=one")
+    it.ns.rolled_out()
+    pods = it.ns.settled(3)
+    say(f"replaced in {time.monotonic() - begin:.1f} s")
+    check(not set(uids(before).values()) & set(uids(pods).values()), "a pod was not replaced")
+    created = [pods[f"registry-{ordinal}"]["metadata"]["creationTimestamp"] for ordinal in (2, 1, 0)]
+    check(created == sorted(created), f"order of creation: {created}")
+    mesh(3)
+
+
+def canary(it):
+    """With partition=2 only the highest ordinal changes; partition=0 brings the rest."""
+    before = it.ns.pods()
+    it.ns.upgrade("registry", "podAnnotations.roll=two", "updateStrategy.rollingUpdate.partition=2")
+    newest = lambda: it.ns.get("statefulset", "registry")["status"]["updateRevision"]
+    until(60, "registry-2 of the new revision", lambda: revisions(it.ns.pods()).get("registry-2") == newest())
+    pods = it.ns.settled(3)
+    changed = [name for name in pods if uids(pods)[name] != uids(before)[name]]
+    check(changed == ["registry-2"], f"changed: {changed}")
+    say(f"partition=2 changed {', '.join(changed)}")
+    mesh(3)
+    it.ns.upgrade("registry", "updateStrategy.rollingUpdate.partition=0")
+    it.ns.rolled_out()
+    pods = it.ns.settled(3)
+    check(set(revisions(pods).values()) == {newest()}, "not all are of the new revision")
+    say("partition=0 changed the others")
+
+
+def on_delete(it):
+    """With OnDelete nothing changes until a pod is deleted."""
+    before = it.ns.pods()
+    it.ns.upgrade("registry", "podAnnotations.roll=three", "updateStrategy.type=OnDelete", wait=False)
+
+    def observed():
+        sts = it.ns.get("statefulset", "registry")
+        return sts["status"]["observedGeneration"] == sts["metadata"]["generation"] and sts["status"]["updateRevision"] not in revisions(before).values()
+
+    until(30, "the new revision", observed)
+    check(uids(it.ns.settled(3)) == uids(before), "a pod changed by itself")
+    it.ns.kubectl("delete", "pod", "registry-0", "--wait=false")
+    until(60, "registry-0 anew", lambda: uids(it.ns.pods()).get("registry-0") not in (None, uids(before)["registry-0"]))
+    pods = it.ns.settled(3)
+    newest = it.ns.get("statefulset", "registry")["status"]["updateRevision"]
+    check([name for name in pods if revisions(pods)[name] == newest] == ["registry-0"], f"revisions: {revisions(pods)}")
+    say("only the deleted registry-0 is of the new revision")
+    it.ns.upgrade("registry", "updateStrategy.type=RollingUpdate")
+    it.ns.rolled_out()
+    it.ns.settled(3)
+
+
+def failed_update(it):
+    """An image that does not exist stops the update at its first pod; `helm rollback` ends it."""
+    before = it.ns.pods()
+    revision = json.loads(it.ns.helm("history", "registry", "--output", "json"))[-1]["revision"]
+    it.ns.upgrade("registry", "image.tag=missing", wait=False)
+
+    def stuck():
+        pod = it.ns.pods().get("registry-2", {})
+        states = [status["state"].get("waiting", {}).get("reason", "") for status in pod.get("status", {}).get("containerStatuses", [])]
+        return any(state in ("ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff") for state in states) and states
+
+    say(f"registry-2: {until(60, 'the first pod stuck', stuck)[0]}")
+    mesh(2)
+    pods = it.ns.pods()
+    for name in ("registry-0", "registry-1"):
+        check(uids(pods)[name] == uids(before)[name] and is_ready(pods[name]), f"{name} was touched")
+    say("registry-0 and registry-1 untouched, serving")
+    it.ns.helm("rollback", "registry", str(revision), "--timeout", "60s")
+    # Kubernetes waits for a broken pod to become ready before it replaces it (known, documented): a person deletes it.
+    it.ns.kubectl("delete", "pod", "registry-2", "--wait=false")
+    it.ns.rolled_out()
+    check(uids(it.ns.settled(3))["registry-0"] == uids(before)["registry-0"], "the rollback restarted a good pod")
+    mesh(3)
+
+
+def all_deleted(it):
+    """All replicas deleted at once: back and whole within one heartbeat interval of 30 s."""
+    before, begin = it.ns.pods(), time.monotonic()
+    it.ns.kubectl("delete", "pod", *before, "--wait=false")
+
+    def whole():
+        pods = it.ns.pods()
+        if len(pods) < 3 or set(uids(pods).values()) & set(uids(before).values()) or not all(map(is_ready, pods.values())):
+            return False
+        answers = [it.ns.ask(name, "/eureka/apps/") for name in pods]
+        expected = [f"group-{number:03d}" for number in range(CLIENTS)] + [f'"name":"{name.upper()}"' for name in SPRING]
+        return all(text in answer for answer in answers for text in expected)
+
+    until(60, "all replicas whole again", whole)
+    took = time.monotonic() - begin
+    say(f"three new replicas, whole after {took:.1f} s")
+    check(took <= 30, "longer than one heartbeat interval")
+    mesh(3)
+
+
+def uninstalled(it):
+    """`helm uninstall` leaves nothing behind."""
+    it.group.stop()
+    it.group = None
+    for application in it.spring:
+        application.stop()
+    it.spring = []
+    it.ns.helm("uninstall", "registry", "--wait", "--timeout", "60s")
+    kinds = "statefulsets,pods,services,configmaps,secrets,serviceaccounts,poddisruptionbudgets,networkpolicies,ingresses,persistentvolumeclaims,controllerrevisions"
+
+    def left():
+        found = it.ns.get(kinds)["items"]
+        return [f"{one['kind']}/{one['metadata']['name']}" for one in found if one["metadata"]["name"] not in ("kube-root-ca.crt", "default")]
+
+    until(60, "nothing left", lambda: not left() or check(False, left()))
+    say("no object left")
+
+
+# === scenarios with releases of their own
+
+
+def other_names(it):
+    """Another release name, headless name, namespace; two releases in one namespace do not mix."""
+    ns = Namespace(f"{it.ns.name}-other", CHART, IMAGE)
+    try:
+        ns.install("blue", "replicaCount=2", "headless.nameOverride=eureka")
+        ns.install("green-registry", "replicaCount=2")
+        blue, green = f"http://eureka.{ns.name}:8761/eureka/", f"http://green-registry.{ns.name}:8761/eureka/"
+        mesh(2, blue)
+        mesh(2, green)
+        group = Group(blue, 3, "1s", "--app=BLUE")
+        until(20, "blue's instances at blue", lambda: "BLUE" in ns.ask("blue-registry-1", "/eureka/apps/"))
+        for pod in ("green-registry-0", "green-registry-1"):
+            check("BLUE" not in ns.ask(pod, "/eureka/apps/"), f"{pod} has an instance of the other release")
+        seen = group.mark("other names")
+        group.stop()
+        check(not any(seen[key] for key in ("failed", "partial", "renewals_404", "lost")), f"clients of blue: {seen}")
+        say(f"release blue as eureka.{ns.name}, release green-registry beside it: no instance of the one in the other")
+    finally:
+        ns.delete()
+
+
+def other_domain(it):
+    """A cluster whose DNS domain is not cluster.local."""
+    server = os.environ.get("KUBE_OTHER_DNS")
+    if not server:
+        say("left out: it needs a second name server, which `run` starts only on its own cluster")
+        return
+    domain = os.environ["KUBE_OTHER_DOMAIN"]
+    ns = Namespace(f"{it.ns.name}-domain", CHART, IMAGE)
+    search = f"{ns.name}.svc.{domain}"
+    try:
+        for whole, sets in ((False, ()), (True, (f"clusterDomain={domain}",))):
+            dns = ("dnsPolicy=None", f"dnsConfig.nameservers[0]={server}", *(() if whole else (f"dnsConfig.searches[0]={search}",)))
+            ns.install("registry", "replicaCount=2", *dns, *sets)
+            name = f"registry.{search}" if whole else "registry"
+            config = {"nameservers": [server], "searches": [search]}
+            output = ns.run_pod("mesh", CLIENT_IMAGE, ["mesh", f"--url=http://{name}:8761/eureka/", "--replicas=2"], dnsPolicy="None", dnsConfig=config)
+            say(f"http://{name}:8761/eureka/ with search list {'of none' if whole else search}: {output.strip()}")
+            ns.helm("uninstall", "registry", "--wait", "--timeout", "60s")
+            ns.kubectl("delete", "pod", "mesh", "--ignore-not-found")
+    finally:
+        ns.delete()
+
+
+def fleet(it):
+    """10,000 instances renew and fetch against three replicas of 0.25 CPU and 128 MB."""
+    ns = Namespace(f"{it.ns.name}-fleet", CHART, IMAGE)
+    try:
+        ns.install("registry", *FLEET_SETS)
+        url = f"http://registry.{ns.name}:8761/eureka/"
+        mesh(len(ns.pods()), url)
+        instances, hold = os.environ.get("KUBE_FLEET", "10000"), os.environ.get("KUBE_FLEET_HOLD", "45s")
+        command = client_command("fleet", f"--url={url}", f"--instances={instances}", "--ramp=30s", f"--hold={hold}")
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        peaks, begin, used = {}, time.monotonic(), cpu_and_memory(ns)
+        while process.poll() is None:
+            for pod, (_, memory) in cpu_and_memory(ns).items():
+                peaks[pod] = max(peaks.get(pod, 0), memory)
+            time.sleep(1)
+        elapsed, after = time.monotonic() - begin, cpu_and_memory(ns)
+        seen = json.loads(process.stdout.read())
+        say(f"{seen['calls']} calls on {seen['connections']} connections, {seen['megabytes']} MB received, "
+            f"p50 {seen['p50_ms']:.1f} ms, p99 {seen['p99_ms']:.1f} ms, slowest {seen['max_ms']:.0f} ms")
+        for pod, (cpu, _) in after.items():
+            say(f"{pod}: {(cpu - used[pod][0]) / elapsed * 1000:.0f} m CPU on average, working set at most {peaks[pod] / 1e6:.0f} MB")
+        check(not seen["failed"] and not seen["renewals_404"], f"failed {seen['failed']}, 404 {seen['renewals_404']}: {seen['errors']}")
+        restarts = {name: pod["status"]["containerStatuses"][0]["restartCount"] for name, pod in ns.pods().items()}
+        check(not any(restarts.values()), f"restarts: {restarts}")
+        unhealthy = [event["message"] for event in ns.get("events")["items"] if event["reason"] == "Unhealthy" and "Startup" not in event["message"]]
+        check(not unhealthy, f"failed probes: {unhealthy[:3]}")
+        say("no failed probe, no restart, no failed call")
+    finally:
+        ns.delete()
+
+
+def cpu_and_memory(ns):
+    """CPU seconds used and working set in bytes, by pod, as kubelet accounts them."""
+    seen = {}
+    for node in json.loads(run("kubectl", "get", "nodes", "-o", "json"))["items"]:
+        summary = json.loads(run("kubectl", "get", "--raw", f"/api/v1/nodes/{node['metadata']['name']}/proxy/stats/summary"))
+        for pod in summary["pods"]:
+            if pod["podRef"]["namespace"] == ns.name:
+                cpu, memory = pod.get("cpu", {}), pod.get("memory", {})
+                seen[pod["podRef"]["name"]] = (cpu.get("usageCoreNanoSeconds", 0) / 1e9, memory.get("workingSetBytes", 0))
+    return seen
+
+
+def main():
+    it = Run()
+    wanted = sys.argv[1:]
+    plan = [
+        (ordered_start, True), (names, True), (helm_test, True), (clients, True), (peers, True), (scale, True), (pod_deleted, True),
+        (rolling_update, True), (canary, True), (on_delete, True), (failed_update, True), (all_deleted, False), (uninstalled, True),
+        (other_names, True), (other_domain, True), (fleet, True),
+    ]
+    # These have releases of their own; the others share one, with the clients.
+    alone = {"other_names", "other_domain", "fleet"}
+    shared = not wanted or set(wanted) - alone
+    try:
+        for function, harmless in plan:
+            always = shared and function.__name__ in ("ordered_start", "clients", "uninstalled")
+            if not wanted or function.__name__ in wanted or always:
+                it.scenario(function, harmless)
+            if function.__name__ in ("ordered_start", "clients") and it.rows and it.rows[-1]["verdict"] != "ok":
+                break  # the others would only say the same again
+    finally:
+        for application in it.spring:
+            application.stop()
+    it.table()
+    bad = sum(row["verdict"] != "ok" for row in it.rows)
+    print(f"\n{len(it.rows) - bad} passed, {bad} failed")
+    sys.exit(1 if bad else 0)
+
+
+main()

@@ -1,0 +1,230 @@
+"""Clusters of Java servers and ours on loopback addresses, one port for all."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+
+OURS, JAR, WORK = sys.argv[1:4]
+started = []
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("0.0.0.0", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """One server, Java or ours, that has the others as fixed peers."""
+
+    def __init__(self, kind, host, hosts, port):
+        self.kind, self.host, self.port = kind, host, port
+        self.base = f"http://{host}:{port}"
+        urls = ",".join(f"http://{peer}:{port}/eureka/" for peer in hosts)
+        arguments = [
+            f"--server.port={port}", f"--server.address={host}", f"--eureka.instance.hostname={host}",
+            "--spring.application.name=eureka", f"--eureka.client.service-url.defaultZone={urls}",
+        ]
+        if kind == "java":
+            arguments += [
+                "--eureka.server.use-read-only-response-cache=false", "--eureka.client.registry-fetch-interval-seconds=1",
+                "--eureka.server.wait-time-in-ms-when-sync-empty=0", "--eureka.server.registry-sync-retries=1",
+                "--eureka.server.registry-sync-retry-wait-ms=1000", f"--eureka.instance.instance-id={host}:eureka:{port}",
+                "--eureka.client.initial-instance-info-replication-interval-seconds=1",
+                "--eureka.instance.lease-renewal-interval-in-seconds=2", f"--eureka.instance.ip-address={host}",
+            ]
+            command = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-jar", JAR] + arguments
+        else:
+            command = [OURS, "--registry.shutdown.lame-duck=500"] + arguments
+        self.log = open(f"{WORK}/{kind}-{host}.log", "a")
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+        started.append(self.process)
+
+    def ready(self):
+        until(f"{self.kind} {self.host} to answer", lambda: self.get("/eureka/apps") is not None, 90)
+        return self
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(60)
+
+    def call(self, method, path, body=None):
+        request = urllib.request.Request(self.base + path, method=method, data=body)
+        request.add_header("Accept", "application/json")
+        request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.read().decode()
+
+    def get(self, path):
+        try:
+            return self.call("GET", path)
+        except (urllib.error.URLError, OSError):
+            return None
+
+    def status_of(self, app, identity):
+        answer = self.get(f"/eureka/apps/{app}/{identity}")
+        return json.loads(answer)["instance"]["status"] if answer else None
+
+    def ids(self, app):
+        answer = self.get(f"/eureka/apps/{app}")
+        return {one["instanceId"] for one in json.loads(answer)["application"]["instance"]} if answer else set()
+
+
+def until(what, condition, seconds=40):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.05)
+
+
+def body(app, identity):
+    return json.dumps({"instance": {
+        "instanceId": identity, "hostName": "h.local", "app": app, "ipAddr": "10.0.0.1", "status": "UP",
+        "port": {"$": 8080, "@enabled": "true"}, "securePort": {"$": 443, "@enabled": "false"}, "vipAddress": app.lower(),
+        "dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"},
+        "leaseInfo": {"renewalIntervalInSecs": 30, "durationInSecs": 90}, "lastDirtyTimestamp": "1700000000000",
+    }}).encode()
+
+
+def one_cluster():
+    """Everything done at any one is seen at all."""
+    port, hosts = free_port(), ["127.0.0.21", "127.0.0.22", "127.0.0.23"]
+    java = Server("java", hosts[0], hosts, port).ready()
+    cluster = [java] + [Server("ours", host, hosts, port).ready() for host in hosts[1:]]
+    slowest = 0.0
+
+    def all_see(what, condition):
+        nonlocal slowest
+        start = time.monotonic()
+        until(what, lambda: all(condition(server) for server in cluster))
+        slowest = max(slowest, time.monotonic() - start)
+
+    for number, at in enumerate(cluster):
+        identity = f"orders:{number}"
+        at.call("POST", "/eureka/apps/ORDERS", body("ORDERS", identity))
+        all_see("a registration", lambda server: server.status_of("ORDERS", identity) == "UP")
+        at.call("PUT", f"/eureka/apps/ORDERS/{identity}?status=UP&lastDirtyTimestamp=1700000000000")
+        at.call("PUT", f"/eureka/apps/ORDERS/{identity}/status?value=OUT_OF_SERVICE")
+        all_see("an override", lambda server: server.status_of("ORDERS", identity) == "OUT_OF_SERVICE")
+        at.call("DELETE", f"/eureka/apps/ORDERS/{identity}/status?value=UP")
+        all_see("it taken back", lambda server: server.status_of("ORDERS", identity) == "UP")
+        at.call("DELETE", f"/eureka/apps/ORDERS/{identity}")
+        all_see("a cancellation", lambda server: server.status_of("ORDERS", identity) is None)
+    print(f"  (a) one Java and two of ours: register, renew, override, take back, cancel at each, seen at all; slowest {slowest:.2f} s")
+
+    ours = [f"http://{host}:{port}/eureka/" for host in hosts[1:]]
+
+    def available(path, accept):
+        request = urllib.request.Request(java.base + path, headers={"Accept": accept})
+        page = urllib.request.urlopen(request, timeout=10).read().decode()
+        # Of the page and of /status alike: what follows the name of the row.
+        after = page.split("available-replicas", 1)[1] if "<available-replicas>" not in page else page.split("<available-replicas>", 1)[1]
+        listed = page.split("<available-replicas>")[1].split("</available-replicas>")[0] if "<available-replicas>" in page else after
+        return all(url in listed for url in ours)
+
+    until("the Java server to call ours available in /eureka/status", lambda: available("/eureka/status", "application/xml"))
+    page = java.call("GET", "/")
+    assert all(host in page for host in hosts[1:]), "the dashboard does not name ours"
+    status = java_status(java)
+    print(f"  (c) the Java server's status: available {status['available']}, unavailable {status['unavailable'] or 'none'}")
+    for server in cluster:
+        server.stop()
+
+
+def java_status(java):
+    request = urllib.request.Request(java.base + "/eureka/status", headers={"Accept": "application/xml"})
+    page = urllib.request.urlopen(request, timeout=10).read().decode()
+    part = lambda name: page.split(f"<{name}>")[1].split(f"</{name}>")[0].strip(",")
+    return {"available": part("available-replicas"), "unavailable": part("unavailable-replicas")}
+
+
+class Clients:
+    """Ten instances that renew and one that fetches, each trying the next server where one does not answer."""
+
+    def __init__(self, port, hosts):
+        self.bases = [f"http://{host}:{port}" for host in hosts]
+        self.stopped = threading.Event()
+        self.failed, self.registered_again, self.fetches, self.least = 0, 0, 0, 10
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.renew, args=(number,)) for number in range(10)]
+        for number in range(10):
+            self.anywhere("POST", "/eureka/apps/ORDERS", body("ORDERS", f"orders:{number}"))
+        self.threads.append(threading.Thread(target=self.fetch))
+        for thread in self.threads:
+            thread.start()
+
+    def anywhere(self, method, path, data=None):
+        for base in self.bases:
+            request = urllib.request.Request(base + path, method=method, data=data)
+            request.add_header("Accept", "application/json")
+            request.add_header("Content-Type", "application/json")
+            try:
+                with urllib.request.urlopen(request, timeout=5) as answer:
+                    return answer.status, answer.read()
+            except urllib.error.HTTPError as error:
+                if error.code == 404:
+                    return 404, b""
+            except OSError:
+                pass
+        with self.lock:
+            self.failed += 1
+        return None, b""
+
+    def renew(self, number):
+        while not self.stopped.wait(1):
+            status, _ = self.anywhere("PUT", f"/eureka/apps/ORDERS/orders:{number}?status=UP&lastDirtyTimestamp=1700000000000")
+            if status == 404:
+                with self.lock:
+                    self.registered_again += 1
+                self.anywhere("POST", "/eureka/apps/ORDERS", body("ORDERS", f"orders:{number}"))
+
+    def fetch(self):
+        while not self.stopped.wait(0.2):
+            status, answer = self.anywhere("GET", "/eureka/apps")
+            applications = json.loads(answer)["applications"]["application"] if status == 200 else []
+            count = sum(len(one["instance"]) for one in applications if one["name"] == "ORDERS")
+            with self.lock:
+                self.fetches += 1
+                self.least = min(self.least, count)
+
+    def stop(self):
+        self.stopped.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def rolling_replacement():
+    """Two Java servers are replaced by ours, one after the other, on their addresses."""
+    port, hosts = free_port(), ["127.0.0.31", "127.0.0.32"]
+    first, second = (Server("java", host, hosts, port) for host in hosts)
+    first.ready(), second.ready()
+    clients = Clients(port, hosts)
+    expected = {f"orders:{number}" for number in range(10)}
+    try:
+        until("both Java servers to know all", lambda: first.ids("ORDERS") == second.ids("ORDERS") == expected)
+        for old, host in ((second, hosts[1]), (first, hosts[0])):
+            old.stop()
+            new = Server("ours", host, hosts, port).ready()
+            assert new.ids("ORDERS") >= expected, f"ours at {host} began with {sorted(new.ids('ORDERS'))}"
+            print(f"  (b) ours at {host} began with all ten instances")
+            time.sleep(3)  # what clients see of this state is part of the count below
+    finally:
+        clients.stop()
+    print(f"  (b) {clients.fetches} fetches, the smallest with {clients.least} of 10; {clients.failed} calls failed at every server; {clients.registered_again} heartbeats answered 404")
+    assert (clients.least, clients.failed) == (10, 0)
+
+
+try:
+    one_cluster()
+    rolling_replacement()
+finally:
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+print("\n2 passed, 0 failed")

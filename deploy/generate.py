@@ -1,0 +1,135 @@
+"""Makes chart/README.md from chart/values.yaml, and manifests/registry.yaml from the chart.
+
+generate.py           writes both
+generate.py --check   says which is out of date, and fails
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+DEPLOY = Path(__file__).resolve().parent
+VALUES = DEPLOY / "chart/values.yaml"
+KUBE_VERSION = "1.32.4"
+
+README_HEAD = """\
+# The chart `registry`
+
+A Eureka-compatible service registry as a StatefulSet behind a headless Service. For installing, sizing, upgrading and
+trouble, see [deploy/README.md](../README.md). This file is made from `values.yaml` by `deploy/generate`.
+
+```
+helm install registry deploy/chart
+```
+
+makes the StatefulSet and the headless Service `registry`, pods `registry-0` and on, and the plain Service `registry-http`
+for people and gateways. Applications use `http://registry:8761/eureka/`.
+"""
+
+MANIFEST_HEAD = """\
+# Rendered from deploy/chart by `deploy/generate`, for clusters without Helm: kubectl -n NAMESPACE apply -f registry.yaml
+"""
+
+
+class Undocumented(Exception):
+    """A value without a comment above it."""
+
+
+def values():
+    """Yields (section, key path, description, default) for every documented value, in the order of the file."""
+    section, comment, path, skip = "", [], [], None
+    lines = VALUES.read_text().splitlines()
+    for number, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        if skip is not None and (not line.strip() or indent > skip):
+            continue
+        skip = None
+        if line.startswith("## "):
+            section, comment = line[3:], []
+        elif line.strip().startswith("# "):
+            comment.append(line.strip()[2:])
+        elif not line.strip():
+            comment = []
+        elif match := re.match(r"( *)([A-Za-z0-9_]+):\s*(.*)$", line):
+            depth = len(match[1]) // 2
+            path = [*path[:depth], match[2]]
+            name = ".".join(path)
+            if comment:
+                block = match[3] or nested(lines[number + 1 :], indent)
+                if not match[3]:
+                    skip = indent
+                yield section, name, " ".join(comment), block
+            elif match[3]:
+                raise Undocumented(name)
+            comment = []
+
+
+def nested(lines, indent):
+    """The block below a key, as one line."""
+    block = []
+    for line in lines:
+        if not line.strip() or len(line) - len(line.lstrip()) <= indent:
+            break
+        block.append(line.strip())
+    return "; ".join(block)
+
+
+def schema_keys(schema, prefix=""):
+    for key, child in schema.get("properties", {}).items():
+        name = f"{prefix}{key}"
+        if child.get("properties") and not child.get("additionalProperties", True):
+            yield from schema_keys(child, f"{name}.")
+        else:
+            yield name
+
+
+def readme():
+    out, section = [README_HEAD], None
+    for title, name, description, default in values():
+        if title != section:
+            section = title
+            out.append(f"\n## {title}\n\n| value | meaning | default |\n| --- | --- | --- |\n")
+        description = description.replace("|", "\\|")
+        default = default.replace("|", "\\|")
+        out.append(f"| `{name}` | {description} | `{default}` |\n")
+    return "".join(out)
+
+
+def manifests():
+    """The chart's objects without what only Helm needs: its labels and the namespace, which `kubectl -n` gives."""
+    text = subprocess.run(
+        ["helm", "template", "registry", str(DEPLOY / "chart"), "--kube-version", KUBE_VERSION, "--skip-tests"],
+        check=True, capture_output=True, text=True,
+    ).stdout
+    drop = re.compile(r"^ *(namespace: default|helm\.sh/chart: .*|app\.kubernetes\.io/managed-by: .*)\n", re.M)
+    return MANIFEST_HEAD + re.sub(r"^# Source: .*\n", "", drop.sub("", text), flags=re.M)
+
+
+def check_schema():
+    """The values of the schema that values.yaml does not document."""
+    known = {name for _, name, _, _ in values()}
+    schema = json.loads((DEPLOY / "chart/values.schema.json").read_text())
+    return [
+        key for key in schema_keys(schema)
+        if not any(key == name or key.startswith(f"{name}.") or name.startswith(f"{key}.") for name in known)
+    ]
+
+
+def main():
+    missing = check_schema()
+    if missing:
+        sys.exit(f"in values.schema.json, not documented in values.yaml: {', '.join(missing)}")
+    stale = []
+    for path, text in ((DEPLOY / "chart/README.md", readme()), (DEPLOY / "manifests/registry.yaml", manifests())):
+        if "--check" not in sys.argv[1:]:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            stale.append(str(path.relative_to(DEPLOY.parent)))
+    if stale:
+        sys.exit(f"out of date, run deploy/generate: {', '.join(stale)}")
+
+
+main()

@@ -1,0 +1,16 @@
+# shellcheck shell=bash
+# Sourced by the scripts of deploy/ and compat/kubernetes: finds helm and kubeconform, or builds them as Go modules.
+
+tools_bin=${XDG_CACHE_HOME:-$HOME/.cache}/registry-kubernetes/bin
+export PATH=$tools_bin:$PATH
+
+go_tool() { # NAME MODULE@VERSION
+  command -v "$1" >/dev/null && return
+  command -v go >/dev/null || { echo "$1 is not here, and no Go to build it" >&2; return 1; }
+  echo "building $1 as a Go module" >&2
+  mkdir -p "$tools_bin"
+  GOBIN=$tools_bin CGO_ENABLED=0 go install "$2" >&2
+}
+
+need_helm() { go_tool helm helm.sh/helm/v3/cmd/helm@v3.22.0; }
+need_kubeconform() { go_tool kubeconform github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0; }
