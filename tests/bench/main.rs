@@ -5,9 +5,12 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use eureka_registry::codec::{self, DeflatedPiece, Detail, Form, GzipAssembly, Media, Nesting};
-use eureka_registry::model::InstanceInfo;
+use eureka_registry::model::{Action, InstanceInfo};
 use eureka_registry::registry::{Answer, InstanceRegistry, Options, Reading, Scope, Source};
+use eureka_registry::replication::{Batcher, Next, Outcome, ReplicationTask};
 use eureka_registry::time::Timestamp;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 const APPLICATIONS: usize = 1000;
@@ -157,5 +160,45 @@ fn gzip(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, registry, codecs, gzip);
+fn queue(criterion: &mut Criterion) {
+    let registry = filled();
+    let expires = NOW + std::time::Duration::from_secs(30);
+    let task = |number: usize, action: Action| {
+        let key = decoded(number).key();
+        let lease = registry.instance(key.as_str(), NOW).map(|one| one.lease);
+        ReplicationTask { action, key, lease, expires }
+    };
+    let mut group = criterion.benchmark_group("queue");
+    for (name, action) in [("registrations", Action::Register), ("heartbeats", Action::Heartbeat)] {
+        let tasks: Vec<ReplicationTask> = (0..1000).map(|number| task(number, action)).collect();
+        group.throughput(Throughput::Elements(1000));
+        group.bench_function(format!("1,000 {name}, in and out"), |bencher| {
+            bencher.iter_batched(|| tasks.clone(), |tasks| in_and_out(tasks, NOW), BatchSize::SmallInput);
+        });
+    }
+    group.finish();
+}
+
+/// Offers all of it, and takes it out again batch by batch.
+fn in_and_out(tasks: Vec<ReplicationTask>, mut now: Timestamp) -> usize {
+    let mut queue = Batcher::new(10_000);
+    let mut rng = SmallRng::seed_from_u64(1);
+    let mut sent = 0;
+    for task in tasks {
+        queue.offer(task, now);
+    }
+    loop {
+        match queue.next(now) {
+            Next::Batch(batch) => sent += batch.len(),
+            Next::WaitUntil(later) => {
+                now = later;
+                continue;
+            }
+            Next::Idle => return sent,
+        }
+        queue.outcome(Outcome::Delivered, &mut rng, now);
+    }
+}
+
+criterion_group!(benches, registry, codecs, gzip, queue);
 criterion_main!(benches);
