@@ -1,14 +1,16 @@
 //! Settings: where they come from, and what they are called.
 //!
 //! The interface is Spring's property names, so that what an operator has applies as it is. Sources, later wins:
-//! defaults, the environment, the command line. A library layers them and remembers who said what; what is ours is one
+//! defaults, files ([`files`]), the environment, the command line. A library layers them and remembers who said what; what is ours is one
 //! function that makes two spellings of a name equal ([`canonical`]) and one table of what there is ([`keys::KEYS`]), of
 //! which `--help`, the README and the errors are made.
 
+mod files;
 mod keys;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::Path;
 
 use figment::Figment;
 use figment::providers::Serialized;
@@ -31,6 +33,30 @@ pub enum ConfigError {
         origin: String,
         /// What would have been understood.
         expected: &'static str,
+    },
+    /// A file that cannot be read, or is no YAML.
+    #[error("{path}: {why}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        why: String,
+    },
+    /// A placeholder for which there is no value.
+    #[error("{origin}: there is no value for ${{{name}}}, and no default")]
+    Placeholder {
+        /// What it asks for.
+        name: String,
+        /// Where it stands.
+        origin: String,
+    },
+    /// A setting that asks for protection which this version does not have: better not to start than to start without.
+    #[error("{key} ({origin}): this version has neither authentication nor TLS; put a proxy in front that has")]
+    Unprotected {
+        /// The key as it was written.
+        key: String,
+        /// Where it was found.
+        origin: String,
     },
     /// An argument that is no `--key=value`.
     #[error("argument {0}: expected --key=value, --help or --version")]
@@ -68,15 +94,21 @@ pub struct Loaded {
     pub notices: Vec<Notice>,
 }
 
-/// Reads the settings of the command line's arguments, without the program's name, and the environment.
+/// Reads the settings of the command line's arguments, without the program's name, of the environment, and of the files
+/// in a directory.
 ///
 /// # Errors
-/// If a value or an argument is not understood.
+/// If a value, an argument or a file is not understood.
 pub fn parse(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
+    directory: &Path,
 ) -> Result<Command, ConfigError> {
-    let mut from_arguments = Layer::new("the command line");
+    let environment: BTreeMap<String, String> = environment
+        .into_iter()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .collect();
+    let mut from_arguments = Layer::new("the command line".to_owned());
     for argument in arguments {
         let argument = argument.to_string_lossy().into_owned();
         match argument.strip_prefix("--").map(|option| option.split_once('=').unwrap_or((option, "true"))) {
@@ -86,12 +118,18 @@ pub fn parse(
             _ => return Err(ConfigError::Argument(argument)),
         }
     }
-    let mut from_environment = Layer::new("the environment");
-    for (name, value) in environment {
-        from_environment.set_variable(&name.to_string_lossy(), &value.to_string_lossy());
+    let mut from_environment = Layer::new("the environment".to_owned());
+    for (name, value) in &environment {
+        from_environment.set_variable(name, value);
     }
-    let notices = from_environment.notices.iter().chain(&from_arguments.notices).cloned().collect();
-    let figment = Figment::new().merge(from_environment.provider()).merge(from_arguments.provider());
+    let mut layers = from_files(directory, &from_arguments, &from_environment)?;
+    layers.extend([from_environment, from_arguments]);
+    resolve_placeholders(&mut layers, &environment)?;
+    let notices = layers.iter().flat_map(|layer| &layer.notices).cloned().collect();
+    if let Some((key, origin)) = layers.iter().find_map(|layer| Some((layer.unprotected.clone()?, &layer.origin))) {
+        return Err(ConfigError::Unprotected { key, origin: origin.clone() });
+    }
+    let figment = layers.iter().fold(Figment::new(), |figment, layer| figment.merge(layer.provider()));
     let mut settings = Settings::default();
     for key in KEYS {
         let slot = canonical(key.name);
@@ -107,6 +145,57 @@ pub fn parse(
     Ok(Command::Serve(Box::new(Loaded { settings, notices })))
 }
 
+/// The layers of the files that apply, lowest first.
+fn from_files(directory: &Path, arguments: &Layer, environment: &Layer) -> Result<Vec<Layer>, ConfigError> {
+    let named = |layers: &[&Layer]| -> Vec<String> {
+        let active = layers.iter().find_map(|layer| layer.values.get("springprofilesactive"));
+        let names = active.into_iter().flat_map(|names| names.split(','));
+        names.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+    };
+    let read = |active: &[String]| -> Result<Vec<Layer>, ConfigError> {
+        let documents = files::load(directory, active)?.into_iter();
+        let layer = |(origin, document): (String, files::Document)| {
+            let mut layer = Layer::new(origin);
+            document.iter().for_each(|(key, value)| layer.set(key, value));
+            layer
+        };
+        Ok(documents.map(layer).collect())
+    };
+    let active = named(&[arguments, environment]);
+    if !active.is_empty() {
+        return read(&active);
+    }
+    // A file may name the profiles itself.
+    let layers = read(&[])?;
+    let active = named(&layers.iter().rev().collect::<Vec<_>>());
+    if active.is_empty() { Ok(layers) } else { read(&active) }
+}
+
+/// Puts values in the place of `${NAME:default}`: of another key, of the environment, or the default.
+fn resolve_placeholders(layers: &mut [Layer], environment: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+    let known: BTreeMap<String, String> =
+        layers.iter().flat_map(|layer| layer.values.iter()).map(|(key, value)| (key.clone(), value.clone())).collect();
+    for layer in layers {
+        for value in layer.values.values_mut() {
+            // A value that stands for itself would go on for ever.
+            for _ in 0..16 {
+                let Some(start) = value.rfind("${") else { break };
+                let Some(len) = value[start..].find('}') else { break };
+                let inside = &value[start + 2..start + len];
+                let (name, default) = inside.split_once(':').map_or((inside, None), |(name, text)| (name, Some(text)));
+                let found =
+                    environment.get(name).or_else(|| known.get(&canonical(name))).map(String::as_str).or(default);
+                let Some(found) = found else {
+                    return Err(ConfigError::Placeholder { name: name.to_owned(), origin: layer.origin.clone() });
+                };
+                let found = found.to_owned();
+                value.replace_range(start..=start + len, &found);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The one form of all spellings of a name: lower case, without what separates words or parts of it. So
 /// `eureka.server.enable-self-preservation`, `eureka.server.enableSelfPreservation`,
 /// `EUREKA_SERVER_ENABLESELFPRESERVATION` and `EUREKA_SERVER_ENABLE_SELF_PRESERVATION` are one (Spring's relaxed
@@ -117,21 +206,28 @@ fn canonical(name: &str) -> String {
 
 /// What one source says.
 struct Layer {
-    origin: &'static str,
+    origin: String,
     values: BTreeMap<String, String>,
     notices: Vec<Notice>,
+    /// A key that asks for protection that there is not.
+    unprotected: Option<String>,
 }
 
 impl Layer {
-    fn new(origin: &'static str) -> Self {
-        Self { origin, values: BTreeMap::new(), notices: Vec::new() }
+    fn new(origin: String) -> Self {
+        Self { origin, values: BTreeMap::new(), notices: Vec::new(), unprotected: None }
     }
 
     fn set(&mut self, name: &str, value: &str) {
         let slot = canonical(name);
-        if !KEYS.iter().any(|key| canonical(key.name) == slot) {
+        let asks_for_protection = slot.starts_with("springsecurityuser")
+            || (slot.starts_with("serverssl") && slot != "serversslenabled")
+            || (slot == "serversslenabled" && value == "true");
+        if asks_for_protection {
+            self.unprotected.get_or_insert_with(|| name.to_owned());
+        } else if !KEYS.iter().any(|key| canonical(key.name) == slot) && !of_spring_itself(&slot) {
             let nearest = nearest(&slot);
-            self.notices.push(Notice { key: name.to_owned(), origin: self.origin.to_owned(), nearest });
+            self.notices.push(Notice { key: name.to_owned(), origin: self.origin.clone(), nearest });
         }
         self.values.insert(slot, value.to_owned());
     }
@@ -139,34 +235,40 @@ impl Layer {
     /// A variable of the environment: most are somebody else's.
     fn set_variable(&mut self, name: &str, value: &str) {
         let slot = canonical(name);
-        let known = KEYS.iter().any(|key| canonical(key.name) == slot);
+        let known = KEYS.iter().any(|key| canonical(key.name) == slot) || of_spring_itself(&slot);
+        let protection = slot.starts_with("springsecurityuser") || slot.starts_with("serverssl");
         // Kubernetes tells of a Service by variables that begin with its name, and ours is called `registry`.
         let of_a_service = ["SERVICE_HOST", "SERVICE_PORT", "_PORT"].iter().any(|part| name.contains(part));
         let ours = name.starts_with("EUREKA_") || name.starts_with("REGISTRY_");
-        if known || (ours && !of_a_service) {
+        if known || protection || (ours && !of_a_service) {
             self.set(name, value);
         }
     }
 
     fn provider(&self) -> impl figment::Provider {
-        Named { origin: self.origin, values: Serialized::defaults(self.values.clone()) }
+        Named { origin: self.origin.clone(), values: Serialized::defaults(self.values.clone()) }
     }
 }
 
 /// A layer under the name of its source.
 struct Named {
-    origin: &'static str,
+    origin: String,
     values: Serialized<BTreeMap<String, String>>,
 }
 
 impl figment::Provider for Named {
     fn metadata(&self) -> figment::Metadata {
-        figment::Metadata::named(self.origin)
+        figment::Metadata::named(self.origin.clone())
     }
 
     fn data(&self) -> Result<figment::value::Map<figment::Profile, figment::value::Dict>, figment::Error> {
         self.values.data()
     }
+}
+
+/// Keys that say which documents and files are read.
+fn of_spring_itself(slot: &str) -> bool {
+    matches!(slot, "springprofilesactive" | "springprofiles" | "springconfigactivateonprofile")
 }
 
 /// The known key spelt most like this one, if it is spelt like one at all.
@@ -215,7 +317,7 @@ mod tests {
 
     fn loaded(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
         let environment = environment.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        match parse(arguments.iter().map(OsString::from), environment)? {
+        match parse(arguments.iter().map(OsString::from), environment, Path::new("/nonexistent"))? {
             Command::Serve(loaded) => Ok(*loaded),
             command @ (Command::Help(_) | Command::Version) => panic!("{command:?}"),
         }
@@ -258,6 +360,46 @@ mod tests {
         let environment =
             [("PATH", "/bin"), ("REGISTRY_SERVICE_HOST", "10.0.0.1"), ("REGISTRY_PORT", "tcp://10.0.0.1")];
         assert_eq!(loaded(&[], &environment).unwrap().notices, []);
+    }
+
+    #[test]
+    fn files_profiles_and_placeholders_apply_in_springs_order() {
+        let directory = std::env::temp_dir().join(format!("eureka-registry-config-{}", std::process::id()));
+        std::fs::create_dir_all(directory.join("config")).unwrap();
+        let write = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
+        write("application.properties", "server.port=1\neureka.instance.hostname=plain\n");
+        write(
+            "application.yml",
+            "eureka:\n  server:\n    enableSelfPreservation: false\n    eviction-interval-timer-in-ms: 5000\n  client:\n    serviceUrl:\n      defaultZone: http://${PEER:b}:${server.port}/eureka/\n---\nspring.config.activate.on-profile: peer1\nserver.port: 3\neureka.instance.hostname: ${POD}.registry\n",
+        );
+        write("config/application.yml", "server.port: 2\n");
+        let settings = |arguments: &[&str], environment: &[(&str, &str)]| {
+            let environment = environment.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+            match parse(arguments.iter().map(OsString::from), environment, &directory).unwrap() {
+                Command::Serve(loaded) => loaded.settings,
+                command @ (Command::Help(_) | Command::Version) => panic!("{command:?}"),
+            }
+        };
+        let plain = settings(&[], &[]);
+        assert_eq!((plain.server.port, plain.registry.eviction_interval.as_secs()), (2, 5));
+        assert!(!plain.registry.enable_self_preservation);
+        assert_eq!(plain.replication.service_urls, ["http://b:2/eureka/"]);
+        let peer =
+            settings(&["--spring.profiles.active=peer1", "--server.port=4"], &[("POD", "registry-0"), ("PEER", "c")]);
+        assert_eq!((peer.server.port, peer.replication.hostname.as_deref()), (4, Some("registry-0.registry")));
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn protection_that_is_not_there_is_not_promised() {
+        for (arguments, environment) in [
+            (&["--spring.security.user.name=a"][..], &[][..]),
+            (&["--server.ssl.certificate=cert.pem"], &[]),
+            (&[], &[("SPRING_SECURITY_USER_PASSWORD", "x")]),
+        ] {
+            let error = loaded(arguments, environment).unwrap_err();
+            assert!(matches!(error, ConfigError::Unprotected { .. }), "{error}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The `eureka-registry` binary.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use eureka_registry::config::{self, Command, Loaded};
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("smoke-test") {
         return smoke_test(std::env::args().skip(2));
     }
-    match config::parse(std::env::args_os().skip(1), std::env::vars_os()) {
+    match config::parse(std::env::args_os().skip(1), std::env::vars_os(), Path::new(".")) {
         Ok(Command::Help(text)) => {
             print!("{text}");
             ExitCode::SUCCESS
