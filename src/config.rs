@@ -204,6 +204,9 @@ fn canonical(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '.' | '-' | '_')).flat_map(char::to_lowercase).collect()
 }
 
+/// How the names of the lists of service URLs begin, one list a zone.
+const SERVICE_URLS: &str = "eurekaclientserviceurl";
+
 /// What one source says.
 struct Layer {
     origin: String,
@@ -220,6 +223,12 @@ impl Layer {
 
     fn set(&mut self, name: &str, value: &str) {
         let slot = canonical(name);
+        if slot.starts_with(SERVICE_URLS) {
+            // Peers are those of all zones, whatever these are called.
+            let urls = self.values.entry(format!("{SERVICE_URLS}defaultzone")).or_default();
+            urls.push_str(&format!("{}{value}", if urls.is_empty() { "" } else { "," }));
+            return;
+        }
         let asks_for_protection = slot.starts_with("springsecurityuser")
             || (slot.starts_with("serverssl") && slot != "serversslenabled")
             || (slot == "serversslenabled" && value == "true");
@@ -235,7 +244,9 @@ impl Layer {
     /// A variable of the environment: most are somebody else's.
     fn set_variable(&mut self, name: &str, value: &str) {
         let slot = canonical(name);
-        let known = KEYS.iter().any(|key| canonical(key.name) == slot) || of_spring_itself(&slot);
+        let known = KEYS.iter().any(|key| canonical(key.name) == slot)
+            || of_spring_itself(&slot)
+            || slot.starts_with(SERVICE_URLS);
         let protection = slot.starts_with("springsecurityuser") || slot.starts_with("serverssl");
         // Kubernetes tells of a Service by variables that begin with its name, and ours is called `registry`.
         let of_a_service = ["SERVICE_HOST", "SERVICE_PORT", "_PORT"].iter().any(|part| name.contains(part));
@@ -388,6 +399,18 @@ mod tests {
             settings(&["--spring.profiles.active=peer1", "--server.port=4"], &[("POD", "registry-0"), ("PEER", "c")]);
         assert_eq!((peer.server.port, peer.replication.hostname.as_deref()), (4, Some("registry-0.registry")));
         std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn the_service_urls_of_all_zones_are_peers() {
+        let arguments = [
+            "--eureka.client.serviceUrl.zone-a=http://a:8761/eureka/",
+            "--eureka.client.service-url.zone-b=http://u:p@b:8761/eureka , http://c:8761/eureka",
+        ];
+        let loaded = loaded(&arguments, &[]).unwrap();
+        let expected = ["http://a:8761/eureka/", "http://u:p@b:8761/eureka/", "http://c:8761/eureka/"];
+        assert_eq!(loaded.settings.replication.service_urls, expected);
+        assert_eq!(loaded.notices, []);
     }
 
     #[test]

@@ -282,3 +282,27 @@ async fn replicas_that_were_cut_off_from_each_other_agree_again() {
     a.stop().await.unwrap();
     b.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn user_and_password_of_a_peers_url_are_sent_and_not_shown() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = listener.local_addr().unwrap();
+    let asked = tokio::task::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.windows(4).any(|window| window == b"\r\n\r\n") {
+            assert!(tokio::io::AsyncReadExt::read_buf(&mut stream, &mut request).await.unwrap() > 0);
+        }
+        String::from_utf8(request).unwrap()
+    });
+    let server = TestServer::with(move |settings: &mut Settings| {
+        settings.replication.service_urls = vec![format!("http://user:p%40ss@{peer}/eureka/")];
+        settings.replication.registry_sync_timeout = Duration::ZERO;
+    })
+    .await;
+    let request = tokio::time::timeout(DEADLINE, asked).await.unwrap().unwrap();
+    assert!(request.to_lowercase().contains("authorization: basic dxnlcjpwqhnz"), "{request}");
+    let status = server.get_json("/eureka/status").await.to_string();
+    assert!(status.contains(&peer.to_string()) && !status.contains("p%40ss"), "{status}");
+    server.stop().await.unwrap();
+}
