@@ -89,6 +89,7 @@ ROWS = [
     Row("    p99", "lag.by_id.p99_ms", "ms", 50, digits=1),
     Row("seen in a peer's full fetch: p50", "lag.in_full.p50_ms", "ms", 5, digits=1),
     Row("    p99", "lag.in_full.p99_ms", "ms", 50, digits=1),
+    Row("    of which one fetch, nothing changed", "lag.in_full.fetch_ms", "ms", digits=1),
     Row("10,000 registrations copied to all members", "lag.copy_seconds", "ms", scale=1000),
     Row("100,000 instances: memory", "growth.100000.memory_loaded_mb", "MB", 250, digits=1),
     Row("    after the first full fetch", "growth.100000.memory_fetched_mb", "MB", digits=1),
