@@ -11,7 +11,7 @@ use super::negotiate::{self, Produced};
 use super::{ApiError, App};
 use crate::codec;
 use crate::registry::{Answer, Pending, Reading, Registration, Scope};
-use crate::replication::transport::http::NEWCOMER_HEADER;
+use crate::replication::transport::http::{NEWCOMER_HEADER, PEERS_HEADER};
 
 /// So many pages are encoded where the request is; more are handed to a thread of their own, so that no heartbeat
 /// waits behind them.
@@ -22,9 +22,8 @@ pub(super) async fn applications(app: &App, scope: Scope, headers: &HeaderMap) -
     let produced = negotiate::produced(headers).ok_or(ApiError::NotAcceptable)?;
     let form = negotiate::form(produced.media, headers);
     let gzip = negotiate::accepts_gzip(headers);
-    if let Some(service_url) = headers.get(NEWCOMER_HEADER).and_then(|url| url.to_str().ok()) {
-        app.announce(service_url);
-    }
+    let newcomer = headers.get(NEWCOMER_HEADER).and_then(|url| url.to_str().ok());
+    let peers = newcomer.map(|service_url| app.announce(service_url));
     let answer = match app.registry().read(scope, form, gzip, app.now())? {
         Reading::Ready(answer) => answer,
         Reading::Pending(_) => {
@@ -40,6 +39,9 @@ pub(super) async fn applications(app: &App, scope: Scope, headers: &HeaderMap) -
     response.headers_mut().insert(CONTENT_TYPE, produced.content_type);
     if gzip {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    if let Some(peers) = peers.and_then(|urls| HeaderValue::try_from(urls).ok()) {
+        response.headers_mut().insert(PEERS_HEADER, peers);
     }
     Ok(response)
 }

@@ -87,11 +87,12 @@ impl App {
         self.0.parts.clock.now()
     }
 
-    /// A starting replica is about to be answered everything and will want to be told what changes from now on.
-    pub(super) fn announce(&self, service_url: &str) {
-        if let Some(nodes) = &self.0.parts.nodes {
-            nodes.announce(service_url);
-        }
+    /// A starting replica will want to be told what changes from now on: from here it is. The service URLs of the peers
+    /// that it may not know yet, separated by commas.
+    pub(super) fn announce(&self, service_url: &str) -> String {
+        let Some(nodes) = &self.0.parts.nodes else { return String::new() };
+        nodes.announce(service_url);
+        nodes.service_urls_for(service_url).join(",")
     }
 
     pub(super) fn readiness(&self) -> &Readiness {

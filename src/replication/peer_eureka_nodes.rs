@@ -34,9 +34,16 @@ pub struct PeerEurekaNodes {
     discovery: Arc<dyn PeerDiscovery>,
     around: Surroundings,
     peers: Arc<Peers>,
-    /// Service URLs of starting replicas that asked for a copy, and when.
-    announced: Mutex<BTreeMap<String, Timestamp>>,
+    /// Starting replicas that announced themselves, by service URL. Each has its queue from that moment; the task that
+    /// empties it follows with the next look.
+    announced: Mutex<BTreeMap<String, Newcomer>>,
     look: Notify,
+}
+
+#[derive(Debug)]
+struct Newcomer {
+    node: Arc<PeerEurekaNode>,
+    at: Timestamp,
 }
 
 #[derive(Debug)]
@@ -83,15 +90,40 @@ impl PeerEurekaNodes {
     /// A starting replica asked for a copy: from now on it is told what changes, until the names confirm it. Only one that
     /// stands under the discovered Service, or among the fixed peers, is believed.
     pub fn announce(&self, service_url: &str) {
-        let under_service = self.options.discovery_service.as_ref().is_some_and(|service| {
+        if !self.is_under_service(service_url) && !self.options.service_urls.iter().any(|url| url == service_url) {
+            return;
+        }
+        let at = self.around.clock.now();
+        let mut announced = self.announced.lock();
+        let all = self.peers.all();
+        let known = all.iter().find(|peer| peer.service_url() == service_url);
+        let node = known.cloned().unwrap_or_else(|| self.node(service_url));
+        if known.is_none() {
+            self.peers.set(all.iter().cloned().chain([Arc::clone(&node)]).collect());
+        }
+        announced.insert(service_url.to_owned(), Newcomer { node, at });
+        self.look.notify_one();
+    }
+
+    /// The peers that a newcomer should announce itself to: those under the Service. Fixed ones it has from its own settings,
+    /// and their URLs may hold passwords.
+    pub fn service_urls_for(&self, newcomer: &str) -> Vec<String> {
+        let all = self.peers.all();
+        let urls = all.iter().map(|peer| peer.service_url());
+        urls.filter(|url| *url != newcomer && self.is_under_service(url)).map(str::to_owned).collect()
+    }
+
+    fn is_under_service(&self, service_url: &str) -> bool {
+        self.options.discovery_service.as_ref().is_some_and(|service| {
             let host = service_url.strip_prefix("http://").and_then(|rest| rest.split([':', '/']).next());
             host.and_then(|host| host.split_once('.'))
                 .is_some_and(|(_, domain)| domain.split('.').next() == service.split('.').next())
-        });
-        if under_service || self.options.service_urls.iter().any(|url| url == service_url) {
-            self.announced.lock().insert(service_url.to_owned(), self.around.clock.now());
-            self.look.notify_one();
-        }
+        })
+    }
+
+    fn node(&self, service_url: &str) -> Arc<PeerEurekaNode> {
+        let most = self.options.max_elements_in_peer_replication_pool;
+        Arc::new(PeerEurekaNode::new(service_url.to_owned(), most))
     }
 
     /// The service URLs that the names give now, fixed ones among them; this replica's own may be one.
@@ -153,14 +185,16 @@ impl PeerEurekaNodes {
     ) {
         let now = self.around.clock.now();
         let mut announced = self.announced.lock();
-        announced.retain(|url, at| !urls.contains(url) && now.since(*at) < NEWCOMER_KEPT);
+        announced.retain(|url, newcomer| {
+            let keep = !urls.contains(url) && now.since(newcomer.at) < NEWCOMER_KEPT;
+            keep || !known.contains_key(url)
+        });
         let wanted: BTreeSet<&String> =
             urls.iter().chain(announced.keys()).filter(|url| !selves.contains(*url)).collect();
         let before = known.len();
         for url in wanted.iter().filter(|url| !known.contains_key(**url)).collect::<Vec<_>>() {
             info!(peer.url = shown(url), "peer found");
-            let most = self.options.max_elements_in_peer_replication_pool;
-            let node = Arc::new(PeerEurekaNode::new((*url).clone(), most));
+            let node = announced.get(*url).map_or_else(|| self.node(url), |newcomer| Arc::clone(&newcomer.node));
             let stop = CancellationToken::new();
             let (running, around, told, seed, name) =
                 (Arc::clone(&node), self.around.clone(), stop.clone(), rng.random(), (*url).clone());
@@ -178,13 +212,16 @@ impl PeerEurekaNodes {
             }
             !gone
         });
-        drop(announced);
         if changed {
-            self.publish(known);
+            self.peers.set(known.values().map(|peer| Arc::clone(&peer.node)).collect());
         }
     }
 
+    /// Those known, and the newcomers that are not yet.
     fn publish(&self, known: &BTreeMap<String, Known>) {
-        self.peers.set(known.values().map(|peer| Arc::clone(&peer.node)).collect());
+        let announced = self.announced.lock();
+        let newcomers =
+            announced.iter().filter(|(url, _)| !known.contains_key(*url)).map(|(_, newcomer)| &newcomer.node);
+        self.peers.set(known.values().map(|peer| &peer.node).chain(newcomers).map(Arc::clone).collect());
     }
 }

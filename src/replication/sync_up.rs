@@ -1,5 +1,6 @@
 //! The copy at the start (`PeerAwareInstanceRegistryImpl.syncUp`).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -56,12 +57,13 @@ async fn attempt(
     own_node: &str,
     clock: Clock,
 ) -> Attempt {
-    let urls = match nodes.service_urls().await {
+    let mut urls = match nodes.service_urls().await {
         Ok(urls) => urls,
         Err(error @ (LookupError::NoSuchName | LookupError::NoAnswer(_))) => {
             return Attempt::Unknown(error.to_string());
         }
     };
+    announce(nodes, transport, own_node, &mut urls).await;
     let mut unknown = None;
     for url in urls {
         let call = Call::Applications { newcomer: nodes.own_service_url() };
@@ -80,6 +82,27 @@ async fn attempt(
         }
     }
     unknown.map_or(Attempt::Nobody, Attempt::Unknown)
+}
+
+/// Announces this replica to all peers before it copies from one, so that what any of them accepts from now on reaches it.
+/// A peer knows others that the names do not show yet: they are told too. All are peers of this replica from now on.
+async fn announce(nodes: &PeerEurekaNodes, transport: &dyn PeerTransport, own_node: &str, urls: &mut BTreeSet<String>) {
+    let Some(newcomer) = nodes.own_service_url() else { return };
+    let mut told = BTreeSet::from([newcomer.clone()]);
+    loop {
+        let next: Vec<String> = urls.difference(&told).cloned().collect();
+        if next.is_empty() {
+            break;
+        }
+        let calls = next.iter().map(|url| transport.call(url, Call::Announce { newcomer: newcomer.clone() }));
+        let replies = futures_util::future::join_all(calls).await;
+        for reply in replies.into_iter().flatten().filter(|reply| reply.node.as_deref() != Some(own_node)) {
+            urls.extend(reply.peers.into_iter().filter(|url| *url != newcomer));
+        }
+        told.extend(next);
+    }
+    // Their queues are there before the port opens: what this replica acknowledges from its first moment reaches them.
+    urls.iter().for_each(|url| nodes.announce(url));
 }
 
 fn copy(registry: &InstanceRegistry, body: &[u8], clock: Clock) -> Result<u32, String> {

@@ -24,6 +24,11 @@ pub enum Call {
         /// The asking replica's own service URL, if it knows it.
         newcomer: Option<String>,
     },
+    /// To tell the replica with this service URL what changes from now on; the answer names the peers it tells.
+    Announce {
+        /// The asking replica's own service URL.
+        newcomer: String,
+    },
 }
 
 /// What it answers.
@@ -33,6 +38,8 @@ pub struct Reply {
     pub status: u16,
     /// The id of the process that answered; a Java server has none.
     pub node: Option<String>,
+    /// The service URLs of its peers, if it was asked by a newcomer.
+    pub peers: Vec<String>,
     /// The body.
     pub body: Bytes,
 }

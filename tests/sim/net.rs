@@ -156,12 +156,21 @@ async fn deliver(app: App, call: Call) -> Reply {
             }
             request
         }
+        Call::Announce { newcomer } => {
+            let mut request = request(Method::HEAD, "/eureka/apps/delta", Bytes::new());
+            let header = eureka_registry::replication::transport::http::NEWCOMER_HEADER;
+            request.headers_mut().insert(header, newcomer.parse().unwrap());
+            request
+        }
     };
     let response = handle(app, request).await;
     let node = response.headers().get("x-eureka-registry-node").map(|id| id.to_str().unwrap().to_owned());
     let status = response.status().as_u16();
+    let peers = response.headers().get(eureka_registry::replication::transport::http::PEERS_HEADER);
+    let peers = peers.map(|urls| eureka_registry::replication::transport::http::listed(urls.to_str().unwrap()));
+    let peers = peers.unwrap_or_default();
     let body = response.into_body().collect().await.unwrap().to_bytes();
-    Reply { status, node, body }
+    Reply { status, node, peers, body }
 }
 
 pub(crate) fn request(method: Method, path: &str, body: Bytes) -> Request<Body> {

@@ -16,6 +16,9 @@ pub const NODE_HEADER: &str = "x-eureka-registry-node";
 /// The header by which a starting replica says where it will want to be told of changes.
 pub const NEWCOMER_HEADER: &str = "x-eureka-registry-newcomer";
 
+/// The header by which a replica tells a starting one which peers it has, separated by commas.
+pub const PEERS_HEADER: &str = "x-eureka-registry-peers";
+
 /// Calls peers by a pool of connections. No proxy of the environment is used: a peer is in the same network.
 #[derive(Debug)]
 pub struct HttpTransport {
@@ -82,6 +85,9 @@ impl PeerTransport for HttpTransport {
                         None => request,
                     }
                 }
+                Call::Announce { newcomer } => {
+                    self.client.head(format!("{service_url}apps/delta")).header(NEWCOMER_HEADER, newcomer)
+                }
             };
             // What a Java server says of itself when it replicates (protocol.md 4.2).
             let request = request
@@ -91,10 +97,17 @@ impl PeerTransport for HttpTransport {
             let response = request.send().await.map_err(failure)?;
             let status = response.status().as_u16();
             let node = response.headers().get(NODE_HEADER).and_then(|id| id.to_str().ok()).map(str::to_owned);
+            let peers =
+                response.headers().get(PEERS_HEADER).and_then(|urls| urls.to_str().ok()).map_or_else(Vec::new, listed);
             let body: Bytes = response.bytes().await.map_err(failure)?;
-            Ok(Reply { status, node, body })
+            Ok(Reply { status, node, peers, body })
         })
     }
+}
+
+/// The service URLs of a list.
+pub fn listed(urls: &str) -> Vec<String> {
+    urls.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect()
 }
 
 /// The error without the URL, which may hold a password.
