@@ -201,10 +201,12 @@ class SpringApplication:
         self.read_up_to = 0
         self.log = open(self.log_path, "w", encoding="utf-8")
         command = [
-            *shlex.split(os.environ["KUBE_CLIENT_EXEC"]), "java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-jar", jar,
+            *shlex.split(os.environ["KUBE_CLIENT_EXEC"]), "java", "-Dsun.net.inetaddr.ttl=5", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-jar", jar,
             f"--spring.application.name={name}", f"--server.port={port}", "--eureka.instance.prefer-ip-address=true",
             f"--eureka.client.service-url.defaultZone={url}", "--eureka.client.registry-fetch-interval-seconds=5",
             "--eureka.instance.lease-renewal-interval-in-seconds=5",
+            # As deploy/README.md recommends: Spring's own limit is three minutes, spent on an address that is gone.
+            "--eureka.client.restclient.timeout.connect-timeout=2000", "--eureka.client.restclient.timeout.socket-timeout=8000",
         ]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT)
 

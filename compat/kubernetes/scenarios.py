@@ -333,7 +333,9 @@ def all_deleted(it):
             return False
         answers = [it.ns.ask(name, "/eureka/apps/") for name in pods]
         expected = [f"group-{number:03d}" for number in range(CLIENTS)] + [f'"name":"{name.upper()}"' for name in SPRING]
-        return all(text in answer for answer in answers for text in expected)
+        missing = {text for answer in answers for text in expected if text not in answer}
+        check(not missing, f"missing {sorted(missing)[:4]}")
+        return True
 
     until(60, "all replicas whole again", whole)
     took = time.monotonic() - begin
