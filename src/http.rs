@@ -1,9 +1,11 @@
 //! The HTTP surface: Eureka's REST API, and what stands beside it.
 
+mod access_log;
 mod actuator;
 pub(crate) mod body;
 mod error;
 mod instance;
+mod metrics;
 mod negotiate;
 pub mod options;
 mod pages;

@@ -64,7 +64,7 @@ fn smoke_test(arguments: impl IntoIterator<Item = String>) -> ExitCode {
 }
 
 fn serve(loaded: Loaded) -> ExitCode {
-    telemetry::init(&loaded.settings.log_filter);
+    let _logs = telemetry::init(&loaded.settings.logs);
     for notice in &loaded.notices {
         match notice.nearest {
             Some(nearest) => {

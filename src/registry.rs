@@ -35,3 +35,8 @@ pub enum Source {
     /// A peer, which tells everybody itself.
     Peer,
 }
+
+impl Source {
+    /// Everybody who may bring a change: nobody, which is the registry itself, first.
+    pub(crate) const ALL: [Option<Self>; 3] = [None, Some(Self::Client), Some(Self::Peer)];
+}

@@ -18,6 +18,6 @@ pub mod transport;
 pub use batcher::{Batcher, Next, Outcome, ReplicationTask};
 pub use options::Options;
 pub use peer_aware_registry::{Heartbeat, HeartbeatOutcome, PeerAwareInstanceRegistry};
-pub use peer_eureka_node::{PeerEurekaNode, PeerState, Peers};
-pub use peer_eureka_nodes::PeerEurekaNodes;
+pub use peer_eureka_node::{PeerEurekaNode, PeerState, Peers, Sent};
+pub use peer_eureka_nodes::{Look, PeerEurekaNodes};
 pub use sync_up::sync_up;

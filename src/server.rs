@@ -28,10 +28,10 @@ use crate::replication::transport::http::HttpTransport;
 use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes, sync_up};
 use crate::tasks::Tasks;
 use crate::time::Clock;
-use crate::{http, registry, replication};
+use crate::{http, registry, replication, telemetry};
 
 /// All that a server is made with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// The listening server.
     pub server: Options,
@@ -41,20 +41,8 @@ pub struct Settings {
     pub registry: registry::Options,
     /// Replication.
     pub replication: replication::Options,
-    /// What is logged.
-    pub log_filter: String,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            server: Options::default(),
-            http: http::Options::default(),
-            registry: registry::Options::default(),
-            replication: replication::Options::default(),
-            log_filter: "info".to_owned(),
-        }
-    }
+    /// The logs.
+    pub logs: telemetry::Options,
 }
 
 /// The two steps in which connections end.

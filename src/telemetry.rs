@@ -1,12 +1,49 @@
 //! Logs.
 
-use std::io::IsTerminal;
+use std::io::{self, BufWriter, IsTerminal};
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-/// Writes logs of `filter` to standard output, a line each, in colours if somebody watches.
-pub fn init(filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_not_a_filter| EnvFilter::new("info"));
-    let terminal = std::io::stdout().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(terminal).init();
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people: in colours, if somebody watches.
+    #[default]
+    Text,
+    /// One JSON object a line, for whoever collects logs.
+    Json,
+}
+
+/// Settings of the logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What is logged, as a filter of `tracing_subscriber`.
+    pub filter: String,
+    /// How.
+    pub format: Format,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), format: Format::Text }
+    }
+}
+
+/// Logs to standard output until what this gives is dropped, which waits for the last line.
+///
+/// Lines are written by a thread of their own, many at a time where many come: a slow reader of the log, or a system call for
+/// each of ten thousand registrations, holds no request up. None is dropped; who logs faster than can be written waits.
+#[must_use = "logs end when it is dropped"]
+pub fn init(options: &Options) -> WorkerGuard {
+    let filter = EnvFilter::try_new(&options.filter).unwrap_or_else(|_not_a_filter| EnvFilter::new("info"));
+    let terminal = io::stdout().is_terminal();
+    let (writer, guard) =
+        NonBlockingBuilder::default().lossy(false).thread_name("log").finish(BufWriter::new(io::stdout()));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(writer);
+    match options.format {
+        Format::Text => logs.with_ansi(terminal).init(),
+        Format::Json => logs.json().flatten_event(true).with_span_list(false).init(),
+    }
+    guard
 }

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::server::Settings;
+use crate::telemetry::Format;
 
 /// One key.
 pub(super) struct Key {
@@ -123,6 +124,12 @@ pub(super) const KEYS: &[Key] = &[
         default: "true",
         meaning: "Whether a heartbeat that names a newer version of the instance is answered 404, so that it registers again.",
         set: |settings, value| put(&mut settings.registry.sync_when_timestamp_differs, boolean(value)),
+    },
+    Key {
+        name: "eureka.server.metrics.enabled",
+        default: "false",
+        meaning: "Whether `/actuator/prometheus` counts instances by application and status, too (`eureka_server_instances`).",
+        set: |settings, value| put(&mut settings.http.metrics_by_application, boolean(value)),
     },
     Key {
         name: "eureka.instance.registry.expected-number-of-clients-sending-renews",
@@ -254,9 +261,36 @@ pub(super) const KEYS: &[Key] = &[
         name: "logging.level.root",
         default: "info",
         meaning: "What is logged: `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,eureka_registry::registry=debug`.",
-        set: |settings, value| put(&mut settings.log_filter, log_filter(value)),
+        set: |settings, value| put(&mut settings.logs.filter, log_filter(value)),
+    },
+    Key {
+        name: "registry.logging.format",
+        default: "text",
+        meaning: "How: `text`, or `json` with an object a line.",
+        set: |settings, value| put(&mut settings.logs.format, log_format(value)),
+    },
+    Key {
+        name: "logging.structured.format.console",
+        default: "",
+        meaning: "Spring Boot's name for the same: any of its formats is JSON here.",
+        set: |settings, value| put(&mut settings.logs.format, log_format(value)),
+    },
+    Key {
+        name: "server.tomcat.accesslog.enabled",
+        default: "false",
+        meaning: "Whether every request is logged, with a request id.",
+        set: |settings, value| put(&mut settings.http.access_log, boolean(value)),
     },
 ];
+
+fn log_format(value: &str) -> Result<Format, &'static str> {
+    match value.to_lowercase().as_str() {
+        "text" => Ok(Format::Text),
+        // Spring Boot's structured formats; ours has the fields of neither, but is as good to collect.
+        "json" | "ecs" | "logstash" | "gelf" => Ok(Format::Json),
+        _ => Err("text or json"),
+    }
+}
 
 fn put<T>(slot: &mut T, value: Result<T, &'static str>) -> Result<(), &'static str> {
     *slot = value?;

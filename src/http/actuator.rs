@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::App;
+use super::{ApiError, App, metrics};
 
 /// Whether this replica is to be sent clients.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +43,7 @@ pub(super) async fn links() -> Response {
             "health": link("/actuator/health"),
             "health-path": { "href": "/actuator/health/{*path}", "templated": true },
             "info": link("/actuator/info"),
+            "prometheus": link("/actuator/prometheus"),
         }}),
     )
 }
@@ -50,13 +51,45 @@ pub(super) async fn links() -> Response {
 /// `GET /actuator/health`: 200 and UP, or 503 while clients are to go elsewhere.
 pub(super) async fn health(State(app): State<App>) -> Response {
     let (code, status) = readiness_status(&app);
-    let components = json!({
-        "livenessState": { "status": "UP" },
-        "ping": { "status": "UP" },
-        "readinessState": { "status": status },
-        "registry": { "status": "UP", "details": { "instances": app.registry().len() } },
-    });
+    let components = components(&app);
     actuator(code, &json!({ "status": status, "components": components, "groups": ["liveness", "readiness"] }))
+}
+
+/// `GET /actuator/health/{component}`.
+pub(super) async fn health_component(State(app): State<App>, Path(name): Path<String>) -> Response {
+    match components(&app).get(&name) {
+        Some(component) if component["status"] == "OUT_OF_SERVICE" => {
+            actuator(StatusCode::SERVICE_UNAVAILABLE, component)
+        }
+        Some(component) => actuator(StatusCode::OK, component),
+        None => ApiError::NotFound("no such component").into_response(),
+    }
+}
+
+/// The parts, in the order of their names. Only readiness can be anything but UP: what else can be wrong (peers that do
+/// not answer, renewals that do not arrive) no probe mends, so it is a detail, a figure and an alert.
+fn components(app: &App) -> Value {
+    let registry = app.registry();
+    let state = registry.self_preservation(app.now());
+    let peers = app.peer_aware().peers().all();
+    let unavailable = peers.iter().filter(|peer| !peer.is_available()).map(|peer| peer.shown_url());
+    json!({
+        "livenessState": { "status": "UP" },
+        "peers": { "status": "UP", "details": {
+            "known": peers.len(),
+            "unavailable": unavailable.collect::<Vec<_>>(),
+        }},
+        "ping": { "status": "UP" },
+        "readinessState": { "status": readiness_status(app).1 },
+        "registry": { "status": "UP", "details": {
+            "applications": registry.applications_count(),
+            "instances": registry.len(),
+            "renewalsLastMinute": state.renews_last_minute,
+            "renewalsPerMinuteThreshold": state.renews_per_minute_threshold,
+            "selfPreservationEnabled": state.enabled,
+            "leaseExpirationEnabled": state.lease_expiration_enabled,
+        }},
+    })
 }
 
 /// `GET /actuator/health/liveness`: the process answers, so it lives. Nothing else may fail this: a restart would mend
@@ -78,6 +111,18 @@ pub(super) async fn info(State(app): State<App>) -> Json<Value> {
         "build": { "version": env!("CARGO_PKG_VERSION"), "name": env!("CARGO_PKG_NAME"), "commit": option_env!("GIT_COMMIT") },
         "process": { "uptime": app.uptime().as_secs(), "node": app.node_id() },
     }))
+}
+
+/// `GET /actuator/prometheus`: the figures, in OpenMetrics for who asks for it, else in Prometheus' older text format.
+pub(super) async fn prometheus(State(app): State<App>, headers: HeaderMap) -> Response {
+    let Ok(text) = metrics::exposition(&app) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let (content_type, text) = if accepted.any(|value| value.contains("application/openmetrics-text")) {
+        ("application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+    } else {
+        ("text/plain; version=0.0.4; charset=utf-8", metrics::in_plain_format(&text))
+    };
+    ([(CONTENT_TYPE, content_type)], text).into_response()
 }
 
 fn readiness_status(app: &App) -> (StatusCode, &'static str) {

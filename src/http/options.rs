@@ -7,10 +7,19 @@ pub struct Options {
     pub max_body_bytes: usize,
     /// What stands before every path (`server.servlet.context-path`), empty or with a leading slash.
     pub context_path: String,
+    /// Whether the figures count instances by application, too (`eureka.server.metrics.enabled`).
+    pub metrics_by_application: bool,
+    /// Whether every request is logged (`server.tomcat.accesslog.enabled`).
+    pub access_log: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_body_bytes: 10 * 1024 * 1024, context_path: String::new() }
+        Self {
+            max_body_bytes: 10 * 1024 * 1024,
+            context_path: String::new(),
+            metrics_by_application: false,
+            access_log: false,
+        }
     }
 }

@@ -13,6 +13,9 @@ pub(super) fn routes() -> Router<App> {
         .route("/actuator/health", get(actuator::health))
         .route("/actuator/health/liveness", get(actuator::liveness))
         .route("/actuator/health/readiness", get(actuator::readiness))
+        .route("/actuator/health/{component}", get(actuator::health_component))
         .route("/actuator/info", get(actuator::info))
+        // scrapers
+        .route("/actuator/prometheus", get(actuator::prometheus))
         .fallback(async || ApiError::NotFound("no such page"))
 }

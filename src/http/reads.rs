@@ -5,6 +5,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use tokio::time::Instant;
 
 use super::body::Shared;
 use super::negotiate::{self, Produced};
@@ -25,13 +26,24 @@ pub(super) async fn applications(app: &App, scope: Scope, headers: &HeaderMap) -
     let newcomer = headers.get(NEWCOMER_HEADER).and_then(|url| url.to_str().ok());
     let peers = newcomer.map(|service_url| app.announce(service_url));
     let answer = match app.registry().read(scope, form, gzip, app.now())? {
-        Reading::Ready(answer) => answer,
+        Reading::Ready(answer) => {
+            app.metrics().cache_hit(scope);
+            answer
+        }
         Reading::Pending(_) => {
             // One builds, the others wait for it and find what it built.
             let _building = app.building(scope, form, gzip).lock().await;
             match app.registry().read(scope, form, gzip, app.now())? {
-                Reading::Ready(answer) => answer,
-                Reading::Pending(pending) => build(app, pending).await,
+                Reading::Ready(answer) => {
+                    app.metrics().cache_hit(scope);
+                    answer
+                }
+                Reading::Pending(pending) => {
+                    let begun = Instant::now();
+                    let answer = build(app, pending).await;
+                    app.metrics().cache_miss(scope, begun.elapsed());
+                    answer
+                }
             }
         }
     };

@@ -87,6 +87,26 @@ impl<'a> Resource<'a> {
         })
     }
 
+    /// Its path with the variables' names in their places.
+    pub(super) fn template(&self) -> &'static str {
+        match self {
+            Self::Applications => "/eureka/apps",
+            Self::Delta => "/eureka/apps/delta",
+            Self::Application(_) => "/eureka/apps/{app}",
+            Self::Instance(_) => "/eureka/apps/{app}/{id}",
+            Self::InstanceStatus(_) => "/eureka/apps/{app}/{id}/status",
+            Self::InstanceMetadata(_) => "/eureka/apps/{app}/{id}/metadata",
+            Self::InstanceById(_) => "/eureka/instances/{id}",
+            Self::Vip(_) => "/eureka/vips/{vip}",
+            Self::SecureVip(_) => "/eureka/svips/{vip}",
+            Self::PeerReplication => "/eureka/peerreplication/batch",
+            Self::PeerDigest => "/eureka/peerreplication/digest",
+            Self::PeerExchange => "/eureka/peerreplication/exchange",
+            Self::ServerStatus => "/eureka/status",
+            Self::AutoScalingGroup => "/eureka/asg/{name}/status",
+        }
+    }
+
     /// The methods it has, in the Java server's order (protocol.md 1.3).
     pub(super) fn methods(&self) -> &'static [Method] {
         match self {

@@ -7,14 +7,16 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, HeaderName, HeaderValue};
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::error::{allow, empty};
+use super::metrics::{Operation, RequestMetrics};
 use super::resource::{PathError, Resource};
 use super::status::StatusInfo;
-use super::{ApiError, Options, Readiness, instance, pages, peer_replication, reads, status};
+use super::{ApiError, Options, Readiness, access_log, instance, pages, peer_replication, reads, status};
 use crate::codec::Form;
 use crate::model::{InstanceInfo, LeaseInfo};
 use crate::registry::{InstanceRegistry, Scope};
@@ -52,6 +54,7 @@ struct Inner {
     parts: Arc<Parts>,
     node_id: HeaderValue,
     building: [Mutex<()>; 4 * Form::COUNT],
+    metrics: Arc<RequestMetrics>,
     pages: Router<()>,
 }
 
@@ -59,10 +62,15 @@ impl App {
     /// The surface of these parts.
     pub fn new(parts: Parts) -> Self {
         let node_id = HeaderValue::from_str(&parts.node_id).unwrap_or_else(|_not_ascii| HeaderValue::from_static(""));
-        let parts = Arc::new(parts);
+        let (parts, metrics) = (Arc::new(parts), Arc::new(RequestMetrics::default()));
         // The router's handlers hold the parts through an `App` of their own, which has no pages.
-        let without_pages =
-            |parts| Inner { parts, node_id: node_id.clone(), building: Default::default(), pages: Router::new() };
+        let without_pages = |parts| Inner {
+            parts,
+            node_id: node_id.clone(),
+            building: Default::default(),
+            metrics: Arc::clone(&metrics),
+            pages: Router::new(),
+        };
         let pages = pages::routes().with_state(Self(Arc::new(without_pages(Arc::clone(&parts)))));
         Self(Arc::new(Inner { pages, ..without_pages(parts) }))
     }
@@ -93,6 +101,14 @@ impl App {
         let Some(nodes) = &self.0.parts.nodes else { return String::new() };
         nodes.announce(service_url);
         nodes.service_urls_for(service_url).join(",")
+    }
+
+    pub(super) fn metrics(&self) -> &RequestMetrics {
+        &self.0.metrics
+    }
+
+    pub(super) fn nodes(&self) -> Option<&PeerEurekaNodes> {
+        self.0.parts.nodes.as_deref()
     }
 
     pub(super) fn readiness(&self) -> &Readiness {
@@ -168,26 +184,40 @@ fn listed<'a>(peers: impl Iterator<Item = &'a Arc<PeerEurekaNode>>) -> String {
 
 /// Answers a request.
 pub async fn handle(app: App, request: Request<Body>) -> Response {
-    let mut response = match below_eureka(request.uri().path(), &app.options().context_path) {
-        Some(start) => eureka(&app, request, start).await.unwrap_or_else(IntoResponse::into_response),
-        None => page(&app, request).await,
+    let begun = Instant::now();
+    let _in_flight = app.metrics().begin();
+    let (operation, mut response) = match access_log::request_id(&app, request.headers()) {
+        Some(id) => access_log::answer(&app, id, request).await,
+        None => answer(&app, request).await,
     };
+    app.metrics().answered(operation, response.status(), begun.elapsed());
     response.headers_mut().insert(NODE_HEADER, app.0.node_id.clone());
     response
 }
 
+/// Answers a request, and says what it was counted as.
+pub(super) async fn answer(app: &App, request: Request<Body>) -> (Operation, Response) {
+    match below_eureka(request.uri().path(), &app.options().context_path) {
+        Some(start) => eureka(app, request, start).await,
+        None => page(app, request).await,
+    }
+}
+
 /// Answers a request for one of the pages beside Eureka's API.
-async fn page(app: &App, mut request: Request<Body>) -> Response {
+async fn page(app: &App, mut request: Request<Body>) -> (Operation, Response) {
     let context_path = &app.options().context_path;
     if !context_path.is_empty() {
         let inside = request.uri().path_and_query().and_then(|all| all.as_str().strip_prefix(context_path.as_str()));
         let inside =
             inside.map(|inside| if inside.is_empty() { "/" } else { inside }).and_then(|inside| inside.parse().ok());
-        let Some(uri) = inside else { return ApiError::NotFound("no such page").into_response() };
+        let Some(uri) = inside else {
+            return (Operation::of_page("/"), ApiError::NotFound("no such page").into_response());
+        };
         *request.uri_mut() = uri;
     }
+    let operation = Operation::of_page(request.uri().path());
     let Ok(response) = app.0.pages.clone().call(request).await;
-    response
+    (operation, response)
 }
 
 /// Where the path below `/eureka` begins, if it is one.
@@ -197,14 +227,33 @@ fn below_eureka(path: &str, context_path: &str) -> Option<usize> {
 }
 
 /// Answers a request for one of Eureka's resources; `start` is where the path below `/eureka` begins.
-async fn eureka(app: &App, request: Request<Body>, start: usize) -> Result<Response, ApiError> {
+async fn eureka(app: &App, request: Request<Body>, start: usize) -> (Operation, Response) {
     let (parts, body) = request.into_parts();
-    let resource = Resource::parse(&parts.uri.path()[start..]).map_err(|error| match error {
-        PathError::NotFound => ApiError::NotFound("no such resource"),
-        PathError::NotText => ApiError::BadParameter("the path is not UTF-8".to_owned()),
-    })?;
-    let (headers, query) = (&parts.headers, parts.uri.query().unwrap_or_default());
+    let resource = match Resource::parse(&parts.uri.path()[start..]) {
+        Ok(resource) => resource,
+        Err(PathError::NotFound) => {
+            return (Operation::OTHER, ApiError::NotFound("no such resource").into_response());
+        }
+        Err(PathError::NotText) => {
+            let error = ApiError::BadParameter("the path is not UTF-8".to_owned());
+            return (Operation::OTHER, error.into_response());
+        }
+    };
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
+    let operation = Operation::of(&resource, &method);
+    let query = parts.uri.query().unwrap_or_default();
+    let answer = resource_method(app, resource, method, query, &parts.headers, body).await;
+    (operation, answer.unwrap_or_else(IntoResponse::into_response))
+}
+
+async fn resource_method(
+    app: &App,
+    resource: Resource<'_>,
+    method: Method,
+    query: &str,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
     match (&resource, method) {
         (Resource::Instance(key), Method::PUT) => instance::renew(app, key, query, headers, body).await,
         (Resource::Applications, Method::GET) => reads::applications(app, Scope::All, headers).await,

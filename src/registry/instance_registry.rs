@@ -88,7 +88,11 @@ pub struct InstanceRegistry {
     /// Whether the start found nothing to copy, and none of the options says not to mind.
     empty_on_startup: AtomicBool,
     last_eviction: AtomicI64,
-    evicted: AtomicU64,
+    /// How many renewals there were since the start.
+    renewals: AtomicU64,
+    /// The expired leases that the last run of the eviction kept, because of self-preservation or of its limit.
+    kept_by_self_preservation: AtomicU64,
+    kept_by_limit: AtomicU64,
 }
 
 impl InstanceRegistry {
@@ -109,7 +113,9 @@ impl InstanceRegistry {
             opened: AtomicI64::new(0),
             empty_on_startup: AtomicBool::new(true),
             last_eviction: AtomicI64::new(0),
-            evicted: AtomicU64::new(0),
+            renewals: AtomicU64::new(0),
+            kept_by_self_preservation: AtomicU64::new(0),
+            kept_by_limit: AtomicU64::new(0),
         }
     }
 
@@ -210,6 +216,7 @@ impl InstanceRegistry {
             self.apply_override(&lease, now);
         }
         self.renews_last_minute.increment(now);
+        self.renewals.fetch_add(1, Relaxed);
         lease.renew(now);
         Renewal::Renewed(lease)
     }
@@ -402,6 +409,8 @@ impl InstanceRegistry {
             if last == Timestamp::NEVER { Duration::ZERO } else { now.since(last).saturating_sub(interval) };
         if !self.lease_expiration_enabled(now) {
             let expired = self.leases.select(|lease| lease.is_expired(compensation, now)).len();
+            self.kept_by_self_preservation.store(expired as u64, Relaxed);
+            self.kept_by_limit.store(0, Relaxed);
             if expired > 0 {
                 let SelfPreservation { renews_last_minute, renews_per_minute_threshold, .. } =
                     self.self_preservation(now);
@@ -428,13 +437,32 @@ impl InstanceRegistry {
                 evicted += 1;
             }
         }
-        self.evicted.fetch_add(evicted as u64, Relaxed);
+        self.kept_by_self_preservation.store(0, Relaxed);
+        self.kept_by_limit.store(expired.len().saturating_sub(limit) as u64, Relaxed);
         evicted
     }
 
-    /// How many leases were evicted since the start.
-    pub fn evicted(&self) -> u64 {
-        self.evicted.load(Relaxed)
+    /// How many renewals there were since the start.
+    pub fn renewals(&self) -> u64 {
+        self.renewals.load(Relaxed)
+    }
+
+    /// How many expired leases the last run of the eviction kept: because of self-preservation, and because one run
+    /// takes out at most a share of all.
+    pub fn expired_kept(&self) -> (u64, u64) {
+        (self.kept_by_self_preservation.load(Relaxed), self.kept_by_limit.load(Relaxed))
+    }
+
+    /// How many changes there were since the start, by kind and by who brought them: a client, a peer, or the registry
+    /// itself.
+    pub fn changes_counted(&self) -> Vec<(ChangeKind, Option<Source>, u64)> {
+        self.content.lock().journal.counted().collect()
+    }
+
+    /// How many instances have which status.
+    pub fn instances_by_status(&self) -> [(InstanceStatus, u32); InstanceStatus::ALL.len()] {
+        let hash_code = self.content.lock().hash_code;
+        InstanceStatus::ALL.map(|status| (status, hash_code.count(status)))
     }
 
     /// Drops changes from the delta that are older than its retention time.
@@ -518,6 +546,11 @@ impl InstanceRegistry {
     /// How many instances are registered.
     pub fn len(&self) -> usize {
         self.content.lock().all.len()
+    }
+
+    /// How many applications have instances.
+    pub fn applications_count(&self) -> usize {
+        self.applications.len()
     }
 
     /// Whether none is.

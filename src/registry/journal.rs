@@ -25,6 +25,23 @@ pub enum ChangeKind {
     Evicted,
 }
 
+impl ChangeKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] =
+        [Self::Registered, Self::StatusChanged, Self::OverrideRemoved, Self::Cancelled, Self::Evicted];
+
+    /// In a word, for figures and pages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::StatusChanged => "status_changed",
+            Self::OverrideRemoved => "override_removed",
+            Self::Cancelled => "cancelled",
+            Self::Evicted => "evicted",
+        }
+    }
+}
+
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub struct Change {
@@ -48,10 +65,12 @@ pub(super) struct Journal {
     changes: VecDeque<Change>,
     registered: VecDeque<(Timestamp, InstanceKey)>,
     cancelled: VecDeque<(Timestamp, InstanceKey)>,
+    counted: [[u64; Source::ALL.len()]; ChangeKind::ALL.len()],
 }
 
 impl Journal {
     pub(super) fn note(&mut self, change: Change) {
+        self.counted[change.kind as usize][change.source.map_or(0, |source| source as usize + 1)] += 1;
         match change.kind {
             ChangeKind::Registered => push(&mut self.registered, (change.at, change.key.clone())),
             ChangeKind::Cancelled | ChangeKind::Evicted => push(&mut self.cancelled, (change.at, change.key.clone())),
@@ -64,6 +83,14 @@ impl Journal {
     pub(super) fn after(&self, number: u64) -> Vec<Change> {
         let first = self.changes.partition_point(|change| change.number <= number);
         self.changes.range(first..).cloned().collect()
+    }
+
+    /// How many changes there were since the start, by kind and by who brought them.
+    pub(super) fn counted(&self) -> impl Iterator<Item = (ChangeKind, Option<Source>, u64)> {
+        let of_kind = |(kind, counts): (ChangeKind, [u64; 3])| {
+            Source::ALL.into_iter().zip(counts).map(move |(source, count)| (kind, source, count))
+        };
+        ChangeKind::ALL.into_iter().zip(self.counted).flat_map(of_kind)
     }
 
     /// The last registrations, newest first.

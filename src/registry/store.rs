@@ -62,6 +62,11 @@ impl ApplicationIndex {
         self.0.get(app).map(|answers| Arc::clone(&answers))
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Notes that an instance of `app` changed.
     pub(super) fn changed(&self, app: &AppName) {
         if let Some(answers) = self.0.get(app) {

@@ -62,6 +62,21 @@ pub enum Outcome {
     Refused,
 }
 
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [Self::Delivered, Self::NetworkFailed, Self::Congested, Self::Refused];
+
+    /// In a word, for figures.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::NetworkFailed => "network_failed",
+            Self::Congested => "congested",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// What one instance has waiting, by kind. A status and its being taken back are one kind: the later holds.
 const REGISTER: usize = 0;
 const HEARTBEAT: usize = 1;

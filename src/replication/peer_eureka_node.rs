@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -9,6 +10,7 @@ use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -17,6 +19,7 @@ use super::transport::{Call, PeerError, PeerTransport, Reply};
 use crate::codec;
 use crate::codec::json::encode::{ReplicationItem, replication_list};
 use crate::codec::repair::{self, Digests};
+use crate::metrics::Durations;
 use crate::model::{Action, InstanceInfo, InstanceStatus, LeaseInfo, ReplicationInstanceResponse};
 use crate::registry::{InstanceRegistry, Source};
 use crate::time::{Clock, Timestamp};
@@ -41,6 +44,47 @@ pub struct PeerState {
     pub queue: usize,
     /// When the oldest of them was offered.
     pub oldest: Option<Timestamp>,
+    /// How many tasks were dropped because the queue was full.
+    pub dropped: u64,
+    /// How many tasks were given up because they could not be delivered in time.
+    pub expired: u64,
+    /// In how many applications it differed when it was last compared with; `None` for a Java server, and before.
+    pub differing: Option<usize>,
+}
+
+/// What was sent to a peer since it became one.
+#[derive(Debug, Default)]
+pub struct Sent {
+    batches: [AtomicU64; Outcome::ALL.len()],
+    /// How many changes and heartbeats it took.
+    items: AtomicU64,
+    /// How long batches took to be answered, or to fail.
+    took: Durations,
+}
+
+impl Sent {
+    fn note(&self, outcome: Outcome, items: usize, took: Duration) {
+        self.batches[outcome as usize].fetch_add(1, Relaxed);
+        self.took.observe(took);
+        if outcome == Outcome::Delivered {
+            self.items.fetch_add(items as u64, Relaxed);
+        }
+    }
+
+    /// How many batches had which outcome.
+    pub fn batches(&self) -> [(Outcome, u64); Outcome::ALL.len()] {
+        Outcome::ALL.map(|outcome| (outcome, self.batches[outcome as usize].load(Relaxed)))
+    }
+
+    /// How many changes and heartbeats were delivered.
+    pub fn items(&self) -> u64 {
+        self.items.load(Relaxed)
+    }
+
+    /// How long batches took to be answered, or to fail.
+    pub fn took(&self) -> &Durations {
+        &self.took
+    }
 }
 
 /// One peer.
@@ -50,6 +94,7 @@ pub struct PeerEurekaNode {
     batcher: Mutex<Batcher>,
     wake: Notify,
     state: Mutex<PeerState>,
+    sent: Sent,
 }
 
 /// The peers that changes are told to.
@@ -104,6 +149,7 @@ impl PeerEurekaNode {
             batcher: Mutex::new(Batcher::new(most)),
             wake: Notify::new(),
             state: Mutex::new(PeerState::default()),
+            sent: Sent::default(),
         }
     }
 
@@ -114,11 +160,15 @@ impl PeerEurekaNode {
 
     /// What is known of it.
     pub fn state(&self) -> PeerState {
-        let (queue, oldest) = {
-            let batcher = self.batcher.lock();
-            (batcher.len(), batcher.oldest())
-        };
-        PeerState { queue, oldest, ..self.state.lock().clone() }
+        let known = self.state.lock().clone();
+        let batcher = self.batcher.lock();
+        let (queue, oldest) = (batcher.len(), batcher.oldest());
+        PeerState { queue, oldest, dropped: batcher.dropped(), expired: batcher.expired(), ..known }
+    }
+
+    /// What was sent to it.
+    pub fn sent(&self) -> &Sent {
+        &self.sent
     }
 
     /// Whether it answered the last call: what the Java server calls an available replica.
@@ -215,6 +265,7 @@ impl PeerEurekaNode {
         repair::encode_digests(&Digests { total: ours.total, ..Digests::default() }, &mut body);
         let reply = self.ask(around, Call::Digest(body.into())).await?;
         if reply.status == 204 {
+            self.state.lock().differing = Some(0);
             return Ok(());
         }
         let theirs = repair::decode_digests(&reply.body).map_err(|error| error.to_string())?;
@@ -224,6 +275,7 @@ impl PeerEurekaNode {
             .filter(|app| ours.applications.get(*app) != theirs.applications.get(*app))
             .collect();
         let differing: Vec<&str> = differing.into_iter().collect();
+        self.state.lock().differing = Some(differing.len());
         for apps in differing.chunks(APPLICATIONS_EXCHANGED) {
             let mut body = Vec::new();
             repair::encode_names(apps, &mut body);
@@ -263,6 +315,13 @@ impl PeerEurekaNode {
     }
 
     async fn send(&self, around: &Surroundings, tasks: &[ReplicationTask]) -> Outcome {
+        let begun = Instant::now();
+        let outcome = self.deliver(around, tasks).await;
+        self.sent.note(outcome, tasks.len(), begun.elapsed());
+        outcome
+    }
+
+    async fn deliver(&self, around: &Surroundings, tasks: &[ReplicationTask]) -> Outcome {
         let reply = around.transport.call(&self.service_url, Call::Batch(encode(tasks).into())).await;
         let now = around.clock.now();
         let (outcome, error) = match reply {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use rand::rngs::SmallRng;
@@ -38,6 +39,32 @@ pub struct PeerEurekaNodes {
     /// empties it follows with the next look.
     announced: Mutex<BTreeMap<String, Newcomer>>,
     look: Notify,
+    looks: [AtomicU64; Look::ALL.len()],
+}
+
+/// What came of a look at the names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// There are names.
+    Found,
+    /// There is none: an answer, but not one that takes anybody out.
+    Empty,
+    /// The name servers did not answer.
+    Failed,
+}
+
+impl Look {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Found, Self::Empty, Self::Failed];
+
+    /// In a word, for figures.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Empty => "empty",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -74,6 +101,7 @@ impl PeerEurekaNodes {
             peers: Arc::clone(peer_aware.peers()),
             announced: Mutex::default(),
             look: Notify::new(),
+            looks: Default::default(),
         }
     }
 
@@ -139,6 +167,15 @@ impl PeerEurekaNodes {
         Ok(urls)
     }
 
+    /// How often the names were looked at, by what came of it.
+    pub fn looks(&self) -> [(Look, u64); Look::ALL.len()] {
+        Look::ALL.map(|look| (look, self.looks[look as usize].load(Relaxed)))
+    }
+
+    fn count(&self, look: Look) {
+        self.looks[look as usize].fetch_add(1, Relaxed);
+    }
+
     /// Follows the names until told to stop; then empties the queues.
     pub async fn run(self: Arc<Self>, seed: u64, stop: CancellationToken) {
         let mut rng = SmallRng::seed_from_u64(seed);
@@ -149,14 +186,16 @@ impl PeerEurekaNodes {
         loop {
             match self.service_urls().await {
                 Ok(urls) => {
+                    self.count(if urls.is_empty() { Look::Empty } else { Look::Found });
                     complained = false;
                     self.follow(&urls, &mut known, &selves, &mut tasks, &mut rng);
                 }
-                Err(error) if !complained => {
-                    complained = true;
-                    warn!(%error, "cannot look peers up; keeping those that are known");
+                Err(error) => {
+                    self.count(Look::Failed);
+                    if !std::mem::replace(&mut complained, true) {
+                        warn!(%error, "cannot look peers up; keeping those that are known");
+                    }
                 }
-                Err(_) => {}
             }
             let pause = self.options.discovery_refresh_interval.mul_f64(rng.random_range(0.8..1.2));
             tokio::select! {

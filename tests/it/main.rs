@@ -7,6 +7,7 @@
 mod bad_input;
 mod endpoints;
 mod golden;
+mod metrics;
 mod readme;
 mod replication;
 mod shutdown;

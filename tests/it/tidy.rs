@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in the order of dependency: each uses only those before it (and itself).
-const LAYERS: [&str; 12] = [
+const LAYERS: [&str; 13] = [
     "time",
+    "metrics",
     "model",
     "codec",
     "registry",
@@ -20,7 +21,7 @@ const LAYERS: [&str; 12] = [
 ];
 
 /// Layers that decide and never wait: no `async`, no `.await`.
-const SYNCHRONOUS: [&str; 4] = ["time", "model", "codec", "registry"];
+const SYNCHRONOUS: [&str; 5] = ["time", "metrics", "model", "codec", "registry"];
 
 struct Source {
     path: PathBuf,

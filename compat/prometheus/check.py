@@ -1,0 +1,96 @@
+"""Drives two replicas a little, then asks Prometheus for everything the Grafana dashboard shows, and for the alerts."""
+
+import json
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+ONE, TWO, PROMETHEUS, DASHBOARD = sys.argv[1:]
+# What stands for Grafana's variables; the window holds a few of the test's scrapes.
+VARIABLES = {"$__rate_interval": "10s", "$job": ".*", "$instance": ".*"}
+LIMIT = 60
+
+
+def call(method, url, body=None):
+    """The status of a request that may be refused."""
+    headers = {"Content-Type": "application/json"} if body else {}
+    request = urllib.request.Request(url, body and json.dumps(body).encode(), headers, method=method)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            answer.read()
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def instance(number):
+    return {"instance": {
+        "instanceId": f"orders-{number}", "hostName": "orders.local", "app": "ORDERS", "ipAddr": "10.0.0.1",
+        "vipAddress": "orders", "port": {"$": 8080, "@enabled": "true"},
+        "dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"}}}
+
+
+def drive():
+    """One round of what clients do, some of it refused."""
+    for number in range(5):
+        call("POST", f"{ONE}/eureka/apps/ORDERS", instance(number))
+        call("PUT", f"{TWO}/eureka/apps/ORDERS/orders-{number}")
+    call("GET", f"{ONE}/eureka/apps")
+    call("GET", f"{ONE}/eureka/apps/delta")
+    call("PUT", f"{ONE}/eureka/apps/ORDERS/nobody")
+    call("PUT", f"{ONE}/eureka/apps/ORDERS/orders-1/status?value=OUT_OF_SERVICE")
+    call("DELETE", f"{ONE}/eureka/apps/ORDERS/orders-4")
+
+
+def ask(path, **parameters):
+    with urllib.request.urlopen(f"{PROMETHEUS}/api/v1/{path}?{urllib.parse.urlencode(parameters)}") as answer:
+        return json.load(answer)["data"]
+
+
+def queries():
+    with open(DASHBOARD, encoding="utf-8") as file:
+        panels = json.load(file)["panels"]
+    for panel in panels:
+        for target in panel.get("targets", []):
+            expression = target["expr"]
+            for variable, value in VARIABLES.items():
+                expression = expression.replace(variable, value)
+            assert "$" not in expression, expression
+            yield panel["title"], expression
+
+
+def until(what, test):
+    """Drives and looks again until `test` finds nothing more to complain of."""
+    deadline = time.monotonic() + LIMIT
+    while complaint := test():
+        if time.monotonic() > deadline:
+            sys.exit(f"FAIL: {what}: {complaint}")
+        drive()
+        time.sleep(0.5)
+
+
+def unanswered():
+    return [(title, query) for title, query in queries() if not ask("query", query=query)["result"]]
+
+
+def missing_targets():
+    return [target["lastError"] or target["scrapeUrl"] for target in ask("targets")["activeTargets"] if target["health"] != "up"]
+
+
+def not_firing():
+    firing = {alert["labels"]["alertname"] for alert in ask("alerts")["alerts"] if alert["state"] == "firing"}
+    return {"EurekaPeerUnavailable", "EurekaSelfPreservation"} - firing
+
+
+until("targets that are not up", missing_targets)
+until("queries of the dashboard without an answer", unanswered)
+print(f"  {len(list(queries()))} queries of the dashboard answered")
+broken = [rule["name"] for group in ask("rules")["groups"] for rule in group["rules"] if rule["health"] == "err"]
+assert not broken, broken
+until("alerts that do not fire, though a peer is absent and renewals are few", not_firing)
+print("  fires for the absent peer and the missing renewals, no rule fails")
+seen = ask("query", query='eureka_server_instances{application="ORDERS"}')["result"]
+assert {sample["metric"]["status"] for sample in seen} >= {"UP", "OUT_OF_SERVICE"}, seen
+print("  eureka_server_instances{application,status} is there, as Spring has it")
