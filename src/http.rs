@@ -13,9 +13,10 @@ mod peer_replication;
 mod reads;
 mod resource;
 mod router;
+pub mod security;
 mod status;
 
 pub use actuator::Readiness;
 pub use error::ApiError;
 pub use options::Options;
-pub use router::{App, Parts, handle};
+pub use router::{App, Parts, handle, handle_management};

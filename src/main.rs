@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use eureka_registry::config::{self, Command, Loaded};
+use eureka_registry::config::{self, Command, Loaded, Notice, Unheeded};
 use eureka_registry::server::Server;
 use eureka_registry::smoke_test;
 use eureka_registry::telemetry;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         return smoke_test(std::env::args().skip(2));
     }
     match config::parse(std::env::args_os().skip(1), std::env::vars_os(), Path::new(".")) {
-        Ok(Command::Help(text)) => {
+        Ok(Command::Say(text)) => {
             print!("{text}");
             ExitCode::SUCCESS
         }
@@ -66,11 +66,11 @@ fn smoke_test(arguments: impl IntoIterator<Item = String>) -> ExitCode {
 fn serve(loaded: Loaded) -> ExitCode {
     let _logs = telemetry::init(&loaded.settings.logs);
     for notice in &loaded.notices {
-        match notice.nearest {
-            Some(nearest) => {
-                warn!(key = notice.key, origin = notice.origin, nearest, "unknown key: is another one meant?");
-            }
-            None => info!(key = notice.key, origin = notice.origin, "this key means nothing here"),
+        let Notice { key, origin, what } = notice;
+        match what {
+            Unheeded::Unknown(Some(nearest)) => warn!(key, origin, nearest, "unknown key: is another one meant?"),
+            Unheeded::Unknown(None) => warn!(key, origin, "unknown key"),
+            Unheeded::Useless(why) => info!(key, origin, why, "this key means nothing here"),
         }
     }
     match run(loaded) {

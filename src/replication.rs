@@ -19,5 +19,5 @@ pub use batcher::{Batcher, Next, Outcome, ReplicationTask};
 pub use options::Options;
 pub use peer_aware_registry::{Heartbeat, HeartbeatOutcome, PeerAwareInstanceRegistry};
 pub use peer_eureka_node::{PeerEurekaNode, PeerState, Peers, Sent};
-pub use peer_eureka_nodes::{Look, PeerEurekaNodes};
+pub use peer_eureka_nodes::{Look, PeerEurekaNodes, Place};
 pub use sync_up::sync_up;

@@ -8,6 +8,7 @@ mod own_registration;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use parking_lot::Mutex;
@@ -25,9 +26,10 @@ use crate::registry::{InstanceRegistry, Source};
 use crate::replication::discovery::{Discovery, PeerDiscovery};
 use crate::replication::transport::PeerTransport;
 use crate::replication::transport::http::HttpTransport;
-use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes, sync_up};
+use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes, Place, sync_up};
 use crate::tasks::Tasks;
 use crate::time::Clock;
+use crate::tls::Tls;
 use crate::{http, registry, replication, telemetry};
 
 /// All that a server is made with.
@@ -78,13 +80,14 @@ impl Server {
         let node_id = format!("{:016x}", rng.random::<u64>());
         // Bound but not listening: the port is known and taken, and who connects is refused until there is something
         // truthful to answer.
-        let socket = bind(&settings.server).context("cannot take the port")?;
+        let socket = bind(&settings.server, settings.server.port).context("cannot take the port")?;
         let address = socket.local_addr()?;
+        let tls = settings.server.tls.clone().map(Tls::load).transpose().context("cannot serve TLS")?.map(Arc::new);
 
         let stop = CancellationToken::new();
         let mut tasks = Tasks::under(&stop);
         let (nodes, copied) = if settings.replication.is_clustered() {
-            let cluster = Cluster::new(&settings, address.port(), &peer_aware, clock, &node_id)?;
+            let cluster = Cluster::new(&settings, address.port(), tls.as_ref(), &peer_aware, clock, &node_id)?;
             let copied = cluster.join(&registry, &settings.replication, &node_id, clock).await;
             let (nodes, seed) = (Arc::clone(&cluster.nodes), rng.random());
             tasks.spawn("replication", |stop| nodes.run(seed, stop));
@@ -94,8 +97,11 @@ impl Server {
         };
         registry.open_for_traffic(copied, clock.now());
         background(&mut tasks, &registry, clock, SmallRng::from_rng(&mut rng));
+        if let Some(tls) = tls.clone() {
+            tasks.every("certificates", CERTIFICATES_INTERVAL, move || tls.refresh());
+        }
 
-        let own_instance = own_registration::describe(&settings.replication, address, clock);
+        let own_instance = own_registration::describe(&settings.replication, address, tls.is_some(), clock);
         if settings.replication.registers_itself() {
             own_registration::start(&mut tasks, &peer_aware, own_instance.clone(), clock);
         }
@@ -112,14 +118,26 @@ impl Server {
         let listener = socket.listen(BACKLOG).context("cannot listen")?;
         let stopping = Stopping::default();
         let mut connections = Tasks::under(&stop);
-        let (options, connections_stop) = (Arc::new(settings.server.clone()), stopping.clone());
+        let options = Arc::new(settings.server.clone());
+        if let Some(port) = settings.server.management_port {
+            let socket = bind(&settings.server, port).context("cannot take the management port")?;
+            let listener = socket.listen(BACKLOG).context("cannot listen")?;
+            info!("answering /actuator on http://{}", listener.local_addr()?);
+            let (app, options, stopping) = (app.clone(), Arc::clone(&options), stopping.clone());
+            connections.spawn("accept-management", |_| {
+                let answer = move |request| http::handle_management(app.clone(), request);
+                accept::accept(listener, options, stopping, None, SmallRng::from_rng(&mut rng), answer)
+            });
+        }
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let connections_stop = stopping.clone();
         connections.spawn("accept", |_| {
             let answer = move |request| handle(app.clone(), request);
-            accept::accept(listener, options, connections_stop, SmallRng::from_rng(&mut rng), answer)
+            accept::accept(listener, options, connections_stop, tls, SmallRng::from_rng(&mut rng), answer)
         });
         readiness.accept_traffic();
         let (version, instances) = (env!("CARGO_PKG_VERSION"), registry.len());
-        info!(version, instances, "listening on http://{address}");
+        info!(version, instances, "listening on {scheme}://{address}");
         let own = (peer_aware, own_instance.key(), clock);
         Ok(Self { address, settings, own, readiness, stopping, tasks, connections })
     }
@@ -185,14 +203,16 @@ impl Cluster {
     fn new(
         settings: &Settings,
         port: u16,
+        tls: Option<&Arc<Tls>>,
         peer_aware: &PeerAwareInstanceRegistry,
         clock: Clock,
         node_id: &str,
     ) -> anyhow::Result<Self> {
         let options = settings.replication.clone();
         let discovery = Arc::new(Discovery::new(&options.discovery_nameservers)?);
-        let transport: Arc<dyn PeerTransport> = Arc::new(HttpTransport::new(&options, &discovery)?);
-        let place = (port, settings.http.context_path.clone());
+        let transport: Arc<dyn PeerTransport> = Arc::new(HttpTransport::new(&options, &discovery, tls)?);
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let place = Place { scheme, port, context_path: settings.http.context_path.clone() };
         let by = (discovery as Arc<dyn PeerDiscovery>, Arc::clone(&transport));
         let nodes = Arc::new(PeerEurekaNodes::new(options, place, peer_aware, by, clock, node_id.to_owned()));
         Ok(Self { nodes, transport })
@@ -210,15 +230,18 @@ impl Cluster {
     }
 }
 
+/// How often it is looked whether certificates changed.
+const CERTIFICATES_INTERVAL: Duration = Duration::from_secs(5);
+
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
 /// Takes the address, or all of them: IPv6 and IPv4 by one socket, or IPv4 alone where there is no IPv6.
-fn bind(options: &Options) -> io::Result<TcpSocket> {
+fn bind(options: &Options, port: u16) -> io::Result<TcpSocket> {
     let take = |address: IpAddr| {
         let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
         socket.set_reuseaddr(true)?;
-        socket.bind(SocketAddr::new(address, options.port))?;
+        socket.bind(SocketAddr::new(address, port))?;
         Ok(socket)
     };
     if let Some(address) = options.address {

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::codec::{CodecError, Media};
@@ -35,6 +35,10 @@ pub enum ApiError {
     BadParameter(String),
     /// Not now: 403, which clients answer by trying another replica.
     Forbidden(&'static str),
+    /// Who asks is not known: 401.
+    Unauthorized,
+    /// The rate limiter refuses: 503 without a body (protocol.md 3.14).
+    TooManyFetches,
 }
 
 impl From<CodecError> for ApiError {
@@ -84,6 +88,14 @@ impl IntoResponse for ApiError {
             Self::Registration(error) => line(StatusCode::BAD_REQUEST, error.to_string()),
             Self::BadParameter(text) => line(StatusCode::BAD_REQUEST, text),
             Self::Forbidden(why) => line(StatusCode::FORBIDDEN, why.to_owned()),
+            Self::Unauthorized => {
+                let mut response = line(StatusCode::UNAUTHORIZED, "a user name and a password are needed".to_owned());
+                // In Spring Security's words.
+                let challenge = HeaderValue::from_static("Basic realm=\"Realm\"");
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                response
+            }
+            Self::TooManyFetches => empty(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 }

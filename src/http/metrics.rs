@@ -52,7 +52,7 @@ impl Operation {
     /// A request below `/eureka` that has no operation of its own: an unknown path, or a method it has not.
     pub(super) const OTHER: Self = Self(17);
     const ACTUATOR: Self = Self(18);
-    const PAGE: Self = Self(19);
+    pub(super) const PAGE: Self = Self(19);
 
     /// The operation of a method on a resource.
     pub(super) fn of(resource: &Resource<'_>, method: &Method) -> Self {

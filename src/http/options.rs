@@ -1,5 +1,7 @@
 //! The HTTP surface's settings.
 
+use super::security;
+
 /// Settings of the HTTP surface.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
@@ -11,6 +13,8 @@ pub struct Options {
     pub metrics_by_application: bool,
     /// Whether every request is logged (`server.tomcat.accesslog.enabled`).
     pub access_log: bool,
+    /// Who may do what.
+    pub security: security::Options,
 }
 
 impl Default for Options {
@@ -20,6 +24,7 @@ impl Default for Options {
             context_path: String::new(),
             metrics_by_application: false,
             access_log: false,
+            security: security::Options::default(),
         }
     }
 }

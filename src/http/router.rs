@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode, request};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tower_service::Service;
@@ -15,6 +15,7 @@ use tower_service::Service;
 use super::error::{allow, empty};
 use super::metrics::{Operation, RequestMetrics};
 use super::resource::{PathError, Resource};
+use super::security::{self, Security};
 use super::status::StatusInfo;
 use super::{ApiError, Options, Readiness, access_log, instance, pages, peer_replication, reads, status};
 use crate::codec::Form;
@@ -55,6 +56,7 @@ struct Inner {
     node_id: HeaderValue,
     building: [Mutex<()>; 4 * Form::COUNT],
     metrics: Arc<RequestMetrics>,
+    security: Arc<Security>,
     pages: Router<()>,
 }
 
@@ -63,12 +65,14 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let node_id = HeaderValue::from_str(&parts.node_id).unwrap_or_else(|_not_ascii| HeaderValue::from_static(""));
         let (parts, metrics) = (Arc::new(parts), Arc::new(RequestMetrics::default()));
+        let security = Arc::new(Security::new(&parts.options.security));
         // The router's handlers hold the parts through an `App` of their own, which has no pages.
         let without_pages = |parts| Inner {
             parts,
             node_id: node_id.clone(),
             building: Default::default(),
             metrics: Arc::clone(&metrics),
+            security: Arc::clone(&security),
             pages: Router::new(),
         };
         let pages = pages::routes().with_state(Self(Arc::new(without_pages(Arc::clone(&parts)))));
@@ -105,6 +109,10 @@ impl App {
 
     pub(super) fn metrics(&self) -> &RequestMetrics {
         &self.0.metrics
+    }
+
+    pub(super) fn security(&self) -> &Security {
+        &self.0.security
     }
 
     pub(super) fn nodes(&self) -> Option<&PeerEurekaNodes> {
@@ -195,11 +203,27 @@ pub async fn handle(app: App, request: Request<Body>) -> Response {
     response
 }
 
+/// Answers a request on the management port: for the actuator, and nothing else. Users are asked there as everywhere.
+pub async fn handle_management(app: App, request: Request<Body>) -> Response {
+    let path = request.uri().path();
+    let inside = path.strip_prefix(&*app.options().context_path).unwrap_or(path);
+    if inside != "/actuator" && !inside.starts_with("/actuator/") {
+        return ApiError::NotFound("only /actuator is answered on this port").into_response();
+    }
+    handle(app, request).await
+}
+
 /// Answers a request, and says what it was counted as.
 pub(super) async fn answer(app: &App, request: Request<Body>) -> (Operation, Response) {
-    match below_eureka(request.uri().path(), &app.options().context_path) {
-        Some(start) => eureka(app, request, start).await,
-        None => page(app, request).await,
+    let (parts, body) = request.into_parts();
+    let below_eureka = below_eureka(parts.uri.path(), &app.options().context_path);
+    if let Err(refused) = security::admit(app, &parts).await {
+        let operation = if below_eureka.is_some() { Operation::OTHER } else { Operation::PAGE };
+        return (operation, refused.into_response());
+    }
+    match below_eureka {
+        Some(start) => eureka(app, &parts, body, start).await,
+        None => page(app, Request::from_parts(parts, body)).await,
     }
 }
 
@@ -216,7 +240,8 @@ async fn page(app: &App, mut request: Request<Body>) -> (Operation, Response) {
         *request.uri_mut() = uri;
     }
     let operation = Operation::of_page(request.uri().path());
-    let Ok(response) = app.0.pages.clone().call(request).await;
+    let Ok(mut response) = app.0.pages.clone().call(request).await;
+    security::add_page_headers(&app.options().security, &mut response);
     (operation, response)
 }
 
@@ -227,8 +252,7 @@ fn below_eureka(path: &str, context_path: &str) -> Option<usize> {
 }
 
 /// Answers a request for one of Eureka's resources; `start` is where the path below `/eureka` begins.
-async fn eureka(app: &App, request: Request<Body>, start: usize) -> (Operation, Response) {
-    let (parts, body) = request.into_parts();
+async fn eureka(app: &App, parts: &request::Parts, body: Body, start: usize) -> (Operation, Response) {
     let resource = match Resource::parse(&parts.uri.path()[start..]) {
         Ok(resource) => resource,
         Err(PathError::NotFound) => {
@@ -239,7 +263,7 @@ async fn eureka(app: &App, request: Request<Body>, start: usize) -> (Operation, 
             return (Operation::OTHER, error.into_response());
         }
     };
-    let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
+    let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
     let operation = Operation::of(&resource, &method);
     let query = parts.uri.query().unwrap_or_default();
     let answer = resource_method(app, resource, method, query, &parts.headers, body).await;

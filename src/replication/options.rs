@@ -1,5 +1,6 @@
 //! The settings of replication.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -24,12 +25,31 @@ pub struct Options {
     pub max_elements_in_peer_replication_pool: usize,
     /// How long the copy at the start may take.
     pub registry_sync_timeout: Duration,
+    /// The user that discovered peers are called as, and its password (`registry.discovery.username`); fixed peers have
+    /// theirs in their URLs.
+    pub discovery_credentials: Credentials,
     /// The name that peers call this replica by (`eureka.instance.hostname`).
     pub hostname: Option<String>,
     /// The application that servers are instances of (`spring.application.name`).
     pub application_name: String,
     /// Whether this replica registers itself (`eureka.client.register-with-eureka`); `None`: where it has fixed peers.
     pub register_with_eureka: Option<bool>,
+}
+
+/// A user name and a password, if there is a name.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// The name.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+/// A password is in no log.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:******", self.username)
+    }
 }
 
 impl Options {
@@ -56,6 +76,7 @@ impl Default for Options {
             max_time_for_replication: Duration::from_secs(30),
             max_elements_in_peer_replication_pool: 10_000,
             registry_sync_timeout: Duration::from_secs(20),
+            discovery_credentials: Credentials::default(),
             hostname: None,
             application_name: "eureka".to_owned(),
             register_with_eureka: None,

@@ -30,8 +30,7 @@ const NEWCOMER_KEPT: std::time::Duration = std::time::Duration::from_secs(60);
 #[derive(Debug)]
 pub struct PeerEurekaNodes {
     options: Options,
-    context_path: String,
-    port: u16,
+    place: Place,
     discovery: Arc<dyn PeerDiscovery>,
     around: Surroundings,
     peers: Arc<Peers>,
@@ -40,6 +39,17 @@ pub struct PeerEurekaNodes {
     announced: Mutex<BTreeMap<String, Newcomer>>,
     look: Notify,
     looks: [AtomicU64; Look::ALL.len()],
+}
+
+/// Where replicas serve: all of a cluster alike, but for their hosts.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The port, for those whose port nobody says.
+    pub port: u16,
+    /// What stands before `/eureka`.
+    pub context_path: String,
 }
 
 /// What came of a look at the names.
@@ -81,10 +91,10 @@ struct Known {
 }
 
 impl PeerEurekaNodes {
-    /// The peers of a replica that is called `own_node` and serves on `port`.
+    /// The peers of a replica that is called `own_node` and serves at `place`, as they do.
     pub fn new(
         options: Options,
-        (port, context_path): (u16, String),
+        place: Place,
         peer_aware: &PeerAwareInstanceRegistry,
         (discovery, transport): (Arc<dyn PeerDiscovery>, Arc<dyn PeerTransport>),
         clock: Clock,
@@ -94,8 +104,7 @@ impl PeerEurekaNodes {
         let around = Surroundings { registry, transport, clock, own_node };
         Self {
             options,
-            context_path,
-            port,
+            place,
             discovery,
             around,
             peers: Arc::clone(peer_aware.peers()),
@@ -108,11 +117,12 @@ impl PeerEurekaNodes {
     /// This replica's own service URL, if it knows what it is called.
     pub fn own_service_url(&self) -> Option<String> {
         let host = self.options.hostname.as_ref()?;
-        Some(self.service_url(&Endpoint { host: host.clone(), port: self.port }))
+        Some(self.service_url(&Endpoint { host: host.clone(), port: self.place.port }))
     }
 
     fn service_url(&self, endpoint: &Endpoint) -> String {
-        format!("http://{}:{}{}/eureka/", endpoint.host, endpoint.port, self.context_path)
+        let Place { scheme, context_path, .. } = &self.place;
+        format!("{scheme}://{}:{}{context_path}/eureka/", endpoint.host, endpoint.port)
     }
 
     /// A starting replica asked for a copy: from now on it is told what changes, until the names confirm it. Only one that
@@ -124,7 +134,7 @@ impl PeerEurekaNodes {
         let at = self.around.clock.now();
         let mut announced = self.announced.lock();
         let all = self.peers.all();
-        let known = all.iter().find(|peer| peer.service_url() == service_url);
+        let known = all.iter().find(|peer| self.is_same_replica(peer.service_url(), service_url));
         let node = known.cloned().unwrap_or_else(|| self.node(service_url));
         if known.is_none() {
             self.peers.set(all.iter().cloned().chain([Arc::clone(&node)]).collect());
@@ -143,10 +153,19 @@ impl PeerEurekaNodes {
 
     fn is_under_service(&self, service_url: &str) -> bool {
         self.options.discovery_service.as_ref().is_some_and(|service| {
-            let host = service_url.strip_prefix("http://").and_then(|rest| rest.split([':', '/']).next());
+            let host = service_url.split_once("://").and_then(|(_, rest)| rest.split([':', '/']).next());
             host.and_then(|host| host.split_once('.'))
                 .is_some_and(|(_, domain)| domain.split('.').next() == service.split('.').next())
         })
+    }
+
+    /// Whether two service URLs are of one pod: it calls itself by a short name, where an SRV record has the whole one.
+    fn is_same_replica(&self, one: &str, other: &str) -> bool {
+        let pod = |url: &'_ str| -> Option<String> {
+            let host = url.split_once("://")?.1.split([':', '/']).next()?;
+            Some(host.split_once('.')?.0.to_owned())
+        };
+        one == other || (self.is_under_service(one) && self.is_under_service(other) && pod(one) == pod(other))
     }
 
     fn node(&self, service_url: &str) -> Arc<PeerEurekaNode> {
@@ -161,7 +180,7 @@ impl PeerEurekaNodes {
     pub async fn service_urls(&self) -> Result<BTreeSet<String>, LookupError> {
         let mut urls: BTreeSet<String> = self.options.service_urls.iter().cloned().collect();
         if let Some(service) = &self.options.discovery_service {
-            let found = self.discovery.endpoints(service, self.port).await?;
+            let found = self.discovery.endpoints(service, self.place.port).await?;
             urls.extend(found.iter().map(|endpoint| self.service_url(endpoint)));
         }
         Ok(urls)
@@ -224,16 +243,28 @@ impl PeerEurekaNodes {
     ) {
         let now = self.around.clock.now();
         let mut announced = self.announced.lock();
+        let confirmed = |newcomer: &str| urls.iter().any(|url| self.is_same_replica(url, newcomer));
+        let followed =
+            |url: &str, known: &BTreeMap<String, Known>| known.keys().any(|known| self.is_same_replica(known, url));
         announced.retain(|url, newcomer| {
-            let keep = !urls.contains(url) && now.since(newcomer.at) < NEWCOMER_KEPT;
-            keep || !known.contains_key(url)
+            let keep = !confirmed(url) && now.since(newcomer.at) < NEWCOMER_KEPT;
+            keep || !followed(url, known)
         });
-        let wanted: BTreeSet<&String> =
-            urls.iter().chain(announced.keys()).filter(|url| !selves.contains(*url)).collect();
+        // A newcomer that is not confirmed yet stands for itself.
+        let unconfirmed = announced.keys().filter(|url| !confirmed(url));
+        let wanted: BTreeSet<&String> = urls.iter().chain(unconfirmed).filter(|url| !selves.contains(*url)).collect();
+        // What waits for a replica goes on waiting when the names call it otherwise than it does.
+        for url in wanted.iter().filter(|url| !known.contains_key(**url)).collect::<Vec<_>>() {
+            let renamed = known.keys().find(|old| self.is_same_replica(old, url) && !wanted.contains(old)).cloned();
+            if let Some(peer) = renamed.and_then(|old| known.remove(&old)) {
+                known.insert((*url).clone(), peer);
+            }
+        }
         let before = known.len();
         for url in wanted.iter().filter(|url| !known.contains_key(**url)).collect::<Vec<_>>() {
             info!(peer.url = shown(url), "peer found");
-            let node = announced.get(*url).map_or_else(|| self.node(url), |newcomer| Arc::clone(&newcomer.node));
+            let newcomer = announced.iter().find(|(newcomer, _)| self.is_same_replica(newcomer, url));
+            let node = newcomer.map_or_else(|| self.node(url), |(_, newcomer)| Arc::clone(&newcomer.node));
             let stop = CancellationToken::new();
             let (running, around, told, seed, name) =
                 (Arc::clone(&node), self.around.clone(), stop.clone(), rng.random(), (*url).clone());
@@ -259,8 +290,8 @@ impl PeerEurekaNodes {
     /// Those known, and the newcomers that are not yet.
     fn publish(&self, known: &BTreeMap<String, Known>) {
         let announced = self.announced.lock();
-        let newcomers =
-            announced.iter().filter(|(url, _)| !known.contains_key(*url)).map(|(_, newcomer)| &newcomer.node);
+        let is_known = |url: &str| known.keys().any(|known| self.is_same_replica(known, url));
+        let newcomers = announced.iter().filter(|(url, _)| !is_known(url)).map(|(_, newcomer)| &newcomer.node);
         self.peers.set(known.values().map(|peer| &peer.node).chain(newcomers).map(Arc::clone).collect());
     }
 }

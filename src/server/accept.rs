@@ -12,9 +12,13 @@ use rand::rngs::SmallRng;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tracing::warn;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tracing::{debug, warn};
 
 use super::{Options, Stopping, connection};
+use crate::http::security::Certified;
+use crate::tls::Tls;
 
 /// Accepts connections until the server drains, then waits until those it has are finished; whoever does not care to
 /// wait that long drops it.
@@ -22,6 +26,7 @@ pub(super) async fn accept<F>(
     listener: TcpListener,
     options: Arc<Options>,
     stopping: Stopping,
+    tls: Option<Arc<Tls>>,
     mut rng: SmallRng,
     answer: impl Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
 ) where
@@ -42,13 +47,45 @@ pub(super) async fn accept<F>(
         while connections.try_join_next().is_some() {}
         let max_age = options.connection_max_age.mul_f64(rng.random_range(0.9..1.1));
         let (options, stopping, answer) = (Arc::clone(&options), stopping.clone(), answer.clone());
+        let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.server()));
         connections.spawn(async move {
-            connection::serve(stream, max_age, &options, &stopping, answer).await;
+            match acceptor {
+                None => connection::serve(stream, max_age, &options, &stopping, answer).await,
+                Some(acceptor) => {
+                    let handshake = tokio::time::timeout(options.request_header_timeout, acceptor.accept(stream));
+                    match handshake.await {
+                        Ok(Ok(stream)) => serve_tls(stream, max_age, &options, &stopping, answer).await,
+                        Ok(Err(error)) => debug!(%error, "no TLS connection came about"),
+                        Err(_too_slow) => debug!("a TLS handshake took too long"),
+                    }
+                }
+            }
             drop(place);
         });
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
+}
+
+/// Serves a connection by TLS; its requests say whether the client showed a certificate.
+async fn serve_tls<F>(
+    stream: TlsStream<TcpStream>,
+    max_age: Duration,
+    options: &Options,
+    stopping: &Stopping,
+    answer: impl Fn(Request<Body>) -> F + Clone,
+) where
+    F: Future<Output = Response>,
+{
+    let certified = stream.get_ref().1.peer_certificates().is_some_and(|certificates| !certificates.is_empty());
+    let answer = move |mut request: Request<Body>| {
+        if certified {
+            request.extensions_mut().insert(Certified);
+        }
+        answer(request)
+    };
+    // In a box: TLS makes the future larger, and who speaks plain HTTP is not to pay for it.
+    Box::pin(connection::serve(stream, max_age, options, stopping, answer)).await;
 }
 
 async fn next(

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::tls;
+
 /// Settings of the listening server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
@@ -10,6 +12,10 @@ pub struct Options {
     pub port: u16,
     /// The address; `None` for all, IPv4 and IPv6.
     pub address: Option<IpAddr>,
+    /// Certificates: with them it serves HTTPS, and nothing but HTTPS.
+    pub tls: Option<tls::Options>,
+    /// A port of its own, without TLS, for `/actuator` (`management.server.port`).
+    pub management_port: Option<u16>,
     /// The most connections at a time.
     pub max_connections: usize,
     /// How long a connection may be idle between two requests.
@@ -33,6 +39,8 @@ impl Default for Options {
         Self {
             port: 8761,
             address: None,
+            tls: None,
+            management_port: None,
             max_connections: 8192,
             keep_alive_timeout: Duration::from_secs(120),
             request_header_timeout: Duration::from_secs(10),

@@ -18,7 +18,7 @@ use crate::time::Clock;
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The server, described as its clients describe themselves.
-pub(super) fn describe(options: &Options, address: SocketAddr, clock: Clock) -> InstanceInfo {
+pub(super) fn describe(options: &Options, address: SocketAddr, secure: bool, clock: Clock) -> InstanceInfo {
     let ip = address.ip();
     let unspecified = ip.is_unspecified() || ip.is_loopback();
     let host_name = match &options.hostname {
@@ -30,9 +30,10 @@ pub(super) fn describe(options: &Options, address: SocketAddr, clock: Clock) -> 
     let name = options.application_name.to_lowercase();
     let mut info = InstanceInfo::new(AppName::new(&name), &host_name, &ip_addr, clock.now());
     info.instance_id = Some(format!("{host_name}:{name}:{}", address.port()).into());
-    info.port = Port { number: address.port().into(), enabled: true };
-    info.secure_port = Port { number: 443, enabled: false };
-    let url = |path: &str| Some(format!("http://{host_name}:{}{path}", address.port()).into());
+    info.port = Port { number: address.port().into(), enabled: !secure };
+    info.secure_port = Port { number: if secure { address.port().into() } else { 443 }, enabled: secure };
+    let scheme = if secure { "https" } else { "http" };
+    let url = |path: &str| Some(format!("{scheme}://{host_name}:{}{path}", address.port()).into());
     info.home_page_url = url("/");
     info.status_page_url = url("/actuator/info");
     info.health_check_url = url("/actuator/health");

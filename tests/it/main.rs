@@ -5,11 +5,13 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what it is about")]
 
 mod bad_input;
+mod config;
 mod endpoints;
 mod golden;
 mod metrics;
 mod readme;
 mod replication;
+mod security;
 mod shutdown;
 mod support;
 mod tidy;

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in the order of dependency: each uses only those before it (and itself).
-const LAYERS: [&str; 13] = [
+const LAYERS: [&str; 14] = [
     "time",
     "metrics",
+    "tls",
     "model",
     "codec",
     "registry",

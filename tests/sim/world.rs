@@ -9,7 +9,7 @@ use axum::response::Response;
 use eureka_registry::http::{App, Parts, Readiness, handle};
 use eureka_registry::model::{AppName, InstanceInfo, InstanceStatus};
 use eureka_registry::registry::InstanceRegistry;
-use eureka_registry::replication::{self, PeerAwareInstanceRegistry, PeerEurekaNodes, sync_up};
+use eureka_registry::replication::{self, PeerAwareInstanceRegistry, PeerEurekaNodes, Place, sync_up};
 use eureka_registry::time::{Clock, Timestamp};
 use eureka_registry::{http as surface, registry};
 use http::Method;
@@ -252,7 +252,7 @@ impl World {
         let from = || Arc::new(From { net: Arc::clone(&self.net), replica });
         let nodes = Arc::new(PeerEurekaNodes::new(
             options.clone(),
-            (8761, String::new()),
+            Place { scheme: "http", port: 8761, context_path: String::new() },
             &peer_aware,
             (from(), from()),
             clock,

@@ -3,13 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, RequestBuilder};
 
 use super::{Call, Calling, PeerError, PeerTransport, Reply};
 use crate::replication::Options;
 use crate::replication::discovery::Discovery;
+use crate::replication::options::Credentials;
+use crate::tls::Tls;
 
 /// The header that names the answering process.
 pub const NODE_HEADER: &str = "x-eureka-registry-node";
@@ -22,37 +25,79 @@ pub const PEERS_HEADER: &str = "x-eureka-registry-peers";
 /// Calls peers by a pool of connections. No proxy of the environment is used: a peer is in the same network.
 #[derive(Debug)]
 pub struct HttpTransport {
+    options: Options,
+    discovery: Arc<Discovery>,
+    tls: Option<Arc<Tls>>,
+    client: ArcSwap<Generation>,
+}
+
+/// A client, and which certificates it was made with.
+#[derive(Debug)]
+struct Generation {
+    number: u64,
     client: Client,
 }
 
 impl HttpTransport {
     /// A transport that looks peers' names up by `discovery` for each new connection, so that a pod that comes back with
-    /// another address is found.
+    /// another address is found; and that believes, and shows, the certificates of `tls`.
     ///
     /// # Errors
     /// If TLS cannot be set up.
-    pub fn new(options: &Options, discovery: &Arc<Discovery>) -> anyhow::Result<Self> {
+    pub fn new(options: &Options, discovery: &Arc<Discovery>, tls: Option<&Arc<Tls>>) -> anyhow::Result<Self> {
         // It fails where one is installed already, which then is as good.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            Client::builder()
-                .no_proxy()
-                .connect_timeout(options.peer_node_connect_timeout)
-                .timeout(options.peer_node_read_timeout)
-                .tcp_nodelay(true)
-                .dns_resolver(Arc::new(Names(Arc::clone(discovery))))
-                .redirect(reqwest::redirect::Policy::none())
-        };
-        // An image from scratch has no authorities' certificates, without which the first of these fails.
-        let client = builder().build().or_else(|_no_authorities| builder().tls_certs_only([]).build())?;
-        Ok(Self { client })
+        let (number, tls) = (tls.map_or(0, |tls| tls.generation()), tls.cloned());
+        let client = ArcSwap::from_pointee(Generation { number, client: client(options, discovery, tls.as_deref())? });
+        Ok(Self { options: options.clone(), discovery: Arc::clone(discovery), tls, client })
+    }
+
+    /// The client, made anew where certificates changed: it keeps its connections otherwise.
+    fn client(&self) -> Client {
+        let current = self.client.load();
+        let Some(tls) = &self.tls else { return current.client.clone() };
+        let number = tls.generation();
+        if number == current.number {
+            return current.client.clone();
+        }
+        match client(&self.options, &self.discovery, Some(tls)) {
+            Ok(client) => {
+                self.client.store(Arc::new(Generation { number, client: client.clone() }));
+                client
+            }
+            Err(_unusable) => current.client.clone(),
+        }
+    }
+
+    fn post(client: &Client, service_url: &str, what: &str, body: Bytes) -> RequestBuilder {
+        let url = format!("{service_url}peerreplication/{what}");
+        client.post(url).header("Content-Type", "application/json").body(body)
+    }
+
+    /// Says who calls. What a URL says of that is sent by the client of itself.
+    fn authenticated(&self, service_url: &str, request: RequestBuilder) -> RequestBuilder {
+        let Credentials { username, password } = &self.options.discovery_credentials;
+        if username.is_empty() || service_url.contains('@') {
+            return request;
+        }
+        request.basic_auth(username, Some(password))
     }
 }
 
-impl HttpTransport {
-    fn post(&self, service_url: &str, what: &str, body: Bytes) -> reqwest::RequestBuilder {
-        let url = format!("{service_url}peerreplication/{what}");
-        self.client.post(url).header("Content-Type", "application/json").body(body)
+fn client(options: &Options, discovery: &Arc<Discovery>, tls: Option<&Tls>) -> reqwest::Result<Client> {
+    let builder = || {
+        Client::builder()
+            .no_proxy()
+            .connect_timeout(options.peer_node_connect_timeout)
+            .timeout(options.peer_node_read_timeout)
+            .tcp_nodelay(true)
+            .dns_resolver(Arc::new(Names(Arc::clone(discovery))))
+            .redirect(reqwest::redirect::Policy::none())
+    };
+    match tls {
+        Some(tls) if tls.has_authorities() => builder().tls_backend_preconfigured(tls.client()).build(),
+        // An image from scratch has no authorities' certificates, without which the first of these fails.
+        Some(_) | None => builder().build().or_else(|_no_authorities| builder().tls_certs_only([]).build()),
     }
 }
 
@@ -73,24 +118,26 @@ impl Resolve for Names {
 impl PeerTransport for HttpTransport {
     fn call<'a>(&'a self, service_url: &'a str, call: Call) -> Calling<'a> {
         Box::pin(async move {
+            let client = self.client();
             let request = match call {
-                Call::Identify => self.client.request(reqwest::Method::OPTIONS, format!("{service_url}apps")),
-                Call::Batch(body) => self.post(service_url, "batch/", body),
-                Call::Digest(body) => self.post(service_url, "digest", body),
-                Call::Exchange(body) => self.post(service_url, "exchange", body),
+                Call::Identify => client.request(reqwest::Method::OPTIONS, format!("{service_url}apps")),
+                Call::Batch(body) => Self::post(&client, service_url, "batch/", body),
+                Call::Digest(body) => Self::post(&client, service_url, "digest", body),
+                Call::Exchange(body) => Self::post(&client, service_url, "exchange", body),
                 Call::Applications { newcomer } => {
-                    let request = self.client.get(format!("{service_url}apps/"));
+                    let request = client.get(format!("{service_url}apps/"));
                     match newcomer {
                         Some(url) => request.header(NEWCOMER_HEADER, url),
                         None => request,
                     }
                 }
                 Call::Announce { newcomer } => {
-                    self.client.head(format!("{service_url}apps/delta")).header(NEWCOMER_HEADER, newcomer)
+                    client.head(format!("{service_url}apps/delta")).header(NEWCOMER_HEADER, newcomer)
                 }
             };
             // What a Java server says of itself when it replicates (protocol.md 4.2).
-            let request = request
+            let request = self
+                .authenticated(service_url, request)
                 .header("Accept", "application/json")
                 .header("DiscoveryIdentity-Name", "DefaultServer")
                 .header("DiscoveryIdentity-Version", "1.0");

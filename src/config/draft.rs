@@ -1,0 +1,136 @@
+//! [`Draft`]: settings that are being read; some follow from several keys together.
+
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
+
+use crate::http::security::{Password, User};
+use crate::server::Settings;
+use crate::tls::{self, ClientAuth};
+
+/// Settings that are being read.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    settings: Settings,
+    /// `spring.security.user.*`
+    pub(super) user: UserDraft,
+    /// `registry.security.users[n].*`, by number.
+    pub(super) users: BTreeMap<u32, UserDraft>,
+    /// `server.ssl.*`
+    pub(super) ssl: SslDraft,
+    /// `spring.ssl.bundle.pem.*`, by name, without what separates words in it.
+    pub(super) bundles: BTreeMap<String, Bundle>,
+    /// `logging.level.*`: targets and their levels.
+    pub(super) levels: Vec<(String, &'static str)>,
+}
+
+/// A user that is being read.
+#[derive(Debug, Default)]
+pub(super) struct UserDraft {
+    pub(super) name: String,
+    pub(super) password: Option<Password>,
+    pub(super) roles: Vec<String>,
+}
+
+/// `server.ssl.*`
+#[derive(Debug, Default)]
+pub(super) struct SslDraft {
+    pub(super) enabled: Option<bool>,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) private_key: Option<PathBuf>,
+    pub(super) trust: Option<PathBuf>,
+    pub(super) client_auth: ClientAuth,
+    pub(super) bundle: Option<String>,
+}
+
+/// `spring.ssl.bundle.pem.NAME.*`
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bundle {
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) private_key: Option<PathBuf>,
+    pub(super) trust: Option<PathBuf>,
+}
+
+impl Deref for Draft {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl DerefMut for Draft {
+    fn deref_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+}
+
+/// A key that another one needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Missing {
+    /// What is there.
+    pub(super) given: &'static str,
+    /// What has to be there with it.
+    pub(super) wanted: &'static str,
+}
+
+impl Draft {
+    /// The settings, if what belongs together is there together.
+    pub(super) fn finish(mut self) -> Result<Settings, Missing> {
+        self.settings.server.tls = self.tls()?;
+        let security = &mut self.settings.http.security;
+        security.strict_transport = self.settings.server.tls.is_some();
+        if security.peers_need_certificate
+            && self.settings.server.tls.as_ref().is_none_or(|tls| tls.client_auth == ClientAuth::None)
+        {
+            return Err(Missing {
+                given: "registry.security.peers-need-certificate",
+                wanted: "server.ssl.client-auth",
+            });
+        }
+        let user = self.user;
+        if !user.name.is_empty() || user.password.is_some() {
+            let missing = Missing { given: "spring.security.user.name", wanted: "spring.security.user.password" };
+            let name = if user.name.is_empty() { "user".to_owned() } else { user.name };
+            security.users.push(User { name, password: user.password.ok_or(missing)?, roles: user.roles });
+        }
+        for user in self.users.into_values() {
+            let missing = |given, wanted| Missing { given, wanted };
+            if user.name.is_empty() {
+                return Err(missing("registry.security.users[n]", "registry.security.users[n].name"));
+            }
+            let password = user
+                .password
+                .ok_or_else(|| missing("registry.security.users[n].name", "registry.security.users[n].password"))?;
+            security.users.push(User { name: user.name, password, roles: user.roles });
+        }
+        for (target, level) in &self.levels {
+            self.settings.logs.filter.push_str(&format!(",{target}={level}"));
+        }
+        Ok(self.settings)
+    }
+
+    fn tls(&mut self) -> Result<Option<tls::Options>, Missing> {
+        let ssl = std::mem::take(&mut self.ssl);
+        let bundle = match &ssl.bundle {
+            None => Bundle::default(),
+            Some(name) => self
+                .bundles
+                .get(&super::canonical(name))
+                .cloned()
+                .ok_or(Missing { given: "server.ssl.bundle", wanted: "spring.ssl.bundle.pem" })?,
+        };
+        let certificate = ssl.certificate.or(bundle.certificate);
+        let private_key = ssl.private_key.or(bundle.private_key);
+        if ssl.enabled == Some(false) || (ssl.enabled.is_none() && certificate.is_none() && private_key.is_none()) {
+            return Ok(None);
+        }
+        let wanted = |wanted| Missing { given: "server.ssl", wanted };
+        Ok(Some(tls::Options {
+            certificate: certificate.ok_or_else(|| wanted("server.ssl.certificate"))?,
+            private_key: private_key.ok_or_else(|| wanted("server.ssl.certificate-private-key"))?,
+            trust: ssl.trust.or(bundle.trust),
+            client_auth: ssl.client_auth,
+        }))
+    }
+}

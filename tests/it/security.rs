@@ -1,0 +1,377 @@
+//! Users, certificates, and what is refused.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use eureka_registry::http::security::User;
+use eureka_registry::server::Settings;
+use eureka_registry::tls::{self, ClientAuth};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rustls::RootCertStore;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::support::{DEADLINE, TestServer, instance};
+
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+/// `eureka:secret`, `reader:reads` and `eureka:wrong`.
+const EUREKA: (&str, &str) = ("Authorization", "Basic ZXVyZWthOnNlY3JldA==");
+const READER: (&str, &str) = ("Authorization", "Basic cmVhZGVyOnJlYWRz");
+const WRONG: (&str, &str) = ("Authorization", "Basic ZXVyZWthOndyb25n");
+
+fn user(name: &str, password: &str, roles: &[&str]) -> User {
+    let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+    User { name: name.to_owned(), password: password.parse().unwrap(), roles }
+}
+
+fn with_users(settings: &mut Settings) {
+    let hash = bcrypt::hash("reads", 4).unwrap();
+    settings.http.security.users =
+        vec![user("eureka", "{noop}secret", &[]), user("reader", &format!("{{bcrypt}}{hash}"), &["READ_ONLY"])];
+}
+
+#[tokio::test]
+async fn everybody_has_to_be_a_user_and_readers_only_read() {
+    let server = TestServer::with(with_users).await;
+    let body = instance("ORDERS", "o-1");
+    let body = body.as_bytes();
+    for (method, path, who, status) in [
+        ("GET", "/eureka/apps", None, 401),
+        ("GET", "/eureka/apps", Some(WRONG), 401),
+        ("POST", "/eureka/apps/ORDERS", None, 401),
+        ("POST", "/eureka/apps/ORDERS", Some(READER), 403),
+        ("POST", "/eureka/apps/ORDERS", Some(EUREKA), 204),
+        ("GET", "/eureka/apps/ORDERS", Some(READER), 200),
+        ("PUT", "/eureka/apps/ORDERS/o-1", Some(READER), 403),
+        ("PUT", "/eureka/apps/ORDERS/o-1", Some(EUREKA), 200),
+        ("PUT", "//eureka/v2/apps/ORDERS/o-1", None, 401),
+        ("DELETE", "/eureka/apps/ORDERS/o-1", Some(READER), 403),
+        ("POST", "/eureka/peerreplication/batch/", Some(READER), 403),
+        ("POST", "/eureka/peerreplication/batch/", None, 401),
+        ("GET", "/", None, 401),
+        ("GET", "/actuator/prometheus", None, 401),
+        ("GET", "/actuator/prometheus", Some(READER), 200),
+        ("GET", "/actuator/health", None, 200),
+        ("GET", "/actuator/health/liveness", None, 200),
+        ("GET", "/actuator/health/../prometheus", None, 404),
+        ("GET", "/nothing", None, 401),
+    ] {
+        let headers: Vec<_> = who.into_iter().chain([JSON]).collect();
+        let answer = server.send(method, path, &headers, if method == "POST" { body } else { b"" }).await;
+        assert_eq!(answer.status, status, "{method} {path} {who:?}: {}", answer.text());
+        if status == 401 {
+            assert_eq!(answer.header("www-authenticate"), Some("Basic realm=\"Realm\""));
+        }
+    }
+    assert_eq!(server.send("GET", "/eureka/apps/ORDERS/o-1", &[EUREKA], b"").await.status, 200, "it stayed");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_change_nothing() {
+    let server = TestServer::start().await;
+    server.register("ORDERS", "o-1").await;
+    let path = "/eureka/apps/ORDERS/o-1/status?value=OUT_OF_SERVICE";
+    for (header, status) in [
+        (("Origin", "http://evil.example"), 403),
+        (("Sec-Fetch-Site", "cross-site"), 403),
+        (("Origin", "http://localhost"), 200),
+        (("Sec-Fetch-Site", "same-origin"), 200),
+    ] {
+        assert_eq!(server.send("PUT", path, &[header], b"").await.status, status, "{header:?}");
+        assert_eq!(server.send("GET", "/eureka/apps", &[header], b"").await.status, 200, "who reads changes nothing");
+    }
+    let page = server.send("GET", "/actuator/health", &[], b"").await;
+    for (header, part) in [
+        ("content-security-policy", "default-src 'self'"),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+    ] {
+        assert!(page.header(header).is_some_and(|value| value.contains(part)), "{header}");
+    }
+    assert_eq!(page.header("strict-transport-security"), None, "not where there is no TLS");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn fetches_beyond_the_rate_are_503() {
+    let server = TestServer::with(|settings| {
+        let limit = &mut settings.http.security.rate_limit;
+        (limit.enabled, limit.burst_size, limit.full_fetch_average_rate) = (true, 1, 1);
+    })
+    .await;
+    server.register("ORDERS", "o-1").await;
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        statuses.push(server.send("GET", "/eureka/apps", &[], b"").await.status);
+        assert_eq!(server.send("PUT", "/eureka/apps/ORDERS/o-1", &[], b"").await.status, 200);
+    }
+    assert!(statuses.contains(&200) && statuses.contains(&503), "{statuses:?}");
+    let privileged = [("DiscoveryIdentity-Name", "DefaultClient")];
+    assert_eq!(server.send("GET", "/eureka/apps", &privileged, b"").await.status, 200);
+    server.stop().await.unwrap();
+}
+
+/// An authority, and certificates of it in a directory of their own.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    directory: PathBuf,
+}
+
+impl Authority {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("eureka-registry-tls-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir_all(&directory).unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "test authority");
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        fs::write(directory.join("ca.crt"), issuer.pem()).unwrap();
+        Self { issuer, directory }
+    }
+
+    /// A certificate for the loopback addresses; one that expired long ago, if so asked.
+    fn issue(&self, expired: bool) -> (String, String) {
+        let mut params =
+            CertificateParams::new(["localhost", "127.0.0.1", "127.0.0.41", "127.0.0.42"].map(String::from)).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        if expired {
+            params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+        }
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// Writes the server's files, as a renewal of a mounted Secret does.
+    fn write(&self, expired: bool) {
+        let (certificate, key) = self.issue(expired);
+        fs::write(self.directory.join("tls.crt"), certificate).unwrap();
+        fs::write(self.directory.join("tls.key"), key).unwrap();
+    }
+
+    fn options(&self, client_auth: ClientAuth) -> tls::Options {
+        tls::Options {
+            certificate: self.directory.join("tls.crt"),
+            private_key: self.directory.join("tls.key"),
+            trust: Some(self.directory.join("ca.crt")),
+            client_auth,
+        }
+    }
+
+    /// A client that believes this authority, with a certificate of `own` if it is given.
+    fn client(&self, own: Option<(&Self, bool)>) -> reqwest::Client {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.issuer.pem().as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+        let config = match own {
+            None => builder.with_no_client_auth(),
+            Some((authority, expired)) => {
+                let (certificate, key) = authority.issue(expired);
+                let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+                builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap()
+            }
+        };
+        reqwest::Client::builder().tls_backend_preconfigured(config).timeout(DEADLINE).build().unwrap()
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        let _gone = fs::remove_dir_all(&self.directory);
+    }
+}
+
+async fn secured(authority: &Authority, client_auth: ClientAuth) -> (TestServer, String) {
+    authority.write(false);
+    let options = authority.options(client_auth);
+    let server = TestServer::with(|settings| settings.server.tls = Some(options)).await;
+    let url = format!("https://{}/eureka/apps", server.address);
+    (server, url)
+}
+
+#[tokio::test]
+async fn https_is_served_to_who_believes_its_authority() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (server, url) = secured(&authority, ClientAuth::None).await;
+    let answer = authority.client(None).get(&url).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(other.client(None).get(&url).send().await.is_err(), "another authority's client does not believe it");
+    let plain = reqwest::Client::builder().timeout(DEADLINE).build().unwrap();
+    assert!(plain.get(url.replace("https", "http")).send().await.is_err(), "there is no HTTP beside it");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn client_certificates_are_asked_for_and_checked() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (server, url) = secured(&authority, ClientAuth::Need).await;
+    assert_eq!(authority.client(Some((&authority, false))).get(&url).send().await.unwrap().status(), 200);
+    for (client, why) in [
+        (authority.client(None), "none"),
+        (authority.client(Some((&other, false))), "of another authority"),
+        (authority.client(Some((&authority, true))), "expired"),
+    ] {
+        assert!(client.get(&url).send().await.is_err(), "{why}");
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn only_peers_with_a_certificate_replicate() {
+    let authority = Authority::new();
+    authority.write(false);
+    let options = authority.options(ClientAuth::Want);
+    let server = TestServer::with(|settings| {
+        settings.server.tls = Some(options);
+        settings.http.security.peers_need_certificate = true;
+    })
+    .await;
+    let (apps, batch) =
+        ["apps", "peerreplication/batch/"].map(|path| format!("https://{}/eureka/{path}", server.address)).into();
+    let (without, with) = (authority.client(None), authority.client(Some((&authority, false))));
+    assert_eq!(without.get(&apps).send().await.unwrap().status(), 200, "clients need none");
+    for (client, status) in [(without, 403), (with, 200)] {
+        let list = client.post(&batch).header("Content-Type", "application/json").body("{\"replicationList\":[]}");
+        assert_eq!(list.send().await.unwrap().status(), status);
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn certificates_are_read_again_when_they_change() {
+    let authority = Authority::new();
+    authority.write(false);
+    let tls = tls::Tls::load(authority.options(ClientAuth::None)).unwrap();
+    let first = tls.server();
+    tls.refresh();
+    assert!(Arc::ptr_eq(&first, &tls.server()), "nothing changed");
+    fs::write(authority.directory.join("tls.crt"), "half a certif").unwrap();
+    tls.refresh();
+    assert!(Arc::ptr_eq(&first, &tls.server()), "what cannot be used is not used");
+    authority.write(false);
+    tls.refresh();
+    assert!(!Arc::ptr_eq(&first, &tls.server()));
+    assert_eq!(tls.generation(), 1);
+    fs::remove_file(authority.directory.join("tls.key")).unwrap();
+    let error = tls::Tls::load(authority.options(ClientAuth::None)).unwrap_err();
+    assert!(format!("{error:#}").contains("tls.key"), "{error:#}");
+    authority.write(false);
+    fs::remove_file(authority.directory.join("ca.crt")).unwrap();
+    assert!(tls::Tls::load(authority.options(ClientAuth::None)).is_ok(), "a Secret need not have an authority");
+    assert!(
+        tls::Tls::load(authority.options(ClientAuth::Need)).is_err(),
+        "but whoever asks for certificates needs one"
+    );
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_believed_by_nobody() {
+    let authority = Authority::new();
+    authority.write(true);
+    let options = authority.options(ClientAuth::None);
+    let server = TestServer::with(|settings| settings.server.tls = Some(options)).await;
+    let url = format!("https://{}/eureka/apps", server.address);
+    assert!(authority.client(None).get(&url).send().await.is_err());
+    server.stop().await.unwrap();
+}
+
+/// Two replicas, each other's fixed peers, changed alike.
+async fn pair(change: impl Fn(&mut Settings, &str)) -> [TestServer; 2] {
+    let port = std::net::TcpListener::bind("127.0.0.41:0").unwrap().local_addr().unwrap().port();
+    let start = async |own: u8, other: u8| {
+        TestServer::with(|settings| {
+            settings.server.address = Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, own)));
+            settings.server.port = port;
+            change(settings, &format!("127.0.0.{other}:{port}/eureka/"));
+        })
+        .await
+    };
+    [start(41, 42).await, start(42, 41).await]
+}
+
+#[tokio::test]
+async fn peers_speak_tls_with_certificates_and_passwords() {
+    let authority = Authority::new();
+    authority.write(false);
+    let servers = pair(|settings, other| {
+        with_users(settings);
+        settings.server.tls = Some(authority.options(ClientAuth::Want));
+        settings.http.security.peers_need_certificate = true;
+        settings.replication.service_urls = vec![format!("https://eureka:secret@{other}")];
+    })
+    .await;
+    let client = authority.client(None);
+    let apps = |server: &TestServer| format!("https://{}/eureka/apps/ORDERS", server.address);
+    let registered = client
+        .post(apps(&servers[0]))
+        .basic_auth("eureka", Some("secret"))
+        .header("Content-Type", "application/json")
+        .body(instance("ORDERS", "o-1"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(registered.status(), 204);
+    let seen =
+        async || client.get(apps(&servers[1])).basic_auth("reader", Some("reads")).send().await.unwrap().status();
+    let arrives = async { while seen().await != 200 {} };
+    tokio::time::timeout(DEADLINE, arrives).await.expect("the peer is told");
+    for server in servers {
+        server.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_peer_without_the_password_is_told_nothing() {
+    let servers = pair(|settings, other| {
+        with_users(settings);
+        settings.replication.service_urls = vec![format!("http://eureka:wrong@{other}")];
+        settings.replication.registry_sync_timeout = Duration::ZERO;
+    })
+    .await;
+    let body = instance("ORDERS", "o-1");
+    assert_eq!(servers[0].send("POST", "/eureka/apps/ORDERS", &[JSON, EUREKA], body.as_bytes()).await.status, 204);
+    let refused = async {
+        loop {
+            let figures = servers[0].send("GET", "/actuator/prometheus", &[EUREKA], b"").await.text();
+            let line = figures.lines().find(|line| {
+                line.starts_with("eureka_replication_batches_total") && line.contains("outcome=\"refused\"")
+            });
+            if line.is_some_and(|line| !line.ends_with(" 0.0")) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, refused).await.expect("the refusal is seen");
+    assert_eq!(servers[1].send("GET", "/eureka/apps/ORDERS", &[EUREKA], b"").await.status, 404);
+    for server in servers {
+        server.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_port_of_its_own_has_the_actuator_and_nothing_else() {
+    let authority = Authority::new();
+    authority.write(false);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let options = authority.options(ClientAuth::Need);
+    let server = TestServer::with(|settings| {
+        settings.server.tls = Some(options);
+        settings.server.management_port = Some(port);
+    })
+    .await;
+    let plain = reqwest::Client::builder().timeout(DEADLINE).build().unwrap();
+    for (path, status) in [("actuator/health/readiness", 200), ("eureka/apps", 404), ("", 404)] {
+        let answer = plain.get(format!("http://127.0.0.1:{port}/{path}")).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+    }
+    server.stop().await.unwrap();
+}
