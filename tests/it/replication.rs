@@ -65,6 +65,9 @@ impl Drop for NameServer {
     }
 }
 
+/// What Kubernetes adds to the names in SRV records, though a pod calls itself by the short one.
+const DOMAIN: &str = ".default.svc.cluster.local";
+
 /// Answers one query in the wire format of RFC 1035.
 fn answer(query: &[u8], pods: &BTreeMap<String, Ipv4Addr>, port: u16) -> Vec<u8> {
     const A: u16 = 1;
@@ -76,11 +79,12 @@ fn answer(query: &[u8], pods: &BTreeMap<String, Ipv4Addr>, port: u16) -> Vec<u8>
         labels.push(String::from_utf8_lossy(&query[at + 1..=at + len]).to_lowercase());
         at += len + 1;
     }
-    let (name, kind, end) = (labels.join("."), u16::from_be_bytes([query[at + 1], query[at + 2]]), at + 5);
+    let name = labels.join(".").trim_end_matches(DOMAIN).to_owned();
+    let (kind, end) = (u16::from_be_bytes([query[at + 1], query[at + 2]]), at + 5);
     let records: Vec<Vec<u8>> = match kind {
         A if name == "registry" => pods.values().map(|address| address.octets().to_vec()).collect(),
         A => pods.get(&name).map(|address| address.octets().to_vec()).into_iter().collect(),
-        SRV if name == "registry" => pods.keys().map(|pod| srv(pod, port)).collect(),
+        SRV if name == "registry" => pods.keys().map(|pod| srv(&format!("{pod}{DOMAIN}"), port)).collect(),
         _ => Vec::new(),
     };
     let exists = name == "registry" || pods.contains_key(&name);
