@@ -221,6 +221,7 @@ impl PeerEurekaNodes {
                 biased;
                 () = stop.cancelled() => break,
                 Some(Ok((url, Ended::IsSelf))) = tasks.join_next(), if !tasks.is_empty() => {
+                    info!(peer.url = shown(&url), "this is the replica itself, no peer");
                     known.remove(&url);
                     selves.insert(url);
                     self.publish(&known);
