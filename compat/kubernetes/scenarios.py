@@ -712,20 +712,23 @@ def cpu_and_memory(ns):
 def main():
     it = Run()
     wanted = sys.argv[1:]
-    plan = [
-        (chart_checked, True), (ordered_start, True), (names, True), (helm_test, True), (clients, True), (peers, True), (scale, True), (pod_deleted, True), (replica_killed, True),
-        (rolling_update, True), (canary, True), (on_delete, True), (failed_update, True), (all_deleted, False), (uninstalled, True),
-        (other_names, True), (other_domain, True), (plain_manifests, True), (custom_resources, True), (authentication_on, True), (secured, True), (fleet, True),
+    shared = [  # one release, with the clients
+        ordered_start, names, helm_test, clients, peers, scale, pod_deleted, replica_killed, rolling_update, canary, on_delete, failed_update,
+        all_deleted, uninstalled,
     ]
-    # These have releases of their own; the others share one, with the clients.
-    alone = {"chart_checked", "other_names", "other_domain", "plain_manifests", "custom_resources", "authentication_on", "secured", "fleet"}
-    shared = not wanted or set(wanted) - alone
+    alone = [chart_checked, other_names, other_domain, plain_manifests, custom_resources, authentication_on, secured, fleet]
+    harmful = {all_deleted}  # takes the whole registry away, which clients see
+    needed = (ordered_start, clients, uninstalled)  # by every other shared one
+    plan = [one for one in shared + alone if not wanted or one.__name__ in wanted]
+    if set(plan) & set(shared):
+        plan = [one for one in shared + alone if one in plan or one in needed]
+    unknown = set(wanted) - {one.__name__ for one in plan}
+    if unknown:
+        sys.exit(f"no such scenario: {', '.join(sorted(unknown))}")
     try:
-        for function, harmless in plan:
-            always = shared and function.__name__ in ("ordered_start", "clients", "uninstalled")
-            if not wanted or function.__name__ in wanted or always:
-                it.scenario(function, harmless)
-            if function.__name__ in ("ordered_start", "clients") and it.rows and it.rows[-1]["verdict"] != "ok":
+        for function in plan:
+            it.scenario(function, function not in harmful)
+            if function in needed[:2] and it.rows[-1]["verdict"] != "ok":
                 break  # the others would only say the same again
     finally:
         for application in it.spring:
