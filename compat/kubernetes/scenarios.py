@@ -127,15 +127,26 @@ def revisions(pods):
     return {name: pod["metadata"]["labels"]["controller-revision-hash"] for name, pod in pods.items()}
 
 
-def all_zero(group, name):
-    """Ends a group of a scenario's own, which must have seen no fault, and returns what it counted for the table."""
-    seen = group.mark(name)
-    group.stop()
-    for what, times in sorted(seen.get("errors", {}).items(), key=lambda item: -item[1])[:5]:
-        say(f"{times} times: {what}")
-    check(not any(seen[key] for key in FAULTS[:4]), f"clients: {seen}")
-    say(f"{seen['calls']} calls, {seen['next_address']} went on to the next address, slowest {seen['slowest_ms']} ms")
-    return {key: seen[key] for key in ("calls", *FAULTS[:4])}
+class OwnClients:
+    """Clients of a scenario's own release, which must see no fault."""
+
+    def __init__(self, *args):
+        self.group, self.total = Group(*args), Counter()
+
+    def none_wrong(self, phase):
+        """Says what they counted since the last time, and fails where that is a fault."""
+        seen = self.group.mark(phase)
+        for what, times in sorted(seen.get("errors", {}).items(), key=lambda item: -item[1])[:5]:
+            say(f"{times} times: {what}")
+        wrong = {key: seen[key] for key in FAULTS[:4] if seen[key]}
+        say(f"{phase}: {seen['calls']} calls, {seen['next_address']} went on to the next address, slowest {seen['slowest_ms']} ms, {wrong or 'no fault'}")
+        self.total.update({key: seen[key] for key in ("calls", *FAULTS[:4])})
+        check(not wrong, f"clients, {phase}: {wrong}")
+
+    def stop(self):
+        """Ends them, and returns all that they counted, for the table."""
+        self.group.stop()
+        return dict(self.total)
 
 
 def uids(pods):
@@ -414,13 +425,13 @@ def other_names(it):
         blue, green = f"http://eureka.{ns.name}:8761/eureka/", f"http://green-registry.{ns.name}:8761/eureka/"
         mesh(2, blue)
         mesh(2, green)
-        group = Group(blue, 3, "1s", "--app=BLUE")
+        group = OwnClients(blue, 3, "1s", "--app=BLUE")
         until(20, "blue's instances at blue", lambda: "BLUE" in ns.ask("blue-registry-1", "/eureka/apps/"))
         for pod in ("green-registry-0", "green-registry-1"):
             check("BLUE" not in ns.ask(pod, "/eureka/apps/"), f"{pod} has an instance of the other release")
-        counted = all_zero(group, "other names")
+        group.none_wrong("clients of blue")
         say(f"release blue as eureka.{ns.name}, release green-registry beside it: no instance of the one in the other")
-        return counted
+        return group.stop()
     finally:
         ns.delete()
 
@@ -474,7 +485,8 @@ def authentication_on(it):
     try:
         ns.install("registry")
         url = f"http://peers:{quote(PEERS_PASSWORD, safe='')}@registry.{ns.name}:8761/eureka/"
-        group = Group(url, CLIENTS, "2s")
+        mesh(3, url)
+        group = OwnClients(url, CLIENTS, "2s")
         users = {"enabled": True, "username": "peers", "password": PEERS_PASSWORD, "users": [READER]}
         for paths, expected in (["/**"], 200), (["/actuator/health/**"], 401):
             ns.upgrade("registry", values={"auth": users | {"openPaths": paths}})
@@ -483,6 +495,7 @@ def authentication_on(it):
             mesh(3, url)
             answered(f"http://registry.{ns.name}:8761/eureka/apps/", expected)
             say(f"openPaths {paths[0]}: without a user the answer is {expected}")
+            group.none_wrong("rolling update")
         ns.helm("test", "registry", "--timeout", "60s")
         say("helm test succeeded")
         reader = f"http://reader:just-looking@registry.{ns.name}:8761/eureka/apps"
@@ -490,7 +503,7 @@ def authentication_on(it):
         answered(f"{reader}/GROUP/group-000", 403, "--method=DELETE")
         answered(reader.replace("just-looking", "wrong"), 401)
         say("a user that may only read reads, and takes nothing away; a wrong password is refused")
-        return all_zero(group, "authentication on")
+        return group.stop()
     finally:
         ns.delete()
 
@@ -530,11 +543,11 @@ def secured(it):
         alice, trust = bare.replace("//", "//alice:in-wonderland@"), f"--ca={authority.certificate}"
         certificate, key, _ = authority.issue("application")
         shown = (f"--certificate={certificate}", f"--key={key}")
-        group = Group(url, CLIENTS, "2s", trust, *shown)
+        mesh(3, url, trust)
+        group = OwnClients(url, CLIENTS, "2s", trust, *shown)
         pods = ns.pods()
         check(set(serials(pods).values()) == {serial}, f"certificates {serials(pods)}, not {serial}")
         renewed, renewing = new_certificate(), time.monotonic()  # what follows passes the time until kubelet looks
-        mesh(3, url, trust)
         log = ns.kubectl("logs", "registry-0").splitlines()
         check(all(json.loads(line)["level"] for line in log), "the log is not JSON")
         check(json.loads(ns.get("configmap", "registry-dashboard")["data"]["registry.json"])["panels"], "the dashboard has no panel")
@@ -556,6 +569,7 @@ def secured(it):
         now = ns.pods()
         check(uids(now) == uids(pods) and not any(restarts(now).values()), "a pod was replaced or restarted for it")
         mesh(3, url, trust)
+        group.none_wrong("certificate renewed")
 
         begin = time.monotonic()
         ns.upgrade("registry", "podAnnotations.roll=one")
@@ -563,6 +577,7 @@ def secured(it):
         pods = ns.settled(3)
         say(f"replaced in {time.monotonic() - begin:.1f} s")
         mesh(3, url, trust)
+        group.none_wrong("rolling update")
 
         ns.upgrade("registry", "tls.clientAuth=need,tls.peersNeedCertificate=true")
         ns.rolled_out()
@@ -575,9 +590,9 @@ def secured(it):
         ns.helm("test", "registry", "--timeout", "60s")
         say("helm test succeeded")
         scraped(ns, trust)
-        counted = all_zero(group, "secured")
+        group.none_wrong("client certificates needed")
         check(not any(restarts(ns.pods()).values()), f"restarts: {restarts(ns.pods())}")
-        return counted
+        return group.stop()
     finally:
         ns.delete()
 
