@@ -426,7 +426,8 @@ def other_names(it):
         mesh(2, blue)
         mesh(2, green)
         group = OwnClients(blue, 3, "1s", "--app=BLUE")
-        until(20, "blue's instances at blue", lambda: "BLUE" in ns.ask("blue-registry-1", "/eureka/apps/"))
+        for pod in ("blue-registry-0", "blue-registry-1"):
+            check("BLUE" in ns.ask(pod, "/eureka/apps/"), f"{pod} lacks an instance of its release")
         for pod in ("green-registry-0", "green-registry-1"):
             check("BLUE" not in ns.ask(pod, "/eureka/apps/"), f"{pod} has an instance of the other release")
         group.none_wrong("clients of blue")

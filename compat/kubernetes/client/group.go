@@ -82,6 +82,12 @@ func runGroup(args []string) error {
 			return err
 		}
 	}
+	// Faults are counted from when every replica has them: of a release that has only just started one may need a moment.
+	for deadline := time.Now().Add(30 * time.Second); g.lost() > 0; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("of %d registered instances not every replica has all after 30 s", g.count)
+		}
+	}
 	g.reset()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
