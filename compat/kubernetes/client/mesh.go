@@ -37,29 +37,41 @@ func runMesh(args []string) error {
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 	deadline := time.Now().Add(*within)
-	var addresses []string
-	for len(addresses) != *expected {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%s has %d addresses, not %d: %v", parsed.Hostname(), len(addresses), *expected, addresses)
+	for {
+		addresses, slowest, err := meshOnce(client, parsed, *expected, deadline)
+		if err == nil {
+			return json.NewEncoder(os.Stdout).Encode(map[string]any{
+				"replicas": addresses, "slowest_ms": float64(slowest.Microseconds()) / 1000,
+			})
 		}
-		time.Sleep(100 * time.Millisecond)
-		addresses, _ = net.DefaultResolver.LookupHost(context.Background(), parsed.Hostname())
+		if time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond) // names lag: they may still be those of a replica that is gone
+	}
+}
+
+func meshOnce(client *http.Client, base *url.URL, expected int, deadline time.Time) ([]string, time.Duration, error) {
+	addresses, err := net.DefaultResolver.LookupHost(context.Background(), base.Hostname())
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(addresses) != expected {
+		return nil, 0, fmt.Errorf("%s has %d addresses, not %d: %v", base.Hostname(), len(addresses), expected, addresses)
 	}
 	sort.Strings(addresses)
 	var slowest time.Duration
 	for number, from := range addresses {
-		took, err := seenByAll(client, parsed, addresses, from, fmt.Sprintf("mesh-%d", number), deadline)
+		took, err := seenByAll(client, base, addresses, from, fmt.Sprintf("mesh-%d", number), deadline)
 		if err != nil {
-			return err
+			return nil, 0, err
 		}
 		slowest = max(slowest, took)
 	}
-	return json.NewEncoder(os.Stdout).Encode(map[string]any{
-		"replicas": addresses, "slowest_ms": float64(slowest.Microseconds()) / 1000,
-	})
+	return addresses, slowest, nil
 }
 
-// seenByAll registers id at one replica, anew until every other shows it, because a peer may only just be found.
+// seenByAll registers id at one replica, three times at most until every other shows it, because a peer may only just be found.
 func seenByAll(client *http.Client, base *url.URL, addresses []string, from, id string, deadline time.Time) (time.Duration, error) {
 	at := func(address string) string {
 		replica := *base
@@ -68,7 +80,7 @@ func seenByAll(client *http.Client, base *url.URL, addresses []string, from, id 
 	}
 	body := fmt.Sprintf(`{"instance":{"instanceId":%q,"hostName":%q,"app":"MESH","ipAddr":"10.0.0.1","status":"UP","vipAddress":"mesh",
 "port":{"$":8080,"@enabled":"true"},"dataCenterInfo":{"@class":"com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo","name":"MyOwn"}}}`, id, id)
-	for {
+	for tries := 1; ; tries++ {
 		if status, _, err := ask(client, http.MethodPost, at(from), body); err != nil || status != http.StatusNoContent {
 			return 0, fmt.Errorf("register at %s: %d %w", from, status, err)
 		}
@@ -90,7 +102,7 @@ func seenByAll(client *http.Client, base *url.URL, addresses []string, from, id 
 				return took, nil
 			}
 		}
-		if time.Now().After(deadline) {
+		if tries == 3 || time.Now().After(deadline) {
 			return 0, fmt.Errorf("registered at %s, not seen at %s", from, missing)
 		}
 	}
