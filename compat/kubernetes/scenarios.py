@@ -6,6 +6,7 @@ Beside all of them 20 clients renew and fetch on the headless name, and Spring B
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -726,6 +727,7 @@ def cpu_and_memory(ns):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))  # so that what was started is ended
     it = Run()
     wanted = sys.argv[1:]
     shared = [  # one release, with the clients
