@@ -62,9 +62,20 @@ start_registry() {
   background "$name" "$EUREKA_REGISTRY_BIN" --server.address=127.0.0.1 --server.port=0 \
     --registry.shutdown.lame-duck=0 "$@"
   registry_pid=$pid
-  wait_until 10 grep -q 'listening on http://' "$work/$name.log"
-  registry_url=$(grep -o 'listening on http://[^ ]*' "$work/$name.log" | head -n 1 | cut -d' ' -f3)
+  wait_until 10 grep -Eq 'listening on https?://' "$work/$name.log"
+  registry_url=$(grep -Eo 'listening on https?://[^ ]*' "$work/$name.log" | head -n 1 | cut -d' ' -f3)
   export registry_url registry_pid
+}
+
+# spring_application BOOT CLOUD: the jar of compat/clients/spring for these versions, kept in $cache.
+spring_application() {
+  local jar=$cache/spring-$1-$2.jar source=$compat/clients/spring
+  if [[ ! -s $jar || $source/src/main/java/compat/Application.java -nt $jar || $source/pom.xml -nt $jar ]]; then
+    cp -r "$source" "$work/build-$1"
+    mvn --quiet --batch-mode -f "$work/build-$1/pom.xml" -Dboot.version="$1" -Dcloud.version="$2" package >&2
+    cp "$work/build-$1/target/spring-$1.jar" "$jar"
+  fi
+  printf '%s\n' "$jar"
 }
 
 # status_of APP ID: the instance's status as the registry says it, or nothing.

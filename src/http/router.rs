@@ -232,7 +232,7 @@ pub(super) async fn answer(app: &App, request: Request<Body>) -> (Operation, Res
     let below_eureka = below_eureka(parts.uri.path(), &app.options().context_path);
     if let Err(refused) = security::admit(app, &parts).await {
         let operation = if below_eureka.is_some() { Operation::OTHER } else { Operation::PAGE };
-        return (operation, refused.into_response());
+        return (operation, security::refusal(refused, &parts.headers));
     }
     match below_eureka {
         Some(start) => eureka(app, &parts, body, start).await,
