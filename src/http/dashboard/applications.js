@@ -6,8 +6,8 @@ import { PAGE, showHeads, showPager } from './instances.js';
 
 const COLUMNS = [
   { title: 'Application', sort: 'application' },
-  { title: 'UP', sort: 'up', class: 'n', first: true },
-  { title: 'Statuses' },
+  { title: 'UP', sort: 'up', class: 'up', first: true },
+  { title: 'Statuses', class: 'statuses' },
   { title: 'Zones' },
   { title: 'Versions' },
 ];
@@ -38,10 +38,10 @@ function row(application) {
   const { name, instances, byStatus, overdue, zones, versions } = application;
   return h(
     'tr', { class: rank(application) === 0 && 'overdue' },
-    h('td', { class: 'cut' }, h('a', { href: `?${new URLSearchParams({ application: name })}`, title: name }, name)),
-    h('td', { class: 'n', 'data-label': 'UP' }, `${number(byStatus.UP)} of ${number(instances)}`),
+    h('td', { title: name }, h('a', { href: `?${new URLSearchParams({ application: name })}` }, name)),
+    h('td', { 'data-label': 'UP' }, `${number(byStatus.UP)} of ${number(instances)}`),
     h('td', { class: 'statuses' }, statuses(byStatus), overdue > 0 && h('span', { class: 'mark' }, `${number(overdue)} overdue`)),
-    h('td', { class: 'cut', 'data-label': 'Zones' }, zones.join(', ')),
-    h('td', { class: 'cut', 'data-label': 'Versions' }, versions.join(', ')),
+    h('td', { 'data-label': 'Zones' }, zones.join(', ')),
+    h('td', { 'data-label': 'Versions' }, versions.join(', ')),
   );
 }

@@ -25,7 +25,7 @@ export function showInstance(details, query, user, refresh) {
     fill(
       byId('instance'),
       h('nav', { 'aria-label': 'Way back' }, h('a', { href: changed(query, { instance: undefined }), id: 'back' }, `← ${application}`), h('a', { href: './' }, 'all instances')),
-      h('div', { class: 'title' }, h('h2', { id: 'instance-title', tabindex: '-1', class: 'id' }, id), instance && status(instance.status), instance && mark(instance)),
+      h('div', { class: 'title' }, h('h2', { id: 'instance-title', tabindex: '-1', class: 'id' }, id), instance && status(instance.status), instance && mark(instance), instance && links(instance)),
       instance ? h('p', { class: 'quiet' }, summary(instance)) : h('p', { class: 'gone' }, gone(details)),
       instance && actions(instance, user, refresh),
       h('div', { class: 'columns' }, instance && sent(details), history(details)),
@@ -36,6 +36,11 @@ export function showInstance(details, query, user, refresh) {
 
 function gone(details) {
   return details ? 'It is not registered any more. What happened to it is below.' : 'No such instance is registered, and nothing that happened to one is kept.';
+}
+
+function links({ homePageUrl, statusPageUrl, healthCheckUrl }) {
+  const named = [['home', homePageUrl], ['status', statusPageUrl], ['health', healthCheckUrl]];
+  return h('span', { class: 'links' }, named.map(([label, address]) => outward(address, label)));
 }
 
 function summary(instance) {

@@ -8,15 +8,15 @@ import { ago, count, instanceLink, number, outward, setAgo, status, STATUSES } f
 export const PAGE = 100;
 
 const COLUMNS = [
-  { title: 'Status', sort: 'status' },
-  { title: 'Application', sort: 'application' },
-  { title: 'Instance', sort: 'instanceId' },
-  { title: 'Address' },
-  { title: 'Zone', sort: 'zone' },
-  { title: 'Version', sort: 'version' },
-  { title: 'Registered', sort: 'registered' },
-  { title: 'Last renewal', sort: 'lastRenewal' },
-  { title: 'Links' },
+  { title: 'Status', sort: 'status', class: 'state' },
+  { title: 'Application', sort: 'application', class: 'application' },
+  { title: 'Instance', sort: 'instanceId', class: 'instance' },
+  { title: 'Address', class: 'address' },
+  { title: 'Zone', sort: 'zone', class: 'zone' },
+  { title: 'Version', sort: 'version', class: 'version' },
+  { title: 'Registered', sort: 'registered', class: 'registered n' },
+  { title: 'Last renewal', sort: 'lastRenewal', class: 'renewal n' },
+  { title: 'Links', class: 'links' },
 ];
 /** What the registry is asked by, under the names that the address has for it, too. */
 const CONDITIONS = ['q', 'application', 'status', 'zone', 'version', 'overdue', 'sort', 'offset'];
@@ -78,19 +78,19 @@ export function changed(query, values) {
 function row(instance) {
   const { application, instanceId, hostName, ipAddr, port, securePort, registeredAt, lastRenewalAt } = instance;
   const host = hostName || ipAddr;
-  const cell = (label, attributes, ...children) => h('td', { 'data-label': label || undefined, ...attributes }, ...children);
   const links = [['home', instance.homePageUrl], ['status', instance.statusPageUrl], ['health', instance.healthCheckUrl]];
+  const set = instance.overriddenStatus && h('small', { title: 'somebody set this status; it holds until it is taken back' }, ' set');
   return h(
     'tr', { class: instance.overdue && 'overdue' },
-    cell('', {}, status(instance.status), instance.overriddenStatus && h('small', { title: 'somebody set this status; it holds until it is taken back' }, ' set')),
-    cell('', { class: 'cut' }, h('a', { href: `?${new URLSearchParams({ application })}`, title: application }, application)),
-    cell('', { class: 'cut id' }, h('a', { href: instanceLink(application, instanceId), title: instanceId }, instanceId)),
-    cell('', { class: 'cut id', title: ipAddr }, `${host}${securePort || port ? `:${securePort ?? port}` : ''}`),
-    cell('Zone', { class: 'cut' }, instance.zone),
-    cell('Version', { class: 'cut' }, instance.version),
-    cell('Registered', { class: 'n' }, ago(registeredAt)),
-    cell('Last renewal', { class: 'n renewal' }, mark(instance), ago(lastRenewalAt)),
-    cell('', { class: 'links' }, links.map(([label, address]) => outward(address, label))),
+    h('td', {}, status(instance.status), set),
+    h('td', { title: application }, h('a', { href: `?${new URLSearchParams({ application })}` }, application)),
+    h('td', { class: 'id instance', title: instanceId }, h('a', { href: instanceLink(application, instanceId) }, instanceId)),
+    h('td', { class: 'id address', title: ipAddr }, `${hostName || ipAddr}${securePort || port ? `:${securePort ?? port}` : ''}`),
+    h('td', { 'data-label': 'Zone' }, instance.zone),
+    h('td', { 'data-label': 'Version' }, instance.version),
+    h('td', { class: 'n registered', 'data-label': 'Registered' }, ago(registeredAt)),
+    h('td', { class: 'n renewal', 'data-label': 'Last renewal' }, mark(instance), ago(lastRenewalAt)),
+    h('td', { class: 'links' }, links.map(([label, address]) => outward(address, label))),
   );
 }
 

@@ -32,13 +32,13 @@ function showFigures({ instances, applications, leases, selfPreservation, zones 
   const kept = leases.keptBySelfPreservation + leases.keptByEvictionLimit;
   const others = instances.total - instances.byStatus.UP;
   const figure = (title, value, href, small, mood) =>
-    h('div', {}, h('dt', {}, title), h('dd', { class: mood }, href ? h('a', { href }, number(value)) : number(value), h('small', {}, small)));
+    h('div', {}, h('dt', {}, title), h('dd', {}, href ? h('a', { href }, number(value)) : number(value), small && h('small', { class: mood }, small)));
   fill(
     byId('figures'),
     figure('Instances UP', instances.byStatus.UP, '?status=UP', others ? `of ${number(instances.total)}` : zones.length > 1 && `in ${count(zones.length, 'zone')}`),
     figure(
       'Applications', applications.total, '?view=applications',
-      applications.withoutUp > 0 && `${number(applications.withoutUp)} without an instance that is UP`, applications.withoutUp && 'bad',
+      applications.withoutUp > 0 && `${number(applications.withoutUp)} without an instance that is UP`, applications.withoutUp > 0 && 'bad',
     ),
     figure(
       'Renewals in the last minute', renewalsLastMinute, undefined,
@@ -46,7 +46,7 @@ function showFigures({ instances, applications, leases, selfPreservation, zones 
     ),
     figure(
       'Overdue leases', leases.overdue, '?overdue=true',
-      kept ? `${number(kept)} expired and kept` : leases.expired > 0 && `${number(leases.expired)} expired`, leases.overdue && 'warn',
+      kept ? `${number(kept)} expired and kept` : leases.overdue > 0 && (leases.expired ? `${number(leases.expired)} expired` : 'none expired yet'), leases.overdue > 0 && 'warn',
     ),
   );
 }
@@ -54,33 +54,40 @@ function showFigures({ instances, applications, leases, selfPreservation, zones 
 const lag = ({ oldestWaitingSince }) => (oldestWaitingSince === null ? '–' : duration(serverNow() - oldestWaitingSince));
 
 function showPeers(peers) {
-  const row = (peer) => {
-    const lost = [peer.dropped && `${number(peer.dropped)} dropped`, peer.expired && `${number(peer.expired)} given up`].filter(Boolean);
-    return h(
-      'tr', {},
-      h('th', { scope: 'row' }, h('span', { class: 'id' }, peer.url), peer.kind === 'eureka' && h('small', {}, ' another Eureka server')),
-      h('td', {}, availability(peer), peer.lastError && h('p', { class: 'error' }, peer.lastError)),
-      h('td', { 'data-label': 'Content' }, sameness(peer)),
-      h('td', { class: 'n', 'data-label': 'Queue' }, number(peer.queue), lost.length > 0 && h('small', { class: 'warn' }, ` ${lost.join(', ')}`)),
-      h('td', { class: 'n', 'data-label': 'Lag' }, lag(peer)),
-    );
+  const rows = (peer) => {
+    const { dropped, expired, lastError } = peer;
+    const trouble = [lastError, dropped && `${number(dropped)} dropped from a full queue`, expired && `${number(expired)} given up as too old`].filter(Boolean);
+    return [
+      h(
+        'tr', { class: trouble.length > 0 && 'failing' },
+        h('th', { scope: 'row', class: 'id', title: peer.url }, shortUrl(peer.url), peer.kind === 'eureka' && h('small', {}, ' another Eureka server')),
+        h('td', {}, availability(peer)),
+        h('td', { 'data-label': 'Content' }, sameness(peer)),
+        h('td', { class: 'n', 'data-label': 'Queue' }, number(peer.queue)),
+        h('td', { class: 'n', 'data-label': 'Lag' }, lag(peer)),
+      ),
+      trouble.length > 0 && h('tr', { class: 'error' }, h('td', { colspan: 5 }, trouble.join(' · '))),
+    ];
   };
   const heads = ['Peer', 'State', 'Content', 'Queue', 'Lag'].map((head, at) => h('th', { scope: 'col', class: at > 2 && 'n' }, head));
   fill(
     byId('peers'),
     h('h2', { id: 'peers-title' }, 'Peers'),
     peers.length
-      ? h('table', {}, h('thead', {}, h('tr', {}, heads)), h('tbody', {}, peers.map(row)))
+      ? h('table', {}, h('thead', {}, h('tr', {}, heads)), h('tbody', {}, peers.flatMap(rows)))
       : h('p', { class: 'quiet' }, 'None: this replica stands alone.'),
   );
 }
+
+/** A service URL without what all have in common. */
+const shortUrl = (url) => url.replace(/^http:\/\//, '').replace(/\/eureka\/?$/, '');
 
 function availability({ available, lastAnswerAt }) {
   if (available) return status('UP', 'answers');
   return lastAnswerAt === null ? status('UNKNOWN', 'has not answered yet') : status('DOWN', 'does not answer');
 }
 
-function sameness({ differingApplications }) {
-  if (differingApplications === null) return h('span', { class: 'quiet' }, 'not compared');
-  return differingApplications === 0 ? 'the same' : h('strong', { class: 'warn' }, `${count(differingApplications, 'application')} differ${differingApplications === 1 ? 's' : ''}`);
+function sameness({ differingApplications: differing }) {
+  if (differing === null) return h('span', { class: 'quiet' }, 'not compared');
+  return differing === 0 ? 'the same' : h('strong', { class: 'warn', title: `in ${count(differing, 'application')}` }, `differs in ${number(differing)}`);
 }
