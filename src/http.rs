@@ -2,7 +2,9 @@
 
 mod access_log;
 mod actuator;
+mod api;
 pub(crate) mod body;
+mod dashboard;
 mod error;
 mod instance;
 mod metrics;
@@ -17,6 +19,7 @@ pub mod security;
 mod status;
 
 pub use actuator::Readiness;
+pub use api::overview::SAMPLE_INTERVAL;
 pub use error::ApiError;
 pub use options::Options;
 pub use router::{App, Parts, handle, handle_management};

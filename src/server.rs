@@ -115,6 +115,9 @@ impl Server {
             readiness: readiness.clone(),
             nodes,
         });
+        app.sample();
+        let sampling = app.clone();
+        tasks.every("samples", http::SAMPLE_INTERVAL, move || sampling.sample());
         let listener = socket.listen(BACKLOG).context("cannot listen")?;
         let stopping = Stopping::default();
         let mut connections = Tasks::under(&stop);

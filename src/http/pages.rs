@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::routing::get;
 
-use super::{ApiError, App, actuator};
+use super::{ApiError, App, actuator, api, dashboard};
 
 /// Every path that is not below `/eureka`, grouped by who calls it.
 pub(super) fn routes() -> Router<App> {
@@ -17,5 +17,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/actuator/info", get(actuator::info))
         // scrapers
         .route("/actuator/prometheus", get(actuator::prometheus))
+        // people
+        .merge(dashboard::routes())
+        .merge(api::routes())
         .fallback(async || ApiError::NotFound("no such page"))
 }

@@ -6,18 +6,19 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, HeaderName, HeaderValue};
+use http::header::{ALLOW, HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, Method, Request, StatusCode, request};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::api::overview::Console;
 use super::error::{allow, empty};
 use super::metrics::{Operation, RequestMetrics};
 use super::resource::{PathError, Resource};
 use super::security::{self, Security};
 use super::status::StatusInfo;
-use super::{ApiError, Options, Readiness, access_log, instance, pages, peer_replication, reads, status};
+use super::{ApiError, Options, Readiness, access_log, api, instance, pages, peer_replication, reads, status};
 use crate::codec::Form;
 use crate::model::{InstanceInfo, LeaseInfo};
 use crate::registry::{InstanceRegistry, Scope};
@@ -57,6 +58,7 @@ struct Inner {
     building: [Mutex<()>; 4 * Form::COUNT],
     metrics: Arc<RequestMetrics>,
     security: Arc<Security>,
+    console: Arc<Console>,
     pages: Router<()>,
 }
 
@@ -66,6 +68,7 @@ impl App {
         let node_id = HeaderValue::from_str(&parts.node_id).unwrap_or_else(|_not_ascii| HeaderValue::from_static(""));
         let (parts, metrics) = (Arc::new(parts), Arc::new(RequestMetrics::default()));
         let security = Arc::new(Security::new(&parts.options.security));
+        let console = Arc::new(Console::default());
         // The router's handlers hold the parts through an `App` of their own, which has no pages.
         let without_pages = |parts| Inner {
             parts,
@@ -73,6 +76,7 @@ impl App {
             building: Default::default(),
             metrics: Arc::clone(&metrics),
             security: Arc::clone(&security),
+            console: Arc::clone(&console),
             pages: Router::new(),
         };
         let pages = pages::routes().with_state(Self(Arc::new(without_pages(Arc::clone(&parts)))));
@@ -127,8 +131,27 @@ impl App {
         &self.0.parts.node_id
     }
 
+    pub(super) fn console(&self) -> &Console {
+        &self.0.console
+    }
+
+    /// Takes a sample of the figures that pages show of the last minutes; to be called every
+    /// [`SAMPLE_INTERVAL`](super::SAMPLE_INTERVAL).
+    pub fn sample(&self) {
+        self.console().sample(self);
+    }
+
+    /// What the server calls itself.
+    pub(super) fn host_name(&self) -> &str {
+        &self.0.parts.own_instance.host_name
+    }
+
+    pub(super) fn started_at(&self) -> Timestamp {
+        self.0.parts.clock.started_at()
+    }
+
     pub(super) fn uptime(&self) -> Duration {
-        self.now().since(self.0.parts.clock.started_at())
+        self.now().since(self.started_at())
     }
 
     /// Held by the one who builds this answer.
@@ -218,8 +241,13 @@ pub(super) async fn answer(app: &App, request: Request<Body>) -> (Operation, Res
     let (parts, body) = request.into_parts();
     let below_eureka = below_eureka(parts.uri.path(), &app.options().context_path);
     if let Err(refused) = security::admit(app, &parts).await {
-        let operation = if below_eureka.is_some() { Operation::OTHER } else { Operation::PAGE };
-        return (operation, refused.into_response());
+        let inside = parts.uri.path().strip_prefix(app.options().context_path.as_str()).unwrap_or_default();
+        let refusal = if inside.starts_with(api::PREFIX) {
+            api::Problem(refused).into_response()
+        } else {
+            refused.into_response()
+        };
+        return (if below_eureka.is_some() { Operation::OTHER } else { Operation::PAGE }, refusal);
     }
     match below_eureka {
         Some(start) => eureka(app, &parts, body, start).await,
@@ -232,10 +260,13 @@ async fn page(app: &App, mut request: Request<Body>) -> (Operation, Response) {
     let context_path = &app.options().context_path;
     if !context_path.is_empty() {
         let inside = request.uri().path_and_query().and_then(|all| all.as_str().strip_prefix(context_path.as_str()));
-        let inside =
-            inside.map(|inside| if inside.is_empty() { "/" } else { inside }).and_then(|inside| inside.parse().ok());
-        let Some(uri) = inside else {
-            return (Operation::of_page("/"), ApiError::NotFound("no such page").into_response());
+        if inside.is_some_and(|inside| inside.is_empty() || inside.starts_with('?')) {
+            // The page's links are relative, so it has to be asked for with the slash (Tomcat does the same).
+            let location = format!("{context_path}/{}", inside.unwrap_or_default());
+            return (Operation::of_page("/"), (StatusCode::FOUND, [(LOCATION, location)]).into_response());
+        }
+        let Some(uri) = inside.and_then(|inside| inside.parse().ok()) else {
+            return (Operation::PAGE, ApiError::NotFound("no such page").into_response());
         };
         *request.uri_mut() = uri;
     }

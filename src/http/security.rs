@@ -64,6 +64,11 @@ impl Security {
     pub(super) fn new(options: &Options) -> Self {
         Self { users: Users::new(options.users.clone()), limiter: RateLimiter::new(options.rate_limit.clone()) }
     }
+
+    /// Who may come in.
+    pub(super) fn users(&self) -> &Users {
+        &self.users
+    }
 }
 
 /// Lets a request in, or says why not.

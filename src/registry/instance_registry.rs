@@ -10,7 +10,8 @@ use rand::seq::SliceRandom;
 use tracing::{debug, info, warn};
 
 use super::content::Content;
-use super::journal::{Change, ChangeKind};
+use super::journal::{ChangeKind, ChangesAfter, InstanceHistory};
+use super::pages::View;
 use super::renewal_threshold::truncate;
 use super::repair::KeptDigests;
 use super::response_cache::ResponseCache;
@@ -196,7 +197,8 @@ impl InstanceRegistry {
         }
         self.leases.insert(Arc::clone(&lease));
         content.put(&lease, &info, now);
-        content.note(ChangeKind::Registered, lease.key(), info.status, Some(source), now);
+        let statuses = (known.as_ref().map(|known| known.status), info.status);
+        content.note(ChangeKind::Registered, lease.key(), statuses, Some(source), now);
         self.applications.changed(&info.app);
         self.content_changed(content);
         (Registered { lease, info }, known)
@@ -258,7 +260,7 @@ impl InstanceRegistry {
         last.last_updated = now;
         content.take(&lease, &Arc::new(last), now);
         let status = lease.with_holder(|holder| holder.status);
-        content.note(kind, lease.key(), status, source, now);
+        content.note(kind, lease.key(), (Some(status), status), source, now);
         content.threshold.client_removed();
         self.threshold_changed(content);
         let app = lease.with_holder(|holder| holder.app.clone());
@@ -383,7 +385,7 @@ impl InstanceRegistry {
         let info = Arc::new(info);
         lease.set_holder(Arc::clone(&info));
         content.put(lease, &info, now);
-        content.note(kind, lease.key(), info.status, source, now);
+        content.note(kind, lease.key(), (Some(before.status), info.status), source, now);
         self.applications.changed(&info.app);
         self.content_changed(content);
         info!(
@@ -538,9 +540,13 @@ impl InstanceRegistry {
 
     /// All instances in the order of their keys, of one moment.
     pub fn snapshot(&self) -> Vec<Registration> {
-        let pages = self.content.lock().all.snapshot();
-        let entries = pages.iter().flat_map(|page| page.entries());
-        entries.map(|entry| Registration { info: Arc::clone(&entry.info), lease: Arc::clone(&entry.lease) }).collect()
+        let view = self.view();
+        view.iter().map(|(info, lease)| Registration { info: Arc::clone(info), lease: Arc::clone(lease) }).collect()
+    }
+
+    /// All instances, to be looked at without a lock and without a copy.
+    pub fn view(&self) -> View {
+        View::new(self.content.lock().all.snapshot())
     }
 
     /// How many instances are registered.
@@ -563,9 +569,24 @@ impl InstanceRegistry {
         self.cache.version()
     }
 
-    /// The last changes, those with a number above `number`, oldest first; at most a thousand are kept.
-    pub fn changes_after(&self, number: u64) -> Vec<Change> {
-        self.content.lock().journal.after(number)
+    /// The first `most` changes with a number above `number`, oldest first; the last thousand are kept.
+    pub fn changes_after(&self, number: u64, most: usize) -> ChangesAfter {
+        self.content.lock().journal.after(number, most)
+    }
+
+    /// The last `most` changes, oldest first.
+    pub fn latest_changes(&self, most: usize) -> ChangesAfter {
+        self.content.lock().journal.latest(most)
+    }
+
+    /// The number of the last change; zero if there was none.
+    pub fn last_change(&self) -> u64 {
+        self.content.lock().journal.last()
+    }
+
+    /// What is kept of the changes of one instance, which may be gone.
+    pub fn history(&self, key: &str) -> InstanceHistory {
+        self.content.lock().journal.of(key)
     }
 
     /// The last thousand registrations, newest first (`/lastn`).
