@@ -12,7 +12,7 @@ use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, any, get};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
@@ -45,7 +45,12 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/changes", reading(get(changes)))
         .route("/api/v1/events", reading(get(events::events)))
         .route("/api/v1/openapi.yaml", reading(get(openapi)))
-        .route("/api/{*path}", axum::routing::any(async || Problem(ApiError::NotFound("there is no such path"))))
+        .route("/api/", any(nothing))
+        .route("/api/{*path}", any(nothing))
+}
+
+async fn nothing() -> Problem {
+    Problem(ApiError::NotFound("there is no such path"))
 }
 
 /// Says in this interface's way that there is only reading.
