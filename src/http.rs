@@ -1,7 +1,7 @@
 //! The HTTP surface: Eureka's REST API, and what stands beside it.
 
 mod access_log;
-mod actuator;
+pub mod actuator;
 mod api;
 pub(crate) mod body;
 mod dashboard;

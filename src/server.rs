@@ -101,7 +101,8 @@ impl Server {
             tasks.every("certificates", CERTIFICATES_INTERVAL, move || tls.refresh());
         }
 
-        let own_instance = own_registration::describe(&settings.replication, address, tls.is_some(), clock);
+        let own_instance =
+            own_registration::describe(&settings.replication, &settings.http, address, tls.is_some(), clock);
         if settings.replication.registers_itself() {
             own_registration::start(&mut tasks, &peer_aware, own_instance.clone(), clock);
         }

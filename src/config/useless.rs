@@ -134,6 +134,16 @@ const USELESS: &[(&str, &[&str])] = &[
             "eurekainstanceasyncclientinitialization",
         ],
     ),
+    ("all that is there is answered", &["managementendpointswebexposure", "managementendpointhealthenabled"]),
+    (
+        "liveness and readiness are always there, and no other group is",
+        &[
+            "managementendpointhealthprobes",
+            "managementendpointhealthgroup",
+            "managementhealthlivenessstate",
+            "managementhealthreadinessstate",
+        ],
+    ),
     ("the page says nothing of it", &["eurekaenvironment", "eurekadatacenter", "eurekadashboard"]),
 ];
 

@@ -58,6 +58,8 @@ impl Operation {
     pub(super) const OTHER: Self = Self(17);
     /// A page that has none of its own.
     pub(super) const PAGE: Self = Self(18);
+    /// The actuator, wherever it stands.
+    pub(super) const ACTUATOR: Self = Self(19);
 
     /// The operation of a method on a resource.
     pub(super) fn of(resource: &Resource<'_>, method: &Method) -> Self {
@@ -72,7 +74,7 @@ impl Operation {
             None => path == uri,
         };
         // The last that fits is the nearest.
-        let pages = (Self::PAGE.0 + 1)..OPERATIONS.len();
+        let pages = (Self::ACTUATOR.0 + 1)..OPERATIONS.len();
         pages.rev().find(|place| is(OPERATIONS[*place].1)).map_or(Self::PAGE, Self)
     }
 }

@@ -18,7 +18,9 @@ use super::metrics::{Operation, RequestMetrics};
 use super::resource::{PathError, Resource};
 use super::security::{self, Security};
 use super::status::StatusInfo;
-use super::{ApiError, Options, Readiness, access_log, api, instance, pages, peer_replication, reads, status};
+use super::{
+    ApiError, Options, Readiness, access_log, actuator, api, instance, pages, peer_replication, reads, status,
+};
 use crate::codec::Form;
 use crate::model::{InstanceInfo, LeaseInfo};
 use crate::registry::{InstanceRegistry, Scope};
@@ -79,7 +81,7 @@ impl App {
             console: Arc::clone(&console),
             pages: Router::new(),
         };
-        let pages = pages::routes().with_state(Self(Arc::new(without_pages(Arc::clone(&parts)))));
+        let pages = pages::routes(&parts.options).with_state(Self(Arc::new(without_pages(Arc::clone(&parts)))));
         Self(Arc::new(Inner { pages, ..without_pages(parts) }))
     }
 
@@ -227,12 +229,13 @@ pub async fn handle(app: App, request: Request<Body>) -> Response {
 }
 
 /// Answers a request on the management port: for the actuator, and nothing else. Users are asked there as everywhere.
-pub async fn handle_management(app: App, request: Request<Body>) -> Response {
+pub async fn handle_management(app: App, mut request: Request<Body>) -> Response {
     let path = request.uri().path();
     let inside = path.strip_prefix(&*app.options().context_path).unwrap_or(path);
-    if inside != "/actuator" && !inside.starts_with("/actuator/") {
-        return ApiError::NotFound("only /actuator is answered on this port").into_response();
+    if !actuator::is_below(&app.options().actuator, inside) {
+        return ApiError::NotFound("only the actuator is answered on this port").into_response();
     }
+    request.extensions_mut().insert(actuator::WithoutTls);
     handle(app, request).await
 }
 
@@ -270,7 +273,9 @@ async fn page(app: &App, mut request: Request<Body>) -> (Operation, Response) {
         };
         *request.uri_mut() = uri;
     }
-    let operation = Operation::of_page(request.uri().path());
+    let path = request.uri().path();
+    let is_actuator = actuator::is_below(&app.options().actuator, path);
+    let operation = if is_actuator { Operation::ACTUATOR } else { Operation::of_page(path) };
     let Ok(mut response) = app.0.pages.clone().call(request).await;
     security::add_page_headers(&app.options().security, &mut response);
     (operation, response)

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test waits for the tasks it starts")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what it is about")]
 
+mod actuator;
 mod api;
 mod bad_input;
 mod config;

@@ -21,7 +21,7 @@ const JSON: (&str, &str) = ("Content-Type", "application/json");
 /// `eureka:secret`, `reader:reads` and `eureka:wrong`.
 pub(crate) const EUREKA: (&str, &str) = ("Authorization", "Basic ZXVyZWthOnNlY3JldA==");
 pub(crate) const READER: (&str, &str) = ("Authorization", "Basic cmVhZGVyOnJlYWRz");
-const WRONG: (&str, &str) = ("Authorization", "Basic ZXVyZWthOndyb25n");
+pub(crate) const WRONG: (&str, &str) = ("Authorization", "Basic ZXVyZWthOndyb25n");
 
 fn user(name: &str, password: &str, roles: &[&str]) -> User {
     let roles = roles.iter().map(|role| (*role).to_owned()).collect();
