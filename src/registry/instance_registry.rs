@@ -20,6 +20,9 @@ use super::{Lease, MeasuredRate, Options, Source, override_rule};
 use crate::model::{ActionType, InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo};
 use crate::time::Timestamp;
 
+/// So many changes are copied under the lock where all of them are looked through.
+const CHANGES_AT_A_TIME: usize = 500;
+
 /// What became of a renewal.
 #[derive(Clone, Debug)]
 pub enum Renewal {
@@ -569,7 +572,7 @@ impl InstanceRegistry {
         self.cache.version()
     }
 
-    /// The first `most` changes with a number above `number`, oldest first; the last thousand are kept.
+    /// The first `most` changes with a number above `number`, oldest first; the last ten thousand are kept.
     pub fn changes_after(&self, number: u64, most: usize) -> ChangesAfter {
         self.content.lock().journal.after(number, most)
     }
@@ -586,7 +589,17 @@ impl InstanceRegistry {
 
     /// What is kept of the changes of one instance, which may be gone.
     pub fn history(&self, key: &str) -> InstanceHistory {
-        self.content.lock().journal.of(key)
+        let kept_since = self.content.lock().journal.kept_since();
+        let (mut changes, mut number) = (Vec::new(), 0);
+        loop {
+            // A part at a time, so that nobody waits for all of it.
+            let part = self.changes_after(number, CHANGES_AT_A_TIME).changes;
+            let Some(last) = part.last() else { break };
+            number = last.number;
+            changes.extend(part.into_iter().filter(|change| change.key.as_str() == key));
+        }
+        changes.reverse();
+        InstanceHistory { changes, kept_since }
     }
 
     /// The last thousand registrations, newest first (`/lastn`).

@@ -7,8 +7,10 @@ use crate::time::Timestamp;
 
 use super::Source;
 
-/// How many entries of each kind are kept (`CircularQueue(1000)`).
-const KEPT: usize = 1000;
+/// How many registrations and cancellations `/lastn` shows (`CircularQueue(1000)`).
+const LEASES_KEPT: usize = 1000;
+/// How many changes are kept: as many as a large registry has instances, so that those of a restart are all there.
+const CHANGES_KEPT: usize = 10_000;
 
 /// What happened to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,13 +122,13 @@ impl Journal {
     pub(super) fn note(&mut self, change: Change) {
         self.counted[change.kind as usize][change.source.map_or(0, |source| source as usize + 1)] += 1;
         match change.kind {
-            ChangeKind::Registered => drop(push(&mut self.registered, (change.at, change.key.clone()))),
+            ChangeKind::Registered => drop(push(&mut self.registered, LEASES_KEPT, (change.at, change.key.clone()))),
             ChangeKind::Cancelled | ChangeKind::Evicted => {
-                drop(push(&mut self.cancelled, (change.at, change.key.clone())));
+                drop(push(&mut self.cancelled, LEASES_KEPT, (change.at, change.key.clone())));
             }
             ChangeKind::StatusChanged | ChangeKind::OverrideRemoved => {}
         }
-        if let Some(forgotten) = push(&mut self.changes, change) {
+        if let Some(forgotten) = push(&mut self.changes, CHANGES_KEPT, change) {
             self.forgotten = forgotten.number;
         }
     }
@@ -153,12 +155,9 @@ impl Journal {
         self.changes.back().map_or(0, |change| change.number)
     }
 
-    /// What happened to one instance.
-    pub(super) fn of(&self, key: &str) -> InstanceHistory {
-        InstanceHistory {
-            changes: self.changes.iter().rev().filter(|change| change.key.as_str() == key).cloned().collect(),
-            kept_since: self.changes.front().map(|change| change.at),
-        }
+    /// When the oldest change happened that is kept.
+    pub(super) fn kept_since(&self) -> Option<Timestamp> {
+        self.changes.front().map(|change| change.at)
     }
 
     /// How many changes there were since the start, by kind and by who brought them.
@@ -181,8 +180,8 @@ impl Journal {
 }
 
 /// Says what had to go for it.
-fn push<T>(queue: &mut VecDeque<T>, item: T) -> Option<T> {
-    let gone = if queue.len() == KEPT { queue.pop_front() } else { None };
+fn push<T>(queue: &mut VecDeque<T>, most: usize, item: T) -> Option<T> {
+    let gone = if queue.len() == most { queue.pop_front() } else { None };
     queue.push_back(item);
     gone
 }

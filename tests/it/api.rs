@@ -478,6 +478,8 @@ struct Event {
 
 impl Events {
     async fn open(server: &TestServer, last_event_id: Option<&str>) -> Self {
+        // reqwest wants one though nothing is encrypted.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut request = client.get(format!("http://{}/api/v1/events", server.address));
         if let Some(id) = last_event_id {
@@ -560,7 +562,7 @@ async fn changes_are_told_as_they_happen_and_from_where_one_left_off() {
         assert_eq!(missed.name, "missed", "another replica's number means nothing here");
         hold(&missed);
     }
-    fill(&server, 1001).await;
+    fill(&server, 10_001).await;
     let mut events = Events::open(&server, Some(&seen)).await;
     assert_eq!(events.next_news().await.name, "missed", "more than is kept");
     let missed = server.get_json("/api/v1/changes?after=1").await;
