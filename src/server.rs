@@ -2,6 +2,7 @@
 
 mod accept;
 mod connection;
+mod crowd;
 pub mod options;
 mod own_registration;
 
