@@ -36,6 +36,17 @@ packages() {
   fi
 }
 
+# maven_jar DIRECTORY NAME JAR [OPTION ...]: the jar target/NAME.jar of a project, built where JAR is not newer than the project.
+maven_jar() {
+  local project=$1 name=$2 jar=$3
+  shift 3
+  command -v mvn >/dev/null || packages maven openjdk-17-jdk-headless
+  [[ -s $jar && -z $(find "$project/pom.xml" "$project/src" -newer "$jar") ]] && return
+  cp -r "$project" "$work/build-$name"
+  mvn --quiet --batch-mode -f "$work/build-$name/pom.xml" "$@" package >&2
+  cp "$work/build-$name/target/$name.jar" "$jar"
+}
+
 # background NAME COMMAND ...: runs it with its output in $work/NAME.log; $pid is its process.
 background() {
   local name=$1

@@ -2,6 +2,7 @@
 
 mod accept;
 mod connection;
+mod crowd;
 pub mod options;
 mod own_registration;
 
@@ -142,6 +143,9 @@ impl Server {
         readiness.accept_traffic();
         let (version, instances) = (env!("CARGO_PKG_VERSION"), registry.len());
         info!(version, instances, "listening on {scheme}://{address}");
+        if settings.http.security.users.is_empty() {
+            info!("there are no users (spring.security.user.*): everybody may register, renew and cancel");
+        }
         let own = (peer_aware, own_instance.key(), clock);
         Ok(Self { address, settings, own, readiness, stopping, tasks, connections })
     }

@@ -134,7 +134,6 @@ const USELESS: &[(&str, &[&str])] = &[
             "eurekainstanceasyncclientinitialization",
         ],
     ),
-    ("all that is there is answered", &["managementendpointswebexposure", "managementendpointhealthenabled"]),
     (
         "liveness and readiness are always there, and no other group is",
         &[
@@ -143,6 +142,10 @@ const USELESS: &[(&str, &[&str])] = &[
             "managementhealthlivenessstate",
             "managementhealthreadinessstate",
         ],
+    ),
+    (
+        "health, info and prometheus are always there, and no other endpoint is",
+        &["managementendpoint", "managementinfo", "managementhealth", "managementmetrics", "managementprometheus"],
     ),
     ("the page says nothing of it", &["eurekaenvironment", "eurekadatacenter", "eurekadashboard"]),
 ];

@@ -8,10 +8,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::{ApiError, App, metrics};
+use super::{ApiError, App, metrics, security};
 
 /// Whether this replica is to be sent clients.
 #[derive(Clone, Debug, Default)]
@@ -109,18 +110,18 @@ async fn links(State(app): State<App>, plain: Option<Extension<WithoutTls>>, hea
 }
 
 /// `GET /actuator/health`: 200 and UP, or 503 while clients are to go elsewhere.
-async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
+async fn health(State(app): State<App>, request: Parts) -> Response {
     let (code, status) = readiness_status(&app);
     let mut body = json!({ "status": status, "groups": ["liveness", "readiness"] });
-    if shows_details(&app, &headers).await {
+    if shows_details(&app, &request).await {
         body["components"] = components(&app);
     }
     actuator(code, &body)
 }
 
 /// `GET /actuator/health/{component}`; as in Spring it is not there for those who may not see it.
-async fn health_component(State(app): State<App>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    let components = if shows_details(&app, &headers).await { components(&app) } else { Value::Null };
+async fn health_component(State(app): State<App>, Path(name): Path<String>, request: Parts) -> Response {
+    let components = if shows_details(&app, &request).await { components(&app) } else { Value::Null };
     match components.get(&name) {
         Some(component) if component["status"] == "OUT_OF_SERVICE" => {
             actuator(StatusCode::SERVICE_UNAVAILABLE, component)
@@ -130,14 +131,11 @@ async fn health_component(State(app): State<App>, Path(name): Path<String>, head
     }
 }
 
-async fn shows_details(app: &App, headers: &HeaderMap) -> bool {
+async fn shows_details(app: &App, request: &Parts) -> bool {
     match app.options().actuator.show_details {
         ShowDetails::Never => false,
         ShowDetails::Always => true,
-        ShowDetails::WhenAuthorized => {
-            let users = app.security().users();
-            users.is_empty() || users.authenticate(headers).await.is_some()
-        }
+        ShowDetails::WhenAuthorized => app.security().is_open() || security::user(app, request).await.is_some(),
     }
 }
 

@@ -14,11 +14,12 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, Method, StatusCode};
+use http::request::Parts;
+use http::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{ApiError, App, reads};
+use super::{ApiError, App, reads, security};
 use crate::model::{AppName, InstanceKey, InstanceStatus};
 use crate::registry::{self, ChangesAfter, Source};
 use instances::{Asked, Instance, Wanted};
@@ -74,6 +75,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let line = self.0.line();
         let mut response = self.0.into_response();
+        let line = if line.is_empty() { response.status().to_string() } else { line };
         let body = serde_json::json!({ "status": response.status().as_u16(), "error": line });
         *response.body_mut() = body.to_string().into();
         response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
@@ -116,19 +118,17 @@ pub(super) struct User {
 }
 
 impl User {
-    /// Who sent these headers.
-    pub(super) async fn of(app: &App, headers: &HeaderMap) -> Self {
-        let users = app.security().users();
-        let user = users.authenticate(headers).await;
-        let open = users.is_empty();
+    /// Who sent this request.
+    pub(super) async fn of(app: &App, request: &Parts) -> Self {
+        let (open, user) = (app.security().is_open(), security::user(app, request).await);
         let may_change = open || user.is_some_and(|user| !user.is_read_only());
         let access = if may_change { "all" } else { "read" };
         Self { name: user.map(|user| user.name.clone()), access, open }
     }
 }
 
-async fn user(State(app): State<App>, headers: HeaderMap) -> Response {
-    answer(&User::of(&app, &headers).await)
+async fn user(State(app): State<App>, request: Parts) -> Response {
+    answer(&User::of(&app, &request).await)
 }
 
 async fn applications(State(app): State<App>) -> Response {

@@ -15,6 +15,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::digest::{SHA256, digest};
@@ -196,11 +197,11 @@ impl fmt::Display for Moment {
 async fn index(
     State(app): State<App>,
     Query(parameters): Query<Vec<(String, String)>>,
-    headers: HeaderMap,
+    request: Parts,
 ) -> Result<Response, ApiError> {
     let parameters: Vec<_> = parameters.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
     let query = Parameters(parameters);
-    let user = User::of(&app, &headers).await;
+    let user = User::of(&app, &request).await;
     let asked = if query.get("view") == "applications" { None } else { Some(Asked::parse(&query.0)?) };
     let encoded = overview::current(&app).await;
     let page = aside(move || {

@@ -37,7 +37,7 @@ pub enum ApiError {
     Forbidden(&'static str),
     /// Who asks is not known: 401.
     Unauthorized,
-    /// The rate limiter refuses: 503 without a body (protocol.md 3.14).
+    /// The rate limiter refuses, or too many passwords wait to be checked: 503 without a body (protocol.md 3.14).
     TooManyFetches,
     /// Not now, later: 503, for people and pages; no client of Eureka's is answered this.
     Busy(&'static str),

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::api::overview::Console;
+use super::body::Bodies;
 use super::error::{allow, empty};
 use super::metrics::{Operation, RequestMetrics};
 use super::resource::{PathError, Resource};
@@ -61,6 +62,7 @@ struct Inner {
     metrics: Arc<RequestMetrics>,
     security: Arc<Security>,
     console: Arc<Console>,
+    bodies: Arc<Bodies>,
     pages: Router<()>,
 }
 
@@ -71,6 +73,7 @@ impl App {
         let (parts, metrics) = (Arc::new(parts), Arc::new(RequestMetrics::default()));
         let security = Arc::new(Security::new(&parts.options.security));
         let console = Arc::new(Console::default());
+        let bodies = Arc::new(Bodies::new(parts.options.max_body_bytes));
         // The router's handlers hold the parts through an `App` of their own, which has no pages.
         let without_pages = |parts| Inner {
             parts,
@@ -79,6 +82,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             security: Arc::clone(&security),
             console: Arc::clone(&console),
+            bodies: Arc::clone(&bodies),
             pages: Router::new(),
         };
         let pages = pages::routes(&parts.options).with_state(Self(Arc::new(without_pages(Arc::clone(&parts)))));
@@ -109,7 +113,7 @@ impl App {
     /// that it may not know yet, separated by commas.
     pub(super) fn announce(&self, service_url: &str) -> String {
         let Some(nodes) = &self.0.parts.nodes else { return String::new() };
-        nodes.announce(service_url);
+        nodes.announced(service_url);
         nodes.service_urls_for(service_url).join(",")
     }
 
@@ -119,6 +123,10 @@ impl App {
 
     pub(super) fn security(&self) -> &Security {
         &self.0.security
+    }
+
+    pub(super) fn bodies(&self) -> &Bodies {
+        &self.0.bodies
     }
 
     pub(super) fn nodes(&self) -> Option<&PeerEurekaNodes> {
@@ -228,11 +236,16 @@ pub async fn handle(app: App, request: Request<Body>) -> Response {
     response
 }
 
-/// Answers a request on the management port: for the actuator, and nothing else. Users are asked there as everywhere.
+/// Answers a request on the management port: for the actuator, and nothing else. Users are asked there as everywhere; the context
+/// path is not part of its paths (Spring's neither), but may be there.
 pub async fn handle_management(app: App, mut request: Request<Body>) -> Response {
-    let path = request.uri().path();
-    let inside = path.strip_prefix(&*app.options().context_path).unwrap_or(path);
-    if !actuator::is_below(&app.options().actuator, inside) {
+    let is_actuator = |path: &str| actuator::is_below(&app.options().actuator, path);
+    let (path, context_path) = (request.uri().path(), app.options().context_path.as_str());
+    if is_actuator(path) && !context_path.is_empty() {
+        let whole = request.uri().path_and_query().and_then(|path| format!("{context_path}{path}").parse().ok());
+        let Some(uri) = whole else { return ApiError::NotFound("no such page").into_response() };
+        *request.uri_mut() = uri;
+    } else if !path.strip_prefix(context_path).is_some_and(is_actuator) {
         return ApiError::NotFound("only the actuator is answered on this port").into_response();
     }
     request.extensions_mut().insert(actuator::WithoutTls);
@@ -282,8 +295,8 @@ async fn page(app: &App, mut request: Request<Body>) -> (Operation, Response) {
 }
 
 /// Where the path below `/eureka` begins, if it is one.
-fn below_eureka(path: &str, context_path: &str) -> Option<usize> {
-    let rest = path.strip_prefix(context_path)?.trim_start_matches('/').strip_prefix("eureka")?;
+pub(super) fn below_eureka(path: &str, context_path: &str) -> Option<usize> {
+    let rest = path.strip_prefix(context_path)?.strip_prefix('/')?.trim_start_matches('/').strip_prefix("eureka")?;
     (rest.is_empty() || rest.starts_with('/')).then(|| path.len() - rest.len())
 }
 

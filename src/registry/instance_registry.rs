@@ -280,7 +280,7 @@ impl InstanceRegistry {
             | ChangeKind::Registered
             | ChangeKind::StatusChanged
             | ChangeKind::OverrideRemoved => {
-                info!(app.name = app, instance.id = id, ?source, "cancelled");
+                info!(app.name = app, instance.id = id, source = Source::name(source), "cancelled");
             }
         }
         true
@@ -397,7 +397,7 @@ impl InstanceRegistry {
             status.before = before.status.name(),
             status = info.status.name(),
             status.overridden = lease.status_override().map(InstanceStatus::name),
-            ?source,
+            source = Source::name(source),
             "status changed"
         );
     }
@@ -624,11 +624,11 @@ impl InstanceRegistry {
 /// A client that registers again without a change (after a 404, or because its peers ask for it) is no news.
 fn log_registration(registered: &Registered, known: Option<&InstanceInfo>, source: Source) {
     let Registered { lease, info } = registered;
-    let (app, id) = (lease.key().app(), lease.key().id());
+    let (app, id, source) = (lease.key().app(), lease.key().id(), Source::name(Some(source)));
     let same = known.is_some_and(|known| known.last_dirty == info.last_dirty && known.status == info.status);
     if same {
-        debug!(app.name = app, instance.id = id, status = info.status.name(), ?source, "registered again");
+        debug!(app.name = app, instance.id = id, status = info.status.name(), source, "registered again");
     } else {
-        info!(app.name = app, instance.id = id, status = info.status.name(), ?source, "registered");
+        info!(app.name = app, instance.id = id, status = info.status.name(), source, "registered");
     }
 }

@@ -13,7 +13,7 @@
 //! All times are exchanged as ages, so clocks may differ. Only instances heard within their duration are hashed: what one
 //! replica has evicted and another not yet is no difference.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,10 +114,12 @@ impl InstanceRegistry {
 
     /// Appends all that is known of these applications, for a peer that knows something else.
     pub fn encode_exchange(&self, apps: &[String], now: Timestamp, out: &mut Vec<u8>) {
+        // Each once, however often it is named: what is asked for is never more than there is.
+        let apps: BTreeSet<&str> = apps.iter().map(String::as_str).collect();
         let (entries, cancelled) = {
             let content = self.content.lock();
             let entries: Vec<Entry> = apps.iter().flat_map(|app| content.all.application(app)).cloned().collect();
-            let cancelled = content.tombstones.by_key.iter().filter(|(key, _)| apps.iter().any(|app| app == key.app()));
+            let cancelled = content.tombstones.by_key.iter().filter(|(key, _)| apps.contains(key.app()));
             let cancelled: Vec<Cancelled> = cancelled
                 .map(|(key, tombstone)| Cancelled {
                     app: key.app().to_owned(),

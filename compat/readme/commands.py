@@ -1,0 +1,139 @@
+"""Runs the README's commands: `sh` blocks line by line, with the files of `yaml` blocks that begin with `# NAME`.
+
+A command that serves is left running until the next one takes its port. The lines of a `text` block have to be in what the
+command before it printed. commands.py ROOT DIRECTORY
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT, DIRECTORY = (Path(argument).resolve() for argument in sys.argv[1:])
+# What other checks run, by the line of .ci/run that does.
+ELSEWHERE = {
+    "cargo test": "cargo test --locked",
+    "helm install registry deploy/chart": "compat/run kubernetes",
+    "compat/three-replicas/run": "compat/three-replicas/run --check",
+}
+SERVES = {
+    re.compile(r"(\w+=\S+ )?(cargo run --release|eureka-registry( --\S+)*)$"): 8761,
+    re.compile(r"prometheus --config\S+$"): 9090,
+}
+LIMIT = 60
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+
+environment = {name: value for name, value in os.environ.items() if not name.startswith("EUREKA_")} | {
+    "CARGO_NET_OFFLINE": "true",
+    "CARGO_INSTALL_ROOT": str(DIRECTORY / "installed"),
+    "PATH": f"{DIRECTORY / 'installed' / 'bin'}:{os.environ['PATH']}",
+}
+serving = {}
+
+
+def sections(text):
+    """The blocks of each section, and where its commands run: beside its files, if it has any."""
+    for section in re.split(r"^## ", text, flags=re.M):
+        blocks = [(match[1], match[2]) for match in BLOCK.finditer(section)]
+        files = [body for kind, body in blocks if kind == "yaml" and body.startswith("# ")]
+        yield blocks, DIRECTORY / "operator" if files else ROOT
+
+
+def commands(body):
+    lines = (line.split("  #")[0].strip() for line in body.replace("\\\n", "").splitlines())
+    return [line for line in lines if line]
+
+
+def stop(port):
+    process = serving.pop(port, None)
+    if process:
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(30)
+        assert code == 0, f"the server on port {port} ended with {code}"
+
+
+def serve(command, port, directory):
+    stop(port)
+    with open(DIRECTORY / f"{port}.log", "a", encoding="utf-8") as log:
+        process = subprocess.Popen(["bash", "-c", f"exec env {command}"], cwd=directory, env=environment, stdout=log, stderr=log)
+    serving[port] = process
+    deadline = time.monotonic() + (600 if command.startswith("cargo") else LIMIT)
+    while True:
+        try:
+            socket.create_connection(("localhost", port), 1).close()
+            return
+        except OSError:
+            pass
+        assert process.poll() is None, f"{command} ended with {process.poll()}"
+        assert time.monotonic() < deadline, f"{command} does not listen on port {port}"
+        time.sleep(0.1)
+
+
+def run(command, directory, expected):
+    """Runs one until it succeeds and prints what it has to, for a while: what it asks for may take a moment to be true."""
+    told = re.sub(r"^curl ", "curl --silent --show-error --fail-with-body ", command)
+    deadline = time.monotonic() + (LIMIT if command.startswith("curl") else 0)
+    while True:
+        done = subprocess.run(["bash", "-c", told], cwd=directory, env=environment, capture_output=True, text=True, check=False)
+        missing = [line for line in expected if line not in done.stdout]
+        if done.returncode == 0 and not missing:
+            return
+        if time.monotonic() >= deadline:
+            sys.exit(f"FAIL: {command}\n  exit code {done.returncode}, {done.stderr}\n  printed {done.stdout}\n  lacks {missing}")
+        time.sleep(0.5)
+
+
+def key_store():
+    """What the operator of a Java server has."""
+    (DIRECTORY / "operator").mkdir()
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "cert.pem"]
+    packed = ["openssl", "pkcs12", "-export", "-inkey", "key.pem", "-in", "cert.pem", "-passout", "pass:changeit", "-out", "operator/keystore.p12"]
+    for command in (made, packed):
+        subprocess.run(command, cwd=DIRECTORY, capture_output=True, check=True)
+
+
+def block(kind, body, printed, directory, checks):
+    """Writes a file, or runs commands of which the last has to print what stands below it; says how many ran, here and elsewhere."""
+    if kind == "yaml" and body.startswith("# "):
+        (directory / body[2:].split("\n", 1)[0]).write_text(body)
+    ran = elsewhere = 0
+    lines = commands(body) if kind == "sh" else []
+    for number, command in enumerate(lines):
+        if command in ELSEWHERE:
+            assert ELSEWHERE[command] in checks, f"no check runs {command!r}: .ci/run lacks {ELSEWHERE[command]!r}"
+            elsewhere += 1
+            continue
+        print(f"  {command[:110]}", flush=True)
+        place = ROOT if command.startswith("cargo") else directory
+        port = next((port for pattern, port in SERVES.items() if pattern.match(command)), None)
+        if port:
+            serve(command, port, place)
+        else:
+            run(command, place, printed if number == len(lines) - 1 else [])
+        ran += 1
+    return ran, elsewhere
+
+
+def main():
+    checks = (ROOT / ".ci" / "run").read_text()
+    key_store()
+    ran = elsewhere = 0
+    try:
+        for blocks, directory in sections((ROOT / "README.md").read_text()):
+            for (kind, body), (next_kind, next_body) in zip(blocks, [*blocks[1:], ("", "")]):
+                printed = next_body.splitlines() if next_kind == "text" else []
+                counts = block(kind, body, printed, directory, checks)
+                ran, elsewhere = ran + counts[0], elsewhere + counts[1]
+    finally:
+        for port in list(serving):
+            stop(port)
+    assert ran >= 15, f"only {ran} commands were found"
+    print(f"  {ran} commands of the README did what they say, {elsewhere} are run by other checks\n\n{ran} passed, 0 failed")
+
+
+main()
