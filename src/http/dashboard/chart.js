@@ -3,8 +3,9 @@
 import { byId } from './dom.js';
 import { number } from './format.js';
 
-/** What is shown of the past, in seconds. */
+/** What is shown of the past at most, and of that of a young registry at least, in seconds. */
 const SHOWN = 15 * 60;
+const LEAST = 2 * 60;
 const HEIGHT = 132;
 
 let chart;
@@ -36,7 +37,7 @@ function draw() {
   const now = data[0].at(-1);
   chart.batch(() => {
     chart.setData(data, false);
-    chart.setScale('x', { min: now - SHOWN, max: now });
+    chart.setScale('x', { min: Math.min(data[0][0], now - LEAST), max: now });
     chart.setScale('y', { min: 0, max: Math.max(4, ...data[1], ...data[2]) * 1.15 });
   });
 }

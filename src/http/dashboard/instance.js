@@ -3,7 +3,7 @@
 import { get, instancePath, Refused, takeBack, takeOutOfService } from './api.js';
 import { byId, fill, h, text, whenChanged } from './dom.js';
 import { ago, at, changeSource, changeStatus, changeWords, outward, status, timeOfDay } from './format.js';
-import { changed, mark } from './instances.js';
+import { changed, mark, pageLinks } from './instances.js';
 
 /** Asks for the instance that `query` names; `undefined` if nothing is known of it. */
 export async function askInstance(query, signal) {
@@ -25,7 +25,7 @@ export function showInstance(details, query, user, refresh) {
     fill(
       byId('instance'),
       h('nav', { 'aria-label': 'Way back' }, h('a', { href: changed(query, { instance: undefined }), id: 'back' }, `← ${application}`), h('a', { href: './' }, 'all instances')),
-      h('div', { class: 'title' }, h('h2', { id: 'instance-title', tabindex: '-1', class: 'id' }, id), instance && status(instance.status), instance && mark(instance), instance && links(instance)),
+      h('div', { class: 'title' }, h('h2', { id: 'instance-title', tabindex: '-1', class: 'id' }, id), instance && status(instance.status), instance && mark(instance), instance && h('span', { class: 'links' }, pageLinks(instance))),
       instance ? h('p', { class: 'quiet' }, summary(instance)) : h('p', { class: 'gone' }, gone(details)),
       instance && actions(instance, user, refresh),
       h('div', { class: 'columns' }, instance && sent(details), history(details)),
@@ -36,11 +36,6 @@ export function showInstance(details, query, user, refresh) {
 
 function gone(details) {
   return details ? 'It is not registered any more. What happened to it is below.' : 'No such instance is registered, and nothing that happened to one is kept.';
-}
-
-function links({ homePageUrl, statusPageUrl, healthCheckUrl }) {
-  const named = [['home', homePageUrl], ['status', statusPageUrl], ['health', healthCheckUrl]];
-  return h('span', { class: 'links' }, named.map(([label, address]) => outward(address, label)));
 }
 
 function summary(instance) {
@@ -105,7 +100,7 @@ function history({ history: changes = [], changesKeptSince } = {}) {
     'section', { class: 'sheet', 'aria-labelledby': 'history-title' },
     h('h3', { id: 'history-title' }, 'History'),
     changes.length ? h('ol', { class: 'feed', id: 'history' }, changes.map(line)) : h('p', { class: 'quiet' }, 'No change of it is kept.'),
-    changesKeptSince && h('p', { class: 'quiet' }, `The last 1,000 changes of the registry are kept, here since ${timeOfDay(changesKeptSince)}.`),
+    changesKeptSince && h('p', { class: 'quiet' }, `Changes are kept since ${timeOfDay(changesKeptSince)}.`),
   );
 }
 

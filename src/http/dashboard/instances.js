@@ -46,7 +46,7 @@ export function showInstances(answer, query) {
 
 function found({ total, offset, instances }, query) {
   const narrowed = CONDITIONS.slice(0, 6).some((name) => query.has(name));
-  if (total === 0) return narrowed ? 'No instance is like that.' : 'No instance is registered.';
+  if (total === 0) return narrowed ? 'No instance is like that.' : `No instance is registered. Clients register at ${new URL('eureka/', location.href)}.`;
   const all = `${count(total, 'instance')}${narrowed ? ' found' : ''}`;
   if (total <= PAGE) return all;
   return instances.length ? `${number(offset + 1)} to ${number(offset + instances.length)} of ${all}` : all;
@@ -78,7 +78,6 @@ export function changed(query, values) {
 function row(instance) {
   const { application, instanceId, hostName, ipAddr, port, securePort, registeredAt, lastRenewalAt } = instance;
   const host = hostName || ipAddr;
-  const links = [['home', instance.homePageUrl], ['status', instance.statusPageUrl], ['health', instance.healthCheckUrl]];
   const set = instance.overriddenStatus && h('small', { title: 'somebody set this status; it holds until it is taken back' }, ' set');
   return h(
     'tr', { class: instance.overdue && 'overdue' },
@@ -90,8 +89,14 @@ function row(instance) {
     h('td', { 'data-label': 'Version' }, instance.version),
     h('td', { class: 'n registered', 'data-label': 'Registered' }, ago(registeredAt)),
     h('td', { class: 'n renewal', 'data-label': 'Last renewal' }, mark(instance), ago(lastRenewalAt)),
-    h('td', { class: 'links' }, links.map(([label, address]) => outward(address, label))),
+    h('td', { class: 'links' }, pageLinks(instance)),
   );
+}
+
+/** Links to an instance's own pages, those that it has. */
+export function pageLinks({ homePageUrl, statusPageUrl, healthCheckUrl }) {
+  const pages = [['home', homePageUrl], ['status', statusPageUrl], ['health', healthCheckUrl]];
+  return pages.flatMap(([label, address]) => [outward(address, label), ' ']);
 }
 
 /** Says so where an instance has been silent for too long. */

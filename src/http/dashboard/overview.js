@@ -32,13 +32,13 @@ function showFigures({ instances, applications, leases, selfPreservation, zones 
   const kept = leases.keptBySelfPreservation + leases.keptByEvictionLimit;
   const others = instances.total - instances.byStatus.UP;
   const figure = (title, value, href, small, mood) =>
-    h('div', {}, h('dt', {}, title), h('dd', {}, href ? h('a', { href }, number(value)) : number(value), small && h('small', { class: mood }, small)));
+    h('div', {}, h('dt', {}, title), h('dd', {}, href ? h('a', { href }, number(value)) : number(value), ' ', small && h('small', { class: mood }, small)));
   fill(
     byId('figures'),
     figure('Instances UP', instances.byStatus.UP, '?status=UP', others ? `of ${number(instances.total)}` : zones.length > 1 && `in ${count(zones.length, 'zone')}`),
     figure(
       'Applications', applications.total, '?view=applications',
-      applications.withoutUp > 0 && `${number(applications.withoutUp)} without an instance that is UP`, applications.withoutUp > 0 && 'bad',
+      applications.withoutUp > 0 && `${number(applications.withoutUp)} with none UP`, applications.withoutUp > 0 && 'bad',
     ),
     figure(
       'Renewals in the last minute', renewalsLastMinute, undefined,
