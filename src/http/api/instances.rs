@@ -68,7 +68,7 @@ pub(in crate::http) struct Instance {
     pub(in crate::http) expired: bool,
     pub(in crate::http) home_page_url: Option<String>,
     pub(in crate::http) status_page_url: Option<String>,
-    health_check_url: Option<String>,
+    pub(in crate::http) health_check_url: Option<String>,
 }
 
 impl Instance {
