@@ -131,17 +131,27 @@ impl Order {
         ("lastRenewal", Self::LastRenewal),
     ];
 
-    fn compare(self, (a, a_lease): (&InstanceInfo, &Lease), (b, b_lease): (&InstanceInfo, &Lease)) -> Ordering {
+    fn compare(self, a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
         match self {
-            Self::Application => a.app.cmp(&b.app),
-            Self::InstanceId => a.id().cmp(b.id()),
-            Self::Status => a.status.cmp(&b.status),
-            Self::Zone => zone_of(a).cmp(&zone_of(b)),
-            Self::Version => version_of(a).cmp(&version_of(b)),
-            Self::Registered => a_lease.info(a).registration.cmp(&b_lease.info(b).registration),
-            Self::LastRenewal => a_lease.last_heard().cmp(&b_lease.last_heard()),
+            Self::Application => a.info.app.cmp(&b.info.app),
+            Self::InstanceId => a.info.id().cmp(b.info.id()),
+            Self::Status => a.info.status.cmp(&b.info.status),
+            Self::Zone => a.zone.cmp(b.zone),
+            Self::Version => a.version.cmp(b.version),
+            Self::Registered => a.lease.info(a.info).registration.cmp(&b.lease.info(b.info).registration),
+            Self::LastRenewal => a.last_heard.cmp(&b.last_heard),
         }
     }
+}
+
+/// An instance that may be answered, with what it is sorted by.
+struct Candidate<'a> {
+    info: &'a InstanceInfo,
+    lease: &'a Lease,
+    zone: &'a str,
+    version: &'a str,
+    /// A heartbeat may come while instances are sorted; an order must not change meanwhile.
+    last_heard: Timestamp,
 }
 
 /// What is asked for.
@@ -228,7 +238,11 @@ impl Wanted {
 fn contains(text: &str, word: &str) -> bool {
     if text.is_ascii() {
         let (text, word) = (text.as_bytes(), word.as_bytes());
-        return text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+        let Some(first) = word.first() else { return true };
+        // Most places are ruled out by their first letter.
+        return text
+            .windows(word.len())
+            .any(|part| part[0].eq_ignore_ascii_case(first) && part.eq_ignore_ascii_case(word));
     }
     text.to_lowercase().contains(word)
 }
@@ -298,7 +312,7 @@ pub(in crate::http) fn find(app: &App, asked: &Asked) -> Found {
     let (now, view) = (app.now(), app.registry().view());
     let wanted = &asked.wanted;
     let (mut statuses, mut zones, mut versions) = (HashMap::new(), HashMap::new(), HashMap::new());
-    let mut found: Vec<(&InstanceInfo, &Lease)> = Vec::new();
+    let mut found: Vec<Candidate<'_>> = Vec::new();
     for (info, lease) in view.iter().filter(|(info, lease)| wanted.admits(info, lease, now)) {
         let (zone, version) = (zone_of(info).unwrap_or(NONE), version_of(info).unwrap_or(NONE));
         let in_status = wanted.status.is_none_or(|status| status == info.status);
@@ -314,13 +328,13 @@ pub(in crate::http) fn find(app: &App, asked: &Asked) -> Found {
             *versions.entry(version).or_default() += 1;
         }
         if in_status && in_zone && of_version {
-            found.push((info, lease));
+            found.push(Candidate { info, lease, zone, version, last_heard: lease.last_heard() });
         }
     }
     // They stand in the order of their keys, and sorting keeps that among equals.
     if asked.order != Order::Application || asked.descending {
         found.sort_by(|a, b| {
-            let order = asked.order.compare(*a, *b);
+            let order = asked.order.compare(a, b);
             if asked.descending { order.reverse() } else { order }
         });
     }
@@ -329,7 +343,7 @@ pub(in crate::http) fn find(app: &App, asked: &Asked) -> Found {
         now: now.0,
         total: found.len(),
         offset: asked.offset,
-        instances: page.map(|(info, lease)| Instance::of(info, lease, now)).collect(),
+        instances: page.map(|found| Instance::of(found.info, found.lease, now)).collect(),
         facets: Facets { status: facet(statuses), zone: facet(zones), version: facet(versions) },
     }
 }
