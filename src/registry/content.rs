@@ -72,16 +72,16 @@ impl Content {
         }
     }
 
-    /// Notes for people what was done last.
+    /// Notes for people what was done last, and which status became which by it.
     pub(super) fn note(
         &mut self,
         kind: ChangeKind,
         key: &InstanceKey,
-        status: InstanceStatus,
+        (previous, status): (Option<InstanceStatus>, InstanceStatus),
         source: Option<Source>,
         now: Timestamp,
     ) {
-        self.journal.note(Change { number: self.version, at: now, key: key.clone(), kind, status, source });
+        self.journal.note(Change { number: self.version, at: now, key: key.clone(), kind, status, previous, source });
     }
 
     /// Forgets changes made before `oldest`.

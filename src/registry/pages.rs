@@ -222,6 +222,21 @@ impl Pages {
     }
 }
 
+/// The registry's instances as they were at one moment.
+#[derive(Debug)]
+pub struct View(Vec<Arc<Page>>);
+
+impl View {
+    pub(super) fn new(pages: Vec<Arc<Page>>) -> Self {
+        Self(pages)
+    }
+
+    /// Each instance with its lease, in the order of their keys. The lease is the living one: its times go on.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<InstanceInfo>, &Arc<Lease>)> {
+        self.0.iter().flat_map(|page| page.entries()).map(|entry| (&entry.info, &entry.lease))
+    }
+}
+
 /// The page to change: a copy if somebody reads it, and without what it was encoded to in any case.
 fn changed(page: &mut Arc<Page>) -> &mut Page {
     let page = Arc::make_mut(page);

@@ -98,7 +98,7 @@ impl InstanceRegistry {
     fn digests(&self, now: Timestamp) -> Digests {
         let pages = self.content.lock().all.snapshot();
         let mut applications: BTreeMap<String, u64> = BTreeMap::new();
-        for entry in pages.iter().flat_map(|page| page.entries()).filter(|entry| is_alive(&entry.lease, now)) {
+        for entry in pages.iter().flat_map(|page| page.entries()).filter(|entry| !entry.lease.is_overdue(now)) {
             let app = entry.info.app.as_str();
             let before = applications.get(app).copied().unwrap_or(SEED);
             let hash = hash_of(before, entry);
@@ -132,7 +132,7 @@ impl InstanceRegistry {
         };
         let alive: Vec<_> = entries
             .iter()
-            .filter(|entry| is_alive(&entry.lease, now))
+            .filter(|entry| !entry.lease.is_overdue(now))
             .map(|entry| (&entry.info, entry.lease.info(&entry.info), ages(&entry.lease, now)))
             .collect();
         let living = alive.iter().map(|(info, lease, ages)| (&***info, lease, *ages));
@@ -234,11 +234,6 @@ impl InstanceRegistry {
 
 fn duration_ms(living: &Living) -> u64 {
     u64::try_from(living.info.lease.duration_secs).unwrap_or(0).saturating_mul(1000)
-}
-
-/// Whether it was heard within its lease's duration, once.
-fn is_alive(lease: &Lease, now: Timestamp) -> bool {
-    now.since(lease.last_heard()) <= lease.duration()
 }
 
 fn ages(lease: &Lease, now: Timestamp) -> Ages {
