@@ -161,6 +161,9 @@ impl InstanceRegistry {
     ) -> (Registered, Option<Arc<InstanceInfo>>) {
         let key = sent.key();
         let existing = self.leases.get(key.as_str());
+        // The names that are kept already, not their equals: a thousand instances need an application's name once, and
+        // what a client sends again and again stays where it is.
+        let key = existing.as_ref().map_or(key, |lease| lease.key().clone());
         let duration = Duration::from_secs(u64::try_from(sent.lease.duration_secs).unwrap_or_default());
         let known = existing.as_ref().map(|lease| lease.holder());
         let mut registrant = match &known {
@@ -168,7 +171,8 @@ impl InstanceRegistry {
                 debug!(instance.id = key.id(), app.name = key.app(), "kept the newer registration");
                 InstanceInfo::clone(known)
             }
-            Some(_) | None => sent,
+            Some(known) => InstanceInfo { app: known.app.clone(), ..sent },
+            None => InstanceInfo { app: self.applications.name_of(&sent.app), ..sent },
         };
         let sent_override = Some(registrant.overridden_status).filter(|status| *status != InstanceStatus::Unknown);
         let status_override = existing.as_ref().and_then(|lease| lease.status_override()).or(sent_override);
