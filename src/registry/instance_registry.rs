@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use tracing::{debug, info, warn};
@@ -18,6 +18,10 @@ use super::store::{ApplicationIndex, Leases};
 use super::{Lease, MeasuredRate, Options, Source, override_rule};
 use crate::model::{ActionType, InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo};
 use crate::time::Timestamp;
+
+/// So many changes leave the delta before others may have the lock: of 100,000 instances that started together, all leave
+/// together.
+const FORGOTTEN_AT_ONCE: usize = 100;
 
 /// What became of a renewal.
 #[derive(Clone, Debug)]
@@ -473,9 +477,10 @@ impl InstanceRegistry {
     pub fn expire_recent_changes(&self, now: Timestamp) {
         let oldest = now - self.options.retention_time_in_delta_queue;
         let mut content = self.content.lock();
-        if content.forget_changes_before(oldest) {
+        while content.forget_changes_before(oldest, FORGOTTEN_AT_ONCE) {
             content.version += 1; // what the delta answers is another, though nothing is
             self.content_changed(&content);
+            MutexGuard::bump(&mut content);
         }
     }
 
@@ -535,8 +540,8 @@ impl InstanceRegistry {
 
     /// The first instance with this id in any application (`getInstancesById`).
     pub fn instance_by_id(&self, id: &str) -> Option<Registration> {
-        let content = self.content.lock();
-        let entry = content.all.iter().find(|entry| entry.key().id() == id)?;
+        let pages = self.content.lock().all.snapshot();
+        let entry = pages.iter().flat_map(|page| page.entries()).find(|entry| entry.key().id() == id)?;
         Some(Registration { info: Arc::clone(&entry.info), lease: Arc::clone(&entry.lease) })
     }
 
