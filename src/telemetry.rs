@@ -35,6 +35,9 @@ impl Default for Options {
 /// registration that the line told of.
 const REST: Duration = Duration::from_millis(5);
 
+/// So many lines may wait for it. Places for 128,000, which is the default, took 4 MB of an empty registry's memory.
+const LINES: usize = 4096;
+
 /// Standard output for the thread that writes: it flushes when no line is left, and then rests while more come.
 struct Gulps<W: Write>(BufWriter<W>);
 
@@ -58,8 +61,11 @@ impl<W: Write> Write for Gulps<W> {
 pub fn init(options: &Options) -> WorkerGuard {
     let filter = EnvFilter::try_new(&options.filter).unwrap_or_else(|_not_a_filter| EnvFilter::new("info"));
     let terminal = io::stdout().is_terminal();
-    let (writer, guard) =
-        NonBlockingBuilder::default().lossy(false).thread_name("log").finish(Gulps(BufWriter::new(io::stdout())));
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(false)
+        .buffered_lines_limit(LINES)
+        .thread_name("log")
+        .finish(Gulps(BufWriter::new(io::stdout())));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(writer);
     match options.format {
         Format::Text => logs.with_ansi(terminal).init(),
