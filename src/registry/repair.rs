@@ -168,7 +168,7 @@ impl InstanceRegistry {
 
     fn mend_living(&self, mut theirs: Living, now: Timestamp) -> (bool, bool) {
         let app = theirs.info.app.clone();
-        if theirs.info.validate(&app).is_err() {
+        if theirs.info.validate(app.as_str()).is_err() {
             return (false, false);
         }
         let key = theirs.info.key();
