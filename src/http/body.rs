@@ -1,6 +1,7 @@
 //! Bodies: reading one with a limit, sending one that is shared.
 
 use std::convert::Infallible;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,28 +11,104 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{ApiError, negotiate};
 use crate::codec;
 use crate::registry::Answer;
 
-/// Reads a body whole, inflating it if it is gzip; at most `limit` bytes either way.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    let gzip = negotiate::is_gzip(headers).ok_or(ApiError::UnsupportedMediaType)?;
-    let collected = Limited::new(body, limit).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() { ApiError::BodyTooLarge(limit) } else { ApiError::BodyBroken }
-    })?;
-    let bytes = collected.to_bytes();
-    if gzip { Ok(codec::gunzip(&bytes, limit)?.into()) } else { Ok(bytes) }
+/// So much of every body is read without asking: what clients send is smaller.
+const FREE: usize = 16 * 1024;
+/// So much of larger ones is held at a time, in all. Whoever sends more waits for its turn, within the deadline for bodies.
+const HELD_BYTES: usize = 128 * 1024 * 1024;
+/// What is taken of that at a time.
+const UNIT: usize = 1024;
+
+/// The memory that bodies may take which are still arriving, however many clients send some.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    limit: usize,
+    units: Arc<Semaphore>,
 }
 
-/// Reads a body that means nothing, so that the connection can be used again: Jersey 2 and 3 send `{}` with every
-/// heartbeat.
-pub(crate) async fn discard(body: Body, limit: usize) -> Result<(), ApiError> {
-    if http_body::Body::is_end_stream(&body) {
-        return Ok(());
+impl Bodies {
+    /// For bodies of at most `limit` bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        let units = HELD_BYTES.max(limit.saturating_mul(4)).div_ceil(UNIT).min(Semaphore::MAX_PERMITS);
+        Self { limit, units: Arc::new(Semaphore::new(units)) }
     }
-    read(&HeaderMap::new(), body, limit).await.map(drop)
+
+    /// Reads a body whole, inflating it if it is gzip; at most as much as the limit says either way.
+    pub(crate) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Received, ApiError> {
+        let gzip = negotiate::is_gzip(headers).ok_or(ApiError::UnsupportedMediaType)?;
+        let Received { bytes, units } = self.collect(body).await?;
+        let bytes = if gzip { codec::gunzip(&bytes, self.limit)?.into() } else { bytes };
+        Ok(Received { bytes, units })
+    }
+
+    /// Reads a body that means nothing, so that the connection can be used again: Jersey 2 and 3 send `{}` with every
+    /// heartbeat.
+    pub(crate) async fn discard(&self, body: Body) -> Result<(), ApiError> {
+        if http_body::Body::is_end_stream(&body) {
+            return Ok(());
+        }
+        self.collect(body).await.map(drop)
+    }
+
+    async fn collect(&self, body: Body) -> Result<Received, ApiError> {
+        // What says before that it will be too much need not be sent.
+        if http_body::Body::size_hint(&body).lower() > self.limit as u64 {
+            return Err(ApiError::BodyTooLarge(self.limit));
+        }
+        let announced = usize::try_from(http_body::Body::size_hint(&body).lower()).unwrap_or_default();
+        let mut body = Limited::new(body, self.limit);
+        // One piece is most often all of it, and then is not copied.
+        let (mut first, mut whole) = (Bytes::new(), Vec::new());
+        let mut units: Option<OwnedSemaphorePermit> = None;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                if error.is::<LengthLimitError>() { ApiError::BodyTooLarge(self.limit) } else { ApiError::BodyBroken }
+            })?;
+            let Ok(data) = frame.into_data() else { continue };
+            let len = first.len() + whole.len() + data.len();
+            let wanted =
+                len.saturating_sub(FREE).div_ceil(UNIT) - units.as_ref().map_or(0, |units| units.num_permits());
+            if let Ok(wanted @ 1..) = u32::try_from(wanted) {
+                let more =
+                    Arc::clone(&self.units).acquire_many_owned(wanted).await.map_err(|_closed| ApiError::BodyBroken)?;
+                match &mut units {
+                    Some(units) => units.merge(more),
+                    None => units = Some(more),
+                }
+            }
+            if len == data.len() {
+                first = data;
+            } else {
+                if whole.is_empty() {
+                    whole.reserve_exact(announced.max(len));
+                    whole.extend_from_slice(&std::mem::take(&mut first));
+                }
+                whole.extend_from_slice(&data);
+            }
+        }
+        let bytes = if whole.is_empty() { first } else { whole.into() };
+        Ok(Received { bytes, units })
+    }
+}
+
+/// A body, and its share of the memory for bodies until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Received {
+    bytes: Bytes,
+    units: Option<OwnedSemaphorePermit>,
+}
+
+impl Deref for Received {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// An answer as a body: its pieces, one frame each, without a copy.

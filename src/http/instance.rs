@@ -9,9 +9,9 @@ use http::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use super::error::empty;
-use super::{ApiError, App, body, negotiate, reads};
+use super::{ApiError, App, negotiate, reads};
 use crate::codec;
-use crate::model::{AppName, InstanceStatus};
+use crate::model::InstanceStatus;
 use crate::registry::Source;
 use crate::replication::{Heartbeat, HeartbeatOutcome};
 use crate::time::Timestamp;
@@ -19,10 +19,10 @@ use crate::time::Timestamp;
 /// `POST /apps/{app}`: 204, also where a newer registration was kept.
 pub(super) async fn register(app: &App, name: &str, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
     let media = negotiate::consumed(headers).ok_or(ApiError::UnsupportedMediaType)?;
-    let bytes = body::read(headers, body, app.options().max_body_bytes).await?;
+    let bytes = app.bodies().read(headers, body).await?;
     let now = app.now();
     let mut info = codec::decode_instance(media, &bytes, now).map_err(|error| ApiError::Unparsable(media, error))?;
-    info.validate(&AppName::new(name))?;
+    info.validate(name)?;
     app.peer_aware().register(info, source(headers), now);
     Ok(empty(StatusCode::NO_CONTENT))
 }
@@ -35,7 +35,7 @@ pub(super) async fn renew(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    body::discard(body, app.options().max_body_bytes).await?;
+    app.bodies().discard(body).await?;
     let query = Query(query);
     let source = source(headers);
     let overridden_status = match (source, query.get("overriddenstatus")) {
@@ -70,7 +70,7 @@ pub(super) async fn status_update(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    body::discard(body, app.options().max_body_bytes).await?;
+    app.bodies().discard(body).await?;
     let query = Query(query);
     let Some(name) = query.get("value") else {
         return Err(ApiError::BadParameter(format!("parameter value is missing: {}", status_names())));
@@ -96,7 +96,7 @@ pub(super) fn delete_status_override(
 
 /// `PUT /apps/{app}/{id}/metadata?name=value…`. Counts as a registration, and peers are told so whoever asks.
 pub(super) async fn update_metadata(app: &App, key: &str, query: &str, body: Body) -> Result<Response, ApiError> {
-    body::discard(body, app.options().max_body_bytes).await?;
+    app.bodies().discard(body).await?;
     let mut entries: Vec<(Cow<'_, str>, Cow<'_, str>)> = Query(query).pairs().collect();
     entries.reverse(); // of values with one name the first counts, and of entries the last
     let entries = entries.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::error::empty;
 use super::negotiate::Produced;
-use super::{ApiError, App, body, negotiate, reads};
+use super::{ApiError, App, negotiate, reads};
 use crate::codec::{self, CodecError, Media, repair};
 
 /// Applies a batch item by item and answers what became of each.
@@ -18,7 +18,7 @@ pub(super) async fn batch(app: &App, headers: &HeaderMap, body: Body) -> Result<
         let error = CodecError::Xml("a replication batch must be application/json".to_owned());
         return Err(ApiError::Unparsable(Media::Xml, error));
     }
-    let bytes = body::read(headers, body, app.options().max_body_bytes).await?;
+    let bytes = app.bodies().read(headers, body).await?;
     let now = app.now();
     let list = codec::decode_replication_list(&bytes, now)?;
     let responses = app.peer_aware().apply(list, now);
@@ -29,7 +29,7 @@ pub(super) async fn batch(app: &App, headers: &HeaderMap, body: Body) -> Result<
 
 /// Compares what is registered here with a peer's digests: 204 if their totals are the same, else ours.
 pub(super) async fn digest(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
-    let bytes = body::read(headers, body, app.options().max_body_bytes).await?;
+    let bytes = app.bodies().read(headers, body).await?;
     let theirs = repair::decode_digests(&bytes)?;
     let ours = app.registry().recent_digests(app.now());
     if ours.total == theirs.total {
@@ -42,7 +42,7 @@ pub(super) async fn digest(app: &App, headers: &HeaderMap, body: Body) -> Result
 
 /// All that is known here of some applications.
 pub(super) async fn exchange(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
-    let bytes = body::read(headers, body, app.options().max_body_bytes).await?;
+    let bytes = app.bodies().read(headers, body).await?;
     let apps = repair::decode_names(&bytes)?;
     let mut out = Vec::new();
     app.registry().encode_exchange(&apps, app.now(), &mut out);

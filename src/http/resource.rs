@@ -107,6 +107,11 @@ impl<'a> Resource<'a> {
         }
     }
 
+    /// Whether only peers have business with it.
+    pub(super) fn is_of_peers(&self) -> bool {
+        matches!(self, Self::PeerReplication | Self::PeerDigest | Self::PeerExchange)
+    }
+
     /// The methods it has, in the Java server's order (protocol.md 1.3).
     pub(super) fn methods(&self) -> &'static [Method] {
         match self {

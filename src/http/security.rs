@@ -8,16 +8,23 @@ mod password;
 pub mod rate_limit;
 mod users;
 
+use std::net::IpAddr;
+
 use axum::body::Body;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use axum::response::IntoResponse;
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::request::Parts;
 use http::{Method, Response};
 
 pub use password::Password;
+use users::Refused;
 pub use users::User;
 pub(super) use users::Users;
 
-use super::{ApiError, App};
+use super::resource::Resource;
+use super::{ApiError, App, instance, router};
+use crate::registry::Source;
+use crate::replication::transport::http::NEWCOMER_HEADER;
 use rate_limit::RateLimiter;
 
 /// Settings of security.
@@ -51,6 +58,10 @@ impl Default for Options {
 #[derive(Clone, Copy, Debug)]
 pub struct Certified;
 
+/// On a request that shows credentials: where it comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddress(pub IpAddr);
+
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Decides.
@@ -64,22 +75,35 @@ impl Security {
     pub(super) fn new(options: &Options) -> Self {
         Self { users: Users::new(options.users.clone()), limiter: RateLimiter::new(options.rate_limit.clone()) }
     }
+
+    /// Whether nobody has to be a user.
+    pub(super) fn is_open(&self) -> bool {
+        self.users.is_empty()
+    }
 }
 
 /// Lets a request in, or says why not.
 pub(super) async fn admit(app: &App, request: &Parts) -> Result<(), ApiError> {
     let (options, security) = (&app.options().security, app.security());
-    let changes = !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    // Who announces a replica has this one call it, and tell it everything, from now on: that is a change, however it is asked.
+    let announces = request.headers.contains_key(NEWCOMER_HEADER);
+    let changes = announces || !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
     if changes && is_cross_site(&request.headers) {
         return Err(ApiError::Forbidden("pages of other sites change nothing here"));
     }
-    let path = request.uri.path();
-    let replicates = path.contains("/peerreplication/");
-    if options.peers_need_certificate && replicates && request.extensions.get::<Certified>().is_none() {
+    let (path, context_path) = (request.uri.path(), &app.options().context_path);
+    if options.peers_need_certificate
+        && request.extensions.get::<Certified>().is_none()
+        && (announces || (changes && is_replication(request, context_path)))
+    {
         return Err(ApiError::Forbidden("replication needs a client certificate"));
     }
-    if !security.users.is_empty() && !is_open(options, path, &app.options().context_path) {
-        let user = security.users.authenticate(&request.headers).await.ok_or(ApiError::Unauthorized)?;
+    if !security.users.is_empty() && (announces || !is_open(options, path, context_path)) {
+        let address = request.extensions.get().map(|ClientAddress(address)| *address);
+        let user = security.users.authenticate(&request.headers, address).await.map_err(|refused| match refused {
+            Refused::Unknown => ApiError::Unauthorized,
+            Refused::TooMany => ApiError::TooManyFetches,
+        })?;
         if changes && user.is_read_only() {
             return Err(ApiError::Forbidden("this user may only read"));
         }
@@ -90,14 +114,41 @@ pub(super) async fn admit(app: &App, request: &Parts) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// What somebody is answered who is not let in. To a person in words; a Java client that accepts JSON or XML alone makes "no suitable
+/// converter" of them where without a body it says the status.
+pub(super) fn refusal(refused: ApiError, headers: &HeaderMap) -> Response<Body> {
+    let mut response = refused.into_response();
+    let accepts =
+        |part| headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|text| text.contains(part)));
+    if headers.contains_key(ACCEPT) && !accepts("*/*") && !accepts("text/") {
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(CONTENT_TYPE);
+    }
+    response
+}
+
+/// The user who sent a request, if it was one; also where nobody has to be one.
+pub(super) async fn user<'a>(app: &'a App, request: &Parts) -> Option<&'a User> {
+    let address = request.extensions.get().map(|ClientAddress(address)| *address);
+    app.security().users.authenticate(&request.headers, address).await.ok()
+}
+
+/// Whether a request is what only peers send: to a resource of theirs, or as one of them to another.
+fn is_replication(request: &Parts, context_path: &str) -> bool {
+    let path = request.uri.path();
+    let resource = router::below_eureka(path, context_path).and_then(|start| Resource::parse(&path[start..]).ok());
+    instance::source(&request.headers) == Source::Peer || resource.is_some_and(|resource| resource.is_of_peers())
+}
+
 /// Whether a browser sends this because of another site's page. Clients that are no browsers send neither header.
 fn is_cross_site(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get(FETCH_SITE) {
         return !matches!(site.as_bytes(), b"same-origin" | b"none");
     }
-    let Some(origin) = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()) else { return false };
+    let Some(origin) = headers.get(ORIGIN) else { return false };
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    origin.split_once("://").map(|(_, origin)| origin) != host
+    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, origin)| origin);
+    origin.is_none() || origin != host
 }
 
 fn is_open(options: &Options, path: &str, context_path: &str) -> bool {

@@ -13,7 +13,7 @@
 //! All times are exchanged as ages, so clocks may differ. Only instances heard within their duration are hashed: what one
 //! replica has evicted and another not yet is no difference.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ impl InstanceRegistry {
     fn digests(&self, now: Timestamp) -> Digests {
         let pages = self.content.lock().all.snapshot();
         let mut applications: BTreeMap<String, u64> = BTreeMap::new();
-        for entry in pages.iter().flat_map(|page| page.entries()).filter(|entry| is_alive(&entry.lease, now)) {
+        for entry in pages.iter().flat_map(|page| page.entries()).filter(|entry| !entry.lease.is_overdue(now)) {
             let app = entry.info.app.as_str();
             let before = applications.get(app).copied().unwrap_or(SEED);
             let hash = hash_of(before, entry);
@@ -114,10 +114,12 @@ impl InstanceRegistry {
 
     /// Appends all that is known of these applications, for a peer that knows something else.
     pub fn encode_exchange(&self, apps: &[String], now: Timestamp, out: &mut Vec<u8>) {
+        // Each once, however often it is named: what is asked for is never more than there is.
+        let apps: BTreeSet<&str> = apps.iter().map(String::as_str).collect();
         let (entries, cancelled) = {
             let content = self.content.lock();
             let entries: Vec<Entry> = apps.iter().flat_map(|app| content.all.application(app)).cloned().collect();
-            let cancelled = content.tombstones.by_key.iter().filter(|(key, _)| apps.iter().any(|app| app == key.app()));
+            let cancelled = content.tombstones.by_key.iter().filter(|(key, _)| apps.contains(key.app()));
             let cancelled: Vec<Cancelled> = cancelled
                 .map(|(key, tombstone)| Cancelled {
                     app: key.app().to_owned(),
@@ -130,7 +132,7 @@ impl InstanceRegistry {
         };
         let alive: Vec<_> = entries
             .iter()
-            .filter(|entry| is_alive(&entry.lease, now))
+            .filter(|entry| !entry.lease.is_overdue(now))
             .map(|entry| (&entry.info, entry.lease.info(&entry.info), ages(&entry.lease, now)))
             .collect();
         let living = alive.iter().map(|(info, lease, ages)| (&***info, lease, *ages));
@@ -166,7 +168,7 @@ impl InstanceRegistry {
 
     fn mend_living(&self, mut theirs: Living, now: Timestamp) -> (bool, bool) {
         let app = theirs.info.app.clone();
-        if theirs.info.validate(&app).is_err() {
+        if theirs.info.validate(app.as_str()).is_err() {
             return (false, false);
         }
         let key = theirs.info.key();
@@ -248,11 +250,6 @@ impl InstanceRegistry {
 
 fn duration_ms(living: &Living) -> u64 {
     u64::try_from(living.info.lease.duration_secs).unwrap_or(0).saturating_mul(1000)
-}
-
-/// Whether it was heard within its lease's duration, once.
-fn is_alive(lease: &Lease, now: Timestamp) -> bool {
-    now.since(lease.last_heard()) <= lease.duration()
 }
 
 fn ages(lease: &Lease, now: Timestamp) -> Ages {

@@ -1,5 +1,6 @@
 //! [`PeerAwareInstanceRegistry`].
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -184,11 +185,21 @@ impl PeerAwareInstanceRegistry {
     /// Applies a batch item by item (`PeerReplicationResource.batchReplication`).
     pub fn apply(&self, list: ReplicationList, now: Timestamp) -> Vec<ReplicationInstanceResponse> {
         self.registry.count_replication(now);
-        list.replication_list.into_iter().map(|item| self.apply_item(item, now)).collect()
+        let mut in_conflict = HashSet::new();
+        let apply = |item: ReplicationInstance| {
+            let key = InstanceKey::new(&item.app_name, &item.id);
+            let mut response = self.apply_item(item, &key, now);
+            // The instance itself is in the answer once: a batch that names one again and again is not to be answered by more than
+            // there is.
+            if response.response_entity.is_some() && !in_conflict.insert(key) {
+                response.response_entity = None;
+            }
+            response
+        };
+        list.replication_list.into_iter().map(apply).collect()
     }
 
-    fn apply_item(&self, item: ReplicationInstance, now: Timestamp) -> ReplicationInstanceResponse {
-        let key = InstanceKey::new(&item.app_name, &item.id);
+    fn apply_item(&self, item: ReplicationInstance, key: &InstanceKey, now: Timestamp) -> ReplicationInstanceResponse {
         let key = key.as_str();
         let found = |found: bool| if found { OK } else { NOT_FOUND };
         match item.action {
@@ -196,7 +207,7 @@ impl PeerAwareInstanceRegistry {
             Action::Register => match item.instance_info {
                 None => FAILED,
                 Some(mut info) => {
-                    if info.validate(&item.app_name).is_ok() {
+                    if info.validate(item.app_name.as_str()).is_ok() {
                         self.register(*info, Source::Peer, now);
                     }
                     OK

@@ -20,6 +20,8 @@ use crate::time::{Clock, Timestamp};
 
 /// So many answers in a row have to lack a name before its peer is forgotten.
 const ANSWERS_WITHOUT: u32 = 2;
+/// No more replicas than these start at a time; each has a queue.
+const MOST_NEWCOMERS: usize = 100;
 /// So long a newcomer that announced itself is kept though no name confirms it.
 const NEWCOMER_KEPT: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -37,6 +39,8 @@ pub struct PeerEurekaNodes {
     /// Starting replicas that announced themselves, by service URL. Each has its queue from that moment; the task that
     /// empties it follows with the next look.
     announced: Mutex<BTreeMap<String, Newcomer>>,
+    /// The domains of the names that name servers gave: whole ones, where the Service is called by a short one.
+    domains: Mutex<BTreeSet<String>>,
     look: Notify,
     looks: [AtomicU64; Look::ALL.len()],
 }
@@ -109,6 +113,7 @@ impl PeerEurekaNodes {
             around,
             peers: Arc::clone(peer_aware.peers()),
             announced: Mutex::default(),
+            domains: Mutex::default(),
             look: Notify::new(),
             looks: Default::default(),
         }
@@ -125,8 +130,30 @@ impl PeerEurekaNodes {
         format!("{scheme}://{}:{}{context_path}/eureka/", endpoint.host, endpoint.port)
     }
 
-    /// A starting replica asked for a copy: from now on it is told what changes, until the names confirm it. Only one that
-    /// stands under the discovered Service, or among the fixed peers, is believed.
+    /// A starting replica asked for a copy, and says that it will serve at this URL. Anybody can say so, and what is told to a peer
+    /// are all changes, and the password for peers: only a name under the discovered Service is believed, or a fixed peer's.
+    pub fn announced(&self, service_url: &str) {
+        let believed = host_of(service_url, &self.place).is_some_and(|host| self.is_known_to_be_under_service(host))
+            || self.options.service_urls.iter().any(|url| url == service_url);
+        if believed && self.announced.lock().len() < MOST_NEWCOMERS {
+            self.announce(service_url);
+        }
+    }
+
+    fn is_known_to_be_under_service(&self, host: &str) -> bool {
+        let domain = |host: &'_ str| -> Option<String> { Some(host.split_once('.')?.1.to_ascii_lowercase()) };
+        let (Some(service), Some(of_newcomer)) = (&self.options.discovery_service, domain(host)) else { return false };
+        let service = service.trim_end_matches('.');
+        let own = self.options.hostname.as_deref().and_then(domain);
+        // Whoever calls the Service by a longer name than it has itself is believed where name servers do so, too.
+        of_newcomer == service
+            || service.strip_prefix(&*of_newcomer).is_some_and(|rest| rest.starts_with('.'))
+            || own.is_some_and(|own| own == of_newcomer)
+            || self.domains.lock().contains(&of_newcomer)
+    }
+
+    /// From now on the replica with this service URL is told what changes, until the names confirm it: one that stands under
+    /// the discovered Service, or among the fixed peers.
     pub fn announce(&self, service_url: &str) {
         if !self.is_under_service(service_url) && !self.options.service_urls.iter().any(|url| url == service_url) {
             return;
@@ -153,18 +180,15 @@ impl PeerEurekaNodes {
 
     fn is_under_service(&self, service_url: &str) -> bool {
         self.options.discovery_service.as_ref().is_some_and(|service| {
-            let host = service_url.split_once("://").and_then(|(_, rest)| rest.split([':', '/']).next());
-            host.and_then(|host| host.split_once('.'))
+            host_of(service_url, &self.place)
+                .and_then(|host| host.split_once('.'))
                 .is_some_and(|(_, domain)| domain.split('.').next() == service.split('.').next())
         })
     }
 
     /// Whether two service URLs are of one pod: it calls itself by a short name, where an SRV record has the whole one.
     fn is_same_replica(&self, one: &str, other: &str) -> bool {
-        let pod = |url: &'_ str| -> Option<String> {
-            let host = url.split_once("://")?.1.split([':', '/']).next()?;
-            Some(host.split_once('.')?.0.to_owned())
-        };
+        let pod = |url: &'_ str| -> Option<String> { Some(host_of(url, &self.place)?.split_once('.')?.0.to_owned()) };
         one == other || (self.is_under_service(one) && self.is_under_service(other) && pod(one) == pod(other))
     }
 
@@ -181,6 +205,8 @@ impl PeerEurekaNodes {
         let mut urls: BTreeSet<String> = self.options.service_urls.iter().cloned().collect();
         if let Some(service) = &self.options.discovery_service {
             let found = self.discovery.endpoints(service, self.place.port).await?;
+            let domains = found.iter().filter_map(|endpoint| endpoint.host.split_once('.'));
+            *self.domains.lock() = domains.map(|(_, domain)| domain.to_ascii_lowercase()).collect();
             urls.extend(found.iter().map(|endpoint| self.service_url(endpoint)));
         }
         Ok(urls)
@@ -295,4 +321,14 @@ impl PeerEurekaNodes {
         let newcomers = announced.iter().filter(|(url, _)| !is_known(url)).map(|(_, newcomer)| &newcomer.node);
         self.peers.set(known.values().map(|peer| &peer.node).chain(newcomers).map(Arc::clone).collect());
     }
+}
+
+/// The host of a service URL that is written as replicas that serve at `place` write theirs, and has nothing else in it that might
+/// lead somewhere else.
+fn host_of<'a>(service_url: &'a str, place: &Place) -> Option<&'a str> {
+    let rest = service_url.strip_prefix(place.scheme)?.strip_prefix("://")?;
+    let (host, port) = rest.strip_suffix("/eureka/")?.strip_suffix(&*place.context_path)?.split_once(':')?;
+    let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_port = port.parse::<u16>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit());
+    (is_port && host.bytes().all(of_a_name)).then_some(host)
 }

@@ -1,23 +1,32 @@
 //! The accept loop.
+//!
+//! Where all places are taken, who comes is let in all the same, and who is to be missed least has to go: of the address that
+//! has the most connections, one that never sent a request if there is one. So no crowd of one address locks others out,
+//! and who has a connection for each of its clients, as a gateway has, is disturbed only where places are short. Where
+//! everybody waits for the server, who comes waits, too.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
 use http::Request;
+use http::header::AUTHORIZATION;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
-use super::{Options, Stopping, connection};
-use crate::http::security::Certified;
+use super::connection::{self, Activity};
+use super::crowd::Crowd;
+use super::{Options, Stopping};
+use crate::http::security::{Certified, ClientAddress};
 use crate::tls::Tls;
 
 /// Accepts connections until the server drains, then waits until those it has are finished; whoever does not care to
@@ -34,8 +43,9 @@ pub(super) async fn accept<F>(
 {
     let mut connections = JoinSet::new();
     let places = Arc::new(Semaphore::new(options.max_connections));
-    while let Some(accepted) = stopping.draining.run_until_cancelled(next(&listener, &places)).await {
-        let (stream, place) = match accepted {
+    let crowd = Arc::new(Crowd::default());
+    while let Some(accepted) = stopping.draining.run_until_cancelled(next(&listener, &places, &crowd)).await {
+        let (stream, address, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: those in use become free again.
@@ -48,19 +58,32 @@ pub(super) async fn accept<F>(
         let max_age = options.connection_max_age.mul_f64(rng.random_range(0.9..1.1));
         let (options, stopping, answer) = (Arc::clone(&options), stopping.clone(), answer.clone());
         let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.server()));
+        let activity = Activity::new();
+        let member = crowd.enter(address, &activity);
+        // Who shows a password is asked where it comes from, and nobody else: a heartbeat is not to pay for it.
+        let answer = move |mut request: Request<Body>| {
+            if request.headers().contains_key(AUTHORIZATION) {
+                request.extensions_mut().insert(ClientAddress(address));
+            }
+            answer(request)
+        };
         connections.spawn(async move {
             match acceptor {
-                None => connection::serve(stream, max_age, &options, &stopping, answer).await,
+                None => connection::serve(stream, activity, max_age, &options, &stopping, answer).await,
                 Some(acceptor) => {
                     let handshake = tokio::time::timeout(options.request_header_timeout, acceptor.accept(stream));
-                    match handshake.await {
-                        Ok(Ok(stream)) => serve_tls(stream, max_age, &options, &stopping, answer).await,
-                        Ok(Err(error)) => debug!(%error, "no TLS connection came about"),
-                        Err(_too_slow) => debug!("a TLS handshake took too long"),
+                    tokio::select! {
+                        biased;
+                        shaken = handshake => match shaken {
+                            Ok(Ok(stream)) => serve_tls(stream, activity, max_age, &options, &stopping, answer).await,
+                            Ok(Err(error)) => debug!(%error, "no TLS connection came about"),
+                            Err(_too_slow) => debug!("a TLS handshake took too long"),
+                        },
+                        () = activity.displaced() => {}
                     }
                 }
             }
-            drop(place);
+            drop((member, place));
         });
     }
     drop(listener);
@@ -70,6 +93,7 @@ pub(super) async fn accept<F>(
 /// Serves a connection by TLS; its requests say whether the client showed a certificate.
 async fn serve_tls<F>(
     stream: TlsStream<TcpStream>,
+    activity: Arc<Activity>,
     max_age: Duration,
     options: &Options,
     stopping: &Stopping,
@@ -85,16 +109,24 @@ async fn serve_tls<F>(
         answer(request)
     };
     // In a box: TLS makes the future larger, and who speaks plain HTTP is not to pay for it.
-    Box::pin(connection::serve(stream, max_age, options, stopping, answer)).await;
+    Box::pin(connection::serve(stream, activity, max_age, options, stopping, answer)).await;
 }
 
+/// The next connection, and a place for it: if need be that of somebody else.
 async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    #[expect(clippy::expect_used, reason = "nobody closes it")]
-    let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
-    let (stream, _) = listener.accept().await?;
+    crowd: &Crowd,
+) -> std::io::Result<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
+    let (stream, address) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, place))
+    let place = match Arc::clone(places).try_acquire_owned() {
+        Ok(place) => place,
+        Err(_all_taken) => {
+            crowd.make_room();
+            #[expect(clippy::expect_used, reason = "nobody closes it")]
+            Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed")
+        }
+    };
+    Ok((stream, address.ip().to_canonical(), place))
 }

@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::{Options, Stopping};
@@ -30,11 +31,20 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// The most bytes of a request's head.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 
+/// The most bytes that are read ahead, and that wait to be written: more would be memory that clients decide about.
+const MAX_BUFFERED_BYTES: usize = 128 * 1024;
+
+/// So many bytes a second are the least that a client has to send of a body, and to take of an answer; else a few bytes now
+/// and then would keep a connection for ever.
+const SLOWEST_BYTES_PER_SECOND: u64 = 500;
+
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-enum Phase {
-    /// The first byte of a request.
+pub(super) enum Phase {
+    /// The first byte of its first request, a TLS handshake before it.
+    New,
+    /// The first byte of a further request.
     Idle,
     /// The rest of its head.
     Head,
@@ -44,23 +54,61 @@ enum Phase {
 
 /// What the connection does now, written by its stream and its service, read by its watch.
 #[derive(Debug)]
-struct Activity {
+pub(super) struct Activity {
     start: Instant,
     phase: AtomicU8,
     /// Milliseconds after `start` at which the phase began, or bytes last moved within it.
     since_ms: AtomicU64,
     /// Whether hyper has taken the whole answer, though perhaps not yet written all of it.
     answered: AtomicBool,
+    /// Whether the request's body has not arrived whole.
+    receiving: AtomicBool,
+    /// Whether the client does not take what is there for it.
+    blocked: AtomicBool,
+    /// Bytes of the request's body and of its answer that have moved.
+    moved: AtomicU64,
+    /// What `moved` and the time were when it was last looked whether enough moves.
+    measured: (AtomicU64, AtomicU64),
+    /// That the connection's place is needed.
+    displaced: Notify,
 }
 
 impl Activity {
-    fn new() -> Arc<Self> {
+    pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             start: Instant::now(),
-            phase: AtomicU8::new(Phase::Idle as u8),
+            phase: AtomicU8::new(Phase::New as u8),
             since_ms: AtomicU64::new(0),
             answered: AtomicBool::new(false),
+            receiving: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
+            moved: AtomicU64::new(0),
+            measured: (AtomicU64::new(0), AtomicU64::new(0)),
+            displaced: Notify::new(),
         })
+    }
+
+    /// Closes the connection: its place is needed.
+    pub(super) fn displace(&self) {
+        self.displaced.notify_one();
+    }
+
+    /// Until the connection's place is needed.
+    pub(super) async fn displaced(&self) {
+        self.displaced.notified().await;
+    }
+
+    /// How little it is to be missed, and since when: the least of a crowd goes first. Who has sent no request yet, or half of
+    /// one, is nobody's client; who is between two requests is, but will come again. Who waits for the server stays: `None`.
+    pub(super) fn rank(&self) -> Option<(u8, Instant)> {
+        let slow = self.receiving.load(Relaxed) || self.blocked.load(Relaxed);
+        let rank = match self.phase() {
+            Phase::New | Phase::Head => 0,
+            Phase::Exchange if slow => 1,
+            Phase::Idle => 2,
+            Phase::Exchange => return None,
+        };
+        Some((rank, self.start + Duration::from_millis(self.since_ms.load(Relaxed))))
     }
 
     fn elapsed_ms(&self) -> u64 {
@@ -69,6 +117,19 @@ impl Activity {
 
     fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Relaxed);
+        self.touch();
+    }
+
+    /// A request's head is there.
+    fn request(&self, has_body: bool) {
+        self.receiving.store(has_body, Relaxed);
+        self.enter(Phase::Exchange);
+        self.measured.0.store(self.moved.load(Relaxed), Relaxed);
+        self.measured.1.store(self.since_ms.load(Relaxed), Relaxed);
+    }
+
+    fn moved(&self, bytes: usize) {
+        self.moved.fetch_add(bytes as u64, Relaxed);
         self.touch();
     }
 
@@ -84,18 +145,33 @@ impl Activity {
     }
 
     fn phase(&self) -> Phase {
-        [Phase::Idle, Phase::Head, Phase::Exchange][usize::from(self.phase.load(Relaxed)).min(2)]
+        [Phase::New, Phase::Idle, Phase::Head, Phase::Exchange][usize::from(self.phase.load(Relaxed)).min(3)]
     }
 
     /// Whether the phase has lasted too long.
     fn is_overdue(&self, options: &Options) -> bool {
-        let allowed = match self.phase() {
+        let phase = self.phase();
+        let allowed = match phase {
+            Phase::New | Phase::Head => options.request_header_timeout,
             Phase::Idle => options.keep_alive_timeout,
-            Phase::Head => options.request_header_timeout,
             Phase::Exchange => options.request_body_timeout,
         };
         let since = Duration::from_millis(self.since_ms.load(Relaxed));
-        Duration::from_millis(self.elapsed_ms()) > since + allowed
+        Duration::from_millis(self.elapsed_ms()) > since + allowed || (phase == Phase::Exchange && self.drips(allowed))
+    }
+
+    /// Whether the client lets the server wait, and too little moved in a period. An answer that is sent as things happen may
+    /// be as slow as it likes, as long as its client takes it.
+    fn drips(&self, period: Duration) -> bool {
+        let (moved, now) = (self.moved.load(Relaxed), self.elapsed_ms());
+        let took = now.saturating_sub(self.measured.1.load(Relaxed));
+        if Duration::from_millis(took) < period {
+            return false;
+        }
+        self.measured.1.store(now, Relaxed);
+        let least = SLOWEST_BYTES_PER_SECOND * took / 1000;
+        let enough = moved - self.measured.0.swap(moved, Relaxed) >= least;
+        !enough && (self.receiving.load(Relaxed) || self.blocked.load(Relaxed))
     }
 }
 
@@ -105,6 +181,7 @@ impl Activity {
 /// `Connection: close`, so a client never sends into a closed connection.
 pub(super) async fn serve<S, F>(
     stream: S,
+    activity: Arc<Activity>,
     max_age: Duration,
     options: &Options,
     stopping: &Stopping,
@@ -113,11 +190,14 @@ pub(super) async fn serve<S, F>(
     S: AsyncRead + AsyncWrite + Unpin,
     F: Future<Output = Response>,
 {
-    let activity = Activity::new();
     let io = TokioIo::new(Watched { stream, activity: Arc::clone(&activity) });
     let service = hyper::service::service_fn(|request: Request<Incoming>| {
-        activity.enter(Phase::Exchange);
-        let answer = answer(request.map(Body::new));
+        let has_body = !http_body::Body::is_end_stream(request.body());
+        activity.request(has_body);
+        let answer = answer(request.map(|body| match has_body {
+            true => Body::new(Arriving { body, activity: Arc::clone(&activity) }),
+            false => Body::empty(),
+        }));
         let activity = Arc::clone(&activity);
         async move {
             let mut response = answer.await;
@@ -130,9 +210,10 @@ pub(super) async fn serve<S, F>(
     });
     let mut http = http1::Builder::new();
     // At most 100 headers, which is the default: saying so would cost an allocation a request.
-    http.header_read_timeout(None).max_header_size(MAX_HEAD_BYTES).half_close(false);
+    http.header_read_timeout(None).max_header_size(MAX_HEAD_BYTES).max_buf_size(MAX_BUFFERED_BYTES).half_close(false);
     let connection = http.serve_connection(io, service);
-    tokio::pin!(connection);
+    let displaced = activity.displaced();
+    tokio::pin!(connection, displaced);
     let mut watch = tokio::time::interval(WATCH_INTERVAL);
     watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut told_to_finish = false;
@@ -150,6 +231,7 @@ pub(super) async fn serve<S, F>(
                     return;
                 }
             }
+            () = &mut displaced => return,
         }
     }
 }
@@ -157,6 +239,39 @@ pub(super) async fn serve<S, F>(
 /// A body that was refused is still on its way; the connection cannot be used for anything else.
 fn closes_connection(status: StatusCode) -> bool {
     status == StatusCode::PAYLOAD_TOO_LARGE
+}
+
+/// A request's body, which notes when it has arrived whole, or nobody waits for the rest.
+struct Arriving {
+    body: Incoming,
+    activity: Arc<Activity>,
+}
+
+impl http_body::Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
+            self.activity.receiving.store(false, Relaxed);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.activity.receiving.store(false, Relaxed);
+    }
 }
 
 /// An answer's body, which notes when hyper has taken all of it.
@@ -200,9 +315,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if polled.is_ready() && buf.filled().len() > before {
             match self.activity.phase() {
-                Phase::Idle => self.activity.enter(Phase::Head),
+                Phase::New | Phase::Idle => self.activity.enter(Phase::Head),
                 Phase::Head => {}
-                Phase::Exchange => self.activity.touch(),
+                Phase::Exchange => self.activity.moved(buf.filled().len() - before),
             }
         }
         polled
@@ -211,8 +326,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S> Watched<S> {
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
-        if matches!(polled, Poll::Ready(Ok(written)) if *written > 0) {
-            self.activity.touch();
+        self.activity.blocked.store(polled.is_pending(), Relaxed);
+        if let Poll::Ready(Ok(written @ 1..)) = polled {
+            self.activity.moved(*written);
         }
     }
 }
@@ -243,6 +359,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
         if polled.is_ready() {
             self.activity.flushed();
+        } else {
+            self.activity.blocked.store(true, Relaxed);
         }
         polled
     }

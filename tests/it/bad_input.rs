@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::Instant;
 
-use crate::support::{Client, TestServer, instance};
+use crate::support::{Client, DEADLINE, TestServer, instance};
 
 const JSON_BODY: (&str, &str) = ("Content-Type", "application/json");
 const XML_BODY: (&str, &str) = ("Content-Type", "application/xml");
@@ -218,5 +220,69 @@ async fn requests_sent_ahead_are_answered_in_order() {
     let answers =
         [client.answer(false).await.status, client.answer(false).await.status, client.answer(false).await.status];
     assert_eq!(answers, [200, 404, 200]);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_sends_a_little_now_and_then_is_closed_too() {
+    let server = strict().await;
+    server.register("orders", "a").await;
+    let head = "POST /eureka/apps/ORDERS HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n";
+    let mut drips = raw(&server, head.as_bytes()).await;
+    let deadline = Instant::now() + DEADLINE;
+    while !drips.is_closed_now() {
+        // A reset shows only to who sends again.
+        if drips.stream.write_all(b" ").await.is_err() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "it is still open");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_connects_and_says_nothing_is_closed() {
+    let server = strict().await;
+    assert!(raw(&server, b"").await.is_closed().await);
+    server.stop().await.unwrap();
+}
+
+/// A connection from another loopback address.
+async fn connect_from(address: [u8; 4], server: &TestServer) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((address, 0).into()).unwrap();
+    socket.connect(server.address).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_takes_all_connections_locks_nobody_out() {
+    let server = TestServer::with(|settings| settings.server.max_connections = 4).await;
+    let mut good = Client::connect(server.address).await;
+    assert_eq!(good.send("GET", "/eureka/apps", &[], b"").await.status, 200);
+    let mut crowd = Vec::new();
+    for _ in 0..20 {
+        crowd.push(connect_from([127, 0, 0, 2], &server).await);
+    }
+    assert_eq!(good.send("GET", "/eureka/apps", &[], b"").await.status, 200, "it keeps its connection");
+    assert_eq!(server.send("GET", "/eureka/apps", &[], b"").await.status, 200, "and others get theirs");
+    server.stop().await.unwrap();
+}
+
+/// What is asked for is answered by what there is, not by as much as it is asked for.
+#[tokio::test]
+async fn small_requests_get_no_huge_answers() {
+    let server = TestServer::start().await;
+    server.register("ORDERS", "a").await;
+    let item = "{\"appName\":\"ORDERS\",\"id\":\"a\",\"action\":\"Heartbeat\",\"lastDirtyTimestamp\":1}";
+    let batch = format!("{{\"replicationList\":[{}]}}", vec![item; 1000].join(","));
+    let names = format!("[{}]", vec!["\"ORDERS\""; 1000].join(","));
+    for (resource, body) in [("batch/", batch), ("exchange", names)] {
+        let path = format!("/eureka/peerreplication/{resource}");
+        let answer = server.send("POST", &path, &[JSON_BODY], body.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{resource}: {}", answer.text());
+        assert_eq!(answer.text().matches("10.0.0.1").count(), 1, "{resource}: the instance is there once");
+        assert!(answer.body.len() < 40_000, "{resource}: {} bytes", answer.body.len());
+    }
     server.stop().await.unwrap();
 }

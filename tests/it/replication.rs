@@ -310,3 +310,40 @@ async fn user_and_password_of_a_peers_url_are_sent_and_not_shown() {
     assert!(status.contains(&peer.to_string()) && !status.contains("p%40ss"), "{status}");
     server.stop().await.unwrap();
 }
+
+/// Whoever is a peer is told all changes, and shown the password for peers.
+#[tokio::test]
+async fn only_a_name_under_the_service_can_announce_itself() {
+    let names = NameServer::start(free_port().await).await;
+    names.add(0);
+    let server = names.replica(0).await;
+    let port = names.port;
+    let under = |pod: &str| format!("http://{pod}:{port}/eureka/");
+    let wanted = [under("registry-7.registry"), under(&format!("registry-8.registry{DOMAIN}"))];
+    let others = [
+        under("registry-1.registry.evil.example"),
+        under("evil.example"),
+        format!("http://registry-1.registry:secret@evil.example:{port}/eureka/"),
+        format!("http://evil.example:{port}/eureka/?registry-1.registry:1/eureka/"),
+        format!("http://registry-1.registry:{port}/elsewhere/eureka/"),
+        format!("https://registry-1.registry:{port}/eureka/"),
+        format!("http://registry-1.registry:{port}@evil.example/eureka/"),
+        format!("http://registry-1.registry\\.evil.example:{port}/eureka/"),
+    ];
+    let deadline = Instant::now() + DEADLINE;
+    // Which domains name servers use is known when they have been asked.
+    loop {
+        for url in others.iter().chain(&wanted) {
+            let newcomer = [("X-Eureka-Registry-Newcomer", url.as_str())];
+            assert_eq!(server.send("HEAD", "/eureka/apps/delta", &newcomer, b"").await.status, 200);
+        }
+        let peers = server.get_json("/eureka/status").await.to_string();
+        let is_peer = |url: &String| peers.contains(&url[..url.len() - "eureka/".len()]);
+        assert!(!others.iter().any(is_peer) && !peers.contains("evil"), "{peers}");
+        if wanted.iter().all(is_peer) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{peers}");
+    }
+    server.stop().await.unwrap();
+}

@@ -19,16 +19,16 @@ use crate::support::{DEADLINE, TestServer, instance};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 /// `eureka:secret`, `reader:reads` and `eureka:wrong`.
-const EUREKA: (&str, &str) = ("Authorization", "Basic ZXVyZWthOnNlY3JldA==");
-const READER: (&str, &str) = ("Authorization", "Basic cmVhZGVyOnJlYWRz");
-const WRONG: (&str, &str) = ("Authorization", "Basic ZXVyZWthOndyb25n");
+pub(crate) const EUREKA: (&str, &str) = ("Authorization", "Basic ZXVyZWthOnNlY3JldA==");
+pub(crate) const READER: (&str, &str) = ("Authorization", "Basic cmVhZGVyOnJlYWRz");
+pub(crate) const WRONG: (&str, &str) = ("Authorization", "Basic ZXVyZWthOndyb25n");
 
 fn user(name: &str, password: &str, roles: &[&str]) -> User {
     let roles = roles.iter().map(|role| (*role).to_owned()).collect();
     User { name: name.to_owned(), password: password.parse().unwrap(), roles }
 }
 
-fn with_users(settings: &mut Settings) {
+pub(crate) fn with_users(settings: &mut Settings) {
     let hash = bcrypt::hash("reads", 4).unwrap();
     settings.http.security.users =
         vec![user("eureka", "{noop}secret", &[]), user("reader", &format!("{{bcrypt}}{hash}"), &["READ_ONLY"])];
@@ -67,6 +67,11 @@ async fn everybody_has_to_be_a_user_and_readers_only_read() {
             assert_eq!(answer.header("www-authenticate"), Some("Basic realm=\"Realm\""));
         }
     }
+    for (accept, has_text) in [("*/*", true), ("application/json, application/*+json", false)] {
+        let answer = server.send("GET", "/eureka/apps", &[("Accept", accept)], b"").await;
+        assert_eq!((answer.status, !answer.body.is_empty()), (401, has_text), "{accept}");
+        assert_eq!(answer.header("content-type").is_some(), has_text);
+    }
     assert_eq!(server.send("GET", "/eureka/apps/ORDERS/o-1", &[EUREKA], b"").await.status, 200, "it stayed");
     server.stop().await.unwrap();
 }
@@ -78,6 +83,7 @@ async fn pages_of_other_sites_change_nothing() {
     let path = "/eureka/apps/ORDERS/o-1/status?value=OUT_OF_SERVICE";
     for (header, status) in [
         (("Origin", "http://evil.example"), 403),
+        (("Origin", "http://\u{e9}vil.example"), 403),
         (("Sec-Fetch-Site", "cross-site"), 403),
         (("Origin", "http://localhost"), 200),
         (("Sec-Fetch-Site", "same-origin"), 200),
@@ -246,6 +252,53 @@ async fn only_peers_with_a_certificate_replicate() {
     server.stop().await.unwrap();
 }
 
+/// Peers have calls beside the batch, and say by a header that they are peers.
+#[tokio::test]
+async fn nobody_is_a_peer_without_a_certificate() {
+    let server = TestServer::with(|settings| settings.http.security.peers_need_certificate = true).await;
+    server.register("ORDERS", "o-1").await;
+    server.register("PEERREPLICATION", "an-application-may-be-called-so").await;
+    let (peer, newcomer) = (
+        ("X-Netflix-Discovery-Replication", "true"),
+        ("X-Eureka-Registry-Newcomer", "http://registry-1.registry:8761/eureka/"),
+    );
+    for (method, path, header, status) in [
+        ("PUT", "/eureka/apps/ORDERS/o-1", Some(peer), 403),
+        ("DELETE", "/eureka/apps/ORDERS/o-1", Some(peer), 403),
+        ("POST", "/eureka/apps/ORDERS", Some(peer), 403),
+        ("POST", "/eureka//v2/peerreplication//batch/", None, 403),
+        ("POST", "/eureka/peerreplication/digest", None, 403),
+        ("POST", "/eureka/peerreplication/exchange", None, 403),
+        ("POST", "/eureka/%70eerreplication/batch/", None, 404),
+        ("GET", "/eureka/apps", Some(newcomer), 403),
+        ("HEAD", "/eureka/apps/delta", Some(newcomer), 403),
+        ("GET", "/eureka/apps", Some(peer), 200),
+        ("PUT", "/eureka/apps/PEERREPLICATION/an-application-may-be-called-so", None, 200),
+        ("PUT", "/eureka/apps/ORDERS/o-1", None, 200),
+    ] {
+        let headers: Vec<_> = header.into_iter().collect();
+        let answer = server.send(method, path, &headers, b"").await;
+        assert_eq!(answer.status, status, "{method} {path} {header:?}: {}", answer.text());
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_only_reads_announces_no_replica() {
+    let server = TestServer::with(|settings| {
+        with_users(settings);
+        settings.http.security.open_paths = vec!["/eureka/apps/**".to_owned()];
+    })
+    .await;
+    let newcomer = ("X-Eureka-Registry-Newcomer", "http://registry-1.registry:8761/eureka/");
+    for (who, status) in [(None, 401), (Some(READER), 403), (Some(EUREKA), 200)] {
+        let headers: Vec<_> = who.into_iter().chain([newcomer]).collect();
+        assert_eq!(server.send("GET", "/eureka/apps", &headers, b"").await.status, status, "{who:?}");
+        assert_eq!(server.send("GET", "/eureka/apps", &headers[..headers.len() - 1], b"").await.status, 200);
+    }
+    server.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn certificates_are_read_again_when_they_change() {
     let authority = Authority::new();
@@ -366,10 +419,18 @@ async fn a_port_of_its_own_has_the_actuator_and_nothing_else() {
     let server = TestServer::with(|settings| {
         settings.server.tls = Some(options);
         settings.server.management_port = Some(port);
+        settings.http.context_path = "/registry".to_owned();
     })
     .await;
     let plain = reqwest::Client::builder().timeout(DEADLINE).build().unwrap();
-    for (path, status) in [("actuator/health/readiness", 200), ("eureka/apps", 404), ("", 404)] {
+    for (path, status) in [
+        ("actuator/health/readiness", 200),
+        ("registry/actuator/health/readiness", 200),
+        ("actuator/../registry/eureka/apps", 404),
+        ("registry/eureka/apps", 404),
+        ("eureka/apps", 404),
+        ("", 404),
+    ] {
         let answer = plain.get(format!("http://127.0.0.1:{port}/{path}")).send().await.unwrap();
         assert_eq!(answer.status(), status, "{path}");
     }

@@ -159,6 +159,12 @@ impl Client {
         self.stream.read_buf(&mut self.received).await.unwrap()
     }
 
+    /// Whether the server has closed the connection.
+    pub(crate) fn is_closed_now(&mut self) -> bool {
+        let read = self.stream.try_read_buf(&mut self.received);
+        !matches!(read, Ok(1..)) && !matches!(&read, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     /// Whether the server closes the connection, without another byte.
     pub(crate) async fn is_closed(&mut self) -> bool {
         let read = tokio::time::timeout(DEADLINE, self.stream.read_buf(&mut self.received)).await;

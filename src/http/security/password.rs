@@ -27,6 +27,14 @@ impl Password {
     pub(super) fn is_slow(&self) -> bool {
         matches!(self, Self::Bcrypt(_))
     }
+
+    /// How slow it is to check, if it is: twice the time for each more.
+    pub(super) fn cost(&self) -> Option<u32> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Bcrypt(hash) => hash.parse().map(|hash: bcrypt::HashParts| hash.get_cost()).ok(),
+        }
+    }
 }
 
 impl FromStr for Password {

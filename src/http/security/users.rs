@@ -1,17 +1,18 @@
 //! [`Users`]: who may come in, and what was found out of it already.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use ring::hmac;
 use ring::rand::SystemRandom;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::Password;
 
@@ -19,6 +20,9 @@ use super::Password;
 const REMEMBERED: usize = 1000;
 /// So many passwords are hashed at a time: each takes a tenth of a second of a processor, and heartbeats want one, too.
 const HASHED_AT_A_TIME: usize = 1;
+
+/// So many of one address may wait for that; who else comes is told to come later.
+const WAITING_OF_AN_ADDRESS: usize = 100;
 
 /// Somebody who may come in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,37 +48,95 @@ pub(crate) struct Users {
     users: Arc<Vec<User>>,
     /// Credentials that were good, by their HMAC under a key of this process: what a dump of the memory shows is no password,
     /// and a heartbeat does not pay for bcrypt.
-    good: RwLock<HashMap<[u8; 32], usize>>,
+    good: Remembered<usize>,
+    /// The same of those that were wrong: a fleet that has an old password sends it with every heartbeat.
+    wrong: Remembered<()>,
     key: hmac::Key,
-    hashing: Semaphore,
+    hashing: Turns,
+    /// The place of somebody whose password is slow to check, if anybody's is: the slowest.
+    slowest: Option<usize>,
+}
+
+/// Why somebody does not come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// No credentials, or wrong ones.
+    Unknown,
+    /// Too many of the same address wait to be checked.
+    TooMany,
+}
+
+/// What was found out of credentials, by their HMAC.
+type Remembered<T> = RwLock<HashMap<[u8; 32], T>>;
+
+/// Whose password is hashed next. Those of one address wait for each other, and then its one waits with that of each other
+/// address: who guesses passwords by the thousand keeps nobody else waiting longer than who guesses one.
+#[derive(Debug)]
+struct Turns {
+    all: Semaphore,
+    by_address: Mutex<HashMap<Option<IpAddr>, Arc<Semaphore>>>,
+}
+
+impl Turns {
+    fn new() -> Self {
+        Self { all: Semaphore::new(HASHED_AT_A_TIME), by_address: Mutex::default() }
+    }
+
+    async fn take(&self, address: Option<IpAddr>) -> Result<(OwnedSemaphorePermit, SemaphorePermit<'_>), Refused> {
+        let of_address = {
+            let mut by_address = self.by_address.lock();
+            by_address.retain(|_, waiting| Arc::strong_count(waiting) > 1);
+            let of_address = by_address.entry(address).or_insert_with(|| Arc::new(Semaphore::new(1)));
+            if Arc::strong_count(of_address) > WAITING_OF_AN_ADDRESS {
+                return Err(Refused::TooMany);
+            }
+            Arc::clone(of_address)
+        };
+        let closed = |_: AcquireError| Refused::Unknown;
+        let first_of_address = of_address.acquire_owned().await.map_err(closed)?;
+        Ok((first_of_address, self.all.acquire().await.map_err(closed)?))
+    }
 }
 
 impl Users {
     pub(crate) fn new(users: Vec<User>) -> Self {
         #[expect(clippy::expect_used, reason = "without random numbers nothing here is safe")]
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).expect("the system has random numbers");
-        Self { users: Arc::new(users), good: RwLock::default(), key, hashing: Semaphore::new(HASHED_AT_A_TIME) }
+        let slow = users.iter().enumerate().filter_map(|(place, user)| Some((user.password.cost()?, place)));
+        let slowest = slow.max().map(|(_, place)| place);
+        Self {
+            slowest,
+            users: Arc::new(users),
+            good: RwLock::default(),
+            wrong: RwLock::default(),
+            key,
+            hashing: Turns::new(),
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.users.is_empty()
     }
 
-    /// Whose credentials a request has.
-    pub(crate) async fn authenticate(&self, headers: &HeaderMap) -> Option<&User> {
-        let sent = headers.get(AUTHORIZATION)?.as_bytes();
+    /// Whose credentials a request has, that comes from `address`.
+    pub(crate) async fn authenticate(&self, headers: &HeaderMap, address: Option<IpAddr>) -> Result<&User, Refused> {
+        let sent = headers.get(AUTHORIZATION).ok_or(Refused::Unknown)?.as_bytes();
         let tag = self.tag(sent);
         if let Some(user) = self.good.read().get(&tag) {
-            return self.users.get(*user);
+            return self.users.get(*user).ok_or(Refused::Unknown);
         }
-        let (name, typed) = credentials(sent)?;
-        let user = self.verify(name, typed).await?;
-        let mut good = self.good.write();
-        if good.len() >= REMEMBERED {
-            good.clear();
+        let (name, typed) = credentials(sent).ok_or(Refused::Unknown)?;
+        // Others may have sent the same while this one waited for its turn: then there is nothing to hash.
+        let recall = || {
+            let wrong = self.wrong.read().get(&tag).map(|()| None);
+            wrong.or_else(|| self.good.read().get(&tag).map(|user| Some(*user)))
+        };
+        let user = self.verify(&name, typed, address, recall).await?;
+        match user {
+            Some(user) => remember(&self.good, tag, user),
+            None => remember(&self.wrong, tag, ()),
         }
-        good.insert(tag, user);
-        self.users.get(user)
+        user.and_then(|user| self.users.get(user)).ok_or(Refused::Unknown)
     }
 
     fn tag(&self, sent: &[u8]) -> [u8; 32] {
@@ -83,17 +145,29 @@ impl Users {
         tag
     }
 
-    /// The user of this name, if the password is right. A name that nobody has takes as long as one that somebody has.
-    async fn verify(&self, name: String, typed: String) -> Option<usize> {
-        let (found, known) = self.find(&name);
-        let password = self.users.get(found)?.password.clone();
-        let right = if password.is_slow() {
-            let _turn = self.hashing.acquire().await.ok()?;
-            tokio::task::spawn_blocking(move || password.matches(&typed)).await.ok()?
-        } else {
-            password.matches(&typed)
-        };
-        (right && known).then_some(found)
+    /// The user of this name, if the password is right. A wrong name takes as long as a wrong password, and one wrong password as
+    /// long as another. `recall` is asked, before anything slow, whether it was found out meanwhile.
+    async fn verify(
+        &self,
+        name: &str,
+        typed: String,
+        address: Option<IpAddr>,
+        recall: impl Fn() -> Option<Option<usize>>,
+    ) -> Result<Option<usize>, Refused> {
+        let (found, known) = self.find(name);
+        let password = &self.users.get(found).ok_or(Refused::Unknown)?.password;
+        if !password.is_slow() && password.matches(&typed) && known {
+            return Ok(Some(found));
+        }
+        let Some(slowest) = self.slowest else { return Ok(None) };
+        let hashed = if known && password.is_slow() { found } else { slowest };
+        let password = self.users.get(hashed).ok_or(Refused::Unknown)?.password.clone();
+        let _turn = self.hashing.take(address).await?;
+        if let Some(found_out) = recall() {
+            return Ok(found_out);
+        }
+        let right = tokio::task::spawn_blocking(move || password.matches(&typed)).await.unwrap_or(false);
+        Ok((right && known && hashed == found).then_some(found))
     }
 
     /// The place of the user of this name, or of somebody else, and which of it is the case; without a branch on either.
@@ -106,6 +180,14 @@ impl Users {
         }
         (usize::try_from(found).unwrap_or_default(), known.into())
     }
+}
+
+fn remember<T>(kept: &Remembered<T>, tag: [u8; 32], what: T) {
+    let mut kept = kept.write();
+    if kept.len() >= REMEMBERED {
+        kept.clear();
+    }
+    kept.insert(tag, what);
 }
 
 fn credentials(sent: &[u8]) -> Option<(String, String)> {
@@ -135,20 +217,47 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_wrong_is_not_hashed_again_and_who_guesses_waits_for_oneself() {
+        let hashed = bcrypt::hash("b", 4).unwrap();
+        let users = Users::new(vec![user("plain", "p", "ADMIN"), user("b", &hashed, "ADMIN")]);
+        let from = |last: u8| Some(IpAddr::from([10, 0, 0, last]));
+        let guessing: Vec<_> = (0..20).map(|number| basic("b", &format!("guess {number}"))).collect();
+        let guesses = guessing.iter().map(|guess| users.authenticate(guess, from(1)));
+        let mut guesses = std::pin::pin!(futures_util::future::join_all(guesses));
+        assert!(futures_util::poll!(&mut guesses).is_pending(), "all wait, one of them for the first turn");
+        let good = basic("b", "b");
+        let good = users.authenticate(&good, from(2));
+        let (mut good, mut turns) = (std::pin::pin!(good), 0);
+        while futures_util::poll!(&mut good).is_pending() {
+            turns += usize::from(futures_util::poll!(&mut guesses).is_ready());
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(turns, 0, "it did not wait for all of them");
+        assert!(guesses.await.iter().all(Result::is_err));
+        assert!(users.hashing.by_address.lock().len() <= 2);
+
+        let (name, wrong) = (basic("plain", "wrong"), users.wrong.read().len());
+        for _twice in 0..2 {
+            assert!(users.authenticate(&name, None).await.is_err());
+            assert_eq!(users.wrong.read().len(), wrong + 1);
+        }
+    }
+
+    #[tokio::test]
     async fn only_the_right_password_of_the_right_name_lets_in() {
         let hashed = bcrypt::hash("b", 4).unwrap();
         let users = Users::new(vec![user("a", "a", "ADMIN"), user("b", &hashed, "ROLE_READ_ONLY")]);
         for _first_and_remembered in 0..2 {
-            assert_eq!(users.authenticate(&basic("a", "a")).await.map(|user| user.name.as_str()), Some("a"));
-            assert!(users.authenticate(&basic("b", "b")).await.is_some_and(User::is_read_only));
+            assert_eq!(users.authenticate(&basic("a", "a"), None).await.map(|user| user.name.as_str()), Ok("a"));
+            assert!(users.authenticate(&basic("b", "b"), None).await.is_ok_and(User::is_read_only));
             for (name, password) in [("a", "b"), ("b", "a"), ("", ""), ("c", "a"), ("a", ""), ("a", "a ")] {
-                assert!(users.authenticate(&basic(name, password)).await.is_none(), "{name}:{password}");
+                assert!(users.authenticate(&basic(name, password), None).await.is_err(), "{name}:{password}");
             }
         }
         assert_eq!(users.good.read().len(), 2);
         for odd in ["Basic", "Basic !", "Bearer YTph", "basic YTph ", "Basic YQ=="] {
-            assert_eq!(users.authenticate(&header(odd)).await.is_some(), odd == "basic YTph ", "{odd}");
+            assert_eq!(users.authenticate(&header(odd), None).await.is_ok(), odd == "basic YTph ", "{odd}");
         }
-        assert!(users.authenticate(&HeaderMap::new()).await.is_none());
+        assert!(users.authenticate(&HeaderMap::new(), None).await.is_err());
     }
 }
