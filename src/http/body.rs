@@ -75,7 +75,7 @@ impl Bodies {
                 len.saturating_sub(FREE).div_ceil(UNIT) - units.as_ref().map_or(0, |units| units.num_permits());
             if let Ok(wanted @ 1..) = u32::try_from(wanted) {
                 let more =
-                    Arc::clone(&self.units).acquire_many_owned(wanted).await.map_err(|_| ApiError::BodyBroken)?;
+                    Arc::clone(&self.units).acquire_many_owned(wanted).await.map_err(|_closed| ApiError::BodyBroken)?;
                 match &mut units {
                     Some(units) => units.merge(more),
                     None => units = Some(more),
