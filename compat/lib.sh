@@ -36,6 +36,17 @@ packages() {
   fi
 }
 
+# maven_jar DIRECTORY NAME JAR [OPTION ...]: the jar target/NAME.jar of a project, built where JAR is not newer than the project.
+maven_jar() {
+  local project=$1 name=$2 jar=$3
+  shift 3
+  command -v mvn >/dev/null || packages maven openjdk-17-jdk-headless
+  [[ -s $jar && -z $(find "$project/pom.xml" "$project/src" -newer "$jar") ]] && return
+  cp -r "$project" "$work/build-$name"
+  mvn --quiet --batch-mode -f "$work/build-$name/pom.xml" "$@" package >&2
+  cp "$work/build-$name/target/$name.jar" "$jar"
+}
+
 # background NAME COMMAND ...: runs it with its output in $work/NAME.log; $pid is its process.
 background() {
   local name=$1
@@ -67,14 +78,10 @@ start_registry() {
   export registry_url registry_pid
 }
 
-# spring_application BOOT CLOUD: the jar of compat/clients/spring for these versions, kept in $cache.
+# spring_application BOOT CLOUD: prints the path of the jar of compat/clients/spring for these versions.
 spring_application() {
-  local jar=$cache/spring-$1-$2.jar source=$compat/clients/spring
-  if [[ ! -s $jar || $source/src/main/java/compat/Application.java -nt $jar || $source/pom.xml -nt $jar ]]; then
-    cp -r "$source" "$work/build-$1"
-    mvn --quiet --batch-mode -f "$work/build-$1/pom.xml" -Dboot.version="$1" -Dcloud.version="$2" package >&2
-    cp "$work/build-$1/target/spring-$1.jar" "$jar"
-  fi
+  local jar=$cache/spring-$1-$2.jar
+  maven_jar "$compat/clients/spring" "spring-$1" "$jar" -Dboot.version="$1" -Dcloud.version="$2" >&2
   printf '%s\n' "$jar"
 }
 

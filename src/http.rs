@@ -1,8 +1,10 @@
 //! The HTTP surface: Eureka's REST API, and what stands beside it.
 
 mod access_log;
-mod actuator;
+pub mod actuator;
+mod api;
 pub(crate) mod body;
+mod dashboard;
 mod error;
 mod instance;
 mod metrics;
@@ -17,6 +19,7 @@ pub mod security;
 mod status;
 
 pub use actuator::Readiness;
+pub use api::overview::SAMPLE_INTERVAL;
 pub use error::ApiError;
 pub use options::Options;
 pub use router::{App, Parts, handle, handle_management};

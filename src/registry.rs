@@ -20,10 +20,11 @@ mod store;
 mod tests;
 
 pub use instance_registry::{InstanceRegistry, Registered, Registration, Renewal, SelfPreservation};
-pub use journal::{Change, ChangeKind};
+pub use journal::{Change, ChangeKind, ChangesAfter, InstanceHistory};
 pub use lease::Lease;
 pub use measured_rate::MeasuredRate;
 pub use options::Options;
+pub use pages::View;
 pub use repair::Mended;
 pub use response_cache::{Answer, Pending, ReadError, Reading, Scope};
 
@@ -39,4 +40,13 @@ pub enum Source {
 impl Source {
     /// Everybody who may bring a change: nobody, which is the registry itself, first.
     pub(crate) const ALL: [Option<Self>; 3] = [None, Some(Self::Client), Some(Self::Peer)];
+
+    /// Who it was, in a word for figures and pages; without anybody it was the registry itself.
+    pub(crate) fn name(source: Option<Self>) -> &'static str {
+        match source {
+            None => "registry",
+            Some(Self::Client) => "client",
+            Some(Self::Peer) => "peer",
+        }
+    }
 }

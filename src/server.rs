@@ -102,7 +102,8 @@ impl Server {
             tasks.every("certificates", CERTIFICATES_INTERVAL, move || tls.refresh());
         }
 
-        let own_instance = own_registration::describe(&settings.replication, address, tls.is_some(), clock);
+        let own_instance =
+            own_registration::describe(&settings.replication, &settings.http, address, tls.is_some(), clock);
         if settings.replication.registers_itself() {
             own_registration::start(&mut tasks, &peer_aware, own_instance.clone(), clock);
         }
@@ -116,6 +117,9 @@ impl Server {
             readiness: readiness.clone(),
             nodes,
         });
+        app.sample();
+        let sampling = app.clone();
+        tasks.every("samples", http::SAMPLE_INTERVAL, move || sampling.sample());
         let listener = socket.listen(BACKLOG).context("cannot listen")?;
         let stopping = Stopping::default();
         let mut connections = Tasks::under(&stop);

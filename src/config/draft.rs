@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
-use crate::http::security::{Password, User};
+use crate::http::security::{self, Password, User};
 use crate::server::Settings;
 use crate::tls::{self, ClientAuth};
 
@@ -78,7 +78,11 @@ impl Draft {
     /// The settings, if what belongs together is there together.
     pub(super) fn finish(mut self) -> Result<Settings, Missing> {
         self.settings.server.tls = self.tls()?;
-        let security = &mut self.settings.http.security;
+        let http = &mut self.settings.http;
+        if http.security.open_paths == security::Options::default().open_paths {
+            http.security.open_paths = vec![format!("{}/health/**", http.actuator.base_path)];
+        }
+        let security = &mut http.security;
         security.strict_transport = self.settings.server.tls.is_some();
         if security.peers_need_certificate
             && self.settings.server.tls.as_ref().is_none_or(|tls| tls.client_auth == ClientAuth::None)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::draft::Draft;
 use super::values::{
     boolean, client_auth, context_path, count, data_size, file, list, log_filter, log_format, name, nameservers,
-    open_paths, parsed, password, positive, put, service_urls, share, some_time, text, time,
+    open_paths, parsed, password, positive, put, service_urls, share, show_details, some_time, text, time,
 };
 
 /// One key.
@@ -59,10 +59,22 @@ pub(super) const GROUPS: &[Group] = &[
             Key {
                 name: "management.server.port",
                 default: "",
-                meaning: "A port of its own, without TLS, for probes and scrapers: `/actuator` and nothing else.",
+                meaning: "A port of its own, without TLS, for probes and scrapers: the actuator and nothing else.",
                 set: |settings, value| {
                     put(&mut settings.server.management_port, parsed(value, "a port from 0 to 65535").map(Some))
                 },
+            },
+            Key {
+                name: "management.endpoints.web.base-path",
+                default: "/actuator",
+                meaning: "Where health, info and the figures stand, below the context path.",
+                set: |settings, value| put(&mut settings.http.actuator.base_path, context_path(value)),
+            },
+            Key {
+                name: "management.endpoint.health.show-details",
+                default: "when-authorized",
+                meaning: "Who sees more of the health than its status: `never`, `when-authorized` (users; everybody, where there are none) or `always`.",
+                set: |settings, value| put(&mut settings.http.actuator.show_details, show_details(value)),
             },
             Key {
                 name: "server.tomcat.max-connections",
@@ -358,7 +370,7 @@ pub(super) const GROUPS: &[Group] = &[
             Key {
                 name: "registry.security.open-paths",
                 default: "/actuator/health/**",
-                meaning: "What needs no user, comma separated: whole paths, or with `/**` at their end.",
+                meaning: "What needs no user, comma separated: whole paths, or with `/**` at their end. By default the health, wherever it stands.",
                 set: |settings, value| put(&mut settings.http.security.open_paths, open_paths(value)),
             },
             Key {

@@ -134,6 +134,19 @@ const USELESS: &[(&str, &[&str])] = &[
             "eurekainstanceasyncclientinitialization",
         ],
     ),
+    (
+        "liveness and readiness are always there, and no other group is",
+        &[
+            "managementendpointhealthprobes",
+            "managementendpointhealthgroup",
+            "managementhealthlivenessstate",
+            "managementhealthreadinessstate",
+        ],
+    ),
+    (
+        "health, info and prometheus are always there, and no other endpoint is",
+        &["managementendpoint", "managementinfo", "managementhealth", "managementmetrics", "managementprometheus"],
+    ),
     ("the page says nothing of it", &["eurekaenvironment", "eurekadatacenter", "eurekadashboard"]),
 ];
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::http::actuator::ShowDetails;
 use crate::http::security::Password;
 use crate::telemetry::Format;
 use crate::tls::ClientAuth;
@@ -112,6 +113,15 @@ pub(super) fn some_time(value: &str) -> Result<Duration, &'static str> {
 pub(super) fn context_path(value: &str) -> Result<String, &'static str> {
     let path = value.trim_end_matches('/');
     if path.is_empty() || path.starts_with('/') { Ok(path.to_owned()) } else { Err("a path that begins with a slash") }
+}
+
+pub(super) fn show_details(value: &str) -> Result<ShowDetails, &'static str> {
+    match super::canonical(value).as_str() {
+        "never" => Ok(ShowDetails::Never),
+        "whenauthorized" => Ok(ShowDetails::WhenAuthorized),
+        "always" => Ok(ShowDetails::Always),
+        _ => Err("never, when-authorized or always"),
+    }
 }
 
 pub(super) fn name(value: &str) -> Result<String, &'static str> {

@@ -39,6 +39,8 @@ pub enum ApiError {
     Unauthorized,
     /// The rate limiter refuses, or too many passwords wait to be checked: 503 without a body (protocol.md 3.14).
     TooManyFetches,
+    /// Not now, later: 503, for people and pages; no client of Eureka's is answered this.
+    Busy(&'static str),
 }
 
 impl From<CodecError> for ApiError {
@@ -63,39 +65,70 @@ impl From<ReadError> for ApiError {
     }
 }
 
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound(_) | Self::LeaseNotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyBroken | Self::Unparsable(..) | Self::Registration(_) | Self::BadParameter(_) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::TooManyFetches | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// What is wrong, in one line for people; empty where clients want no body.
+    pub(super) fn line(&self) -> String {
+        match self {
+            Self::NotFound(what) | Self::Forbidden(what) | Self::Busy(what) => (*what).to_owned(),
+            Self::LeaseNotFound | Self::TooManyFetches => String::new(),
+            Self::MethodNotAllowed(_) => "method not allowed".to_owned(),
+            Self::NotAcceptable => "only application/json and application/xml are answered".to_owned(),
+            Self::UnsupportedMediaType => {
+                "the body must be application/json or application/xml, plain or gzip".to_owned()
+            }
+            Self::BodyTooLarge(limit) => format!("the body is larger than {limit} bytes"),
+            Self::BodyBroken => "the body did not arrive whole".to_owned(),
+            Self::Unparsable(_, error) => error.to_string(),
+            Self::Registration(error) => error.to_string(),
+            Self::BadParameter(text) => text.clone(),
+            Self::Unauthorized => "a user name and a password are needed".to_owned(),
+        }
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let (status, text) = (self.status(), self.line());
         match self {
-            Self::NotFound(what) => line(StatusCode::NOT_FOUND, what.to_owned()),
-            Self::LeaseNotFound => empty(StatusCode::NOT_FOUND),
+            Self::LeaseNotFound | Self::TooManyFetches => empty(status),
+            Self::Unparsable(media, _) => unparsable(media, text),
             Self::MethodNotAllowed(methods) => {
-                let mut response = line(StatusCode::METHOD_NOT_ALLOWED, "method not allowed".to_owned());
+                let mut response = line(status, text);
                 response.headers_mut().insert(ALLOW, allow(&methods));
                 response
             }
-            Self::NotAcceptable => {
-                line(StatusCode::NOT_ACCEPTABLE, "only application/json and application/xml are answered".to_owned())
-            }
-            Self::UnsupportedMediaType => {
-                let text = "the body must be application/json or application/xml, plain or gzip";
-                line(StatusCode::UNSUPPORTED_MEDIA_TYPE, text.to_owned())
-            }
-            Self::BodyTooLarge(limit) => {
-                line(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {limit} bytes"))
-            }
-            Self::BodyBroken => line(StatusCode::BAD_REQUEST, "the body did not arrive whole".to_owned()),
-            Self::Unparsable(media, error) => unparsable(media, &error),
-            Self::Registration(error) => line(StatusCode::BAD_REQUEST, error.to_string()),
-            Self::BadParameter(text) => line(StatusCode::BAD_REQUEST, text),
-            Self::Forbidden(why) => line(StatusCode::FORBIDDEN, why.to_owned()),
             Self::Unauthorized => {
-                let mut response = line(StatusCode::UNAUTHORIZED, "a user name and a password are needed".to_owned());
+                let mut response = line(status, text);
                 // In Spring Security's words.
                 let challenge = HeaderValue::from_static("Basic realm=\"Realm\"");
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
                 response
             }
-            Self::TooManyFetches => empty(StatusCode::SERVICE_UNAVAILABLE),
+            Self::NotFound(_)
+            | Self::NotAcceptable
+            | Self::UnsupportedMediaType
+            | Self::BodyTooLarge(_)
+            | Self::BodyBroken
+            | Self::Registration(_)
+            | Self::BadParameter(_)
+            | Self::Forbidden(_)
+            | Self::Busy(_) => line(status, text),
         }
     }
 }
@@ -114,8 +147,7 @@ fn line(status: StatusCode, text: String) -> Response {
     response
 }
 
-fn unparsable(media: Media, error: &CodecError) -> Response {
-    let detail = error.to_string();
+fn unparsable(media: Media, detail: String) -> Response {
     let body = match media {
         Media::Json => {
             format!("{{\"error\": \"cannot parse request body\", \"detail\": {}}}", serde_json::Value::String(detail))

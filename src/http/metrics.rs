@@ -17,7 +17,7 @@ use super::App;
 use super::resource::Resource;
 use crate::metrics::process::ProcessMetrics;
 use crate::metrics::{Durations, Exposition};
-use crate::registry::Scope;
+use crate::registry::{Scope, Source};
 use crate::replication::PeerEurekaNode;
 
 /// What requests are counted under: a method and a path with its variables, as Spring's `uri` label has them.
@@ -25,7 +25,7 @@ use crate::replication::PeerEurekaNode;
 pub(super) struct Operation(usize);
 
 /// Every operation. The first is the one that nearly all requests are.
-const OPERATIONS: [(&str, &str); 20] = [
+const OPERATIONS: [(&str, &str); 25] = [
     ("PUT", "/eureka/apps/{app}/{id}"),
     ("GET", "/eureka/apps"),
     ("GET", "/eureka/apps/delta"),
@@ -44,15 +44,22 @@ const OPERATIONS: [(&str, &str); 20] = [
     ("POST", "/eureka/peerreplication/exchange"),
     ("GET", "/eureka/status"),
     ("OTHER", "/eureka/**"),
-    ("GET", "/actuator/**"),
     ("OTHER", "/**"),
+    ("GET", "/actuator/**"),
+    ("GET", "/api/**"),
+    ("GET", "/api/v1/events"),
+    ("GET", "/"),
+    ("GET", "/lastn"),
+    ("GET", "/dashboard/**"),
 ];
 
 impl Operation {
     /// A request below `/eureka` that has no operation of its own: an unknown path, or a method it has not.
     pub(super) const OTHER: Self = Self(17);
-    const ACTUATOR: Self = Self(18);
-    pub(super) const PAGE: Self = Self(19);
+    /// A page that has none of its own.
+    pub(super) const PAGE: Self = Self(18);
+    /// The actuator, wherever it stands.
+    pub(super) const ACTUATOR: Self = Self(19);
 
     /// The operation of a method on a resource.
     pub(super) fn of(resource: &Resource<'_>, method: &Method) -> Self {
@@ -62,12 +69,18 @@ impl Operation {
 
     /// The operation of a page beside Eureka's API.
     pub(super) fn of_page(path: &str) -> Self {
-        if path.starts_with("/actuator") { Self::ACTUATOR } else { Self::PAGE }
+        let is = |uri: &str| match uri.strip_suffix("/**") {
+            Some(above) => path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            None => path == uri,
+        };
+        // The last that fits is the nearest.
+        let pages = (Self::ACTUATOR.0 + 1)..OPERATIONS.len();
+        pages.rev().find(|place| is(OPERATIONS[*place].1)).map_or(Self::PAGE, Self)
     }
 }
 
 /// The statuses that are counted by themselves.
-const STATUSES: [u16; 15] = [200, 204, 302, 400, 401, 403, 404, 405, 406, 409, 413, 415, 429, 500, 503];
+const STATUSES: [u16; 16] = [200, 204, 302, 304, 400, 401, 403, 404, 405, 406, 409, 413, 415, 429, 500, 503];
 
 #[derive(Debug, Default)]
 struct OfOperation {
@@ -198,7 +211,9 @@ fn build_info(app: &App, out: &mut Exposition<'_>) -> fmt::Result {
     let labels = [("version", env!("CARGO_PKG_VERSION")), ("node", app.node_id())];
     out.gauge("eureka_build_info", "What runs here: always 1", [(labels, 1.0)])?;
     let ready = f64::from(u8::from(app.readiness().is_accepting_traffic()));
-    out.level("eureka_ready", "Whether clients may be sent here: 1 or 0", ready)
+    out.level("eureka_ready", "Whether clients may be sent here: 1 or 0", ready)?;
+    let streams = app.console().streams.open();
+    out.level("eureka_event_streams", "Streams of /api/v1/events that are open", streams as f64)
 }
 
 fn leases(app: &App, out: &mut Exposition<'_>) -> fmt::Result {
@@ -209,14 +224,10 @@ fn leases(app: &App, out: &mut Exposition<'_>) -> fmt::Result {
     let applications = registry.applications_count() as f64;
     out.level("eureka_registry_applications", "Applications that have instances", applications)?;
     out.total("eureka_registry_renewals", "Heartbeats that renewed a lease", float(registry.renewals()))?;
-    let changes = registry.changes_counted().into_iter().map(|(kind, source, count)| {
-        let source = match source {
-            None => "registry",
-            Some(crate::registry::Source::Client) => "client",
-            Some(crate::registry::Source::Peer) => "peer",
-        };
-        ([("kind", kind.name()), ("source", source)], float(count))
-    });
+    let changes = registry
+        .changes_counted()
+        .into_iter()
+        .map(|(kind, source, count)| ([("kind", kind.name()), ("source", Source::name(source))], float(count)));
     let help = "Registrations, cancellations, evictions and changes of status, by who brought them";
     out.counter("eureka_registry_changes", help, changes)?;
     let (preserved, limited) = registry.expired_kept();

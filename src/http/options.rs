@@ -1,6 +1,6 @@
 //! The HTTP surface's settings.
 
-use super::security;
+use super::{actuator, security};
 
 /// Settings of the HTTP surface.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,8 @@ pub struct Options {
     pub metrics_by_application: bool,
     /// Whether every request is logged (`server.tomcat.accesslog.enabled`).
     pub access_log: bool,
+    /// What probes and scrapers ask.
+    pub actuator: actuator::Options,
     /// Who may do what.
     pub security: security::Options,
 }
@@ -24,6 +26,7 @@ impl Default for Options {
             context_path: String::new(),
             metrics_by_application: false,
             access_log: false,
+            actuator: actuator::Options::default(),
             security: security::Options::default(),
         }
     }

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use super::body::Shared;
 use super::negotiate::{self, Produced};
 use super::{ApiError, App};
-use crate::codec;
+use crate::codec::{self, Media};
+use crate::model::{InstanceInfo, LeaseInfo};
 use crate::registry::{Answer, Pending, Reading, Registration, Scope};
 use crate::replication::transport::http::{NEWCOMER_HEADER, PEERS_HEADER};
 
@@ -106,6 +107,15 @@ pub(super) fn document(produced: &Produced, registration: &Registration) -> Byte
     let mut out = Vec::with_capacity(1500);
     codec::instance_document(produced.media, &registration.info, &registration.lease_info(), &mut out);
     out.into()
+}
+
+/// One instance as JSON, without the object around it that names it.
+pub(super) fn instance_json(info: &InstanceInfo, lease: &LeaseInfo) -> String {
+    let mut document = Vec::with_capacity(1500);
+    codec::instance_document(Media::Json, info, lease, &mut document);
+    let document = String::from_utf8_lossy(&document);
+    let instance = document.strip_prefix("{\"instance\":").and_then(|rest| rest.strip_suffix('}'));
+    instance.unwrap_or("null").to_owned()
 }
 
 /// A whole body in the media that was negotiated.

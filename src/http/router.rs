@@ -6,19 +6,22 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, HeaderName, HeaderValue};
+use http::header::{ALLOW, HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, Method, Request, StatusCode, request};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::api::overview::Console;
 use super::body::Bodies;
 use super::error::{allow, empty};
 use super::metrics::{Operation, RequestMetrics};
 use super::resource::{PathError, Resource};
 use super::security::{self, Security};
 use super::status::StatusInfo;
-use super::{ApiError, Options, Readiness, access_log, instance, pages, peer_replication, reads, status};
+use super::{
+    ApiError, Options, Readiness, access_log, actuator, api, instance, pages, peer_replication, reads, status,
+};
 use crate::codec::Form;
 use crate::model::{InstanceInfo, LeaseInfo};
 use crate::registry::{InstanceRegistry, Scope};
@@ -58,6 +61,7 @@ struct Inner {
     building: [Mutex<()>; 4 * Form::COUNT],
     metrics: Arc<RequestMetrics>,
     security: Arc<Security>,
+    console: Arc<Console>,
     bodies: Arc<Bodies>,
     pages: Router<()>,
 }
@@ -68,6 +72,7 @@ impl App {
         let node_id = HeaderValue::from_str(&parts.node_id).unwrap_or_else(|_not_ascii| HeaderValue::from_static(""));
         let (parts, metrics) = (Arc::new(parts), Arc::new(RequestMetrics::default()));
         let security = Arc::new(Security::new(&parts.options.security));
+        let console = Arc::new(Console::default());
         let bodies = Arc::new(Bodies::new(parts.options.max_body_bytes));
         // The router's handlers hold the parts through an `App` of their own, which has no pages.
         let without_pages = |parts| Inner {
@@ -76,10 +81,11 @@ impl App {
             building: Default::default(),
             metrics: Arc::clone(&metrics),
             security: Arc::clone(&security),
+            console: Arc::clone(&console),
             bodies: Arc::clone(&bodies),
             pages: Router::new(),
         };
-        let pages = pages::routes().with_state(Self(Arc::new(without_pages(Arc::clone(&parts)))));
+        let pages = pages::routes(&parts.options).with_state(Self(Arc::new(without_pages(Arc::clone(&parts)))));
         Self(Arc::new(Inner { pages, ..without_pages(parts) }))
     }
 
@@ -135,8 +141,27 @@ impl App {
         &self.0.parts.node_id
     }
 
+    pub(super) fn console(&self) -> &Console {
+        &self.0.console
+    }
+
+    /// Takes a sample of the figures that pages show of the last minutes; to be called every
+    /// [`SAMPLE_INTERVAL`](super::SAMPLE_INTERVAL).
+    pub fn sample(&self) {
+        self.console().sample(self);
+    }
+
+    /// What the server calls itself.
+    pub(super) fn host_name(&self) -> &str {
+        &self.0.parts.own_instance.host_name
+    }
+
+    pub(super) fn started_at(&self) -> Timestamp {
+        self.0.parts.clock.started_at()
+    }
+
     pub(super) fn uptime(&self) -> Duration {
-        self.now().since(self.0.parts.clock.started_at())
+        self.now().since(self.started_at())
     }
 
     /// Held by the one who builds this answer.
@@ -214,15 +239,16 @@ pub async fn handle(app: App, request: Request<Body>) -> Response {
 /// Answers a request on the management port: for the actuator, and nothing else. Users are asked there as everywhere; the context
 /// path is not part of its paths (Spring's neither), but may be there.
 pub async fn handle_management(app: App, mut request: Request<Body>) -> Response {
-    let is_actuator = |path: &str| path == "/actuator" || path.starts_with("/actuator/");
+    let is_actuator = |path: &str| actuator::is_below(&app.options().actuator, path);
     let (path, context_path) = (request.uri().path(), app.options().context_path.as_str());
     if is_actuator(path) && !context_path.is_empty() {
         let whole = request.uri().path_and_query().and_then(|path| format!("{context_path}{path}").parse().ok());
         let Some(uri) = whole else { return ApiError::NotFound("no such page").into_response() };
         *request.uri_mut() = uri;
     } else if !path.strip_prefix(context_path).is_some_and(is_actuator) {
-        return ApiError::NotFound("only /actuator is answered on this port").into_response();
+        return ApiError::NotFound("only the actuator is answered on this port").into_response();
     }
+    request.extensions_mut().insert(actuator::WithoutTls);
     handle(app, request).await
 }
 
@@ -231,8 +257,13 @@ pub(super) async fn answer(app: &App, request: Request<Body>) -> (Operation, Res
     let (parts, body) = request.into_parts();
     let below_eureka = below_eureka(parts.uri.path(), &app.options().context_path);
     if let Err(refused) = security::admit(app, &parts).await {
-        let operation = if below_eureka.is_some() { Operation::OTHER } else { Operation::PAGE };
-        return (operation, security::refusal(refused, &parts.headers));
+        let inside = parts.uri.path().strip_prefix(app.options().context_path.as_str()).unwrap_or_default();
+        let refusal = if inside.starts_with(api::PREFIX) {
+            api::Problem(refused).into_response()
+        } else {
+            security::refusal(refused, &parts.headers)
+        };
+        return (if below_eureka.is_some() { Operation::OTHER } else { Operation::PAGE }, refusal);
     }
     match below_eureka {
         Some(start) => eureka(app, &parts, body, start).await,
@@ -245,14 +276,19 @@ async fn page(app: &App, mut request: Request<Body>) -> (Operation, Response) {
     let context_path = &app.options().context_path;
     if !context_path.is_empty() {
         let inside = request.uri().path_and_query().and_then(|all| all.as_str().strip_prefix(context_path.as_str()));
-        let inside =
-            inside.map(|inside| if inside.is_empty() { "/" } else { inside }).and_then(|inside| inside.parse().ok());
-        let Some(uri) = inside else {
-            return (Operation::of_page("/"), ApiError::NotFound("no such page").into_response());
+        if inside.is_some_and(|inside| inside.is_empty() || inside.starts_with('?')) {
+            // The page's links are relative, so it has to be asked for with the slash (Tomcat does the same).
+            let location = format!("{context_path}/{}", inside.unwrap_or_default());
+            return (Operation::of_page("/"), (StatusCode::FOUND, [(LOCATION, location)]).into_response());
+        }
+        let Some(uri) = inside.and_then(|inside| inside.parse().ok()) else {
+            return (Operation::PAGE, ApiError::NotFound("no such page").into_response());
         };
         *request.uri_mut() = uri;
     }
-    let operation = Operation::of_page(request.uri().path());
+    let path = request.uri().path();
+    let is_actuator = actuator::is_below(&app.options().actuator, path);
+    let operation = if is_actuator { Operation::ACTUATOR } else { Operation::of_page(path) };
     let Ok(mut response) = app.0.pages.clone().call(request).await;
     security::add_page_headers(&app.options().security, &mut response);
     (operation, response)

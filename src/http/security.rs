@@ -75,6 +75,11 @@ impl Security {
     pub(super) fn new(options: &Options) -> Self {
         Self { users: Users::new(options.users.clone()), limiter: RateLimiter::new(options.rate_limit.clone()) }
     }
+
+    /// Whether nobody has to be a user.
+    pub(super) fn is_open(&self) -> bool {
+        self.users.is_empty()
+    }
 }
 
 /// Lets a request in, or says why not.
@@ -120,6 +125,12 @@ pub(super) fn refusal(refused: ApiError, headers: &HeaderMap) -> Response<Body> 
         response.headers_mut().remove(CONTENT_TYPE);
     }
     response
+}
+
+/// The user who sent a request, if it was one; also where nobody has to be one.
+pub(super) async fn user<'a>(app: &'a App, request: &Parts) -> Option<&'a User> {
+    let address = request.extensions.get().map(|ClientAddress(address)| *address);
+    app.security().users.authenticate(&request.headers, address).await.ok()
 }
 
 /// Whether a request is what only peers send: to a resource of theirs, or as one of them to another.

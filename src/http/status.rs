@@ -19,12 +19,13 @@ pub(crate) struct StatusInfo {
 pub(super) fn status(app: &App, headers: &HeaderMap) -> Result<Response, ApiError> {
     let produced = negotiate::produced(headers).ok_or(ApiError::NotAcceptable)?;
     let (status, own) = (app.status_info(), app.own_instance());
-    let mut instance = Vec::new();
-    codec::instance_document(produced.media, &own.0, &own.1, &mut instance);
-    let instance = String::from_utf8_lossy(&instance).into_owned();
     let body = match produced.media {
-        Media::Json => json(&status, &instance),
-        Media::Xml => xml(&status, &instance),
+        Media::Json => json(&status, &reads::instance_json(&own.0, &own.1)),
+        Media::Xml => {
+            let mut instance = Vec::new();
+            codec::instance_document(Media::Xml, &own.0, &own.1, &mut instance);
+            xml(&status, &String::from_utf8_lossy(&instance))
+        }
     };
     Ok(reads::respond(produced, body.into()))
 }
@@ -36,7 +37,6 @@ fn json(status: &StatusInfo, instance: &str) -> String {
     };
     let general = object(&status.general_stats);
     let applications = object(&status.application_stats);
-    let instance = instance.strip_prefix("{\"instance\":").and_then(|rest| rest.strip_suffix('}')).unwrap_or("null");
     format!("{{\"generalStats\":{general},\"applicationStats\":{applications},\"instanceInfo\":{instance}}}")
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use tracing::{debug, info, warn};
 
 use super::content::Content;
-use super::journal::{Change, ChangeKind};
+use super::journal::{ChangeKind, ChangesAfter, InstanceHistory};
+use super::pages::View;
 use super::renewal_threshold::truncate;
 use super::repair::KeptDigests;
 use super::response_cache::ResponseCache;
@@ -18,6 +19,12 @@ use super::store::{ApplicationIndex, Leases};
 use super::{Lease, MeasuredRate, Options, Source, override_rule};
 use crate::model::{ActionType, InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo};
 use crate::time::Timestamp;
+
+/// So many changes are copied under the lock where all of them are looked through.
+const CHANGES_AT_A_TIME: usize = 500;
+/// So many changes leave the delta before others may have the lock: of 100,000 instances that started together, all leave
+/// together.
+const FORGOTTEN_AT_ONCE: usize = 100;
 
 /// What became of a renewal.
 #[derive(Clone, Debug)]
@@ -161,6 +168,9 @@ impl InstanceRegistry {
     ) -> (Registered, Option<Arc<InstanceInfo>>) {
         let key = sent.key();
         let existing = self.leases.get(key.as_str());
+        // The names that are kept already, not their equals: a thousand instances need an application's name once, and
+        // what a client sends again and again stays where it is.
+        let key = existing.as_ref().map_or(key, |lease| lease.key().clone());
         let duration = Duration::from_secs(u64::try_from(sent.lease.duration_secs).unwrap_or_default());
         let known = existing.as_ref().map(|lease| lease.holder());
         let mut registrant = match &known {
@@ -168,7 +178,8 @@ impl InstanceRegistry {
                 debug!(instance.id = key.id(), app.name = key.app(), "kept the newer registration");
                 InstanceInfo::clone(known)
             }
-            Some(_) | None => sent,
+            Some(known) => InstanceInfo { app: known.app.clone(), ..sent },
+            None => InstanceInfo { app: self.applications.name_of(&sent.app), ..sent },
         };
         let sent_override = Some(registrant.overridden_status).filter(|status| *status != InstanceStatus::Unknown);
         let status_override = existing.as_ref().and_then(|lease| lease.status_override()).or(sent_override);
@@ -196,7 +207,8 @@ impl InstanceRegistry {
         }
         self.leases.insert(Arc::clone(&lease));
         content.put(&lease, &info, now);
-        content.note(ChangeKind::Registered, lease.key(), info.status, Some(source), now);
+        let statuses = (known.as_ref().map(|known| known.status), info.status);
+        content.note(ChangeKind::Registered, lease.key(), statuses, Some(source), now);
         self.applications.changed(&info.app);
         self.content_changed(content);
         (Registered { lease, info }, known)
@@ -258,7 +270,7 @@ impl InstanceRegistry {
         last.last_updated = now;
         content.take(&lease, &Arc::new(last), now);
         let status = lease.with_holder(|holder| holder.status);
-        content.note(kind, lease.key(), status, source, now);
+        content.note(kind, lease.key(), (Some(status), status), source, now);
         content.threshold.client_removed();
         self.threshold_changed(content);
         let app = lease.with_holder(|holder| holder.app.clone());
@@ -275,7 +287,7 @@ impl InstanceRegistry {
             | ChangeKind::Registered
             | ChangeKind::StatusChanged
             | ChangeKind::OverrideRemoved => {
-                info!(app.name = app, instance.id = id, ?source, "cancelled");
+                info!(app.name = app, instance.id = id, source = Source::name(source), "cancelled");
             }
         }
         true
@@ -383,7 +395,7 @@ impl InstanceRegistry {
         let info = Arc::new(info);
         lease.set_holder(Arc::clone(&info));
         content.put(lease, &info, now);
-        content.note(kind, lease.key(), info.status, source, now);
+        content.note(kind, lease.key(), (Some(before.status), info.status), source, now);
         self.applications.changed(&info.app);
         self.content_changed(content);
         info!(
@@ -392,7 +404,7 @@ impl InstanceRegistry {
             status.before = before.status.name(),
             status = info.status.name(),
             status.overridden = lease.status_override().map(InstanceStatus::name),
-            ?source,
+            source = Source::name(source),
             "status changed"
         );
     }
@@ -469,9 +481,10 @@ impl InstanceRegistry {
     pub fn expire_recent_changes(&self, now: Timestamp) {
         let oldest = now - self.options.retention_time_in_delta_queue;
         let mut content = self.content.lock();
-        if content.forget_changes_before(oldest) {
+        while content.forget_changes_before(oldest, FORGOTTEN_AT_ONCE) {
             content.version += 1; // what the delta answers is another, though nothing is
             self.content_changed(&content);
+            MutexGuard::bump(&mut content);
         }
     }
 
@@ -531,16 +544,20 @@ impl InstanceRegistry {
 
     /// The first instance with this id in any application (`getInstancesById`).
     pub fn instance_by_id(&self, id: &str) -> Option<Registration> {
-        let content = self.content.lock();
-        let entry = content.all.iter().find(|entry| entry.key().id() == id)?;
+        let pages = self.content.lock().all.snapshot();
+        let entry = pages.iter().flat_map(|page| page.entries()).find(|entry| entry.key().id() == id)?;
         Some(Registration { info: Arc::clone(&entry.info), lease: Arc::clone(&entry.lease) })
     }
 
     /// All instances in the order of their keys, of one moment.
     pub fn snapshot(&self) -> Vec<Registration> {
-        let pages = self.content.lock().all.snapshot();
-        let entries = pages.iter().flat_map(|page| page.entries());
-        entries.map(|entry| Registration { info: Arc::clone(&entry.info), lease: Arc::clone(&entry.lease) }).collect()
+        let view = self.view();
+        view.iter().map(|(info, lease)| Registration { info: Arc::clone(info), lease: Arc::clone(lease) }).collect()
+    }
+
+    /// All instances, to be looked at without a lock and without a copy.
+    pub fn view(&self) -> View {
+        View::new(self.content.lock().all.snapshot())
     }
 
     /// How many instances are registered.
@@ -563,9 +580,34 @@ impl InstanceRegistry {
         self.cache.version()
     }
 
-    /// The last changes, those with a number above `number`, oldest first; at most a thousand are kept.
-    pub fn changes_after(&self, number: u64) -> Vec<Change> {
-        self.content.lock().journal.after(number)
+    /// The first `most` changes with a number above `number`, oldest first; the last ten thousand are kept.
+    pub fn changes_after(&self, number: u64, most: usize) -> ChangesAfter {
+        self.content.lock().journal.after(number, most)
+    }
+
+    /// The last `most` changes, oldest first.
+    pub fn latest_changes(&self, most: usize) -> ChangesAfter {
+        self.content.lock().journal.latest(most)
+    }
+
+    /// The number of the last change; zero if there was none.
+    pub fn last_change(&self) -> u64 {
+        self.content.lock().journal.last()
+    }
+
+    /// What is kept of the changes of one instance, which may be gone.
+    pub fn history(&self, key: &str) -> InstanceHistory {
+        let kept_since = self.content.lock().journal.kept_since();
+        let (mut changes, mut number) = (Vec::new(), 0);
+        loop {
+            // A part at a time, so that nobody waits for all of it.
+            let part = self.changes_after(number, CHANGES_AT_A_TIME).changes;
+            let Some(last) = part.last() else { break };
+            number = last.number;
+            changes.extend(part.into_iter().filter(|change| change.key.as_str() == key));
+        }
+        changes.reverse();
+        InstanceHistory { changes, kept_since }
     }
 
     /// The last thousand registrations, newest first (`/lastn`).
@@ -590,11 +632,11 @@ impl InstanceRegistry {
 /// A client that registers again without a change (after a 404, or because its peers ask for it) is no news.
 fn log_registration(registered: &Registered, known: Option<&InstanceInfo>, source: Source) {
     let Registered { lease, info } = registered;
-    let (app, id) = (lease.key().app(), lease.key().id());
+    let (app, id, source) = (lease.key().app(), lease.key().id(), Source::name(Some(source)));
     let same = known.is_some_and(|known| known.last_dirty == info.last_dirty && known.status == info.status);
     if same {
-        debug!(app.name = app, instance.id = id, status = info.status.name(), ?source, "registered again");
+        debug!(app.name = app, instance.id = id, status = info.status.name(), source, "registered again");
     } else {
-        info!(app.name = app, instance.id = id, status = info.status.name(), ?source, "registered");
+        info!(app.name = app, instance.id = id, status = info.status.name(), source, "registered");
     }
 }

@@ -7,8 +7,10 @@ use crate::time::Timestamp;
 
 use super::Source;
 
-/// How many entries of each kind are kept (`CircularQueue(1000)`).
-const KEPT: usize = 1000;
+/// How many registrations and cancellations `/lastn` shows (`CircularQueue(1000)`).
+const LEASES_KEPT: usize = 1000;
+/// How many changes are kept: as many as a large registry has instances, so that those of a restart are all there.
+const CHANGES_KEPT: usize = 10_000;
 
 /// What happened to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,19 @@ impl ChangeKind {
     }
 }
 
+impl ChangeKind {
+    /// In words, for people.
+    pub fn said(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::StatusChanged => "became",
+            Self::OverrideRemoved => "override taken back, now",
+            Self::Cancelled => "cancelled, was",
+            Self::Evicted => "evicted, was",
+        }
+    }
+}
+
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub struct Change {
@@ -55,14 +70,49 @@ pub struct Change {
     pub kind: ChangeKind,
     /// The instance's status afterwards.
     pub status: InstanceStatus,
+    /// Its status before; `None` if it was not known.
+    pub previous: Option<InstanceStatus>,
     /// Whether a client or a peer brought it; `None` for what the registry did of itself.
     pub source: Option<Source>,
+}
+
+impl Change {
+    /// Who brought it, in words for people.
+    pub fn who(&self) -> &'static str {
+        match self.source {
+            None => "the registry itself",
+            Some(Source::Client) => "a client",
+            Some(Source::Peer) => "a peer",
+        }
+    }
+}
+
+/// Changes that follow a number.
+#[derive(Clone, Debug, Default)]
+pub struct ChangesAfter {
+    /// The changes, oldest first.
+    pub changes: Vec<Change>,
+    /// Whether there were others before these that are not kept any more.
+    pub missed: bool,
+    /// The number of the last change of all; zero if there was none.
+    pub last: u64,
+}
+
+/// What is kept of one instance's changes.
+#[derive(Clone, Debug, Default)]
+pub struct InstanceHistory {
+    /// The changes, newest first.
+    pub changes: Vec<Change>,
+    /// When the oldest change happened that is kept, of whatever instance; `None` if none is.
+    pub kept_since: Option<Timestamp>,
 }
 
 /// The last changes, and the last registrations and cancellations that `/lastn` shows.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     changes: VecDeque<Change>,
+    /// The number of the last change that is not kept any more; zero if all are.
+    forgotten: u64,
     registered: VecDeque<(Timestamp, InstanceKey)>,
     cancelled: VecDeque<(Timestamp, InstanceKey)>,
     counted: [[u64; Source::ALL.len()]; ChangeKind::ALL.len()],
@@ -72,17 +122,42 @@ impl Journal {
     pub(super) fn note(&mut self, change: Change) {
         self.counted[change.kind as usize][change.source.map_or(0, |source| source as usize + 1)] += 1;
         match change.kind {
-            ChangeKind::Registered => push(&mut self.registered, (change.at, change.key.clone())),
-            ChangeKind::Cancelled | ChangeKind::Evicted => push(&mut self.cancelled, (change.at, change.key.clone())),
+            ChangeKind::Registered => drop(push(&mut self.registered, LEASES_KEPT, (change.at, change.key.clone()))),
+            ChangeKind::Cancelled | ChangeKind::Evicted => {
+                drop(push(&mut self.cancelled, LEASES_KEPT, (change.at, change.key.clone())));
+            }
             ChangeKind::StatusChanged | ChangeKind::OverrideRemoved => {}
         }
-        push(&mut self.changes, change);
+        if let Some(forgotten) = push(&mut self.changes, CHANGES_KEPT, change) {
+            self.forgotten = forgotten.number;
+        }
     }
 
-    /// The changes kept with a number above `number`, oldest first.
-    pub(super) fn after(&self, number: u64) -> Vec<Change> {
+    /// The first `most` changes with a number above `number`.
+    pub(super) fn after(&self, number: u64, most: usize) -> ChangesAfter {
         let first = self.changes.partition_point(|change| change.number <= number);
-        self.changes.range(first..).cloned().collect()
+        ChangesAfter {
+            changes: self.changes.range(first..).take(most).cloned().collect(),
+            missed: number < self.forgotten,
+            last: self.last(),
+        }
+    }
+
+    /// The last `most` changes, oldest first.
+    pub(super) fn latest(&self, most: usize) -> ChangesAfter {
+        let first = self.changes.len().saturating_sub(most);
+        let changes = self.changes.range(first..).cloned().collect();
+        ChangesAfter { changes, missed: false, last: self.last() }
+    }
+
+    /// The number of the last change; zero if there was none.
+    pub(super) fn last(&self) -> u64 {
+        self.changes.back().map_or(0, |change| change.number)
+    }
+
+    /// When the oldest change happened that is kept.
+    pub(super) fn kept_since(&self) -> Option<Timestamp> {
+        self.changes.front().map(|change| change.at)
     }
 
     /// How many changes there were since the start, by kind and by who brought them.
@@ -104,9 +179,9 @@ impl Journal {
     }
 }
 
-fn push<T>(queue: &mut VecDeque<T>, item: T) {
-    if queue.len() == KEPT {
-        queue.pop_front();
-    }
+/// Says what had to go for it.
+fn push<T>(queue: &mut VecDeque<T>, most: usize, item: T) -> Option<T> {
+    let gone = if queue.len() == most { queue.pop_front() } else { None };
     queue.push_back(item);
+    gone
 }

@@ -90,6 +90,12 @@ impl Lease {
         self.eviction_ms.load(Relaxed) > 0
     }
 
+    /// Whether its client has been silent for longer than it meant to be at most. That is no expiry yet: a lease that was
+    /// renewed is borne for two durations.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        now.since(self.last_heard()) > self.duration()
+    }
+
     /// When the client last registered or renewed, the future that [`Lease::renew`] writes taken back.
     pub fn last_heard(&self) -> Timestamp {
         let written = self.last_update_ms.load(Relaxed);
@@ -148,7 +154,7 @@ impl Lease {
     }
 
     /// How long the client means to be silent at most.
-    pub(super) fn duration(&self) -> Duration {
+    pub fn duration(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.duration_ms).unwrap_or(0))
     }
 

@@ -196,7 +196,8 @@ impl Pages {
     }
 
     /// All instances.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.pages.iter().flat_map(|page| page.entries())
     }
 
@@ -219,6 +220,21 @@ impl Pages {
             self.firsts.remove(at + 1);
             changed(&mut self.pages[at]).entries.extend(next.entries.iter().cloned());
         }
+    }
+}
+
+/// The registry's instances as they were at one moment.
+#[derive(Debug)]
+pub struct View(Vec<Arc<Page>>);
+
+impl View {
+    pub(super) fn new(pages: Vec<Arc<Page>>) -> Self {
+        Self(pages)
+    }
+
+    /// Each instance with its lease, in the order of their keys. The lease is the living one: its times go on.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<InstanceInfo>, &Arc<Lease>)> {
+        self.0.iter().flat_map(|page| page.entries()).map(|entry| (&entry.info, &entry.lease))
     }
 }
 

@@ -50,6 +50,15 @@ pub struct PeerState {
     pub expired: u64,
     /// In how many applications it differed when it was last compared with; `None` for a Java server, and before.
     pub differing: Option<usize>,
+    /// Since when every comparison has found a difference; `None` while the last one found none.
+    pub differing_since: Option<Timestamp>,
+}
+
+impl PeerState {
+    fn compared(&mut self, differing: usize, now: Timestamp) {
+        self.differing = Some(differing);
+        self.differing_since = (differing > 0).then(|| self.differing_since.unwrap_or(now));
+    }
 }
 
 /// What was sent to a peer since it became one.
@@ -270,7 +279,7 @@ impl PeerEurekaNode {
         repair::encode_digests(&Digests { total: ours.total, ..Digests::default() }, &mut body);
         let reply = self.ask(around, Call::Digest(body.into())).await?;
         if reply.status == 204 {
-            self.state.lock().differing = Some(0);
+            self.state.lock().compared(0, around.clock.now());
             return Ok(());
         }
         let theirs = repair::decode_digests(&reply.body).map_err(|error| error.to_string())?;
@@ -280,7 +289,7 @@ impl PeerEurekaNode {
             .filter(|app| ours.applications.get(*app) != theirs.applications.get(*app))
             .collect();
         let differing: Vec<&str> = differing.into_iter().collect();
-        self.state.lock().differing = Some(differing.len());
+        self.state.lock().compared(differing.len(), around.clock.now());
         for apps in differing.chunks(APPLICATIONS_EXCHANGED) {
             let mut body = Vec::new();
             repair::encode_names(apps, &mut body);
@@ -397,7 +406,7 @@ pub(super) fn shown(service_url: &str) -> &str {
 /// The peer's instance is newer than ours: it holds, and its override with it.
 fn take_over(registry: &InstanceRegistry, mut theirs: InstanceInfo, task: &ReplicationTask, now: Timestamp) {
     let app = theirs.app.clone();
-    if theirs.validate(&app).is_err() || theirs.key() != task.key {
+    if theirs.validate(app.as_str()).is_err() || theirs.key() != task.key {
         return;
     }
     let status_override = theirs.overridden_status;

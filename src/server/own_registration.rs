@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::http;
 use crate::model::{AppName, InstanceInfo, Port};
 use crate::registry::Source;
 use crate::replication::{Heartbeat, HeartbeatOutcome, Options, PeerAwareInstanceRegistry};
@@ -18,7 +19,13 @@ use crate::time::Clock;
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The server, described as its clients describe themselves.
-pub(super) fn describe(options: &Options, address: SocketAddr, secure: bool, clock: Clock) -> InstanceInfo {
+pub(super) fn describe(
+    options: &Options,
+    http: &http::Options,
+    address: SocketAddr,
+    secure: bool,
+    clock: Clock,
+) -> InstanceInfo {
     let ip = address.ip();
     let unspecified = ip.is_unspecified() || ip.is_loopback();
     let host_name = match &options.hostname {
@@ -33,10 +40,11 @@ pub(super) fn describe(options: &Options, address: SocketAddr, secure: bool, clo
     info.port = Port { number: address.port().into(), enabled: !secure };
     info.secure_port = Port { number: if secure { address.port().into() } else { 443 }, enabled: secure };
     let scheme = if secure { "https" } else { "http" };
-    let url = |path: &str| Some(format!("{scheme}://{host_name}:{}{path}", address.port()).into());
-    info.home_page_url = url("/");
-    info.status_page_url = url("/actuator/info");
-    info.health_check_url = url("/actuator/health");
+    let root = format!("{scheme}://{host_name}:{}{}", address.port(), http.context_path);
+    let actuator = format!("{root}{}", http.actuator.base_path);
+    info.home_page_url = Some(format!("{root}/").into());
+    info.status_page_url = Some(format!("{actuator}/info").into());
+    info.health_check_url = Some(format!("{actuator}/health").into());
     info.vip_address = Some(name.clone().into());
     info.secure_vip_address = Some(name.into());
     info

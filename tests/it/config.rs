@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use eureka_registry::config::{self, Command, ConfigError, Loaded, Notice, Unheeded};
+use eureka_registry::http::actuator::ShowDetails;
 use eureka_registry::server::Settings;
 use eureka_registry::telemetry::Format;
 use eureka_registry::tls::ClientAuth;
@@ -317,9 +318,23 @@ eureka:
     let Loaded { settings, notices } = loaded(&[("application.yml", yaml)], &[], &[]).unwrap();
     let unknown: Vec<_> = notices.iter().filter(|notice| matches!(notice.what, Unheeded::Unknown(_))).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
+    assert_eq!(settings.http.actuator.show_details, ShowDetails::Always);
     assert_eq!(settings.logs.filter, "warn,eureka_registry=debug,eureka_registry::replication=info");
     assert!(settings.http.security.rate_limit.enabled);
     assert!((settings.registry.renewal_percent_threshold - 0.49).abs() < f64::EPSILON);
+}
+
+#[test]
+fn the_actuator_moves_and_its_health_stays_open() {
+    let moved = settings(&[], &["--management.endpoints.web.base-path=/manage/"], &[]).http;
+    assert_eq!(moved.actuator.base_path, "/manage");
+    assert_eq!(moved.security.open_paths, ["/manage/health/**"]);
+    let root = settings(&[], &["--management.endpoints.web.base-path=/"], &[]).http;
+    assert_eq!((root.actuator.base_path.as_str(), root.security.open_paths), ("", vec!["/health/**".to_owned()]));
+    let chosen = ["--management.endpoints.web.base-path=/", "--registry.security.open-paths=/lastn"];
+    assert_eq!(settings(&[], &chosen, &[]).http.security.open_paths, ["/lastn"]);
+    let error = loaded(&[], &["--management.endpoint.health.show-details=sometimes"], &[]).unwrap_err();
+    assert!(error.to_string().contains("never, when-authorized or always"), "{error}");
 }
 
 #[test]

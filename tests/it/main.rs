@@ -4,8 +4,11 @@
 #![expect(clippy::disallowed_methods, reason = "a test waits for the tasks it starts")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what it is about")]
 
+mod actuator;
+mod api;
 mod bad_input;
 mod config;
+mod dashboard;
 mod endpoints;
 mod golden;
 mod metrics;

@@ -19,16 +19,16 @@ use crate::support::{DEADLINE, TestServer, instance};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 /// `eureka:secret`, `reader:reads` and `eureka:wrong`.
-const EUREKA: (&str, &str) = ("Authorization", "Basic ZXVyZWthOnNlY3JldA==");
-const READER: (&str, &str) = ("Authorization", "Basic cmVhZGVyOnJlYWRz");
-const WRONG: (&str, &str) = ("Authorization", "Basic ZXVyZWthOndyb25n");
+pub(crate) const EUREKA: (&str, &str) = ("Authorization", "Basic ZXVyZWthOnNlY3JldA==");
+pub(crate) const READER: (&str, &str) = ("Authorization", "Basic cmVhZGVyOnJlYWRz");
+pub(crate) const WRONG: (&str, &str) = ("Authorization", "Basic ZXVyZWthOndyb25n");
 
 fn user(name: &str, password: &str, roles: &[&str]) -> User {
     let roles = roles.iter().map(|role| (*role).to_owned()).collect();
     User { name: name.to_owned(), password: password.parse().unwrap(), roles }
 }
 
-fn with_users(settings: &mut Settings) {
+pub(crate) fn with_users(settings: &mut Settings) {
     let hash = bcrypt::hash("reads", 4).unwrap();
     settings.http.security.users =
         vec![user("eureka", "{noop}secret", &[]), user("reader", &format!("{{bcrypt}}{hash}"), &["READ_ONLY"])];

@@ -106,7 +106,7 @@ fn collect(directory: &Path, found: &mut Vec<Source>) {
     for path in entries {
         if path.is_dir() {
             collect(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("lib.rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !is_no_module(&path) {
             let inside = path.strip_prefix(root().join("src")).unwrap();
             let first =
                 inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
@@ -115,6 +115,11 @@ fn collect(directory: &Path, found: &mut Vec<Source>) {
             found.push(Source { path, layer, text });
         }
     }
+}
+
+/// The crate's root, and what runs before it is built.
+fn is_no_module(path: &Path) -> bool {
+    path.ends_with("src/lib.rs") || path.ends_with("src/build.rs")
 }
 
 /// The text without its comments and its tests.

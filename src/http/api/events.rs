@@ -1,0 +1,178 @@
+//! `GET /api/v1/events`: changes as they happen.
+//!
+//! Nobody is told anything here; a stream asks. Several times a second it compares one number with the registry's, and only
+//! where that has grown it asks for the changes since. It does so when its connection takes more, so a reader that is slow
+//! holds a few changes at most and is told later that it missed some.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderName};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{Change, Problem, overview};
+use crate::http::{ApiError, App};
+use crate::registry::{self, ChangesAfter};
+
+/// How often a stream looks whether something changed.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+/// How often the overview is told while something changes.
+const OVERVIEW_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is told in any case: often enough for proxies, and for the server's own deadline for answers that nobody takes.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
+/// After so long a browser asks again when the stream ended.
+const RETRY: Duration = Duration::from_secs(2);
+/// So many changes are taken at a time.
+const MOST_AT_ONCE: usize = 200;
+/// The most streams at a time.
+const MOST_STREAMS: usize = 100;
+
+/// How many streams there are.
+#[derive(Debug, Default)]
+pub(in crate::http) struct Streams(AtomicUsize);
+
+impl Streams {
+    /// How many there are.
+    pub(in crate::http) fn open(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+
+    /// A place for one more, until it is dropped.
+    fn take_place(self: &Arc<Self>) -> Option<Place> {
+        let one_more = |open: usize| (open < MOST_STREAMS).then_some(open + 1);
+        self.0.fetch_update(Relaxed, Relaxed, one_more).ok()?;
+        Some(Place(Arc::clone(self)))
+    }
+}
+
+#[derive(Debug)]
+struct Place(Arc<Streams>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Answers with a stream.
+pub(super) async fn events(State(app): State<App>, headers: HeaderMap) -> Result<Response, Response> {
+    let busy = |why| {
+        let response = Problem(ApiError::Busy(why)).into_response();
+        ([(RETRY_AFTER, "3")], response).into_response()
+    };
+    if !app.readiness().is_accepting_traffic() {
+        return Err(busy("the registry is about to stop"));
+    }
+    let place = app.console().streams.take_place().ok_or_else(|| busy("too many streams are open"))?;
+    let last_event_id = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let following = Following::new(app, place, last_event_id);
+    let events = stream::unfold(following, async |mut following| {
+        let event = following.next().await?;
+        Some((Ok::<_, Infallible>(event), following))
+    });
+    // nginx would gather what is to be told at once.
+    let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
+    Ok((unbuffered, Sse::new(events)).into_response())
+}
+
+/// What a stream has told, and what it has to tell.
+#[derive(Debug)]
+struct Following {
+    app: App,
+    _place: Place,
+    /// The number of the last change that was told or left out.
+    last: u64,
+    /// Whether the reader has to be told that it missed changes.
+    missed: bool,
+    waiting: VecDeque<registry::Change>,
+    /// The registry's version when the changes were last asked for and all were taken; `None` if some were left.
+    looked_at: Option<u64>,
+    /// The version that the last overview showed, and when it was told.
+    overview: Option<(u64, Instant)>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Missed {
+    now: i64,
+    last_change: u64,
+}
+
+impl Following {
+    fn new(app: App, place: Place, last_event_id: Option<&str>) -> Self {
+        let now_at = app.registry().last_change();
+        let told = last_event_id.map(|id| id.rsplit_once('.').filter(|(node, _)| *node == app.node_id()));
+        let told = told.map(|id| id.and_then(|(_, number)| number.parse().ok()));
+        let (last, missed) = match told {
+            None => (now_at, false),
+            Some(Some(number)) if number <= now_at => (number, false),
+            Some(_) => (now_at, true),
+        };
+        Self { app, _place: place, last, missed, waiting: VecDeque::new(), looked_at: None, overview: None }
+    }
+
+    /// The next event, when there is one; `None` when the registry stops.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if !self.app.readiness().is_accepting_traffic() {
+                return None;
+            }
+            if self.is_overview_due() {
+                let overview = overview::recent(&self.app).await;
+                self.overview = Some((overview.version, Instant::now()));
+                let json = std::str::from_utf8(&overview.json).unwrap_or_default();
+                return Some(Event::default().event("overview").retry(RETRY).data(json));
+            }
+            self.look();
+            if std::mem::take(&mut self.missed) {
+                let missed = Missed { now: self.app.now().0, last_change: self.last };
+                return event("missed", &missed);
+            }
+            if let Some(change) = self.waiting.pop_front() {
+                self.last = change.number;
+                let id = format!("{}.{}", self.app.node_id(), change.number);
+                return event("change", &Change::of(&change)).map(|event| event.id(id));
+            }
+            if self.looked_at.is_some() {
+                tokio::time::sleep(LOOK_INTERVAL).await;
+            }
+        }
+    }
+
+    fn is_overview_due(&self) -> bool {
+        let Some((shown, told)) = self.overview else { return true };
+        let since = Instant::now().saturating_duration_since(told);
+        let changed = shown != self.app.registry().version();
+        since >= HEARTBEAT_INTERVAL || (changed && since >= OVERVIEW_INTERVAL)
+    }
+
+    /// Takes what has changed, if something has and what was taken before is told.
+    fn look(&mut self) {
+        let version = self.app.registry().version();
+        if !self.waiting.is_empty() || self.looked_at == Some(version) {
+            return;
+        }
+        let ChangesAfter { changes, missed, last } = self.app.registry().changes_after(self.last, MOST_AT_ONCE);
+        if missed {
+            // What is still kept would not make it whole: from here on.
+            self.missed = true;
+            self.last = last;
+            return;
+        }
+        self.looked_at = (changes.len() < MOST_AT_ONCE).then_some(version);
+        self.waiting = changes.into();
+    }
+}
+
+fn event(name: &str, value: &impl Serialize) -> Option<Event> {
+    Event::default().event(name).json_data(value).ok()
+}

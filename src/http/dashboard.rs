@@ -1,0 +1,289 @@
+//! The dashboard: `/`, `/lastn`, and the files they need.
+//!
+//! The pages are written here so that they can be read without JavaScript; the script, which reads `/api/v1`, then keeps
+//! `/` as it is now. Whatever a client sent is a text to the templates, which escape it, and a link only if it is a URL that
+//! can be followed. All links are relative, so they hold below any context path.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use ring::digest::{SHA256, digest};
+use time::OffsetDateTime;
+
+use super::api::instances::{self, Application, Asked, Found};
+use super::api::overview::{self, Encoded, Overview, Peer, Span};
+use super::api::{User, aside};
+use super::{ApiError, App};
+use crate::model::{InstanceKey, InstanceStatus};
+use crate::registry::Change;
+use crate::time::Timestamp;
+
+/// So many changes stand on the page.
+const CHANGES: usize = 20;
+/// The most applications on the page.
+const MOST_APPLICATIONS: usize = 1000;
+
+/// The files that the pages load, by their names below `dashboard/`, and what they are.
+const FILES: &[(&str, &str, &[u8])] = &[
+    ("dashboard.css", CSS, include_bytes!("dashboard/dashboard.css")),
+    ("icon.svg", "image/svg+xml", include_bytes!("dashboard/icon.svg")),
+    ("dashboard.js", SCRIPT, include_bytes!("dashboard/dashboard.js")),
+    ("api.js", SCRIPT, include_bytes!("dashboard/api.js")),
+    ("applications.js", SCRIPT, include_bytes!("dashboard/applications.js")),
+    ("changes.js", SCRIPT, include_bytes!("dashboard/changes.js")),
+    ("chart.js", SCRIPT, include_bytes!("dashboard/chart.js")),
+    ("dom.js", SCRIPT, include_bytes!("dashboard/dom.js")),
+    ("format.js", SCRIPT, include_bytes!("dashboard/format.js")),
+    ("instance.js", SCRIPT, include_bytes!("dashboard/instance.js")),
+    ("instances.js", SCRIPT, include_bytes!("dashboard/instances.js")),
+    ("overview.js", SCRIPT, include_bytes!("dashboard/overview.js")),
+    ("vendor/uPlot.iife.min.js", SCRIPT, include_bytes!("dashboard/vendor/uPlot.iife.min.js")),
+    ("vendor/uPlot.min.css", CSS, include_bytes!("dashboard/vendor/uPlot.min.css")),
+];
+
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The pages and their files.
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/", get(index)).route("/lastn", get(last_n)).route("/dashboard/{*name}", get(file))
+}
+
+/// `GET /`
+#[derive(Template)]
+#[template(path = "index.html", config = "src/http/dashboard/askama.toml")]
+struct Index {
+    encoded: Arc<Encoded>,
+    user: User,
+    /// What was asked for, as it came.
+    query: Parameters,
+    listed: Listed,
+    changes: Vec<Change>,
+}
+
+/// What stands in the list.
+enum Listed {
+    Instances(Found),
+    /// Some of all applications, and how many there are.
+    Applications(Vec<Application>, usize),
+}
+
+/// A query's parameters, those that say something.
+struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// What a parameter says; empty for nothing.
+    fn get(&self, name: &str) -> &str {
+        self.0.iter().rev().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// A link to this page with another value of a parameter, or without it; and from the beginning of the list.
+    fn with(&self, name: &str, value: impl fmt::Display) -> String {
+        let kept = self.0.iter().filter(|(known, _)| known != name && known != "offset");
+        let kept = kept.map(|(name, value)| (name.as_str(), value.clone()));
+        let value = value.to_string();
+        let all = kept.chain(Some((name, value)).filter(|(_, value)| !value.is_empty()));
+        let encoded: Vec<String> = all.map(|(name, value)| format!("{}={}", encode(name), encode(&value))).collect();
+        if encoded.is_empty() { "./".to_owned() } else { format!("./?{}", encoded.join("&")) }
+    }
+}
+
+/// What stands for itself in a URL.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+fn encode(text: &str) -> impl fmt::Display + '_ {
+    utf8_percent_encode(text, UNRESERVED)
+}
+
+/// A link to an instance's page.
+fn instance_link(app: &str, id: &str) -> String {
+    format!("./?application={}&instance={}", encode(app), encode(id))
+}
+
+/// A link to an application's instances.
+fn application_link(app: &str) -> String {
+    format!("./?application={}", encode(app))
+}
+
+/// `GET /lastn`, as Spring has it.
+#[derive(Template)]
+#[template(path = "last_n.html", config = "src/http/dashboard/askama.toml")]
+struct LastN {
+    host_name: String,
+    now: Timestamp,
+    lists: [Leases; 2],
+}
+
+struct Leases {
+    title: &'static str,
+    /// What is said instead of an empty list.
+    none: &'static str,
+    leases: Vec<(Timestamp, InstanceKey)>,
+}
+
+impl LastN {
+    /// How long ago something was. Templates pass references.
+    fn ago(&self, at: impl Borrow<i64>) -> Span {
+        Span(self.now.since(Timestamp(*at.borrow())))
+    }
+}
+
+impl Index {
+    fn overview(&self) -> &Overview {
+        &self.encoded.overview
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.overview().now)
+    }
+
+    /// How long ago something was. Templates pass references.
+    fn ago(&self, at: impl Borrow<i64>) -> Span {
+        Span(self.now().since(Timestamp(*at.borrow())))
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.overview().health.reasons.is_empty()
+    }
+
+    fn lag(&self, peer: &Peer) -> String {
+        let lag = peer.lag(self.now());
+        if lag.is_zero() {
+            "–".to_owned()
+        } else if lag < Duration::from_secs(1) {
+            "< 1 s".to_owned()
+        } else {
+            Span(lag).to_string()
+        }
+    }
+}
+
+/// A moment, for people or for machines.
+struct Moment(OffsetDateTime);
+
+impl Moment {
+    fn of(at: impl Borrow<i64>) -> Self {
+        Self(OffsetDateTime::from_unix_timestamp(at.borrow() / 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH))
+    }
+
+    /// `2026-01-31T12:00:00Z`
+    fn machine(&self) -> String {
+        format!("{}T{}Z", self.0.date(), self.clock())
+    }
+
+    /// `12:00:00`
+    fn clock(&self) -> String {
+        format!("{:02}:{:02}:{:02}", self.0.hour(), self.0.minute(), self.0.second())
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} UTC", self.0.date(), self.clock())
+    }
+}
+
+async fn index(
+    State(app): State<App>,
+    Query(parameters): Query<Vec<(String, String)>>,
+    request: Parts,
+) -> Result<Response, ApiError> {
+    let parameters: Vec<_> = parameters.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
+    let query = Parameters(parameters);
+    let user = User::of(&app, &request).await;
+    let asked = if query.get("view") == "applications" { None } else { Some(Asked::parse(&query.0)?) };
+    let encoded = overview::current(&app).await;
+    let page = aside(move || {
+        let listed = match &asked {
+            Some(asked) => Listed::Instances(instances::find(&app, asked)),
+            None => {
+                let mut applications = instances::applications(&app).applications;
+                let all = applications.len();
+                applications.truncate(MOST_APPLICATIONS);
+                Listed::Applications(applications, all)
+            }
+        };
+        let mut changes = app.registry().latest_changes(CHANGES).changes;
+        changes.reverse();
+        Index { encoded, user, query, listed, changes }.render()
+    });
+    Ok(html(page.await))
+}
+
+async fn last_n(State(app): State<App>) -> Response {
+    let registry = app.registry();
+    let page = LastN {
+        host_name: app.host_name().to_owned(),
+        now: app.now(),
+        lists: [
+            Leases {
+                title: "Last 1000 cancelled leases",
+                none: "None was cancelled or evicted since the start.",
+                leases: registry.last_cancelled(),
+            },
+            Leases {
+                title: "Last 1000 newly registered leases",
+                none: "None was registered since the start.",
+                leases: registry.last_registered(),
+            },
+        ],
+    };
+    html(page.render())
+}
+
+fn html(rendered: askama::Result<String>) -> Response {
+    match rendered {
+        Ok(page) => ([(CACHE_CONTROL, "no-store")], Html(page)).into_response(),
+        Err(_cannot_be_written) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// `GET /dashboard/{name}`: a browser asks each time and is told that nothing changed.
+async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let found = FILES.iter().find(|(known, ..)| *known == name);
+    let (_, content_type, content) = found.ok_or(ApiError::NotFound("no such file"))?;
+    let hash: String = digest(&SHA256, content).as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let tag =
+        HeaderValue::try_from(format!("\"{hash}\"")).unwrap_or_else(|_not_ascii| HeaderValue::from_static("\"\""));
+    let known = headers.get(IF_NONE_MATCH).is_some_and(|known| known == tag);
+    let head = [(ETAG, tag), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+    Ok(if known {
+        (StatusCode::NOT_MODIFIED, head).into_response()
+    } else {
+        (head, [(CONTENT_TYPE, *content_type)], *content).into_response()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_keep_what_was_asked_for() {
+        let asked = [("q", "a b"), ("zone", "z&1"), ("offset", "100")];
+        let query = Parameters(asked.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec());
+        assert_eq!(query.with("status", "UP"), "./?q=a%20b&zone=z%261&status=UP");
+        assert_eq!(query.with("offset", 200), "./?q=a%20b&zone=z%261&offset=200");
+        assert_eq!(query.with("q", ""), "./?zone=z%261");
+        assert_eq!(Parameters(Vec::new()).with("q", ""), "./");
+        assert_eq!(instance_link("A", "h:a/1\""), "./?application=A&instance=h%3Aa%2F1%22");
+    }
+
+    #[test]
+    fn moments_are_written_for_people_and_machines() {
+        let moment = Moment::of(1_767_225_599_999);
+        assert_eq!(moment.to_string(), "2025-12-31 23:59:59 UTC");
+        assert_eq!(moment.machine(), "2025-12-31T23:59:59Z");
+    }
+}

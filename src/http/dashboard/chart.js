@@ -1,0 +1,74 @@
+// The renewals of the last minutes beside how many are needed, drawn by uPlot, which `index.html` loads before this.
+
+import { byId } from './dom.js';
+import { number } from './format.js';
+
+/** What is shown of the past at most, and of that of a young registry at least, in seconds. */
+const SHOWN = 15 * 60;
+const LEAST = 2 * 60;
+const HEIGHT = 132;
+
+let chart;
+let data = [[], [], []];
+
+/** Draws the history of an overview, and its figures now as the last point. */
+export function showRenewals({ now, history, selfPreservation }) {
+  const { renewalsLastMinute, renewalsThreshold } = selfPreservation;
+  const points = [...history, { at: now, renewalsLastMinute, renewalsThreshold }].filter(({ at }) => at > now - SHOWN * 1000);
+  data = [
+    points.map(({ at }) => at / 1000),
+    points.map((point) => point.renewalsLastMinute),
+    points.map((point) => point.renewalsThreshold),
+  ];
+  byId('renewals').hidden = false;
+  const highest = Math.max(...data[1]);
+  const lowest = Math.min(...data[1]);
+  byId('chart').ariaLabel =
+    `Renewals a minute over the last 15 minutes: ${number(renewalsLastMinute)} now, between ${number(lowest)} and ${number(highest)}; more than ${number(renewalsThreshold)} are needed.`;
+  draw();
+}
+
+function draw() {
+  const place = byId('chart');
+  const width = place.clientWidth;
+  if (!width) return;
+  chart ??= new uPlot(options(width), data, place);
+  if (chart.width !== width) chart.setSize({ width, height: HEIGHT });
+  const now = data[0].at(-1);
+  chart.batch(() => {
+    chart.setData(data, false);
+    chart.setScale('x', { min: Math.min(data[0][0], now - LEAST), max: now });
+    chart.setScale('y', { min: 0, max: Math.max(4, ...data[1], ...data[2]) * 1.15 });
+  });
+}
+
+const colour = (name) => () => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
+
+function options(width) {
+  const font = '11px system-ui, sans-serif';
+  const axis = { stroke: colour('ink-2'), font, ticks: { show: false }, grid: { stroke: colour('line'), width: 1 } };
+  return {
+    width,
+    height: HEIGHT,
+    cursor: { drag: { x: false, y: false }, points: { size: 6 } },
+    legend: { show: true },
+    scales: { y: { auto: false }, x: { auto: false } },
+    axes: [
+      { ...axis, size: 22, space: 60, grid: { show: false }, values: (_, times) => times.map(minutes) },
+      { ...axis, size: 52, space: 28, values: (_, values) => values.map((value) => (Number.isInteger(value) ? number(value) : '')) },
+    ],
+    series: [
+      { label: 'at', value: (_, at) => (at ? new Date(at * 1000).toLocaleTimeString('sv-SE') : 'now') },
+      { label: 'renewals', stroke: colour('accent'), fill: colour('accent-soft'), width: 2, points: { show: false }, value: shown(1) },
+      { label: 'needed', stroke: colour('out'), width: 1.5, dash: [5, 4], points: { show: false }, value: shown(2) },
+    ],
+  };
+}
+
+/** The value under the pointer, the last one without. */
+const shown = (series) => (_, value) => number(value ?? data[series].at(-1) ?? 0);
+
+const minutes = (at) => new Date(at * 1000).toLocaleTimeString('sv-SE', { hour: '2-digit', minute: '2-digit' });
+
+new ResizeObserver(draw).observe(byId('chart'));
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => chart?.redraw(false));

@@ -1,0 +1,221 @@
+// The page: reads what the address asks for, follows the event stream, and keeps both true together.
+
+import { get, Stream } from './api.js';
+import { showApplications } from './applications.js';
+import { readChanges, showChange } from './changes.js';
+import { byId, text } from './dom.js';
+import { setServerTime, tick, timeOfDay } from './format.js';
+import { askInstance, showInstance } from './instance.js';
+import { askInstances, changed, showInstances } from './instances.js';
+import { showOverview } from './overview.js';
+
+/** The least time between two readings that nobody asked for, and the most, in milliseconds. */
+const SOON = 1000;
+const ANYWAY = 10_000;
+
+let user;
+let live = false;
+let heardAt;
+let query = new URLSearchParams(location.search);
+
+// ---- what is shown
+
+let reading;
+let readAt = 0;
+let pending;
+
+/** Reads and shows what the address asks for. Only the last reading counts. */
+async function read() {
+  clearTimeout(pending);
+  pending = undefined;
+  reading?.abort();
+  const mine = (reading = new AbortController());
+  const asked = query;
+  const kind = view(asked);
+  try {
+    const answer = await READ[kind](asked, mine.signal);
+    if (mine.signal.aborted) return;
+    if (answer) setServerTime(answer.now);
+    document.body.dataset.view = kind;
+    byId('list').hidden = byId('changes').hidden = kind === 'instance';
+    byId('instance').hidden = kind !== 'instance';
+    if (kind !== 'instance') showFilter();
+    SHOW[kind](answer, asked);
+    text(byId('trouble'), '');
+  } catch (error) {
+    if (mine.signal.aborted) return;
+    text(byId('trouble'), `What is below could not be read: ${error.message}`);
+  } finally {
+    readAt = Date.now();
+  }
+}
+
+const READ = {
+  instances: askInstances,
+  applications: (_, signal) => get('applications', {}, signal),
+  instance: askInstance,
+};
+const SHOW = {
+  instances: showInstances,
+  applications: showApplications,
+  instance: (details, asked) => showInstance(details, asked, user, read),
+};
+
+function view(asked) {
+  if (asked.has('instance')) return 'instance';
+  return asked.get('view') === 'applications' ? 'applications' : 'instances';
+}
+
+/** Reads again soon, however many ask for it. */
+function readSoon() {
+  if (document.hidden) return;
+  pending ??= setTimeout(read, Math.max(0, readAt + SOON - Date.now()));
+}
+
+// ---- the address
+
+/** Shows another address of this page; `replace` where the way back shall not stop at each. */
+async function go(address, { replace = false } = {}) {
+  const before = view(query);
+  history[replace ? 'replaceState' : 'pushState'](null, '', address);
+  query = new URLSearchParams(location.search);
+  await read();
+  if (view(query) === 'instance') byId('instance-title')?.focus();
+  else if (before === 'instance') byId('content').focus({ preventScroll: true });
+}
+
+addEventListener('popstate', () => {
+  query = new URLSearchParams(location.search);
+  read();
+});
+
+document.addEventListener('click', (event) => {
+  const link = event.target.closest?.('a[href]');
+  if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || link.target) return;
+  const there = new URL(link.href);
+  if (there.origin !== location.origin || there.pathname !== location.pathname || there.hash) return;
+  event.preventDefault();
+  go(there.search || './');
+});
+
+// ---- search and filter
+
+const filter = byId('filter');
+let typing;
+
+function showFilter() {
+  const applications = view(query) === 'applications';
+  if (document.activeElement !== filter.elements.q) filter.elements.q.value = query.get('q') ?? '';
+  byId('choices').hidden = applications;
+  byId('overdue').checked = query.get('overdue') === 'true';
+  const chip = byId('application');
+  chip.hidden = !query.has('application');
+  chip.href = changed(query, { application: undefined, offset: undefined });
+  text(chip, `application ${query.get('application')} ✕`);
+  const clear = byId('clear');
+  clear.hidden = !['q', 'application', 'status', 'zone', 'version', 'overdue'].some((name) => query.has(name));
+  clear.href = applications ? '?view=applications' : './';
+  const q = new URLSearchParams(query.has('q') ? { q: query.get('q') } : {});
+  for (const link of byId('views').children) {
+    const { view: name } = link.dataset;
+    link.href = changed(q, { view: name === 'applications' ? name : undefined });
+    if (name === view(query)) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  }
+}
+
+function search() {
+  clearTimeout(typing);
+  const q = filter.elements.q.value.trim();
+  if (q === (query.get('q') ?? '')) return;
+  go(changed(query, { q: q || undefined, offset: undefined }), { replace: true });
+}
+
+filter.addEventListener('submit', (event) => {
+  event.preventDefault();
+  search();
+});
+filter.elements.q.addEventListener('input', () => {
+  clearTimeout(typing);
+  typing = setTimeout(search, 120);
+});
+for (const name of ['status', 'zone', 'version']) {
+  byId(`choose-${name}`).addEventListener('change', ({ target }) =>
+    go(changed(query, { [name]: target.value || undefined, offset: undefined })));
+}
+byId('overdue').addEventListener('change', ({ target }) =>
+  go(changed(query, { overdue: target.checked ? 'true' : undefined, offset: undefined })));
+
+document.addEventListener('keydown', (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || byId('confirm').open) return;
+  const inField = event.target.matches?.('input, select, textarea');
+  if (event.key === '/' && !inField) {
+    event.preventDefault();
+    if (view(query) === 'instance') go('./').then(() => filter.elements.q.focus());
+    else filter.elements.q.select();
+  } else if (event.key === 'Escape' && event.target === filter.elements.q) {
+    filter.elements.q.value = '';
+    search();
+    filter.elements.q.blur();
+  } else if (event.key === 'Escape' && view(query) === 'instance') {
+    byId('back').click();
+  }
+});
+
+// ---- the event stream
+
+function heard(now) {
+  setServerTime(now);
+  heardAt = now;
+  if (!live) return;
+  connection('live', 'live');
+}
+
+function connection(state, words) {
+  byId('connection').dataset.state = document.body.dataset.connection = state;
+  text(byId('connection'), words);
+}
+
+async function readUser() {
+  user = await get('user');
+  byId('open').hidden = !user.open;
+  text(byId('user'), user.name ? `${user.name}${user.access === 'all' ? '' : ', may only read'}` : '');
+}
+
+/** Everything once more: at the start, and whenever the stream may have left something out. */
+async function readAll() {
+  const results = await Promise.allSettled([readUser(), readChanges()]);
+  await read();
+  const failed = results.find(({ status }) => status === 'rejected');
+  if (failed) text(byId('trouble'), `Not everything could be read: ${failed.reason.message}`);
+}
+
+new Stream({
+  open() {
+    live = true;
+    connection('live', 'live');
+    readAll();
+  },
+  lost() {
+    live = false;
+    if (!heardAt) readAll();
+    connection('lost', heardAt ? `connection lost, shown as of ${timeOfDay(heardAt)}` : 'no connection yet');
+  },
+  overview(overview) {
+    heard(overview.now);
+    showOverview(overview);
+    if (Date.now() - readAt > ANYWAY) readSoon();
+  },
+  change(change) {
+    showChange(change);
+    readSoon();
+  },
+  missed: readAll,
+});
+
+document.addEventListener('visibilitychange', () => {
+  if (!document.hidden) readSoon();
+});
+setInterval(() => {
+  if (!document.hidden) tick();
+}, 1000);

@@ -1,0 +1,143 @@
+// The list of instances: a page of what the address asks for, found and sorted by the registry.
+
+import { get } from './api.js';
+import { byId, fill, h, keep, text, whenChanged } from './dom.js';
+import { ago, count, instanceLink, number, outward, setAgo, status, STATUSES } from './format.js';
+
+/** So many rows are a page. */
+export const PAGE = 100;
+
+const COLUMNS = [
+  { title: 'Status', sort: 'status', class: 'state' },
+  { title: 'Application', sort: 'application', class: 'application' },
+  { title: 'Instance', sort: 'instanceId', class: 'instance' },
+  { title: 'Address', class: 'address' },
+  { title: 'Zone', sort: 'zone', class: 'zone' },
+  { title: 'Version', sort: 'version', class: 'version' },
+  { title: 'Registered', sort: 'registered', class: 'registered n' },
+  { title: 'Last renewal', sort: 'lastRenewal', class: 'renewal n' },
+  { title: 'Links', class: 'links' },
+];
+/** What the registry is asked by, under the names that the address has for it, too. */
+const CONDITIONS = ['q', 'application', 'status', 'zone', 'version', 'overdue', 'sort', 'offset'];
+
+/** What stands for those that name no zone, or no version. */
+const NONE = '-';
+
+/** Asks for the instances that `query` names. */
+export function askInstances(query, signal) {
+  const conditions = CONDITIONS.filter((name) => query.has(name)).map((name) => [name, query.get(name)]);
+  return get('instances', { limit: PAGE, ...Object.fromEntries(conditions) }, signal);
+}
+
+/** Shows what was answered. */
+export function showInstances(answer, query) {
+  showChoices(answer.facets, query);
+  text(byId('found'), found(answer, query));
+  showHeads(COLUMNS, query);
+  keep(byId('rows'), answer.instances, {
+    key: ({ application, instanceId }) => JSON.stringify([application, instanceId]),
+    said: (instance) => JSON.stringify({ ...instance, lastRenewalAt: 0 }),
+    make: row,
+    update: (element, { lastRenewalAt }) => setAgo(element.querySelector('.renewal time'), lastRenewalAt),
+  });
+  showPager(answer.total, answer.offset, query);
+}
+
+function found({ total, offset, instances }, query) {
+  const narrowed = CONDITIONS.slice(0, 6).some((name) => query.has(name));
+  if (total === 0) return narrowed ? 'No instance is like that.' : `No instance is registered. Clients register at ${new URL('eureka/', location.href)}.`;
+  const all = `${count(total, 'instance')}${narrowed ? ' found' : ''}`;
+  if (total <= PAGE) return all;
+  return instances.length ? `${number(offset + 1)} to ${number(offset + instances.length)} of ${all}` : all;
+}
+
+/** The heads of the columns, each a link that sorts by it, or the other way round. */
+export function showHeads(columns, query) {
+  const by = query.get('sort') ?? columns.find(({ first }) => first)?.sort ?? 'application';
+  whenChanged('heads', [columns.map(({ title }) => title), query.toString()], () => {
+    const head = ({ title, sort, class: name }) => {
+      const order = by === sort ? 'ascending' : by === `-${sort}` ? 'descending' : undefined;
+      const link = () => h('a', { id: `sort-${sort}`, href: changed(query, { sort: order === 'ascending' ? `-${sort}` : sort, offset: undefined }) }, title);
+      return h('th', { scope: 'col', 'aria-sort': order, class: name }, sort ? link() : title);
+    };
+    fill(byId('heads'), columns.map(head));
+  });
+}
+
+/** The address with something in its query replaced; `undefined` takes it out. */
+export function changed(query, values) {
+  const next = new URLSearchParams(query);
+  for (const [name, value] of Object.entries(values)) {
+    if (value === undefined) next.delete(name);
+    else next.set(name, value);
+  }
+  return next.size ? `?${next}` : './';
+}
+
+function row(instance) {
+  const { application, instanceId, hostName, ipAddr, port, securePort, registeredAt, lastRenewalAt } = instance;
+  const host = hostName || ipAddr;
+  const set = instance.overriddenStatus && h('small', { title: 'somebody set this status; it holds until it is taken back' }, ' set');
+  return h(
+    'tr', { class: instance.overdue && 'overdue' },
+    h('td', {}, status(instance.status), set),
+    h('td', { title: application }, h('a', { href: `?${new URLSearchParams({ application })}` }, application)),
+    h('td', { class: 'id instance', title: instanceId }, h('a', { href: instanceLink(application, instanceId) }, instanceId)),
+    h('td', { class: 'id address', title: ipAddr }, `${hostName || ipAddr}${securePort || port ? `:${securePort ?? port}` : ''}`),
+    h('td', { 'data-label': 'Zone' }, instance.zone),
+    h('td', { 'data-label': 'Version' }, instance.version),
+    h('td', { class: 'n registered', 'data-label': 'Registered' }, ago(registeredAt)),
+    h('td', { class: 'n renewal', 'data-label': 'Last renewal' }, mark(instance), ago(lastRenewalAt)),
+    h('td', { class: 'links' }, pageLinks(instance)),
+  );
+}
+
+/** Links to an instance's own pages, those that it has. */
+export function pageLinks({ homePageUrl, statusPageUrl, healthCheckUrl }) {
+  const pages = [['home', homePageUrl], ['status', statusPageUrl], ['health', healthCheckUrl]];
+  return pages.flatMap(([label, address]) => [outward(address, label), ' ']);
+}
+
+/** Says so where an instance has been silent for too long. */
+export function mark({ overdue, expired }) {
+  return overdue && h('span', { class: 'mark' }, expired ? 'expired' : 'overdue');
+}
+
+/** Links to the pages before and after this one. */
+export function showPager(total, offset, query) {
+  const last = Math.max(0, Math.floor((total - 1) / PAGE) * PAGE);
+  whenChanged('pager', [total > PAGE && [last, offset], query.toString()], () => {
+    const to = (label, target, there) =>
+      there ? h('a', { id: `page-${label}`, href: changed(query, { offset: target || undefined }) }, label) : h('span', { class: 'quiet' }, label);
+    const pages = [
+      to('First', 0, offset > 0),
+      to('Previous', Math.max(0, Math.min(offset - PAGE, last)), offset > 0),
+      h('span', {}, `page ${number(Math.floor(offset / PAGE) + 1)} of ${number(last / PAGE + 1)}`),
+      to('Next', offset + PAGE, offset < last),
+      to('Last', last, offset < last),
+    ];
+    fill(byId('pager'), total > PAGE || offset > 0 ? pages : []);
+  });
+}
+
+/** The lists one can choose from, with how many instances each choice leaves. */
+function showChoices(facets, query) {
+  for (const name of ['status', 'zone', 'version']) {
+    const select = byId(`choose-${name}`);
+    const chosen = query.get(name) ?? '';
+    // Nobody's open list changes under their hands.
+    if (document.activeElement === select && select.value === chosen) continue;
+    const values = [...facets[name]];
+    if (chosen && !values.some(({ value }) => value === chosen)) values.push({ value: chosen, count: 0 });
+    values.sort(name === 'status' ? (a, b) => STATUSES.indexOf(a.value) - STATUSES.indexOf(b.value) : (a, b) => compare(a.value, b.value));
+    whenChanged(`choose ${name}`, [values, chosen], () => {
+      const option = (value, label) => h('option', { value, selected: value === chosen }, label);
+      const label = ({ value, count: many }) => `${value === NONE ? `no ${name}` : value} (${number(many)})`;
+      fill(select, option('', `any ${name}`), values.map((facet) => option(facet.value, label(facet))));
+    });
+    select.hidden = !chosen && values.length < 2 && name !== 'status';
+  }
+}
+
+const { compare } = new Intl.Collator('en', { numeric: true });

@@ -1,0 +1,93 @@
+// The top of the page: whether the registry is healthy and why, its figures, its peers, the renewals of the last minutes.
+
+import { showRenewals } from './chart.js';
+import { byId, fill, h, text, whenChanged } from './dom.js';
+import { count, duration, number, serverNow, status } from './format.js';
+
+/** Shows an overview as the registry sends it. */
+export function showOverview(overview) {
+  const { server, health, selfPreservation, peers } = overview;
+  document.title = `${health.state === 'healthy' ? '' : '! '}${server.hostName} · eureka-registry`;
+  text(byId('server'), `${server.hostName} · ${server.version} · up ${duration(serverNow() - server.startedAt)}`);
+  byId('server').title = `node ${server.node}${server.commit ? `, commit ${server.commit}` : ''}`;
+  whenChanged('verdict', [health, selfPreservation.reason], () => showVerdict(health, selfPreservation));
+  const { instances, applications, leases, zones } = overview;
+  whenChanged('figures', [instances, applications, leases, selfPreservation, zones.length], () => showFigures(overview));
+  whenChanged('peers', peers.map((peer) => ({ ...peer, lastAnswerAt: 0, lag: lag(peer) })), () => showPeers(peers));
+  showRenewals(overview);
+}
+
+function showVerdict({ state, reasons }, selfPreservation) {
+  const healthy = state === 'healthy';
+  byId('verdict').dataset.state = state;
+  fill(
+    byId('verdict'),
+    h('p', {}, h('strong', {}, healthy ? 'Healthy' : 'Needs attention'), ' ', healthy && h('span', {}, selfPreservation.reason)),
+    reasons.length > 0 && h('ul', {}, reasons.map((reason) => h('li', {}, reason))),
+  );
+}
+
+function showFigures({ instances, applications, leases, selfPreservation, zones }) {
+  const { renewalsLastMinute, renewalsThreshold, state } = selfPreservation;
+  const kept = leases.keptBySelfPreservation + leases.keptByEvictionLimit;
+  const others = instances.total - instances.byStatus.UP;
+  const figure = (title, value, href, small, mood) =>
+    h('div', {}, h('dt', {}, title), h('dd', {}, href ? h('a', { href }, number(value)) : number(value), ' ', small && h('small', { class: mood }, small)));
+  fill(
+    byId('figures'),
+    figure('Instances UP', instances.byStatus.UP, '?status=UP', others ? `of ${number(instances.total)}` : zones.length > 1 && `in ${count(zones.length, 'zone')}`),
+    figure(
+      'Applications', applications.total, '?view=applications',
+      applications.withoutUp > 0 && `${number(applications.withoutUp)} with none UP`, applications.withoutUp > 0 && 'bad',
+    ),
+    figure(
+      'Renewals in the last minute', renewalsLastMinute, undefined,
+      state === 'disabled' ? 'self-preservation is off' : `more than ${number(renewalsThreshold)} needed`, state === 'active' && 'warn',
+    ),
+    figure(
+      'Overdue leases', leases.overdue, '?overdue=true',
+      kept ? `${number(kept)} expired and kept` : leases.overdue > 0 && (leases.expired ? `${number(leases.expired)} expired` : 'none expired yet'), leases.overdue > 0 && 'warn',
+    ),
+  );
+}
+
+const lag = ({ oldestWaitingSince }) => (oldestWaitingSince === null ? '–' : duration(serverNow() - oldestWaitingSince));
+
+function showPeers(peers) {
+  const rows = (peer) => {
+    const { dropped, expired, lastError } = peer;
+    const trouble = [lastError, dropped && `${number(dropped)} dropped from a full queue`, expired && `${number(expired)} given up as too old`].filter(Boolean);
+    return [
+      h(
+        'tr', { class: trouble.length > 0 && 'failing' },
+        h('th', { scope: 'row', class: 'id', title: peer.url }, shortUrl(peer.url), peer.kind === 'eureka' && h('small', {}, ' another Eureka server')),
+        h('td', {}, availability(peer)),
+        h('td', { 'data-label': 'Content' }, sameness(peer)),
+        h('td', { class: 'n', 'data-label': 'Queue' }, number(peer.queue)),
+        h('td', { class: 'n', 'data-label': 'Lag' }, lag(peer)),
+      ),
+      trouble.length > 0 && h('tr', { class: 'error' }, h('td', { colspan: 5 }, trouble.join(' · '))),
+    ];
+  };
+  const heads = ['Peer', 'State', 'Content', 'Queue', 'Lag'].map((head, at) => h('th', { scope: 'col', class: at > 2 && 'n' }, head));
+  fill(
+    byId('peers'),
+    h('h2', { id: 'peers-title' }, 'Peers'),
+    peers.length
+      ? h('table', {}, h('thead', {}, h('tr', {}, heads)), h('tbody', {}, peers.flatMap(rows)))
+      : h('p', { class: 'quiet' }, 'None: this replica stands alone.'),
+  );
+}
+
+/** A service URL without what all have in common. */
+const shortUrl = (url) => url.replace(/^http:\/\//, '').replace(/\/eureka\/?$/, '');
+
+function availability({ available, lastAnswerAt }) {
+  if (available) return status('UP', 'answers');
+  return lastAnswerAt === null ? status('UNKNOWN', 'has not answered yet') : status('DOWN', 'does not answer');
+}
+
+function sameness({ differingApplications: differing }) {
+  if (differing === null) return h('span', { class: 'quiet' }, 'not compared');
+  return differing === 0 ? 'the same' : h('strong', { class: 'warn', title: `in ${count(differing, 'application')}` }, `differs in ${number(differing)}`);
+}

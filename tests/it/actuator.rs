@@ -1,0 +1,125 @@
+//! What probes, scrapers and Spring Boot Admin look for.
+
+use eureka_registry::http::actuator::ShowDetails;
+use serde_json::{Value, json};
+
+use crate::security::{EUREKA, WRONG, with_users};
+use crate::support::{Answer, Client, TestServer};
+
+const ACTUATOR_TYPE: &str = "application/vnd.spring-boot.actuator.v3+json";
+
+fn body(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+/// Spring Boot Admin asks for the list, takes each link that is no template, and asks there.
+#[tokio::test]
+async fn every_link_of_the_list_leads_somewhere() {
+    for (context_path, base_path) in [("", "/actuator"), ("/registry", "/actuator"), ("/registry", "/manage/it")] {
+        let server = TestServer::with(|settings| {
+            settings.http.context_path = context_path.to_owned();
+            settings.http.actuator.base_path = base_path.to_owned();
+        })
+        .await;
+        let list = server.send("GET", &format!("{context_path}{base_path}"), &[], b"").await;
+        assert_eq!((list.status, list.header("content-type")), (200, Some(ACTUATOR_TYPE)));
+        let list = body(&list);
+        let links = list["_links"].as_object().unwrap();
+        assert!(["self", "health", "info", "prometheus"].iter().all(|name| links.contains_key(*name)), "{links:?}");
+        for (name, link) in links {
+            let path =
+                link["href"].as_str().unwrap().strip_prefix("http://localhost").expect("the host that was asked");
+            if link["templated"] == false {
+                assert_eq!(server.send("GET", path, &[], b"").await.status, 200, "{name}: {path}");
+            }
+        }
+        if base_path != "/actuator" {
+            assert_eq!(server.send("GET", &format!("{context_path}/actuator/health"), &[], b"").await.status, 404);
+        }
+        server.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_actuator_can_stand_at_the_root() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = TestServer::with(|settings| {
+        settings.http.actuator.base_path = String::new();
+        settings.server.management_port = Some(port);
+    })
+    .await;
+    for (path, content_type) in
+        [("/health", ACTUATOR_TYPE), ("/health/readiness", ACTUATOR_TYPE), ("/", "text/html; charset=utf-8")]
+    {
+        let answer = server.send("GET", path, &[], b"").await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(content_type)), "{path}");
+    }
+    let figures = server.send("GET", "/prometheus", &[], b"").await.text();
+    assert!(
+        figures.contains(r#"eureka_http_requests_total{method="GET",uri="/actuator/**",status="200"} 2"#),
+        "{figures}"
+    );
+    for (path, status) in [("/health/liveness", 200), ("/", 404), ("/eureka/apps", 404), ("/api/v1/overview", 404)] {
+        let mut client = Client::connect(([127, 0, 0, 1], port).into()).await;
+        assert_eq!(client.send("GET", path, &[], b"").await.status, status, "{path}");
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn details_are_for_whom_they_are_shown() {
+    for (shown, to_nobody, to_user) in [
+        (ShowDetails::Never, false, false),
+        (ShowDetails::WhenAuthorized, false, true),
+        (ShowDetails::Always, true, true),
+    ] {
+        let server = TestServer::with(|settings| {
+            with_users(settings);
+            settings.http.actuator.show_details = shown;
+        })
+        .await;
+        for (who, sees) in [(None, to_nobody), (Some(WRONG), to_nobody), (Some(EUREKA), to_user)] {
+            let headers: Vec<_> = who.into_iter().collect();
+            let health = server.send("GET", "/actuator/health", &headers, b"").await;
+            assert_eq!((health.status, &body(&health)["status"]), (200, &json!("UP")));
+            assert_eq!(body(&health)["components"].is_object(), sees, "{shown:?} {who:?}");
+            assert_eq!(body(&health)["groups"], json!(["liveness", "readiness"]));
+            let status = server.send("GET", "/actuator/health/registry", &headers, b"").await.status;
+            assert_eq!(status, if sees { 200 } else { 404 }, "{shown:?} {who:?}");
+            assert_eq!(server.send("GET", "/actuator/health/readiness", &headers, b"").await.status, 200);
+        }
+        server.stop().await.unwrap();
+    }
+    let server = TestServer::start().await;
+    let health = server.get_json("/actuator/health").await;
+    assert_eq!(health["components"]["registry"]["details"]["instances"], 0, "without users nobody is kept out");
+    assert_eq!(server.send("GET", "/actuator/health/nothing", &[], b"").await.status, 404);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn info_says_what_runs_and_of_which_commit() {
+    let server = TestServer::start().await;
+    let info = server.get_json("/actuator/info").await;
+    assert_eq!(info["build"]["version"], env!("CARGO_PKG_VERSION"));
+    assert!(info["process"]["uptime"].is_u64());
+    let overview = server.get_json("/api/v1/overview").await;
+    assert_eq!(info["git"]["commit"]["id"], overview["server"]["commit"], "both, or neither");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_registers_where_it_can_be_asked() {
+    let server = TestServer::with(|settings| {
+        settings.replication.register_with_eureka = Some(true);
+        settings.http.context_path = "/registry".to_owned();
+        settings.http.actuator.base_path = "/manage".to_owned();
+    })
+    .await;
+    let own = server.get_json("/registry/api/v1/instances").await["instances"][0].clone();
+    let root = format!("http://localhost:{}/registry", server.address.port());
+    assert_eq!(own["homePageUrl"], format!("{root}/"));
+    assert_eq!(own["statusPageUrl"], format!("{root}/manage/info"));
+    assert_eq!(own["healthCheckUrl"], format!("{root}/manage/health"));
+    server.stop().await.unwrap();
+}

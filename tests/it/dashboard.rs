@@ -1,0 +1,142 @@
+//! The pages that are written on the server, and the files they load.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::{TestServer, instance};
+
+/// Every page, and queries that make it say other things.
+const PAGES: [&str; 6] =
+    ["/", "/?view=applications", "/?status=UP&limit=1", "/?application=NONE", "/?overdue=true", "/lastn"];
+
+/// The values of an attribute in a page.
+fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
+    let start = format!(" {name}=\"");
+    page.split(start.as_str()).skip(1).map(|rest| rest.split_once('"').unwrap().0).collect()
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[tokio::test]
+async fn every_file_is_served_as_it_is_and_once() {
+    let server = TestServer::start().await;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/dashboard");
+    let mut served = 0;
+    for path in files(&root) {
+        let content_type = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("css") => "text/css; charset=utf-8",
+            Some("js") => "text/javascript; charset=utf-8",
+            Some("svg") => "image/svg+xml",
+            _ => continue,
+        };
+        let name = format!("/dashboard/{}", path.strip_prefix(&root).unwrap().display());
+        let answer = server.send("GET", &name, &[], b"").await;
+        assert_eq!(answer.status, 200, "{name}");
+        assert_eq!(answer.header("content-type"), Some(content_type), "{name}");
+        assert!(answer.body == fs::read(&path).unwrap(), "{name} is another");
+        let tag = answer.header("etag").unwrap();
+        assert_eq!(server.send("GET", &name, &[("If-None-Match", tag)], b"").await.status, 304, "{name}");
+        assert_eq!(server.send("GET", &name, &[("If-None-Match", "\"0\"")], b"").await.status, 200, "{name}");
+        served += 1;
+    }
+    assert!(served > 3);
+    for path in ["/dashboard/", "/dashboard/nothing.js", "/dashboard/index.html", "/dashboard/../../http.rs"] {
+        assert_eq!(server.send("GET", path, &[], b"").await.status, 404, "{path}");
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn pages_load_nothing_that_their_policy_forbids() {
+    let server = TestServer::start().await;
+    server.register("ORDERS", "o-1").await;
+    for path in PAGES {
+        let page = server.send("GET", path, &[], b"").await;
+        assert_eq!(page.status, 200, "{path}");
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+        assert!(page.header("content-security-policy").is_some_and(|policy| policy.starts_with("default-src 'self'")));
+        let text = page.text();
+        assert!(!text.contains("<style") && attributes(&text, "style").is_empty(), "{path} has style of its own");
+        for script in text.split("<script").skip(1) {
+            let tag = script.split_once('>').unwrap();
+            assert!(tag.0.contains("src=\"dashboard/") && tag.1.starts_with("</script>"), "{path}: {}", tag.0);
+        }
+        for url in [attributes(&text, "src"), attributes(&text, "href")].concat() {
+            assert!(!url.starts_with('/'), "{path}: {url} would miss the context path");
+            assert!(!url.contains("://"), "{path}: {url} is elsewhere");
+            if let Some(file) = url.strip_prefix("dashboard/") {
+                assert_eq!(server.send("GET", &format!("/dashboard/{file}"), &[], b"").await.status, 200, "{url}");
+            }
+        }
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_overview_is_read_without_a_script() {
+    let server = TestServer::start().await;
+    server.register("ORDERS", "o-1").await;
+    server.register("BILLING", "b-1").await;
+    server.send("PUT", "/eureka/apps/BILLING/b-1/status?value=OUT_OF_SERVICE", &[], b"").await;
+    server.send("DELETE", "/eureka/apps/ORDERS/o-1", &[], b"").await;
+    let page = server.send("GET", "/", &[], b"").await.text();
+    for part in [
+        "Needs attention",
+        "1 application has no instance that is UP: BILLING.",
+        "No peers: this replica stands alone.",
+        "b-1",
+        "data-status=\"OUT_OF_SERVICE\"",
+        "no users are configured",
+    ] {
+        assert!(page.contains(part), "no {part:?} in {page}");
+    }
+    let applications = server.send("GET", "/?view=applications", &[], b"").await.text();
+    assert!(applications.contains("BILLING") && applications.contains("1 OUT_OF_SERVICE"), "{applications}");
+    let found = server.send("GET", "/?q=nobody", &[], b"").await.text();
+    assert!(!found.contains("data-status=\"OUT_OF_SERVICE\""), "{found}");
+    assert_eq!(server.send("GET", "/?limit=many", &[], b"").await.status, 400);
+    let last = server.send("GET", "/lastn", &[], b"").await.text();
+    let (cancelled, registered) = last.split_once("newly registered").unwrap();
+    assert!(cancelled.contains("o-1") && !cancelled.contains("b-1"), "{last}");
+    assert!(registered.contains("o-1") && registered.contains("b-1"), "{last}");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_clients_send_is_text_and_never_markup() {
+    let hostile = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>{{ 7 * 7 }}";
+    let server = TestServer::start().await;
+    let app = "<IMG SRC=X ONERROR='A(1)'>\"";
+    let mut body: Value = serde_json::from_str(&instance(app, hostile)).unwrap();
+    for name in ["hostName", "ipAddr", "vipAddress", "appGroupName"] {
+        body["instance"][name] = json!(hostile);
+    }
+    body["instance"]["metadata"] = json!({ "zone": hostile, "version": hostile, hostile: hostile });
+    body["instance"]["homePageUrl"] = json!("javascript:alert(3)");
+    body["instance"]["statusPageUrl"] = json!("http://h/\"onmouseover=\"alert(4)");
+    let path = "/eureka/apps/%3CIMG%20SRC=X%20ONERROR='A(1)'%3E%22";
+    let answer = server.send("POST", path, &[("Content-Type", "application/json")], body.to_string().as_bytes()).await;
+    assert_eq!(answer.status, 204, "{}", answer.text());
+    let asked = "/?q=%22%3E%3Cscript%3Ealert(2)%3C/script%3E&zone=%22%3E%3Cscript%3E&sort=-zone";
+    for path in PAGES.iter().chain([&asked]) {
+        let page = server.send("GET", path, &[], b"").await;
+        assert_eq!(page.status, 200, "{path}");
+        let text = page.text();
+        let lower = text.to_lowercase();
+        for markup in ["<img src=x", "<script>", "javascript:", "\"onmouseover", "\" onerror", "'a(1)'"] {
+            assert!(!lower.contains(markup), "{path} holds {markup}: {text}");
+        }
+        assert!(!text.contains("49"), "no template of a client's is evaluated");
+    }
+    let listed = server.send("GET", "/", &[], b"").await.text();
+    assert!(listed.contains("http://h/&#34;onmouseover=&#34;alert(4)"), "a link, and nothing more: {listed}");
+    let rows = server.get_json("/api/v1/instances").await;
+    assert_eq!(rows["instances"][0]["homePageUrl"], Value::Null);
+    assert_eq!(rows["instances"][0]["instanceId"], hostile, "whole, as text");
+    server.stop().await.unwrap();
+}
