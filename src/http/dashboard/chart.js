@@ -37,6 +37,7 @@ function draw() {
   const now = data[0].at(-1);
   chart.batch(() => {
     chart.setData(data, false);
+    if (chart.cursor.idx === null || chart.cursor.idx === undefined) chart.setLegend({ idx: data[0].length - 1 });
     chart.setScale('x', { min: Math.min(data[0][0], now - LEAST), max: now });
     chart.setScale('y', { min: 0, max: Math.max(4, ...data[1], ...data[2]) * 1.15 });
   });

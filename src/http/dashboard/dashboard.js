@@ -216,6 +216,7 @@ new Stream({
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) readSoon();
 });
+// What is shown as of an earlier moment does not grow older.
 setInterval(() => {
-  if (!document.hidden) tick();
+  if (live && !document.hidden) tick();
 }, 1000);
