@@ -213,9 +213,6 @@ new Stream({
   missed: readAll,
 });
 
-document.addEventListener('visibilitychange', () => {
-  if (!document.hidden) readSoon();
-});
 // What is shown as of an earlier moment does not grow older.
 setInterval(() => {
   if (live && !document.hidden) tick();
