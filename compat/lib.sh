@@ -73,9 +73,16 @@ start_registry() {
   background "$name" "$EUREKA_REGISTRY_BIN" --server.address=127.0.0.1 --server.port=0 \
     --registry.shutdown.lame-duck=0 "$@"
   registry_pid=$pid
-  wait_until 10 grep -q 'listening on http://' "$work/$name.log"
-  registry_url=$(grep -o 'listening on http://[^ ]*' "$work/$name.log" | head -n 1 | cut -d' ' -f3)
+  wait_until 10 grep -Eq 'listening on https?://' "$work/$name.log"
+  registry_url=$(grep -Eo 'listening on https?://[^ ]*' "$work/$name.log" | head -n 1 | cut -d' ' -f3)
   export registry_url registry_pid
+}
+
+# spring_application BOOT CLOUD: prints the path of the jar of compat/clients/spring for these versions.
+spring_application() {
+  local jar=$cache/spring-$1-$2.jar
+  maven_jar "$compat/clients/spring" "spring-$1" "$jar" -Dboot.version="$1" -Dcloud.version="$2" >&2
+  printf '%s\n' "$jar"
 }
 
 # status_of APP ID: the instance's status as the registry says it, or nothing.

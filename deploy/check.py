@@ -30,7 +30,7 @@ BAD = [
     (["headless.nameOverride=Eureka_1"], ["headless.nameOverride", "pattern"]),
     (["fullnameOverride=Registry"], ["fullnameOverride", "pattern"]),
     (["shutdown.lameDuckSeconds=5s"], ["shutdown.lameDuckSeconds", "integer"]),
-    (["terminationGracePeriodSeconds=5"], ["terminationGracePeriodSeconds", "at least 18"]),
+    (["terminationGracePeriodSeconds=5"], ["terminationGracePeriodSeconds", "at least 17"]),
     (["logging.format=xml"], ["logging.format", "json"]),
     (["logging.level.root=loud"], ["logging.level.root", "debug"]),
     (["podAntiAffinityPreset=strict"], ["podAntiAffinityPreset", "soft"]),
@@ -41,8 +41,28 @@ BAD = [
     (["ingress.path=eureka"], ["ingress.path", "pattern"]),
     (["ingress.enabled=true", "service.enabled=false"], ["ingress.enabled needs service.enabled"]),
     (["auth.enabled=true"], ["auth.password", "auth.existingSecret"]),
+    (["auth.users[0].name=alice", "auth.users[0].password=p"], ["auth.users needs auth.enabled"]),
+    (["auth.users[0].name=alice"], ["auth.users.0", "password"]),
+    (["auth.users[0].name=alice", "auth.users[0].password=p", "auth.users[0].existingSecret=s"], ["auth.users.0", "oneOf"]),
+    (["auth.users[0].name=a:b", "auth.users[0].password=p"], ["auth.users.0.name", "pattern"]),
+    (["auth.users[0].name=alice", "auth.users[0].role=ADMIN"], ["auth.users.0", "role", "not allowed"]),
+    (["auth.enabled=true", "auth.password=p", "auth.users[0].name=eureka", "auth.users[0].password=p"], ["auth.users: eureka is auth.username"]),
+    (["auth.openPaths[0]=actuator"], ["auth.openPaths.0", "pattern"]),
     (["tls.enabled=true"], ["tls.existingSecret", "tls.certificate.create"]),
+    (["tls.enabled=true", "tls.existingSecret=s", "tls.certificate.create=true"], ["exactly one of tls.existingSecret"]),
+    (["tls.crt=nonsense"], ["tls.crt", "pattern"]),
+    (["tls.enabled=true", "tls.crt=-----BEGIN CERTIFICATE-----", "tls.key=-----BEGIN PRIVATE KEY-----"], ["tls.crt needs tls.ca"]),
     (["tls.clientAuth=yes"], ["tls.clientAuth", "need"]),
+    (["tls.peersNeedCertificate=true"], ["tls.peersNeedCertificate needs tls.clientAuth"]),
+    (["containerPorts.management=8761"], ["containerPorts.management must not be containerPorts.http"]),
+    (["containerPorts.management=metrics"], ["containerPorts.management"]),
+    (["httpRoute.timeouts.idle=1s"], ["httpRoute.timeouts", "idle", "not allowed"]),
+    (["logging.accessLog=maybe"], ["logging.accessLog", "boolean"]),
+    (["metrics.byApplication=1"], ["metrics.byApplication", "boolean"]),
+    (
+        ["metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.namespace=monitoring", "auth.enabled=true", "auth.password=p"],
+        ["metrics.serviceMonitor.basicAuth"],
+    ),
     (["config.a=b", "existingConfigMap=mine"], ["config and existingConfigMap"]),
     (["extraArgs[0]=server.port"], ["extraArgs", "pattern"]),
     (["dnsPolicy=Cluster"], ["dnsPolicy", "ClusterFirst"]),
@@ -111,6 +131,25 @@ def names():
             sys.exit(f"--set {sets}: no line {line!r}")
 
 
+def secured():
+    """What follows from users and certificates: names that a wildcard covers, probes that reach, scrapes that are let in."""
+    tls = ["tls.enabled=true", "tls.existingSecret=mine"]
+    scrape = [*tls, "metrics.serviceMonitor.enabled=true"]
+    for sets, lines in (
+        (tls, ["value: $(POD_NAME).registry.default.svc\n", "scheme: HTTPS\n", "--url=https://registry:8761/eureka/\n", "appProtocol: https\n"]),
+        ([*tls, "clusterDomain=corp.example"], ["value: $(POD_NAME).registry.default.svc.corp.example\n"]),
+        ([*tls, "tls.clientAuth=need"], ["port: management\n", "containerPort: 8762\n", "--certificate=/tls/tls.crt\n"]),
+        (scrape, ["- port: http\n", "scheme: https\n", "serverName: registry\n"]),
+        ([*scrape, "tls.clientAuth=need"], ["- targetPort: management\n", "scheme: http\n"]),
+    ):
+        text = must(template("registry", *(part for one in sets for part in ("--set", one))), str(sets))
+        for line in lines:
+            if line not in text:
+                sys.exit(f"--set {sets}: no line {line!r}")
+        if "tls.clientAuth=need" in sets and "scheme: HTTPS" in text:
+            sys.exit(f"--set {sets}: a probe that has no certificate to show")
+
+
 def main():
     schemas, *versions = sys.argv[1:]
     for values in (None, *sorted((CHART / "ci").glob("*-values.yaml"))):
@@ -119,7 +158,8 @@ def main():
         refuse(sets, expected)
     print(f"{len(BAD)} bad values refused by name")
     names()
-    print("names as documented")
+    secured()
+    print("names, probes and scrapes as documented")
 
 
 main()

@@ -1,6 +1,6 @@
-"""Makes chart/README.md from chart/values.yaml, and manifests/registry.yaml from the chart.
+"""Makes chart/README.md from chart/values.yaml, and manifests/ from the chart.
 
-generate.py           writes both
+generate.py           writes them
 generate.py --check   says which is out of date, and fails
 """
 
@@ -29,8 +29,23 @@ for people and gateways. Applications use `http://registry:8761/eureka/`.
 """
 
 MANIFEST_HEAD = """\
-# Rendered from deploy/chart by `deploy/generate`, for clusters without Helm: kubectl -n NAMESPACE apply -f registry.yaml
+# Rendered from deploy/chart by `deploy/generate`, for clusters without Helm: kubectl -n NAMESPACE apply -f {name}.yaml
 """
+
+SECURED_HEAD = """\
+# With users and TLS. First make the Secrets: registry-auth with `username` and `password`, registry-tls with `tls.crt`, `tls.key` and
+# `ca.crt`; the certificate has to have the names registry, registry.NAMESPACE, registry.NAMESPACE.svc, *.registry.NAMESPACE.svc and
+# *.registry.NAMESPACE.svc.cluster.local. Write your namespace for NAMESPACE below, too.
+"""
+
+MONITORING_HEAD = """\
+# For the Prometheus operator and Grafana's sidecar. Write the registry's namespace for NAMESPACE below. With users or TLS the ServiceMonitor
+# needs basicAuth and tlsConfig: helm template registry deploy/chart --show-only templates/servicemonitor.yaml --set ... makes it.
+"""
+
+SECURED = ["auth.enabled=true", "auth.existingSecret=registry-auth", "tls.enabled=true", "tls.existingSecret=registry-tls"]
+MONITORING = [f"metrics.{part}.enabled=true" for part in ("serviceMonitor", "prometheusRule", "grafanaDashboard")]
+MONITORING_TEMPLATES = ["servicemonitor", "prometheusrule", "grafana-dashboard"]
 
 
 class Undocumented(Exception):
@@ -97,14 +112,17 @@ def readme():
     return "".join(out)
 
 
-def manifests():
+def manifests(name, head="", sets=(), templates=()):
     """The chart's objects without what only Helm needs: its labels and the namespace, which `kubectl -n` gives."""
     text = subprocess.run(
-        ["helm", "template", "registry", str(DEPLOY / "chart"), "--kube-version", KUBE_VERSION, "--skip-tests"],
+        [
+            "helm", "template", "registry", str(DEPLOY / "chart"), "--kube-version", KUBE_VERSION, "--skip-tests", "--namespace", "NAMESPACE",
+            *(part for value in sets for part in ("--set", value)), *(part for one in templates for part in ("--show-only", f"templates/{one}.yaml")),
+        ],
         check=True, capture_output=True, text=True,
     ).stdout
-    drop = re.compile(r"^ *(namespace: default|helm\.sh/chart: .*|app\.kubernetes\.io/managed-by: .*)\n", re.M)
-    return MANIFEST_HEAD + re.sub(r"^# Source: .*\n", "", drop.sub("", text), flags=re.M)
+    drop = re.compile(r"^ *(namespace: NAMESPACE|helm\.sh/chart: .*|app\.kubernetes\.io/managed-by: .*)\n", re.M)
+    return MANIFEST_HEAD.format(name=name) + head + re.sub(r"^# Source: .*\n", "", drop.sub("", text), flags=re.M)
 
 
 def check_schema():
@@ -122,7 +140,13 @@ def main():
     if missing:
         sys.exit(f"in values.schema.json, not documented in values.yaml: {', '.join(missing)}")
     stale = []
-    for path, text in ((DEPLOY / "chart/README.md", readme()), (DEPLOY / "manifests/registry.yaml", manifests())):
+    made = {
+        "chart/README.md": readme(),
+        "manifests/registry.yaml": manifests("registry"),
+        "manifests/registry-secured.yaml": manifests("registry-secured", SECURED_HEAD, SECURED),
+        "manifests/monitoring.yaml": manifests("monitoring", MONITORING_HEAD, MONITORING, MONITORING_TEMPLATES),
+    }
+    for path, text in ((DEPLOY / name, text) for name, text in made.items()):
         if "--check" not in sys.argv[1:]:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)

@@ -159,7 +159,8 @@ pub fn parse(
             Some(("version", _)) => return Ok(Command::Version),
             Some((name, value)) if !name.is_empty() => from_arguments.set(name, value),
             None if place == 0 && argument == "check-config" => only_check = true,
-            _ => return Err(ConfigError::Argument(argument)),
+            // Without what it says: it may be a password whose dashes were forgotten.
+            _ => return Err(ConfigError::Argument(argument.split('=').next().unwrap_or_default().to_owned())),
         }
     }
     let layers = layers(from_arguments, &environment, directory)?;
@@ -218,7 +219,7 @@ fn apply(effective: &BTreeMap<String, Effective>) -> Result<Loaded, ConfigError>
     for (slot, Effective { written, value, origin }) in effective {
         let invalid = |expected| ConfigError::Invalid {
             key: written.clone(),
-            value: if report::is_secret(slot) { "******".to_owned() } else { value.clone() },
+            value: report::shown(slot, value),
             origin: origin.clone(),
             expected,
         };

@@ -43,7 +43,11 @@ fn main() -> ExitCode {
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "what a person who tests a release reads")]
 fn smoke_test(arguments: impl IntoIterator<Item = String>) -> ExitCode {
-    let options = match smoke_test::Options::parse(arguments) {
+    let environment = |name: &str| {
+        let mut variables = std::env::vars_os();
+        variables.find_map(|(found, value)| if found == name { value.into_string().ok() } else { None })
+    };
+    let options = match smoke_test::Options::parse(arguments, environment) {
         Ok(options) => options,
         Err(error) => {
             eprintln!("eureka-registry smoke-test: {error:#}");

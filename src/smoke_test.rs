@@ -1,42 +1,63 @@
 //! `eureka-registry smoke-test`: asks a running registry whether it does its work, as `helm test` does.
 //!
 //! It registers an instance through the name of `--url=http://registry:8761/eureka/`, reads it from every replica behind
-//! the name, and removes it. The image has no shell and no curl, so the binary does it.
+//! the name, and removes it; as a user and with a certificate where the registry asks for them. The image has no shell and no curl, so the binary does it.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use hickory_resolver::TokioResolver;
-use reqwest::{Certificate, Client, Method, StatusCode, Url};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Certificate, Client, Identity, Method, StatusCode, Url};
 use tokio::time::{sleep, timeout};
 
 /// The time a change may take until every replica shows it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is asked, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
-    /// The service URL, as in `defaultZone`, with user information where there is authentication.
+    /// The service URL, as in `defaultZone`.
     pub url: Url,
+    /// User and password, where the registry asks for them and the URL does not have them.
+    pub credentials: Option<(String, String)>,
     /// A PEM file with the authority that signed the registry's certificate: with https the only one that is trusted.
     pub ca: Option<String>,
+    /// PEM files with a certificate and its key, where the registry asks for one.
+    pub certificate: Option<(String, String)>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("url", &self.url.host_str()).finish_non_exhaustive()
+    }
 }
 
 impl Options {
-    /// Reads `--url=` and `--ca=`.
+    /// Reads `--url=`, `--ca=`, `--certificate=` and `--certificate-private-key=`; and the user from `environment`, where no
+    /// list of processes shows its password, under the names by which a replica has it.
     ///
     /// # Errors
-    /// If an argument is another one, or there is no URL with a host.
-    pub fn parse(arguments: impl IntoIterator<Item = String>) -> anyhow::Result<Self> {
-        let (mut url, mut ca) = (None, None);
+    /// If an argument is another one, there is no URL with a host, or a certificate without a key.
+    pub fn parse(
+        arguments: impl IntoIterator<Item = String>,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> anyhow::Result<Self> {
+        let (mut url, mut ca, mut certificate, mut key) = (None, None, None, None);
         for argument in arguments {
-            if let Some(text) = argument.strip_prefix("--url=") {
-                url = Some(Url::parse(text).with_context(|| format!("--url={text}"))?);
-            } else if let Some(path) = argument.strip_prefix("--ca=") {
-                ca = Some(path.to_owned());
-            } else {
-                bail!("argument {argument}: expected --url=http://HOST:PORT/eureka/ or --ca=FILE");
+            match argument.split_once('=') {
+                Some(("--url", text)) => url = Some(Url::parse(text).with_context(|| format!("--url={text}"))?),
+                Some(("--ca", path)) => ca = Some(path.to_owned()),
+                Some(("--certificate", path)) => certificate = Some(path.to_owned()),
+                Some(("--certificate-private-key", path)) => key = Some(path.to_owned()),
+                _ => bail!(
+                    "argument {argument}: expected --url=http://HOST:PORT/eureka/, --ca=FILE, \
+                     --certificate=FILE or --certificate-private-key=FILE"
+                ),
             }
         }
         let mut url = url.context("--url=http://HOST:PORT/eureka/ is missing")?;
@@ -44,7 +65,34 @@ impl Options {
         if !url.path().ends_with('/') {
             url.set_path(&format!("{}/", url.path()));
         }
-        Ok(Self { url, ca })
+        let certificate = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            (_, _) => bail!("--certificate and --certificate-private-key belong together"),
+        };
+        let password = environment("REGISTRY_DISCOVERY_PASSWORD").unwrap_or_default();
+        let credentials = environment("REGISTRY_DISCOVERY_USERNAME").map(|user| (user, password));
+        Ok(Self { url, credentials, ca, certificate })
+    }
+
+    /// The headers that say who asks.
+    fn headers(&self) -> anyhow::Result<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        if let Some((user, password)) = &self.credentials {
+            let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
+            let mut value = HeaderValue::try_from(format!("Basic {encoded}"))?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        Ok(headers)
+    }
+
+    /// The certificate that is shown, with its key.
+    fn identity(&self) -> anyhow::Result<Option<Identity>> {
+        let Some((certificate, key)) = &self.certificate else { return Ok(None) };
+        let read = |path: &String| std::fs::read(path).with_context(|| path.clone());
+        let pem = [read(certificate)?, read(key)?].join(&b'\n');
+        Ok(Some(Identity::from_pem(&pem).with_context(|| format!("{certificate} and {key}"))?))
     }
 }
 
@@ -106,17 +154,22 @@ async fn replicas(options: &Options) -> anyhow::Result<Vec<Replica>> {
         Some(path) => Certificate::from_pem_bundle(&std::fs::read(path).with_context(|| path.clone())?)?,
         None => Vec::new(),
     };
+    let (identity, headers) = (options.identity()?, options.headers()?);
     addresses
         .into_iter()
         .map(|address| {
             let address = SocketAddr::new(address, port);
-            let client = Client::builder()
+            let builder = Client::builder()
                 .no_proxy()
                 .timeout(PATIENCE)
+                .default_headers(headers.clone())
                 .resolve(host, address)
-                .tls_certs_only(certificates.clone())
-                .build()?;
-            Ok(Replica { address, client })
+                .tls_certs_only(certificates.clone());
+            let builder = match &identity {
+                Some(identity) => builder.identity(identity.clone()),
+                None => builder,
+            };
+            Ok(Replica { address, client: builder.build()? })
         })
         .collect()
 }
@@ -158,7 +211,7 @@ mod tests {
     use super::*;
 
     fn parse(arguments: &[&str]) -> anyhow::Result<Options> {
-        Options::parse(arguments.iter().map(|argument| (*argument).to_owned()))
+        Options::parse(arguments.iter().map(|argument| (*argument).to_owned()), |_| None)
     }
 
     #[test]
@@ -173,5 +226,20 @@ mod tests {
         assert!(parse(&[]).unwrap_err().to_string().contains("--url="));
         assert!(parse(&["--url=registry"]).unwrap_err().to_string().contains("--url=registry"));
         assert!(parse(&["--port=1"]).unwrap_err().to_string().contains("--port=1"));
+        let lone = ["--url=https://registry:8761", "--certificate=tls.crt"];
+        assert!(parse(&lone).unwrap_err().to_string().contains("--certificate-private-key"));
+    }
+
+    #[test]
+    fn the_user_is_of_the_environment_with_any_password() {
+        let environment = |name: &str| match name {
+            "REGISTRY_DISCOVERY_USERNAME" => Some("eureka".to_owned()),
+            "REGISTRY_DISCOVERY_PASSWORD" => Some("a/b@c:%d".to_owned()),
+            _ => None,
+        };
+        let options = Options::parse(["--url=http://registry:8761/eureka/".to_owned()], environment).unwrap();
+        let encoded = BASE64_STANDARD.encode("eureka:a/b@c:%d");
+        assert_eq!(options.headers().unwrap()[AUTHORIZATION], format!("Basic {encoded}"));
+        assert!(parse(&["--url=http://registry:8761"]).unwrap().headers().unwrap().is_empty());
     }
 }

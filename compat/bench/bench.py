@@ -20,6 +20,7 @@ PARTS = ("single", "bare", "nacos", "heartbeat_with_peer", "lag", "growth", "chu
 def options():
     parser = argparse.ArgumentParser(prog="compat/bench/run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short rounds, small sizes: a smoke run, not figures")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each case instead of 3; the median counts")
     parser.add_argument("--only", action="append", metavar="NAME", default=[],
                         help=f"only this part ({', '.join(PARTS)}) or this case of `single` (heartbeat, delta, ...); repeatable")
     parser.add_argument("--ours-only", action="store_true", help="without the Java server")
@@ -44,7 +45,7 @@ class Bench:
 
     def __init__(self, arguments):
         self.arguments = arguments
-        self.effort = cases.Effort(arguments.quick)
+        self.effort = cases.Effort(arguments.quick, arguments.rounds)
         self.results = {"machine": machine(), "quick": arguments.quick}
         self.kinds = [] if arguments.ours_only or not arguments.java else [servers.Java]
         if arguments.ours and not arguments.java_only:
@@ -135,6 +136,8 @@ class Bench:
                 cases.wait_until_visible(server, fleet.count)
                 rows[str(rate)] = cases.under_churn(server, fleet, self.effort, rate)
                 cases.tell(server, f"{rate} changes/s", rows[str(rate)])
+                rows[str(rate)]["beats"] = cases.heartbeats_under_churn(server, fleet, self.effort, rate)
+                cases.tell(server, "    heartbeats", rows[str(rate)]["beats"])
         self.put("ours", "churn", rows)
 
     def million(self):

@@ -1,5 +1,6 @@
 """What is measured at one server. Every case returns plain figures under names that report.py knows."""
 
+import contextlib
 import multiprocessing
 import os
 import re
@@ -229,31 +230,48 @@ def ages_of(answers, changes):
     return sorted(ages)
 
 
+@contextlib.contextmanager
+def registrations(server, fleet, rate, changes):
+    """Registrations arrive at this rate; what was registered is in `changes` afterwards."""
+    stop, written = multiprocessing.Event(), multiprocessing.Queue()
+    writer = multiprocessing.Process(target=register_at_rate, args=(server, fleet, rate, stop, written), daemon=True)
+    writer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        changes.extend(drain(written))
+        writer.join(20)
+    if any(row[3] != 204 for row in changes):
+        raise AnswerWasAnError("a registration under churn was answered with an error")
+
+
 def under_churn(server, fleet, effort, rate=100):
     """Full fetches while registrations arrive: their cost, and how old the answers are."""
-    stop_probe, stop_writer = multiprocessing.Event(), multiprocessing.Event()
-    written, seen = multiprocessing.Queue(), multiprocessing.Queue()
-    writer = multiprocessing.Process(target=register_at_rate, args=(server, fleet, rate, stop_writer, written), daemon=True)
+    stop_probe, seen, changes = multiprocessing.Event(), multiprocessing.Queue(), []
     probe = multiprocessing.Process(target=probe_full_fetches, args=(server, stop_probe, seen, 0.1), daemon=True)
-    writer.start()
-    probe.start()
-    try:
-        with Plan((1, [get(server.host, "/eureka/apps/")])) as plan:
-            result = drive(server, Effort(effort.quick, rounds=1, seconds=effort.churn_seconds), plan, connections=8)
-    finally:
-        stop_probe.set()
-        answers = drain(seen)
-        stop_writer.set()
-        changes = drain(written)
-        writer.join(20)
-        probe.join(20)
-    if any(row[3] != 204 for row in changes) or any(row[2] != 200 for row in answers):
-        raise AnswerWasAnError("a registration or a fetch under churn was answered with an error")
+    with registrations(server, fleet, rate, changes):
+        probe.start()
+        try:
+            with Plan((1, [get(server.host, "/eureka/apps/")])) as plan:
+                result = drive(server, Effort(effort.quick, rounds=1, seconds=effort.churn_seconds), plan, connections=8)
+        finally:
+            stop_probe.set()
+            answers = drain(seen)
+            probe.join(20)
+    if any(row[2] != 200 for row in answers):
+        raise AnswerWasAnError("a fetch under churn was answered with an error")
     ages = ages_of(answers, changes)
     result["age_p50_ms"], result["age_max_ms"] = statistics.median(ages), ages[-1]
     span = changes[-1][1] - changes[0][1]
     result["probes"], result["rate_reached"] = len(ages), (len(changes) - 1) / span if span else 0.0
     return result
+
+
+def heartbeats_under_churn(server, fleet, effort, rate):
+    """Latency of 333 heartbeats a second while registrations arrive and full fetches take what the machine gives."""
+    with registrations(server, fleet, rate, []):
+        return heartbeats_beside_fetches(server, fleet, effort)
 
 
 def heartbeats_beside_fetches(server, fleet, effort):

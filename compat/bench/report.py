@@ -82,6 +82,7 @@ ROWS = [
     Row("heartbeats while full fetches run: p50", "single.cases.beside_fetches.p50_us", "ms", scale=0.001, digits=2),
     Row("    p99", "single.cases.beside_fetches.p99_us", "ms", scale=0.001, digits=2),
     Row("    longest", "single.cases.beside_fetches.max_us", "ms", 50, scale=0.001, digits=2),
+    Row("    the longest while 1,000 changes/s arrive", "churn.1000.beats.max_us", "ms", 50, scale=0.001, digits=2),
     *case("what 10,000 clients make (667/s)", "mix"),
     Row("    share of a core", "single.cases.mix.cores", "%", scale=100, digits=1),
     Row("    instances in the delta meanwhile", "single.cases.mix.delta_instances", ""),
@@ -152,28 +153,41 @@ def bar(value, largest, width=40):
 def growth(results):
     """Cost by size and by rate of change, as a table and as bars."""
     lines = []
-    sizes = results.get("ours", {}).get("growth", {})
+    sizes = dict(results.get("ours", {}).get("growth", {}))
+    if million := results.get("ours", {}).get("million"):
+        sizes["1000000"] = million
     if sizes:
         columns = ("heartbeat", "register", "delta", "full_gzip")
         lines += ["", "Growth, ours: CPU per request (us) by number of instances; per instance in brackets for documents", "",
                   f"{'instances':>10}{'heartbeat':>11}{'register':>10}{'delta':>18}{'full gzip':>20}"
-                  f"{'MB loaded':>11}{'MB peak':>9}{'load s':>8}"]
+                  f"{'MB loaded':>11}{'MB peak':>9}{'load s':>8}{'first fetch s':>15}{'heartbeat p99 ms':>18}{'full p50 ms':>13}"]
         for size, row in sizes.items():
             each = {name: row[name]["cpu_us"] for name in columns}
             documents = [f"{each[name]:,.0f} ({each[name] / int(size) * 1000:.1f} ns)" for name in ("delta", "full_gzip")]
             lines.append(f"{int(size):>10,}{each['heartbeat']:>11.1f}{each['register']:>10.1f}{documents[0]:>18}{documents[1]:>20}"
-                         f"{row['memory_loaded_mb']:>11.1f}{row['memory_peak_mb']:>9.1f}{row['load_seconds']:>8.1f}")
+                         f"{row['memory_loaded_mb']:>11.1f}{row['memory_peak_mb']:>9.1f}{row['load_seconds']:>8.1f}"
+                         f"{row['full_gzip']['first_seconds']:>15.2f}{row['heartbeat']['p99_us'] / 1000:>18.2f}"
+                         f"{row['full_gzip']['p50_us'] / 1000:>13.1f}")
         for name in columns:
             largest = max(row[name]["cpu_us"] for row in sizes.values())
             lines += ["", f"  {name}, CPU per request"]
             lines += [f"  {int(size):>10,} {row[name]['cpu_us']:>10.1f} us {bar(row[name]['cpu_us'], largest)}"
                       for size, row in sizes.items()]
+        first, last = list(sizes)[0], list(sizes)[-1]
+        grown = [f"{name} {sizes[last][name]['cpu_us'] / sizes[first][name]['cpu_us']:.1f}" for name in columns]
+        lines += ["", f"  From {int(first):,} to {int(last):,} instances, {int(last) // int(first)} times as many, CPU per request grows "
+                      f"so many times: {', '.join(grown)}"]
     rates = results.get("ours", {}).get("churn", {})
     if rates:
+        lines += ["", "Churn, ours, 10,000 instances: full fetches with gzip while registrations arrive, and 333 heartbeats/s beside both", "",
+                  f"{'changes/s':>10}{'reached':>9}{'us/fetch':>10}{'fetches/s':>11}{'age p50':>9}{'age max':>9}"
+                  f"{'heartbeat p99':>15}{'longest':>9}  (ages and heartbeats in ms)"]
+        lines += [f"{int(rate):>10,}{row['rate_reached']:>9,.0f}{row['cpu_us']:>10,.1f}{row['per_second']:>11,.0f}{row['age_p50_ms']:>9.1f}"
+                  f"{row['age_max_ms']:>9.1f}{row['beats']['p99_us'] / 1000:>15.1f}{row['beats']['max_us'] / 1000:>9.1f}"
+                  for rate, row in rates.items()]
         largest = max(row["cpu_us"] for row in rates.values())
-        lines += ["", "Changes per second, ours, 10,000 instances: CPU per full fetch with gzip, age of the answers", ""]
-        lines += [f"  {int(rate):>6,}/s {row['cpu_us']:>9.1f} us, {row['per_second']:>7,.0f} fetches/s, age p50 {row['age_p50_ms']:.1f} "
-                  f"max {row['age_max_ms']:.1f} ms {bar(row['cpu_us'], largest, 30)}" for rate, row in rates.items()]
+        lines += ["", "  full fetch by changes per second, CPU per request"]
+        lines += [f"  {int(rate):>10,} {row['cpu_us']:>10.1f} us {bar(row['cpu_us'], largest)}" for rate, row in rates.items()]
     return lines
 
 

@@ -74,19 +74,29 @@ class Namespace:
     def get(self, kind, *args):
         return json.loads(self.kubectl("get", kind, *args, "-o", "json"))
 
-    def install(self, release, *sets):
+    def install(self, release, *sets, values=None):
+        """Installs the chart, with single values and with a map of them."""
         repository, _, tag = self.image.rpartition(":")
         return self.helm(
-            "install", release, self.chart, "--wait", "--timeout", "120s",
+            "install", release, self.chart, "--wait", "--timeout", "180s", "--values", "-",
             "--set", f"image.repository={repository},image.tag={tag},image.pullPolicy={os.environ['KUBE_PULL_POLICY']}",
             *(part for value in sets for part in ("--set", value)),
+            stdin=json.dumps(values or {}), timeout=200,
         )
 
-    def upgrade(self, release, *sets, wait=True):
+    def upgrade(self, release, *sets, values=None, wait=True):
         arguments = ["--wait", "--timeout", "180s"] if wait else []
         return self.helm(
-            "upgrade", release, self.chart, "--reset-then-reuse-values", *arguments, *(part for value in sets for part in ("--set", value)), timeout=200
+            "upgrade", release, self.chart, "--reset-then-reuse-values", *arguments, "--values", "-",
+            *(part for value in sets for part in ("--set", value)),
+            stdin=json.dumps(values or {}), timeout=200,
         )
+
+    def secret(self, name, kind="Opaque", **entries):
+        """Makes a Secret, or changes it. `_` in a key stands for a dot."""
+        entries = {key.replace("_", "."): value for key, value in entries.items()}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": kind, "stringData": entries}
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(secret))
 
     def pods(self, statefulset="registry"):
         """Its pods by name, in order."""
@@ -153,6 +163,37 @@ def is_ready(pod):
 
 def ready_since(pod):
     return next(item["lastTransitionTime"] for item in pod["status"]["conditions"] if item["type"] == "Ready")
+
+
+class Authority:
+    """An authority of the test's own that signs certificates, by openssl."""
+
+    def __init__(self, directory):
+        self.directory, self.serial = directory, 100
+        self.certificate = os.path.join(directory, "ca.crt")
+        self.key = os.path.join(directory, "ca.key")
+        new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+        run("openssl", "req", "-x509", *new_key, "-keyout", self.key, "-out", self.certificate, "-days", "2", "-subj", "/CN=authority of the test")
+
+    def issue(self, *names):
+        """A certificate for these names, with a serial number of its own: the paths of it and of its key, and the number."""
+        self.serial += 1
+        base = os.path.join(self.directory, f"certificate-{self.serial}")
+        extensions = f"subjectAltName={','.join(f'DNS:{name}' for name in names)}\nextendedKeyUsage=serverAuth,clientAuth\n"
+        with open(f"{base}.ext", "w", encoding="utf-8") as file:
+            file.write(extensions)
+        new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+        run("openssl", "req", *new_key, "-keyout", f"{base}.key", "-out", f"{base}.csr", "-subj", "/CN=registry")
+        run(
+            "openssl", "x509", "-req", "-in", f"{base}.csr", "-CA", self.certificate, "-CAkey", self.key, "-set_serial", str(self.serial),
+            "-days", "1", "-extfile", f"{base}.ext", "-out", f"{base}.crt",
+        )
+        return f"{base}.crt", f"{base}.key", f"{self.serial:x}"
+
+
+def contents(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def client_command(*args):

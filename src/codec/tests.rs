@@ -8,6 +8,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::Value;
+use smol_str::SmolStr;
 
 use super::json::encode::{ReplicationItem, replication_list};
 use super::*;
@@ -67,8 +68,8 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn boxed() -> impl Strategy<Value = Option<Box<str>>> {
-    option::of(text().prop_map(Box::from))
+fn optional() -> impl Strategy<Value = Option<SmolStr>> {
+    option::of(text().prop_map(SmolStr::from))
 }
 
 fn metadata() -> impl Strategy<Value = Metadata> {
@@ -85,15 +86,15 @@ fn port() -> impl Strategy<Value = Port> {
 
 prop_compose! {
     fn names()(
-        instance_id in boxed(), host_name in text(), app in text(), ip_addr in text(),
-        sid in boxed().prop_map(|sid| sid.filter(|sid| !matches!(&**sid, "na" | "unknown"))),
-        app_group_name in option::of("[A-Z0-9]{0,8}"), asg_name in boxed(),
-        urls in (boxed(), boxed(), boxed(), boxed()), vips in (boxed(), boxed()), metadata in metadata(),
+        instance_id in optional(), host_name in text(), app in text(), ip_addr in text(),
+        sid in optional().prop_map(|sid| sid.filter(|sid| !matches!(&**sid, "na" | "unknown"))),
+        app_group_name in option::of("[A-Z0-9]{0,8}"), asg_name in optional(),
+        urls in (optional(), optional(), optional(), optional()), vips in (optional(), optional()), metadata in metadata(),
         amazon in metadata(),
     ) -> (InstanceInfo, Metadata) {
         let info = InstanceInfo {
             instance_id, sid, metadata, asg_name,
-            app_group_name: app_group_name.map(Box::from),
+            app_group_name: app_group_name.map(SmolStr::from),
             home_page_url: urls.0, status_page_url: urls.1, health_check_url: urls.2, secure_health_check_url: urls.3,
             vip_address: vips.0, secure_vip_address: vips.1,
             ..InstanceInfo::new(AppName::new(&app), &host_name, &ip_addr, NOW)
@@ -130,8 +131,8 @@ fn lease(info: &InstanceInfo) -> LeaseInfo {
 
 /// The instance with every text as XML has it. Names of metadata are escaped and so keep every character.
 fn in_xml(info: &InstanceInfo) -> InstanceInfo {
-    let text = |text: &str| Box::<str>::from(as_xml_has_it(text));
-    let optional = |value: &Option<Box<str>>| value.as_deref().map(text);
+    let text = |text: &str| SmolStr::from(as_xml_has_it(text));
+    let optional = |value: &Option<SmolStr>| value.as_deref().map(text);
     let values = |metadata: &Metadata| metadata.iter().map(|(name, value)| (name, text(value))).collect();
     InstanceInfo {
         instance_id: optional(&info.instance_id),

@@ -79,7 +79,7 @@ pub(super) const GROUPS: &[Group] = &[
             Key {
                 name: "server.tomcat.max-connections",
                 default: "8192",
-                meaning: "The most connections at a time; more wait their turn.",
+                meaning: "The most connections at a time. Who comes then takes the place of the one that is missed least: of the address that has the most, one that asks nothing.",
                 set: |settings, value| put(&mut settings.server.max_connections, positive(value)),
             },
             Key {
@@ -97,13 +97,13 @@ pub(super) const GROUPS: &[Group] = &[
             Key {
                 name: "registry.http.header-timeout",
                 default: "10s",
-                meaning: "How long the head of a request may take to arrive.",
+                meaning: "How long the head of a request may take to arrive; a new connection's first one, to begin, too.",
                 set: |settings, value| put(&mut settings.server.request_header_timeout, some_time(value)),
             },
             Key {
                 name: "registry.http.body-timeout",
                 default: "20s",
-                meaning: "How long nothing may move while a body arrives or an answer is taken.",
+                meaning: "How long nothing, or less than 500 bytes a second, may move while a body arrives or an answer is taken.",
                 set: |settings, value| put(&mut settings.server.request_body_timeout, some_time(value)),
             },
             Key {

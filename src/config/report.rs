@@ -84,12 +84,12 @@ pub(super) fn effective(effective: &BTreeMap<String, Effective>, notices: &[Noti
 }
 
 /// Whether a key's value is for nobody's eyes.
-pub(super) fn is_secret(slot: &str) -> bool {
+fn is_secret(slot: &str) -> bool {
     slot.ends_with("password")
 }
 
 /// A value without what is secret in it.
-fn shown(slot: &str, value: &str) -> String {
+pub(super) fn shown(slot: &str, value: &str) -> String {
     if is_secret(slot) {
         return if value.is_empty() { String::new() } else { "******".to_owned() };
     }

@@ -20,7 +20,7 @@ use crate::registry::Answer;
 /// So much of every body is read without asking: what clients send is smaller.
 const FREE: usize = 16 * 1024;
 /// So much of larger ones is held at a time, in all. Whoever sends more waits for its turn, within the deadline for bodies.
-const HELD_BYTES: usize = 256 * 1024 * 1024;
+const HELD_BYTES: usize = 128 * 1024 * 1024;
 /// What is taken of that at a time.
 const UNIT: usize = 1024;
 
@@ -71,9 +71,11 @@ impl Bodies {
             })?;
             let Ok(data) = frame.into_data() else { continue };
             let len = first.len() + whole.len() + data.len();
-            let wanted = len.saturating_sub(FREE).div_ceil(UNIT) - units.as_ref().map_or(0, |units| units.num_permits());
+            let wanted =
+                len.saturating_sub(FREE).div_ceil(UNIT) - units.as_ref().map_or(0, |units| units.num_permits());
             if let Ok(wanted @ 1..) = u32::try_from(wanted) {
-                let more = Arc::clone(&self.units).acquire_many_owned(wanted).await.map_err(|_| ApiError::BodyBroken)?;
+                let more =
+                    Arc::clone(&self.units).acquire_many_owned(wanted).await.map_err(|_closed| ApiError::BodyBroken)?;
                 match &mut units {
                     Some(units) => units.merge(more),
                     None => units = Some(more),

@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use super::error::empty;
 use super::{ApiError, App, negotiate, reads};
 use crate::codec;
-use crate::model::{AppName, InstanceStatus};
+use crate::model::InstanceStatus;
 use crate::registry::Source;
 use crate::replication::{Heartbeat, HeartbeatOutcome};
 use crate::time::Timestamp;
@@ -22,7 +22,7 @@ pub(super) async fn register(app: &App, name: &str, headers: &HeaderMap, body: B
     let bytes = app.bodies().read(headers, body).await?;
     let now = app.now();
     let mut info = codec::decode_instance(media, &bytes, now).map_err(|error| ApiError::Unparsable(media, error))?;
-    info.validate(&AppName::new(name))?;
+    info.validate(name)?;
     app.peer_aware().register(info, source(headers), now);
     Ok(empty(StatusCode::NO_CONTENT))
 }

@@ -261,7 +261,7 @@ pub(super) async fn answer(app: &App, request: Request<Body>) -> (Operation, Res
         let refusal = if inside.starts_with(api::PREFIX) {
             api::Problem(refused).into_response()
         } else {
-            refused.into_response()
+            security::refusal(refused, &parts.headers)
         };
         return (if below_eureka.is_some() { Operation::OTHER } else { Operation::PAGE }, refusal);
     }

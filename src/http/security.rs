@@ -11,7 +11,8 @@ mod users;
 use std::net::IpAddr;
 
 use axum::body::Body;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use axum::response::IntoResponse;
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::request::Parts;
 use http::{Method, Response};
 
@@ -111,6 +112,19 @@ pub(super) async fn admit(app: &App, request: &Parts) -> Result<(), ApiError> {
         return Err(ApiError::TooManyFetches);
     }
     Ok(())
+}
+
+/// What somebody is answered who is not let in. To a person in words; a Java client that accepts JSON or XML alone makes "no suitable
+/// converter" of them where without a body it says the status.
+pub(super) fn refusal(refused: ApiError, headers: &HeaderMap) -> Response<Body> {
+    let mut response = refused.into_response();
+    let accepts =
+        |part| headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|text| text.contains(part)));
+    if headers.contains_key(ACCEPT) && !accepts("*/*") && !accepts("text/") {
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(CONTENT_TYPE);
+    }
+    response
 }
 
 /// The user who sent a request, if it was one; also where nobody has to be one.

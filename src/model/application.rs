@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use smol_str::SmolStr;
+
 use super::{AppName, InstanceInfo, InstanceStatus};
 
 /// An application and its instances, as read from a peer's answer.
@@ -17,9 +19,9 @@ pub struct Application {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applications {
     /// `versions__delta` as sent.
-    pub versions_delta: Option<Box<str>>,
+    pub versions_delta: Option<SmolStr>,
     /// `apps__hashcode` as sent.
-    pub apps_hashcode: Option<Box<str>>,
+    pub apps_hashcode: Option<SmolStr>,
     /// The applications.
     pub applications: Vec<Application>,
 }

@@ -1,5 +1,6 @@
 //! [`InstanceInfo`]: one instance, as its client described it and as the registry changed it since.
 
+use smol_str::SmolStr;
 use thiserror::Error;
 
 use super::{ActionType, AppName, DataCenterInfo, InstanceKey, InstanceStatus, LeaseDurations, Metadata};
@@ -24,19 +25,20 @@ impl Port {
 /// One instance. Immutable where it is shared: a change makes a new one.
 ///
 /// A text that a decoder did not find is empty where the protocol demands one ([`InstanceInfo::validate`] refuses it
-/// then) and `None` where it does not.
+/// then) and `None` where it does not. Texts of up to 23 bytes stand in the instance itself: of a usual registration that
+/// is half of them, and each would be an allocation of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceInfo {
     /// The id the client chose; without it the instance goes by its data center's id or its host name.
-    pub instance_id: Option<Box<str>>,
+    pub instance_id: Option<SmolStr>,
     /// The host's name.
-    pub host_name: Box<str>,
+    pub host_name: SmolStr,
     /// The application it belongs to.
     pub app: AppName,
     /// The host's address.
-    pub ip_addr: Box<str>,
+    pub ip_addr: SmolStr,
     /// Netflix's `sid`; `None` for its default `na`.
-    pub sid: Option<Box<str>>,
+    pub sid: Option<SmolStr>,
     /// Whether it takes traffic, overrides considered.
     pub status: InstanceStatus,
     /// The status an operator set, `UNKNOWN` if none.
@@ -54,19 +56,19 @@ pub struct InstanceInfo {
     /// Free text by name.
     pub metadata: Metadata,
     /// The group of applications, upper case when it came as JSON.
-    pub app_group_name: Option<Box<str>>,
+    pub app_group_name: Option<SmolStr>,
     /// Its home page.
-    pub home_page_url: Option<Box<str>>,
+    pub home_page_url: Option<SmolStr>,
     /// Its status page.
-    pub status_page_url: Option<Box<str>>,
+    pub status_page_url: Option<SmolStr>,
     /// Its health check.
-    pub health_check_url: Option<Box<str>>,
+    pub health_check_url: Option<SmolStr>,
     /// Its health check over TLS.
-    pub secure_health_check_url: Option<Box<str>>,
+    pub secure_health_check_url: Option<SmolStr>,
     /// The virtual addresses clients look it up by, comma separated.
-    pub vip_address: Option<Box<str>>,
+    pub vip_address: Option<SmolStr>,
     /// The same for TLS.
-    pub secure_vip_address: Option<Box<str>>,
+    pub secure_vip_address: Option<SmolStr>,
     /// Whether this is the answering server itself.
     pub is_coordinating_discovery_server: bool,
     /// When the registry last changed it.
@@ -76,7 +78,7 @@ pub struct InstanceInfo {
     /// What happened to it last.
     pub action_type: Option<ActionType>,
     /// Its AWS auto-scaling group.
-    pub asg_name: Option<Box<str>>,
+    pub asg_name: Option<SmolStr>,
 }
 
 impl InstanceInfo {
@@ -127,7 +129,7 @@ impl InstanceInfo {
     ///
     /// # Errors
     /// The first of the checks that fails, or a name that no path could carry.
-    pub fn validate(&mut self, expected_app: &AppName) -> Result<(), RegistrationError> {
+    pub fn validate(&mut self, expected_app: &str) -> Result<(), RegistrationError> {
         let mandatory = [
             (self.id().is_empty(), RegistrationError::MissingInstanceId),
             (self.host_name.is_empty(), RegistrationError::MissingHostname),
@@ -137,19 +139,19 @@ impl InstanceInfo {
         if let Some((_, error)) = mandatory.into_iter().find(|(missing, _)| *missing) {
             return Err(error);
         }
-        if self.app != *expected_app {
-            let (expected, actual) = (expected_app.clone(), self.app.clone());
+        if self.app.as_str() != expected_app {
+            let (expected, actual) = (AppName::new(expected_app), self.app.clone());
             return Err(RegistrationError::MismatchedAppName { expected, actual });
         }
         if self.app.as_str().contains('/') {
             return Err(RegistrationError::SlashInAppName);
         }
-        let id: Box<str> = self.id().into();
-        match &mut self.data_center_info {
+        match &self.data_center_info {
             None => Err(RegistrationError::MissingDataCenterInfo),
             Some(DataCenterInfo::Unnamed) => Err(RegistrationError::MissingDataCenterInfoName),
             Some(DataCenterInfo::Amazon(metadata)) if metadata.get(DataCenterInfo::AMAZON_INSTANCE_ID).is_none() => {
-                *metadata = metadata.with([(DataCenterInfo::AMAZON_INSTANCE_ID, id)]);
+                let named = metadata.with([(DataCenterInfo::AMAZON_INSTANCE_ID, self.id())]);
+                self.data_center_info = Some(DataCenterInfo::Amazon(named));
                 Ok(())
             }
             Some(DataCenterInfo::Amazon(_) | DataCenterInfo::MyOwn | DataCenterInfo::Netflix) => Ok(()),

@@ -1,8 +1,10 @@
 //! [`Metadata`].
 
+use smol_str::SmolStr;
+
 /// An instance's metadata: text by name, in the order of the names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metadata(Box<[(Box<str>, Box<str>)]>);
+pub struct Metadata(Box<[(SmolStr, SmolStr)]>);
 
 impl Metadata {
     /// Whether there is none.
@@ -17,27 +19,27 @@ impl Metadata {
 
     /// The value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let at = self.0.binary_search_by(|(key, _)| key.as_ref().cmp(name)).ok()?;
-        self.0.get(at).map(|(_, value)| value.as_ref())
+        let at = self.0.binary_search_by(|(key, _)| key.as_str().cmp(name)).ok()?;
+        self.0.get(at).map(|(_, value)| value.as_str())
     }
 
     /// Names and values, in the order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// These entries and `more`, which win.
     #[must_use]
-    pub fn with<K: Into<Box<str>>, V: Into<Box<str>>>(&self, more: impl IntoIterator<Item = (K, V)>) -> Self {
+    pub fn with<K: Into<SmolStr>, V: Into<SmolStr>>(&self, more: impl IntoIterator<Item = (K, V)>) -> Self {
         let own = self.0.iter().cloned();
         own.chain(more.into_iter().map(|(name, value)| (name.into(), value.into()))).collect()
     }
 }
 
-impl<K: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(K, V)> for Metadata {
+impl<K: Into<SmolStr>, V: Into<SmolStr>> FromIterator<(K, V)> for Metadata {
     /// Of entries with the same name the last wins.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        let mut all: Vec<(Box<str>, Box<str>)> =
+        let mut all: Vec<(SmolStr, SmolStr)> =
             entries.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         all.reverse();
         all.sort_by(|a, b| a.0.cmp(&b.0)); // stable: the last given now stands first among its equals

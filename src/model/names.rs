@@ -48,7 +48,7 @@ pub struct InstanceKey(Arc<str>);
 impl InstanceKey {
     /// The key of instance `id` of `app`.
     pub fn new(app: &AppName, id: &str) -> Self {
-        Self(format!("{app}/{id}").into())
+        Self([app.as_str(), "/", id].concat().into())
     }
 
     /// The application's name.
@@ -83,12 +83,20 @@ impl Ord for InstanceKey {
     /// keys under the registry's lock; looking for the `/` first took twice as long.
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         let (left, right) = (self.0.as_bytes(), other.0.as_bytes());
-        let Some(at) = left.iter().zip(right).position(|(left, right)| left != right) else {
+        let Some(at) = first_difference(left, right) else {
             return left.len().cmp(&right.len());
         };
         let ends_name = |key: &[u8]| key[at] == b'/' && !key[..at].contains(&b'/');
         (!ends_name(left), left[at]).cmp(&(!ends_name(right), right[at]))
     }
+}
+
+/// Where two texts differ first, if they do so before one of them ends. In steps of sixteen bytes: keys that are compared
+/// have long beginnings in common.
+fn first_difference(left: &[u8], right: &[u8]) -> Option<usize> {
+    let (left_steps, right_steps) = (left.as_chunks::<16>().0, right.as_chunks::<16>().0);
+    let same = 16 * left_steps.iter().zip(right_steps).take_while(|(left, right)| left == right).count();
+    left[same..].iter().zip(&right[same..]).position(|(left, right)| left != right).map(|at| same + at)
 }
 
 impl Borrow<str> for InstanceKey {
@@ -125,10 +133,13 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn keys_are_ordered_by_application_then_id(
+            common in "[A-B]{0,40}",
             left in ("[A-B.!-/é]{0,3}", "[a/.!-]{0,3}"),
             right in ("[A-B.!-/é]{0,3}", "[a/.!-]{0,3}"),
         ) {
-            let parts = |(app, id): &(String, String)| (AppName::new(&app.replace('/', "")), id.clone());
+            let parts = |(app, id): &(String, String)| {
+                (AppName::new(&(common.clone() + &app.replace('/', ""))), id.clone())
+            };
             let (left, right) = (parts(&left), parts(&right));
             let key = |(app, id): &(AppName, String)| InstanceKey::new(app, id);
             proptest::prop_assert_eq!(key(&left).cmp(&key(&right)), left.cmp(&right));

@@ -1,5 +1,7 @@
 //! What peers send each other: Eureka's replication batch.
 
+use smol_str::SmolStr;
+
 use super::{AppName, InstanceInfo, InstanceStatus, LeaseInfo};
 use crate::time::Timestamp;
 
@@ -45,7 +47,7 @@ pub struct ReplicationInstance {
     /// The application.
     pub app_name: AppName,
     /// The instance's id.
-    pub id: Box<str>,
+    pub id: SmolStr,
     /// The version of the instance's data at the sender.
     pub last_dirty: Option<Timestamp>,
     /// The override at the sender, in a heartbeat. `None` if not sent or no status.

@@ -84,13 +84,11 @@ impl Content {
         self.journal.note(Change { number: self.version, at: now, key: key.clone(), kind, status, previous, source });
     }
 
-    /// Forgets changes made before `oldest`.
-    pub(super) fn forget_changes_before(&mut self, oldest: Timestamp) -> bool {
+    /// Forgets changes made before `oldest`, at most `most` of them; says whether there was one.
+    pub(super) fn forget_changes_before(&mut self, oldest: Timestamp, most: usize) -> bool {
         let mut forgot = false;
-        while let Some(first) = self.changes.first_entry() {
-            if first.get().0 >= oldest {
-                break;
-            }
+        for _ in 0..most {
+            let Some(first) = self.changes.first_entry().filter(|first| first.get().0 < oldest) else { break };
             let (_, key) = first.remove();
             self.recently_changed.remove(&key);
             forgot = true;

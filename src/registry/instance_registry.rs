@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use tracing::{debug, info, warn};
@@ -22,6 +22,9 @@ use crate::time::Timestamp;
 
 /// So many changes are copied under the lock where all of them are looked through.
 const CHANGES_AT_A_TIME: usize = 500;
+/// So many changes leave the delta before others may have the lock: of 100,000 instances that started together, all leave
+/// together.
+const FORGOTTEN_AT_ONCE: usize = 100;
 
 /// What became of a renewal.
 #[derive(Clone, Debug)]
@@ -165,6 +168,9 @@ impl InstanceRegistry {
     ) -> (Registered, Option<Arc<InstanceInfo>>) {
         let key = sent.key();
         let existing = self.leases.get(key.as_str());
+        // The names that are kept already, not their equals: a thousand instances need an application's name once, and
+        // what a client sends again and again stays where it is.
+        let key = existing.as_ref().map_or(key, |lease| lease.key().clone());
         let duration = Duration::from_secs(u64::try_from(sent.lease.duration_secs).unwrap_or_default());
         let known = existing.as_ref().map(|lease| lease.holder());
         let mut registrant = match &known {
@@ -172,7 +178,8 @@ impl InstanceRegistry {
                 debug!(instance.id = key.id(), app.name = key.app(), "kept the newer registration");
                 InstanceInfo::clone(known)
             }
-            Some(_) | None => sent,
+            Some(known) => InstanceInfo { app: known.app.clone(), ..sent },
+            None => InstanceInfo { app: self.applications.name_of(&sent.app), ..sent },
         };
         let sent_override = Some(registrant.overridden_status).filter(|status| *status != InstanceStatus::Unknown);
         let status_override = existing.as_ref().and_then(|lease| lease.status_override()).or(sent_override);
@@ -474,9 +481,10 @@ impl InstanceRegistry {
     pub fn expire_recent_changes(&self, now: Timestamp) {
         let oldest = now - self.options.retention_time_in_delta_queue;
         let mut content = self.content.lock();
-        if content.forget_changes_before(oldest) {
+        while content.forget_changes_before(oldest, FORGOTTEN_AT_ONCE) {
             content.version += 1; // what the delta answers is another, though nothing is
             self.content_changed(&content);
+            MutexGuard::bump(&mut content);
         }
     }
 
@@ -536,8 +544,8 @@ impl InstanceRegistry {
 
     /// The first instance with this id in any application (`getInstancesById`).
     pub fn instance_by_id(&self, id: &str) -> Option<Registration> {
-        let content = self.content.lock();
-        let entry = content.all.iter().find(|entry| entry.key().id() == id)?;
+        let pages = self.content.lock().all.snapshot();
+        let entry = pages.iter().flat_map(|page| page.entries()).find(|entry| entry.key().id() == id)?;
         Some(Registration { info: Arc::clone(&entry.info), lease: Arc::clone(&entry.lease) })
     }
 

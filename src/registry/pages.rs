@@ -196,7 +196,8 @@ impl Pages {
     }
 
     /// All instances.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.pages.iter().flat_map(|page| page.entries())
     }
 

@@ -168,7 +168,7 @@ impl InstanceRegistry {
 
     fn mend_living(&self, mut theirs: Living, now: Timestamp) -> (bool, bool) {
         let app = theirs.info.app.clone();
-        if theirs.info.validate(&app).is_err() {
+        if theirs.info.validate(app.as_str()).is_err() {
             return (false, false);
         }
         let key = theirs.info.key();
@@ -181,17 +181,49 @@ impl InstanceRegistry {
             None => !buried && theirs.silent_ms <= duration_ms(&theirs),
             Some(lease) => lease.with_holder(|holder| holder.last_dirty) < theirs.info.last_dirty,
         };
+        let before = ours.as_ref().map(|lease| (lease.status_override(), lease.override_changed()));
         let (status_override, override_age_ms) = (theirs.status_override, theirs.override_age_ms);
         if registered {
             let (taken, _) = self.register_locked(&mut content, *theirs.info, Source::Peer, now);
             taken.lease.set_last_heard(now - Duration::from_millis(theirs.silent_ms));
         }
         drop(content);
-        let overridden = match self.leases.get(key.as_str()) {
-            Some(lease) => self.mend_override(&lease, status_override, override_age_ms, now),
-            None => false,
-        };
+        let Some(lease) = self.leases.get(key.as_str()) else { return (registered, false) };
+        // Data from there has the status and the override that it has there. Which override holds is decided below, between that
+        // one and the one that was here.
+        if let Some((ours, changed)) = before
+            && registered
+            && status_override.is_some()
+        {
+            self.put_override(&lease, ours, changed, now);
+        }
+        let overridden = self.mend_override(&lease, status_override, override_age_ms, now);
         (registered, overridden)
+    }
+
+    /// Sets the override, or takes it back, as of `changed` and without renewing the lease.
+    fn put_override(
+        &self,
+        lease: &Arc<Lease>,
+        status_override: Option<InstanceStatus>,
+        changed: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        let key = lease.key().as_str();
+        let heard = lease.last_heard();
+        match status_override {
+            Some(status) => self.store_overridden_status_if_required(key, status, now),
+            None => {
+                let back = lease.with_holder(|holder| holder.status);
+                let back = if back == InstanceStatus::OutOfService { InstanceStatus::Up } else { back };
+                self.delete_status_override(key, back, None, Source::Peer, now);
+            }
+        }
+        lease.set_last_heard(heard);
+        if status_override.is_some() {
+            self.apply_override(lease, now);
+        }
+        lease.keep_override_changed(changed.unwrap_or(Timestamp::NEVER));
     }
 
     /// The override that was changed last holds.
@@ -211,23 +243,7 @@ impl InstanceRegistry {
         if ours == theirs || !later_there {
             return false;
         }
-        let key = lease.key().as_str();
-        // Both renew the lease, which is not what the peer said of it.
-        let heard = lease.last_heard();
-        match theirs {
-            Some(status) => self.store_overridden_status_if_required(key, status, now),
-            None => {
-                let back = lease.with_holder(|holder| holder.status);
-                let back = if back == InstanceStatus::OutOfService { InstanceStatus::Up } else { back };
-                self.delete_status_override(key, back, None, Source::Peer, now);
-            }
-        }
-        lease.set_last_heard(heard);
-        if theirs.is_some() {
-            self.apply_override(lease, now);
-        }
-        let changed = age_there_ms.map_or(Timestamp::NEVER, |age| now - Duration::from_millis(age));
-        lease.keep_override_changed(changed);
+        self.put_override(lease, theirs, age_there_ms.map(|age| now - Duration::from_millis(age)), now);
         true
     }
 }
@@ -379,5 +395,22 @@ mod tests {
         pair[1].delete_status_override("A/1", Up, None, Source::Client, clock(1, at(20)));
         agree(&pair, at(30));
         assert_eq!((status(0, at(30)), status(1, at(30))), (Up, Up));
+    }
+
+    #[test]
+    fn newer_data_does_not_bring_back_what_an_override_did_to_it() {
+        use InstanceStatus::{OutOfService, Up};
+        let pair = pair();
+        for (replica, registry) in pair.iter().enumerate() {
+            registry.register(instance("1", 1), Source::Client, clock(replica, at(0)));
+            registry.status_update("A/1", OutOfService, None, Source::Client, clock(replica, at(5)));
+        }
+        pair[0].register(instance("1", 2), Source::Client, at(10));
+        pair[1].delete_status_override("A/1", Up, None, Source::Client, clock(1, at(20)));
+        pull(&pair, 1, at(25));
+        agree(&pair, at(30));
+        for (replica, registry) in pair.iter().enumerate() {
+            assert_eq!(registry.instance("A/1", clock(replica, at(30))).unwrap().info.status, Up, "replica {replica}");
+        }
     }
 }

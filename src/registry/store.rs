@@ -62,6 +62,11 @@ impl ApplicationIndex {
         self.0.get(app).map(|answers| Arc::clone(&answers))
     }
 
+    /// This name as it is kept here, if an application has it.
+    pub(super) fn name_of(&self, app: &AppName) -> AppName {
+        self.0.get(app).map_or_else(|| app.clone(), |kept| kept.key().clone())
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.0.len()

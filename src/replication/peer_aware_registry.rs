@@ -207,7 +207,7 @@ impl PeerAwareInstanceRegistry {
             Action::Register => match item.instance_info {
                 None => FAILED,
                 Some(mut info) => {
-                    if info.validate(&item.app_name).is_ok() {
+                    if info.validate(item.app_name.as_str()).is_ok() {
                         self.register(*info, Source::Peer, now);
                     }
                     OK

@@ -401,7 +401,7 @@ pub(super) fn shown(service_url: &str) -> &str {
 /// The peer's instance is newer than ours: it holds, and its override with it.
 fn take_over(registry: &InstanceRegistry, mut theirs: InstanceInfo, task: &ReplicationTask, now: Timestamp) {
     let app = theirs.app.clone();
-    if theirs.validate(&app).is_err() || theirs.key() != task.key {
+    if theirs.validate(app.as_str()).is_err() || theirs.key() != task.key {
         return;
     }
     let status_override = theirs.overridden_status;

@@ -188,8 +188,7 @@ impl PeerEurekaNodes {
 
     /// Whether two service URLs are of one pod: it calls itself by a short name, where an SRV record has the whole one.
     fn is_same_replica(&self, one: &str, other: &str) -> bool {
-        let pod =
-            |url: &'_ str| -> Option<String> { Some(host_of(url, &self.place)?.split_once('.')?.0.to_owned()) };
+        let pod = |url: &'_ str| -> Option<String> { Some(host_of(url, &self.place)?.split_once('.')?.0.to_owned()) };
         one == other || (self.is_under_service(one) && self.is_under_service(other) && pod(one) == pod(other))
     }
 

@@ -114,7 +114,7 @@ fn copy(registry: &InstanceRegistry, body: &[u8], clock: Clock) -> Result<u32, S
     let mut copied = 0;
     for application in applications.applications {
         for mut info in application.instances {
-            match info.validate(&application.name) {
+            match info.validate(application.name.as_str()) {
                 Ok(()) => {
                     registry.register(info, Source::Peer, now);
                     copied += 1;

@@ -20,9 +20,9 @@ pub struct Options {
     pub max_connections: usize,
     /// How long a connection may be idle between two requests.
     pub keep_alive_timeout: Duration,
-    /// How long a request's head may take to arrive.
+    /// How long a request's head may take to arrive; and a new connection's first one, to begin.
     pub request_header_timeout: Duration,
-    /// How long a request's body may take to arrive, and an answer to be taken.
+    /// How long nothing, or next to nothing, may move while a request's body arrives, or an answer is taken.
     pub request_body_timeout: Duration,
     /// How old a connection may become before it is closed with an answer, give or take a tenth.
     pub connection_max_age: Duration,

@@ -67,6 +67,11 @@ async fn everybody_has_to_be_a_user_and_readers_only_read() {
             assert_eq!(answer.header("www-authenticate"), Some("Basic realm=\"Realm\""));
         }
     }
+    for (accept, has_text) in [("*/*", true), ("application/json, application/*+json", false)] {
+        let answer = server.send("GET", "/eureka/apps", &[("Accept", accept)], b"").await;
+        assert_eq!((answer.status, !answer.body.is_empty()), (401, has_text), "{accept}");
+        assert_eq!(answer.header("content-type").is_some(), has_text);
+    }
     assert_eq!(server.send("GET", "/eureka/apps/ORDERS/o-1", &[EUREKA], b"").await.status, 200, "it stayed");
     server.stop().await.unwrap();
 }

@@ -2,8 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"flag"
 	"math/rand/v2"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -67,4 +72,38 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		err = failure
 	}
 	return nil, err
+}
+
+// security is what a client believes and shows: flags that all commands have. User and password are in the URL.
+type security struct {
+	ca, certificate, key string
+}
+
+func (s *security) flags(flags *flag.FlagSet) {
+	flags.StringVar(&s.ca, "ca", "", "PEM file with the authority that is believed")
+	flags.StringVar(&s.certificate, "certificate", "", "PEM file with the certificate to show")
+	flags.StringVar(&s.key, "key", "", "PEM file with its key")
+}
+
+// tls is the configuration for a server of this name, whatever address it is reached at.
+func (s *security) tls(name string) (*tls.Config, error) {
+	config := &tls.Config{ServerName: name}
+	if s.ca != "" {
+		text, err := os.ReadFile(s.ca)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(text) {
+			return nil, errors.New(s.ca + ": no certificate")
+		}
+	}
+	if s.certificate != "" {
+		pair, err := tls.LoadX509KeyPair(s.certificate, s.key)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
 }

@@ -38,6 +38,7 @@ type group struct {
 	interval time.Duration
 	dialers  []*dialer
 	clients  []*http.Client
+	direct   *http.Client // goes to one replica's address
 
 	mu      sync.Mutex
 	counts  counts
@@ -53,6 +54,8 @@ func runGroup(args []string) error {
 	app := flags.String("app", "GROUP", "application name")
 	interval := flags.Duration("interval", 2*time.Second, "time between renewals, and between full fetches")
 	ttl := flags.Duration("dns-ttl", 0, "how long a client keeps the addresses of the name; a JVM: 30s")
+	var secure security
+	secure.flags(flags)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -60,18 +63,29 @@ func runGroup(args []string) error {
 	if err != nil {
 		return err
 	}
+	config, err := secure.tls(parsed.Hostname())
+	if err != nil {
+		return err
+	}
 	g := &group{base: parsed, app: *app, count: *count, interval: *interval}
+	g.direct = &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
 	for range *count {
 		d := newDialer(*ttl)
 		g.dialers = append(g.dialers, d)
 		g.clients = append(g.clients, &http.Client{
 			Timeout:   13 * time.Second, // a Eureka client's connect and read time-outs: 5 and 8 seconds
-			Transport: &http.Transport{DialContext: d.dial, MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second},
+			Transport: &http.Transport{DialContext: d.dial, MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second, TLSClientConfig: config},
 		})
 	}
 	for id := range *count {
 		if err := g.register(id); err != nil {
 			return err
+		}
+	}
+	// Faults are counted from when every replica has them: of a release that has only just started one may need a moment.
+	for deadline := time.Now().Add(30 * time.Second); g.lost() > 0; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("of %d registered instances not every replica has all after 30 s", g.count)
 		}
 	}
 	g.reset()
@@ -140,7 +154,7 @@ func (g *group) lost() int {
 		replica.Host = net.JoinHostPort(address, g.base.Port())
 		request, _ := http.NewRequestWithContext(ctx, http.MethodGet, replica.JoinPath("apps", g.app).String(), nil)
 		request.Header.Set("Accept", "application/json")
-		response, err := http.DefaultClient.Do(request)
+		response, err := g.direct.Do(request)
 		if err != nil {
 			continue // a replica that is leaving: what counts is what an answer holds
 		}

@@ -4,6 +4,9 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,7 +18,7 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fail("usage: client group|fleet|mesh|get|resolve ...")
+		fail("usage: client group|fleet|mesh|get|serial|resolve ...")
 	}
 	var err error
 	switch command, args := os.Args[1], os.Args[2:]; command {
@@ -27,6 +30,8 @@ func main() {
 		err = runMesh(args)
 	case "get":
 		err = get(args)
+	case "serial":
+		err = serial(args)
 	case "resolve":
 		err = resolve(args)
 	default:
@@ -42,18 +47,48 @@ func fail(message string) {
 	os.Exit(1)
 }
 
-// get prints the body that a URL answers with.
-func get(urls []string) error {
-	for _, target := range urls {
-		status, body, err := ask(http.MethodGet, target, "")
+// get prints the body that each URL answers with, to GET or another method without a body.
+func get(args []string) error {
+	flags := flag.NewFlagSet("get", flag.ExitOnError)
+	name := flags.String("name", "", "name the certificate must have; empty: the URL's")
+	method := flags.String("method", http.MethodGet, "method")
+	expected := flags.Int("status", http.StatusOK, "status it must answer with")
+	var secure security
+	secure.flags(flags)
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	config, err := secure.tls(*name)
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
+	for _, target := range flags.Args() {
+		status, body, err := ask(client, *method, target, "")
 		if err != nil {
 			return err
 		}
-		if status != http.StatusOK {
+		if status != *expected {
 			return fmt.Errorf("%s: %d %s", target, status, body)
 		}
 		fmt.Println(string(body))
 	}
+	return nil
+}
+
+// serial prints the serial number of the certificate that a replica at an address shows for a name.
+func serial(args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: client serial ADDRESS:PORT NAME")
+	}
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	// Which authority signed it is not asked here: what is wanted is which certificate it is.
+	conn, err := tls.DialWithDialer(dialer, "tcp", args[0], &tls.Config{ServerName: args[1], InsecureSkipVerify: true})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	fmt.Printf("%x\n", conn.ConnectionState().PeerCertificates[0].SerialNumber)
 	return nil
 }
 

@@ -31,6 +31,15 @@
 {{- end }}
 {{- end }}
 
+{{/* What a replica is called by its peers. By TLS it needs a name that the wildcard `*.HEADLESS.NAMESPACE.svc` covers: one such as `*.registry` is believed by nobody. */}}
+{{- define "registry.hostname" -}}
+{{- if and .Values.tls.enabled (not .Values.clusterDomain) }}
+{{- printf "$(POD_NAME).%s.%s.svc" (include "registry.headless" .) (include "registry.namespace" .) }}
+{{- else }}
+{{- printf "$(POD_NAME).%s" (include "registry.discoveryService" .) }}
+{{- end }}
+{{- end }}
+
 {{- define "registry.http" -}}
 {{- printf "%s-http" (include "registry.fullname" .) }}
 {{- end }}
@@ -100,6 +109,19 @@ imagePullSecrets:
 {{- .Values.auth.existingSecret | default (printf "%s-auth" (include "registry.fullname" .)) }}
 {{- end }}
 
+{{- define "registry.usersSecretName" -}}
+{{- printf "%s-users" (include "registry.fullname" .) }}
+{{- end }}
+
+{{/* The port for probes and scrapers, where they have one of their own; else empty. */}}
+{{- define "registry.managementPort" -}}
+{{- if .Values.containerPorts.management }}
+{{- .Values.containerPorts.management }}
+{{- else if and .Values.tls.enabled (eq .Values.tls.clientAuth "need") }}
+{{- 8762 }}
+{{- end }}
+{{- end }}
+
 {{- define "registry.tlsSecretName" -}}
 {{- .Values.tls.existingSecret | default (printf "%s-tls" (include "registry.fullname" .)) }}
 {{- end }}
@@ -110,13 +132,26 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* A probe on the port named `http` follows the scheme that is served. */}}
+{{/* A probe on the port named `http` goes to the management port where there is one, else by the scheme that is served. */}}
 {{- define "registry.probe" -}}
 {{- $probe := deepCopy .probe }}
-{{- if and .root.Values.tls.enabled $probe.httpGet }}
+{{- if and $probe.httpGet (eq (toString $probe.httpGet.port) "http") }}
+{{- if include "registry.managementPort" .root }}
+{{- $_ := set $probe.httpGet "port" "management" }}
+{{- else if .root.Values.tls.enabled }}
 {{- $_ := set $probe.httpGet "scheme" "HTTPS" }}
 {{- end }}
+{{- end }}
 {{- toYaml $probe }}
+{{- end }}
+
+{{/* An environment variable from a Secret: (dict "name" NAME "secret" SECRET "key" KEY) */}}
+{{- define "registry.secretVariable" -}}
+- name: {{ .name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .secret }}
+      key: {{ .key }}
 {{- end }}
 
 {{/* What the schema cannot say. */}}
@@ -124,8 +159,38 @@ imagePullSecrets:
 {{- if and .Values.auth.enabled (not .Values.auth.existingSecret) (not .Values.auth.password) }}
 {{- fail "auth.enabled needs auth.password or auth.existingSecret" }}
 {{- end }}
-{{- if and .Values.tls.enabled (not .Values.tls.existingSecret) (not .Values.tls.certificate.create) }}
-{{- fail "tls.enabled needs tls.existingSecret or tls.certificate.create" }}
+{{- $given := list .Values.tls.existingSecret .Values.tls.crt (ternary "create" "" .Values.tls.certificate.create) | compact | len }}
+{{- if and .Values.tls.enabled (ne $given 1) }}
+{{- fail "tls.enabled needs exactly one of tls.existingSecret, tls.crt with tls.key, and tls.certificate.create" }}
+{{- end }}
+{{- if and .Values.tls.crt (not .Values.tls.key) }}
+{{- fail "tls.crt needs tls.key" }}
+{{- end }}
+{{- if and .Values.tls.crt (not .Values.tls.ca) }}
+{{- fail "tls.crt needs tls.ca: without it the replicas do not believe each other" }}
+{{- end }}
+{{- if and .Values.tls.peersNeedCertificate (eq .Values.tls.clientAuth "none") }}
+{{- fail "tls.peersNeedCertificate needs tls.clientAuth want or need" }}
+{{- end }}
+{{- if and .Values.auth.users (not .Values.auth.enabled) }}
+{{- fail "auth.users needs auth.enabled" }}
+{{- end }}
+{{- range .Values.auth.users }}
+{{- if eq .name $.Values.auth.username }}
+{{- fail (printf "auth.users: %s is auth.username" .name) }}
+{{- end }}
+{{- end }}
+{{- if eq (include "registry.managementPort" .) (toString .Values.containerPorts.http) }}
+{{- fail "containerPorts.management must not be containerPorts.http" }}
+{{- end }}
+{{- with .Values.metrics.serviceMonitor }}
+{{- $elsewhere := and .enabled .namespace (ne .namespace (include "registry.namespace" $)) }}
+{{- if and $elsewhere $.Values.auth.enabled (not .basicAuth) }}
+{{- fail "metrics.serviceMonitor.namespace with auth.enabled needs metrics.serviceMonitor.basicAuth: Secrets are looked for beside the ServiceMonitor" }}
+{{- end }}
+{{- if and $elsewhere $.Values.tls.enabled (not (include "registry.managementPort" $)) (not .tlsConfig) }}
+{{- fail "metrics.serviceMonitor.namespace with tls.enabled needs metrics.serviceMonitor.tlsConfig: Secrets are looked for beside the ServiceMonitor" }}
+{{- end }}
 {{- end }}
 {{- if and .Values.tls.certificate.create (not .Values.tls.certificate.issuerRef.name) }}
 {{- fail "tls.certificate.create needs tls.certificate.issuerRef.name" }}

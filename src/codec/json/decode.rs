@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 use crate::codec::CodecError;
 use crate::model::{
@@ -99,7 +100,7 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Member<S> {
         let mut found = None;
         let (name, mut seed) = (self.name, Some(self.seed));
         while let Some(key) = map.next_key::<Key<'de>>()? {
-            match seed.take_if(|_| key.0 == name) {
+            match seed.take_if(|_| *key.0 == *name.as_bytes()) {
                 Some(seed) => found = Some(map.next_value_seed(seed)?),
                 None => skip(&mut map)?,
             }
@@ -113,8 +114,14 @@ fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
     map.next_value::<IgnoredAny>().map(|IgnoredAny| ())
 }
 
-/// A key, not copied unless it holds escapes.
-struct Key<'de>(Cow<'de, str>);
+/// A key, not copied unless it holds escapes, as bytes: nearly all are looked at once and found to be a known name.
+struct Key<'de>(Cow<'de, [u8]>);
+
+impl Key<'_> {
+    fn text(&self) -> SmolStr {
+        String::from_utf8_lossy(&self.0).into()
+    }
+}
 
 impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -126,12 +133,12 @@ impl<'de> Deserialize<'de> for Key<'de> {
                 f.write_str("a key")
             }
 
-            fn visit_borrowed_bytes<E: Error>(self, text: &'de [u8]) -> Result<Key<'de>, E> {
-                str::from_utf8(text).map(|text| Key(Cow::Borrowed(text))).map_err(E::custom)
+            fn visit_borrowed_bytes<E>(self, key: &'de [u8]) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(key)))
             }
 
-            fn visit_bytes<E>(self, text: &[u8]) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(String::from_utf8_lossy(text).into_owned())))
+            fn visit_bytes<E>(self, key: &[u8]) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(key.to_vec())))
             }
         }
         // As bytes, since half of a surrogate pair is no error there.
@@ -172,8 +179,8 @@ impl<'de> Scalar<'de> {
         }
     }
 
-    fn text(self) -> Option<Box<str>> {
-        self.into_text().map(|text| text.into_owned().into())
+    fn text(self) -> Option<SmolStr> {
+        self.into_text().map(SmolStr::from)
     }
 
     /// The number (`getValueAsLong`): a fraction is cut off, a text that is none is zero; a number out of range is an
@@ -307,13 +314,13 @@ impl<'de> Visitor<'de> for InstanceSeed {
         let mut lease = unset_lease();
         while let Some(Key(key)) = map.next_key()? {
             match key.as_ref() {
-                "leaseInfo" => {
+                b"leaseInfo" => {
                     lease = map.next_value::<Nullable<LeaseValue>>()?.0.map_or_else(unset_lease, |value| value.0);
                 }
-                "metadata" => info.metadata = map.next_value::<Nullable<MetadataValue>>()?.0.unwrap_or_default().0,
-                "port" => info.port = map.next_value_seed(PortSeed(Port::DEFAULT))?,
-                "securePort" => info.secure_port = map.next_value_seed(PortSeed(Port::DEFAULT_SECURE))?,
-                "dataCenterInfo" => {
+                b"metadata" => info.metadata = map.next_value::<Nullable<MetadataValue>>()?.0.unwrap_or_default().0,
+                b"port" => info.port = map.next_value_seed(PortSeed(Port::DEFAULT))?,
+                b"securePort" => info.secure_port = map.next_value_seed(PortSeed(Port::DEFAULT_SECURE))?,
+                b"dataCenterInfo" => {
                     info.data_center_info = map.next_value::<Nullable<DataCenterValue>>()?.0.map(|value| value.0);
                 }
                 key => set_scalar(&mut info, &mut app, key, map.next_value()?, self.now).map_err(A::Error::custom)?,
@@ -328,35 +335,37 @@ impl<'de> Visitor<'de> for InstanceSeed {
 
 /// Sets what a key has as text, number or boolean. A key that means nothing is skipped with all its value holds (quirk
 /// 29: the Java server walks into it).
-fn set_scalar(
+fn set_scalar<'de>(
     info: &mut InstanceInfo,
-    app: &mut Option<Box<str>>,
-    key: &str,
-    value: &RawValue,
+    app: &mut Option<Cow<'de, str>>,
+    key: &[u8],
+    value: &'de RawValue,
     now: Timestamp,
 ) -> Result<(), &'static str> {
     let value = || Scalar::of_token(value.get());
     match key {
-        "instanceId" => info.instance_id = value()?.text(),
-        "hostName" => info.host_name = value()?.text().unwrap_or_default(),
-        "app" => *app = value()?.text(),
-        "ipAddr" => info.ip_addr = value()?.text().unwrap_or_default(),
-        "sid" => info.sid = value()?.text().filter(|sid| !matches!(&**sid, "na" | "unknown")),
-        "status" => info.status = status(&value()?, InstanceStatus::Up),
-        "overriddenStatus" | "overriddenstatus" => info.overridden_status = status(&value()?, InstanceStatus::Unknown),
-        "countryId" => info.country_id = value()?.int()?.unwrap_or(1),
-        "appGroupName" => info.app_group_name = value()?.text().map(|name| name.to_uppercase().into()),
-        "homePageUrl" => info.home_page_url = value()?.text(),
-        "statusPageUrl" => info.status_page_url = value()?.text(),
-        "healthCheckUrl" => info.health_check_url = value()?.text(),
-        "secureHealthCheckUrl" => info.secure_health_check_url = value()?.text(),
-        "vipAddress" => info.vip_address = value()?.text(),
-        "secureVipAddress" => info.secure_vip_address = value()?.text(),
-        "isCoordinatingDiscoveryServer" => info.is_coordinating_discovery_server = value()?.boolean(),
-        "lastUpdatedTimestamp" => info.last_updated = value()?.integer()?.map_or(now, Timestamp),
-        "lastDirtyTimestamp" => info.last_dirty = value()?.integer()?.map_or(now, Timestamp),
-        "actionType" => info.action_type = value()?.into_text().as_deref().and_then(ActionType::from_name),
-        "asgName" => info.asg_name = value()?.text(),
+        b"instanceId" => info.instance_id = value()?.text(),
+        b"hostName" => info.host_name = value()?.text().unwrap_or_default(),
+        b"app" => *app = value()?.into_text(),
+        b"ipAddr" => info.ip_addr = value()?.text().unwrap_or_default(),
+        b"sid" => info.sid = value()?.text().filter(|sid| !matches!(&**sid, "na" | "unknown")),
+        b"status" => info.status = status(&value()?, InstanceStatus::Up),
+        b"overriddenStatus" | b"overriddenstatus" => {
+            info.overridden_status = status(&value()?, InstanceStatus::Unknown);
+        }
+        b"countryId" => info.country_id = value()?.int()?.unwrap_or(1),
+        b"appGroupName" => info.app_group_name = value()?.text().map(|name| name.to_uppercase().into()),
+        b"homePageUrl" => info.home_page_url = value()?.text(),
+        b"statusPageUrl" => info.status_page_url = value()?.text(),
+        b"healthCheckUrl" => info.health_check_url = value()?.text(),
+        b"secureHealthCheckUrl" => info.secure_health_check_url = value()?.text(),
+        b"vipAddress" => info.vip_address = value()?.text(),
+        b"secureVipAddress" => info.secure_vip_address = value()?.text(),
+        b"isCoordinatingDiscoveryServer" => info.is_coordinating_discovery_server = value()?.boolean(),
+        b"lastUpdatedTimestamp" => info.last_updated = value()?.integer()?.map_or(now, Timestamp),
+        b"lastDirtyTimestamp" => info.last_dirty = value()?.integer()?.map_or(now, Timestamp),
+        b"actionType" => info.action_type = value()?.into_text().as_deref().and_then(ActionType::from_name),
+        b"asgName" => info.asg_name = value()?.text(),
         _ => {}
     }
     Ok(())
@@ -417,8 +426,8 @@ impl<'de> Visitor<'de> for PortSeed {
         while let Some(Key(key)) = map.next_key()? {
             let value: Scalar<'_> = map.next_value()?;
             match key.as_ref() {
-                "$" => port.number = value.int().map_err(A::Error::custom)?.unwrap_or(0),
-                "@enabled" => port.enabled = value.boolean(),
+                b"$" => port.number = value.int().map_err(A::Error::custom)?.unwrap_or(0),
+                b"@enabled" => port.enabled = value.boolean(),
                 _ => return Err(A::Error::custom("a port has only `$` and `@enabled`")),
             }
         }
@@ -454,18 +463,18 @@ impl<'de> Deserialize<'de> for LeaseValue {
                 let (mut renewal_interval, mut duration) = (None, None);
                 while let Some(Key(key)) = map.next_key()? {
                     let time = match key.as_ref() {
-                        "renewalIntervalInSecs" => {
+                        b"renewalIntervalInSecs" => {
                             renewal_interval = map.next_value::<Scalar<'_>>()?.int().map_err(A::Error::custom)?;
                             continue;
                         }
-                        "durationInSecs" => {
+                        b"durationInSecs" => {
                             duration = map.next_value::<Scalar<'_>>()?.int().map_err(A::Error::custom)?;
                             continue;
                         }
-                        "registrationTimestamp" => &mut lease.registration,
-                        "lastRenewalTimestamp" | "renewalTimestamp" => &mut lease.last_renewal,
-                        "evictionTimestamp" => &mut lease.eviction,
-                        "serviceUpTimestamp" => &mut lease.service_up,
+                        b"registrationTimestamp" => &mut lease.registration,
+                        b"lastRenewalTimestamp" | b"renewalTimestamp" => &mut lease.last_renewal,
+                        b"evictionTimestamp" => &mut lease.eviction,
+                        b"serviceUpTimestamp" => &mut lease.service_up,
                         _ => {
                             skip(&mut map)?;
                             continue;
@@ -497,11 +506,11 @@ impl<'de> Deserialize<'de> for MetadataValue {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MetadataValue, A::Error> {
-                let mut entries: Vec<(Box<str>, Box<str>)> = Vec::new();
-                while let Some(Key(key)) = map.next_key()? {
+                let mut entries: Vec<(SmolStr, SmolStr)> = Vec::new();
+                while let Some(key) = map.next_key::<Key<'de>>()? {
                     let value: Scalar<'_> = map.next_value()?;
-                    if key != "@class" {
-                        entries.push((key.into(), value.text().unwrap_or_else(|| "null".into())));
+                    if *key.0 != *b"@class" {
+                        entries.push((key.text(), value.text().unwrap_or_else(|| "null".into())));
                     }
                 }
                 Ok(MetadataValue(entries.into_iter().collect()))
@@ -527,9 +536,9 @@ impl<'de> Deserialize<'de> for DataCenterValue {
                 let (mut class, mut name, mut metadata, mut other) = (None, None, None, false);
                 while let Some(Key(key)) = map.next_key()? {
                     match key.as_ref() {
-                        "@class" => class = map.next_value::<Scalar<'_>>()?.into_text(),
-                        "name" => name = map.next_value::<Scalar<'_>>()?.into_text(),
-                        "metadata" => {
+                        b"@class" => class = map.next_value::<Scalar<'_>>()?.into_text(),
+                        b"name" => name = map.next_value::<Scalar<'_>>()?.into_text(),
+                        b"metadata" => {
                             metadata = Some(map.next_value::<Nullable<MetadataValue>>()?.0.unwrap_or_default());
                         }
                         _ => {
@@ -624,18 +633,18 @@ impl<'de> Visitor<'de> for ItemSeed {
         let (mut last_dirty, mut overridden_status, mut status, mut instance_info) = (None, None, None, None);
         while let Some(Key(key)) = map.next_key()? {
             match key.as_ref() {
-                "action" => action = map.next_value::<Scalar<'_>>()?.into_text(),
-                "appName" => app_name = map.next_value::<Scalar<'_>>()?.into_text(),
-                "id" => id = map.next_value::<Scalar<'_>>()?.text(),
-                "lastDirtyTimestamp" => {
+                b"action" => action = map.next_value::<Scalar<'_>>()?.into_text(),
+                b"appName" => app_name = map.next_value::<Scalar<'_>>()?.into_text(),
+                b"id" => id = map.next_value::<Scalar<'_>>()?.text(),
+                b"lastDirtyTimestamp" => {
                     let sent = map.next_value::<Scalar<'_>>()?.integer().map_err(A::Error::custom)?;
                     last_dirty = sent.map(Timestamp);
                 }
-                "overriddenStatus" | "overriddenstatus" => {
+                b"overriddenStatus" | b"overriddenstatus" => {
                     overridden_status = map.next_value::<Scalar<'_>>()?.into_text();
                 }
-                "status" => status = map.next_value::<Scalar<'_>>()?.into_text(),
-                "instanceInfo" => {
+                b"status" => status = map.next_value::<Scalar<'_>>()?.into_text(),
+                b"instanceInfo" => {
                     instance_info = map.next_value_seed(OptionalInstanceSeed(InstanceSeed { now: self.now }))?;
                 }
                 _ => skip(&mut map)?,
@@ -705,11 +714,11 @@ impl<'de> Visitor<'de> for ResponseSeed {
         let mut response = ReplicationInstanceResponse { status_code: 0, response_entity: None };
         while let Some(Key(key)) = map.next_key()? {
             match key.as_ref() {
-                "statusCode" => {
+                b"statusCode" => {
                     let code = map.next_value::<Scalar<'_>>()?.integer().map_err(A::Error::custom)?;
                     response.status_code = code.and_then(|code| u16::try_from(code).ok()).unwrap_or(0);
                 }
-                "responseEntity" => {
+                b"responseEntity" => {
                     let entity = map.next_value_seed(OptionalInstanceSeed(InstanceSeed { now: self.now }))?;
                     response.response_entity = entity.map(|(info, lease)| (Box::new(info), lease));
                 }
@@ -757,9 +766,9 @@ impl<'de> Visitor<'de> for ApplicationsSeed {
         let (mut applications, mut errors) = (Applications::default(), Vec::new());
         while let Some(Key(key)) = map.next_key()? {
             match key.as_ref() {
-                "versions__delta" => applications.versions_delta = map.next_value::<Scalar<'_>>()?.text(),
-                "apps__hashcode" => applications.apps_hashcode = map.next_value::<Scalar<'_>>()?.text(),
-                "application" => {
+                b"versions__delta" => applications.versions_delta = map.next_value::<Scalar<'_>>()?.text(),
+                b"apps__hashcode" => applications.apps_hashcode = map.next_value::<Scalar<'_>>()?.text(),
+                b"application" => {
                     for raw in map.next_value::<OneOrMany<'de>>()?.0 {
                         match application(raw, self.now, &mut errors) {
                             Ok(application) => applications.applications.push(application),

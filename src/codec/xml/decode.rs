@@ -8,6 +8,7 @@ use std::str;
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
+use smol_str::SmolStr;
 
 use super::name;
 use crate::codec::CodecError;
@@ -44,7 +45,7 @@ fn text(body: &[u8]) -> Result<Cow<'_, str>, CodecError> {
 }
 
 fn instance(element: &Element, now: Timestamp) -> Result<InstanceInfo, CodecError> {
-    let text = |name: &str| element.child(name).map(|child| Box::from(child.text.as_str()));
+    let text = |name: &str| element.child(name).map(|child| SmolStr::from(child.text.as_str()));
     let app = text("app").ok_or_else(|| failure("there is no `app`"))?;
     let mut info = InstanceInfo::new(AppName::new(&app), "", "", now);
     info.instance_id = text("instanceId");

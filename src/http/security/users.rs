@@ -82,10 +82,7 @@ impl Turns {
         Self { all: Semaphore::new(HASHED_AT_A_TIME), by_address: Mutex::default() }
     }
 
-    async fn take(
-        &self,
-        address: Option<IpAddr>,
-    ) -> Result<(OwnedSemaphorePermit, SemaphorePermit<'_>), Refused> {
+    async fn take(&self, address: Option<IpAddr>) -> Result<(OwnedSemaphorePermit, SemaphorePermit<'_>), Refused> {
         let of_address = {
             let mut by_address = self.by_address.lock();
             by_address.retain(|_, waiting| Arc::strong_count(waiting) > 1);

@@ -103,14 +103,18 @@ impl Subject {
     /// Everything that other clients read is well-formed, whatever one of them sent; and compressed it is the same.
     pub fn assert_readable(&self) {
         for path in ["/eureka/apps", "/eureka/apps/delta", "/eureka/apps/GOOD", "/eureka/apps/GOOD/good"] {
-            for (accept, detail) in
-                [("application/json", "full"), ("application/json", "compact"), ("application/xml", "full"), ("application/xml", "compact")]
-            {
+            for (accept, detail) in [
+                ("application/json", "full"),
+                ("application/json", "compact"),
+                ("application/xml", "full"),
+                ("application/xml", "compact"),
+            ] {
                 let asked: [(&str, &[u8]); 2] = [("accept", accept.as_bytes()), ("x-eureka-accept", detail.as_bytes())];
                 let plain = self.send("GET", path, &asked, b"").unwrap();
                 if !path.starts_with("/eureka/apps/GOOD") {
                     assert_eq!(plain.status, StatusCode::OK, "{path}");
-                    let zipped = self.send("GET", path, &[asked[0], asked[1], ("accept-encoding", b"gzip")], b"").unwrap();
+                    let zipped =
+                        self.send("GET", path, &[asked[0], asked[1], ("accept-encoding", b"gzip")], b"").unwrap();
                     assert_eq!(codec::gunzip(&zipped.body, usize::MAX - 1).unwrap(), plain.body, "{path}");
                 }
             }
@@ -187,7 +191,7 @@ fn assert_is_one_element(text: &str) {
             }
             Event::End(_) => depth -= 1,
             Event::GeneralRef(name) => {
-                let known = name.is_char_ref() || matches!(&*name, b"lt" | b"gt" | b"amp" | b"quot" | b"apos");
+                let known = name.is_char_ref() || matches!(&*name, "lt" | "gt" | "amp" | "quot" | "apos");
                 assert!(known, "an entity that nobody declared: {text}");
             }
             Event::DocType(_) => panic!("a document type: {text}"),

@@ -54,6 +54,9 @@ fuzz_target!(|input: &str| {
             Err(error) => error.to_string(),
         };
         // Who writes the secret into another key by a placeholder has published it.
-        assert!(input.contains("${") || input.contains(SECRET) || !said.contains(SECRET), "it tells the password: {said}");
+        assert!(
+            input.contains("${") || input.contains(SECRET) || !said.contains(SECRET),
+            "it tells the password: {said}"
+        );
     }
 });

@@ -13,8 +13,7 @@ fuzz_target!(|input: &str| {
     let open = Subject::default();
     let below = Subject::with(|options| options.context_path = "/registry".to_owned());
     let guarded = Subject::with(|options| {
-        options.security.users =
-            vec![User { name: "a".to_owned(), password: "b".parse().unwrap(), roles: Vec::new() }];
+        options.security.users = vec![User { name: "a".to_owned(), password: "b".parse().unwrap(), roles: Vec::new() }];
     });
     let certified = Subject::with(|options| options.security.peers_need_certificate = true);
     for (number, line) in input.lines().take(8).enumerate() {
