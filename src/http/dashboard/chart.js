@@ -55,7 +55,7 @@ function options(width) {
     legend: { show: true },
     scales: { y: { auto: false }, x: { auto: false } },
     axes: [
-      { ...axis, size: 22, space: 60, grid: { show: false }, values: (_, times) => times.map(minutes) },
+      { ...axis, size: 22, space: 60, incrs: [60, 120, 300], grid: { show: false }, values: (_, times) => times.map(minutes) },
       { ...axis, size: 52, space: 28, values: (_, values) => values.map((value) => (Number.isInteger(value) ? number(value) : '')) },
     ],
     series: [
