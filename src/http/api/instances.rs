@@ -73,7 +73,7 @@ pub(in crate::http) struct Instance {
 
 impl Instance {
     pub(super) fn of(info: &InstanceInfo, lease: &Lease, now: Timestamp) -> Self {
-        let url = |url: &Option<Box<str>>| link(url.as_deref()).map(str::to_owned);
+        let url = |url: Option<&str>| link(url).map(str::to_owned);
         Self {
             application: info.app.as_str().to_owned(),
             instance_id: info.id().to_owned(),
@@ -90,9 +90,9 @@ impl Instance {
             lease_duration_seconds: lease.duration().as_secs(),
             overdue: lease.is_overdue(now),
             expired: lease.is_expired(Duration::ZERO, now),
-            home_page_url: url(&info.home_page_url),
-            status_page_url: url(&info.status_page_url),
-            health_check_url: url(&info.health_check_url),
+            home_page_url: url(info.home_page_url.as_deref()),
+            status_page_url: url(info.status_page_url.as_deref()),
+            health_check_url: url(info.health_check_url.as_deref()),
         }
     }
 }
