@@ -213,9 +213,7 @@ new Stream({
   missed: readAll,
 });
 
-document.addEventListener('visibilitychange', () => {
-  if (!document.hidden) readSoon();
-});
+// What is shown as of an earlier moment does not grow older.
 setInterval(() => {
-  if (!document.hidden) tick();
+  if (live && !document.hidden) tick();
 }, 1000);
