@@ -248,8 +248,13 @@ impl PeerEurekaNode {
                     return None;
                 }
                 Err(error) => {
-                    debug!(peer.url = self.shown_url(), %error, "peer does not answer yet");
-                    self.state.lock().last_error = Some(error.to_string());
+                    let error = error.to_string();
+                    let before = self.state.lock().last_error.replace(error.clone());
+                    // One that is not there yet is nothing to complain of, and one with a certificate that nobody believes is: said
+                    // once, whatever the times and ports in it.
+                    if before.is_none_or(|before| without_numbers(&before) != without_numbers(&error)) {
+                        info!(peer.url = self.shown_url(), error, "peer does not answer yet");
+                    }
                 }
             }
             stop.run_until_cancelled(tokio::time::sleep(pause)).await?;
@@ -439,4 +444,8 @@ fn encode(tasks: &[ReplicationTask]) -> Vec<u8> {
     let mut body = Vec::with_capacity(tasks.len() * 200);
     replication_list(items, &mut body);
     body
+}
+
+fn without_numbers(error: &str) -> String {
+    error.chars().filter(|c| !c.is_ascii_digit()).collect()
 }

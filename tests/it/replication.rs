@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use eureka_registry::http::security::User;
+use eureka_registry::replication::options::Credentials;
 use eureka_registry::server::Settings;
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
@@ -46,6 +48,10 @@ impl NameServer {
 
     /// A replica as the pod of this number.
     async fn replica(&self, pod: u8) -> TestServer {
+        self.replica_with(pod, |_| {}).await
+    }
+
+    async fn replica_with(&self, pod: u8, change: impl FnOnce(&mut Settings)) -> TestServer {
         let (address, port, nameserver) = (Ipv4Addr::new(127, 0, 0, 11 + pod), self.port, self.address);
         TestServer::with(move |settings: &mut Settings| {
             settings.server.address = Some(IpAddr::V4(address));
@@ -54,6 +60,7 @@ impl NameServer {
             settings.replication.discovery_refresh_interval = Duration::from_millis(100);
             settings.replication.discovery_nameservers = vec![nameserver];
             settings.replication.hostname = Some(format!("registry-{pod}.registry"));
+            change(settings);
         })
         .await
     }
@@ -346,4 +353,29 @@ async fn only_a_name_under_the_service_can_announce_itself() {
         assert!(Instant::now() < deadline, "{peers}");
     }
     server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn discovered_peers_are_called_by_the_password_for_peers() {
+    let names = NameServer::start(free_port().await).await;
+    let with_users = |settings: &mut Settings| {
+        let password = "p@ss:w/rd";
+        let user = User { name: "peers".to_owned(), password: password.parse().unwrap(), roles: Vec::new() };
+        settings.http.security.users = vec![user];
+        settings.http.security.open_paths = vec!["/eureka/apps/ORDERS/**".to_owned()];
+        settings.replication.discovery_credentials =
+            Credentials { username: "peers".to_owned(), password: password.to_owned() };
+    };
+    names.add(0);
+    names.add(1);
+    let replicas = [names.replica_with(0, with_users).await, names.replica_with(1, with_users).await];
+    replicas[0].register("ORDERS", "o-1").await;
+    let deadline = Instant::now() + DEADLINE;
+    while replicas[1].send("GET", "/eureka/apps/ORDERS/o-1", &[], b"").await.status != 200 {
+        assert!(Instant::now() < deadline, "the peer is told");
+    }
+    assert_eq!(replicas[1].send("GET", "/eureka/apps", &[], b"").await.status, 401, "a password is needed");
+    for replica in replicas {
+        replica.stop().await.unwrap();
+    }
 }

@@ -69,13 +69,15 @@ impl Subject {
         let peer_aware = PeerAwareInstanceRegistry::new(Arc::clone(&registry), &replication::Options::default());
         let mut options = registry_http::Options { max_body_bytes: LIMIT, ..registry_http::Options::default() };
         change(&mut options);
+        let readiness = Readiness::default();
+        readiness.accept_traffic();
         let parts = Parts {
             peer_aware: Arc::new(peer_aware),
             clock,
             options,
             node_id: "fuzz".to_owned(),
             own_instance: good,
-            readiness: Readiness::default(),
+            readiness,
             nodes: None,
         };
         Self { app: App::new(parts), registry }
@@ -115,7 +117,10 @@ impl Subject {
                     assert_eq!(plain.status, StatusCode::OK, "{path}");
                     let zipped =
                         self.send("GET", path, &[asked[0], asked[1], ("accept-encoding", b"gzip")], b"").unwrap();
-                    assert_eq!(codec::gunzip(&zipped.body, usize::MAX - 1).unwrap(), plain.body, "{path}");
+                    let inflated = codec::gunzip(&zipped.body, usize::MAX - 1).unwrap();
+                    assert_well_formed(accept, &inflated);
+                    // Every delta has another number.
+                    assert!(inflated == plain.body || path.ends_with("delta"), "{path}");
                 }
             }
         }
@@ -135,6 +140,10 @@ pub fn lease(info: &InstanceInfo) -> LeaseInfo {
 
 /// What was read can be written and read again, and is the same; and a list with it in it is well-formed in every form.
 pub fn assert_comes_back(info: &InstanceInfo) {
+    // As the Java server has it: what JSON calls a group becomes upper case, what XML calls one does not; and some texts say nothing.
+    let group = info.app_group_name.as_deref().map(|group| group.to_uppercase().into());
+    let sid = info.sid.clone().filter(|sid| !matches!(&**sid, "na" | "unknown"));
+    let info = &InstanceInfo { app_group_name: group, sid, ..info.clone() };
     let lease = lease(info);
     for media in [Media::Json, Media::Xml] {
         let (mut once, mut twice) = (Vec::new(), Vec::new());
