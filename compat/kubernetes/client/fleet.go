@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -46,6 +47,10 @@ func runFleet(args []string) error {
 	parsed, err := url.Parse(*base)
 	if err != nil {
 		return err
+	}
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil || files.Cur < uint64(*instances)+100 {
+		return fmt.Errorf("%d instances need as many open files; the limit is %d", *instances, files.Cur)
 	}
 	f := &fleet{base: parsed, instances: *instances, period: *period, dialer: newDialer(time.Second), errors: map[string]int{}}
 	ctx, cancel := context.WithTimeout(context.Background(), *ramp+*hold)
