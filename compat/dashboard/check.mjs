@@ -37,9 +37,21 @@ async function open(registry, address = '', { live = true, ...options } = {}) {
   page.on('pageerror', (error) => page.complaints.push(error.stack));
   page.on('request', (request) => new URL(request.url()).origin === new URL(registry.url).origin || page.complaints.push(`asked ${request.url()}`));
   page.on('dialog', (dialog) => page.complaints.push(`said ${dialog.message()}`) && dialog.dismiss());
-  await page.goto(new URL(address, registry.url).href);
-  if (live) await shows(page, '#connection', /^live$/);
+  if (live) await visit(page, registry, address);
+  else await page.goto(new URL(address, registry.url).href);
   return page;
+}
+
+/** Goes to an address of the dashboard. */
+async function visit(page, registry, address = '') {
+  await page.goto(new URL(address, registry.url).href);
+  await follows(page);
+}
+
+/** Waits until what is shown is what the script read, not what came with the page. */
+async function follows(page) {
+  await shows(page, '#connection', /^live$/);
+  await page.waitForSelector('body[data-view]');
 }
 
 /** Ends a page, which must not have complained of anything but `known`. */
@@ -170,6 +182,7 @@ async function busy(registry) {
     await page.selectOption('#choose-version', '2.0.0-rc.1');
     await rowsAre(page, 1);
     await page.reload();
+    await follows(page);
     await rowsAre(page, 1);
     assert.equal(await page.inputValue('#filter input[type=search]'), 'orders');
     assert.equal(await page.inputValue('#choose-zone'), 'eu-1b');
@@ -188,13 +201,27 @@ async function busy(registry) {
     await page.click('#heads >> text=Instance');
     await shows(page, '#rows tr:first-child', 'payments-5');
     assert.equal(await page.getAttribute('#heads .instance', 'aria-sort'), 'descending');
-    await page.click('#clear', { timeout: 200 }).catch(() => page.goto(registry.url));
+    await visit(page, registry);
   });
   await check('a status that changes is shown without a reload', async () => {
     await rowsAre(page, 19);
     await registry.register(instance('ORDERS', 'orders-7', { status: 'DOWN', metadata: { zone: 'eu-1b', version: '1.9.3' } }));
     await until('DOWN', async () => /^DOWN/.test(await row(page, 'orders-7').innerText()));
     await shows(page, '#feed li:first-child', /ORDERS orders-7 .*UP → DOWN/);
+  });
+  await check('a page that nobody sees listens to nothing, and is up to date when it is looked at again', async () => {
+    const hide = (hidden) => page.evaluate((hidden) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+    const ended = page.waitForEvent('requestfailed', (request) => request.url().endsWith('/events'));
+    await hide(true);
+    await ended;
+    await registry.call('PUT', 'eureka/apps/ORDERS/orders-8/status?value=OUT_OF_SERVICE');
+    await hide(false);
+    await until('OUT_OF_SERVICE', async () => /^OUT_OF_SERVICE set/.test(await row(page, 'orders-8').innerText()));
+    await registry.call('DELETE', 'eureka/apps/ORDERS/orders-8/status?value=UP');
+    await until('UP', async () => /^UP/.test(await row(page, 'orders-8').innerText()));
   });
   await check('applications: those in trouble first, and each leads to its instances', async () => {
     await page.click('#views >> text=Applications');
@@ -281,7 +308,7 @@ async function hostile(registry) {
     const links = await page.locator('#instance a[target]').evaluateAll((links) => links.map((link) => link.getAttribute('href')));
     assert.ok(links.includes('https://docs.example.org/'), String(links));
     assert.equal(await page.locator('[href^="javascript" i]').count(), 0);
-    await page.goto(registry.url);
+    await visit(page, registry);
     await rowsAre(page, 18);
     assert.equal(await page.locator('[href^="javascript" i]').count(), 0);
   });
@@ -332,7 +359,7 @@ async function keyboard(registry) {
     assert.equal(await focused(page), 'take-out');
   });
   await check('the focus stays where it is while changes come in', async () => {
-    await page.goto(registry.url);
+    await visit(page, registry);
     await rowsAre(page, 18);
     await row(page, 'orders-5').locator('.instance a').focus();
     await registry.register(instance('ORDERS', 'orders-0'));
@@ -341,7 +368,7 @@ async function keyboard(registry) {
     await registry.call('DELETE', 'eureka/apps/ORDERS/orders-0');
   });
   await check('what changes by itself is read aloud', async () => {
-    for (const selector of ['#verdict[aria-live=polite]', '#connection[role=status]', '#found[role=status]', '#trouble[role=alert]']) assert.equal(await page.locator(selector).count(), 1, selector);
+    for (const selector of ['#announced[role=status]', '#connection[role=status]', '#found[role=status]', '#trouble[role=alert]']) assert.equal(await page.locator(selector).count(), 1, selector);
   });
   await close(page, 'by keyboard');
 }
@@ -387,18 +414,16 @@ async function looks(registry) {
   const page = await open(registry, '', phone);
   await check('360 px wide: nothing sticks out, on no page', async () => {
     for (const address of ['', '?view=applications', '?application=PAYMENTS&instance=payments-2', '?application=HOSTILE&instance=hostile:1%2F2%3F3%234%255']) {
-      await page.goto(new URL(address, registry.url).href);
-      await shows(page, '#connection', /^live$/);
-      await shows(page, 'body:not([data-view=""])', /./);
+      await visit(page, registry, address);
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth) <= 360, address);
     }
-    await page.goto(new URL('?application=PAYMENTS&instance=payments-1', registry.url).href);
+    await visit(page, registry, '?application=PAYMENTS&instance=payments-1');
     await page.tap('#take-out');
     const box = await page.locator('#confirm').boundingBox();
     assert.ok(box.x >= 0 && box.x + box.width <= 360, JSON.stringify(box));
     await picture(page, 'phone-asking');
     await page.tap('#confirm >> text=Cancel');
-    await page.goto(registry.url);
+    await visit(page, registry);
     await rowsAre(page, 18);
   });
   await picture(page, 'phone');
@@ -483,6 +508,8 @@ async function peers() {
     await shows(page, '#peers', new RegExp(`${peer} does not answer .*[1-9]\\d* \\d+ s .*(refused|connect)`, 'i'));
     await shows(page, '#verdict', new RegExp(`Needs attention .*${peer}`));
     assert.match(await page.title(), /^! /);
+    await shows(page, '#announced', 'Needs attention: ');
+    await rowsAre(page, 4);
   });
   await picture(page, 'peer-down');
   const again = await Registry.start(settings, ports[1]);

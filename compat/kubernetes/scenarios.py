@@ -6,6 +6,7 @@ Beside all of them 20 clients renew and fetch on the headless name, and Spring B
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -678,8 +679,8 @@ def fleet(it):
         url = f"http://registry.{ns.name}:8761/eureka/"
         mesh(len(ns.pods()), url)
         before = failed_probes(ns)  # those of a port that was not open yet
-        instances, hold = os.environ.get("KUBE_FLEET", "10000"), os.environ.get("KUBE_FLEET_HOLD", "45s")
-        command = client_command("fleet", f"--url={url}", f"--instances={instances}", "--ramp=30s", f"--hold={hold}")
+        instances, ramp, hold = (os.environ.get(f"KUBE_FLEET{name}", usual) for name, usual in (("", "10000"), ("_RAMP", "30s"), ("_HOLD", "45s")))
+        command = client_command("fleet", f"--url={url}", f"--instances={instances}", f"--ramp={ramp}", f"--hold={hold}")
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         peaks, most, begin, used = {}, {}, time.monotonic(), cpu_and_memory(ns)
         while process.poll() is None:
@@ -726,6 +727,7 @@ def cpu_and_memory(ns):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))  # so that what was started is ended
     it = Run()
     wanted = sys.argv[1:]
     shared = [  # one release, with the clients

@@ -88,7 +88,7 @@ async fn the_overview_is_read_without_a_script() {
     for part in [
         "Needs attention",
         "1 application has no instance that is UP: BILLING.",
-        "No peers: this replica stands alone.",
+        "id=\"peers\"",
         "b-1",
         "data-status=\"OUT_OF_SERVICE\"",
         "no users are configured",

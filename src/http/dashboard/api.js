@@ -46,7 +46,10 @@ const statusPath = (application, id) => `eureka/apps/${encodeURIComponent(applic
 const SILENCE = 15_000;
 const RETRY_AT_MOST = 10_000;
 
-/** The event stream, made again whenever it breaks, whatever the browser would do. */
+/**
+ * The event stream, made again whenever it breaks, whatever the browser would do. A page that nobody sees has none: browsers open
+ * no more than six connections to a server, and with a stream in each of six tabs nothing else would be answered.
+ */
 export class Stream {
   #source;
   #delay = 1000;
@@ -57,13 +60,15 @@ export class Stream {
   constructor(listeners) {
     this.listeners = listeners;
     this.#connect();
-    // A phone that slept, a network that is back: no reason to wait for the next try.
+    // The network is back: no reason to wait for the next try.
     addEventListener('online', () => this.#again(0));
-    addEventListener('pageshow', (event) => event.persisted && this.#again(0));
     addEventListener('pagehide', () => this.#close());
+    addEventListener('pageshow', ({ persisted }) => persisted && this.#again(0));
+    document.addEventListener('visibilitychange', () => (document.hidden ? this.#close() : this.#again(0)));
   }
 
   #connect() {
+    if (document.hidden) return;
     const source = new EventSource('api/v1/events');
     this.#source = source;
     this.#heard();
@@ -100,6 +105,6 @@ export class Stream {
   #close() {
     clearTimeout(this.#retry);
     clearTimeout(this.#silence);
-    this.#source.close();
+    this.#source?.close();
   }
 }

@@ -37,6 +37,7 @@ function draw() {
   const now = data[0].at(-1);
   chart.batch(() => {
     chart.setData(data, false);
+    if (chart.cursor.idx === null || chart.cursor.idx === undefined) chart.setLegend({ idx: data[0].length - 1 });
     chart.setScale('x', { min: Math.min(data[0][0], now - LEAST), max: now });
     chart.setScale('y', { min: 0, max: Math.max(4, ...data[1], ...data[2]) * 1.15 });
   });
@@ -54,7 +55,7 @@ function options(width) {
     legend: { show: true },
     scales: { y: { auto: false }, x: { auto: false } },
     axes: [
-      { ...axis, size: 22, space: 60, grid: { show: false }, values: (_, times) => times.map(minutes) },
+      { ...axis, size: 22, space: 60, incrs: [60, 120, 300], grid: { show: false }, values: (_, times) => times.map(minutes) },
       { ...axis, size: 52, space: 28, values: (_, values) => values.map((value) => (Number.isInteger(value) ? number(value) : '')) },
     ],
     series: [

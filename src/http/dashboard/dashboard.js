@@ -107,6 +107,7 @@ function showFilter() {
   const applications = view(query) === 'applications';
   if (document.activeElement !== filter.elements.q) filter.elements.q.value = query.get('q') ?? '';
   byId('choices').hidden = applications;
+  filter.elements.q.placeholder = applications ? 'name' : 'name, id, host or address';
   byId('overdue').checked = query.get('overdue') === 'true';
   const chip = byId('application');
   chip.hidden = !query.has('application');
@@ -213,9 +214,7 @@ new Stream({
   missed: readAll,
 });
 
-document.addEventListener('visibilitychange', () => {
-  if (!document.hidden) readSoon();
-});
+// What is shown as of an earlier moment does not grow older.
 setInterval(() => {
-  if (!document.hidden) tick();
+  if (live && !document.hidden) tick();
 }, 1000);

@@ -41,7 +41,7 @@ function gone(details) {
 function summary(instance) {
   const { application, zone, version, registeredAt, lastRenewalAt, leaseDurationSeconds } = instance;
   const parts = [application, zone && `zone ${zone}`, version && `version ${version}`].filter(Boolean).join(' · ');
-  return [`${parts} · registered `, ago(registeredAt), ' ago · last renewal ', ago(lastRenewalAt), ` ago, of ${leaseDurationSeconds} s at most`];
+  return [`${parts} · registered `, ago(registeredAt), ' ago · last renewal ', ago(lastRenewalAt), ` ago, the lease lasts ${leaseDurationSeconds} s`];
 }
 
 /** What may be done, for who may do it. */
@@ -110,11 +110,14 @@ function sent({ eureka }) {
   const plain = Object.entries(all).filter(([, value]) => value === null || typeof value !== 'object');
   const groups = Object.entries(all).filter(([, value]) => value !== null && typeof value === 'object' && !isPort(value));
   const ports = Object.entries(all).filter(([, value]) => isPort(value)).map(([name, port]) => [name, `${port.$}${isTrue(port['@enabled']) ? '' : ' (not in use)'}`]);
-  groups.sort(([a], [b]) => (b === 'metadata') - (a === 'metadata'));
+  const { metadata = {}, ...others } = Object.fromEntries(groups);
+  // What the Java server writes into an empty map.
+  const named = Object.entries(metadata).filter(([, value]) => value !== 'java.util.Collections$EmptyMap');
   return h(
     'div', { class: 'groups' },
-    groups.map(([name, value]) => group(name, Object.entries(value))),
+    group('metadata', named),
     group('instance', [...plain, ...ports]),
+    Object.entries(others).map(([name, value]) => group(name, Object.entries(value))),
     h('details', { class: 'sheet', id: 'raw' }, h('summary', {}, 'As JSON'), h('pre', { tabindex: '0' }, JSON.stringify(eureka, null, 2))),
   );
 }

@@ -19,6 +19,8 @@ export function showOverview(overview) {
 
 function showVerdict({ state, reasons }, selfPreservation) {
   const healthy = state === 'healthy';
+  // The sentences count seconds; only what is new is worth reading aloud.
+  whenChanged('announced', [state, reasons.length], () => text(byId('announced'), healthy ? 'Healthy' : `Needs attention: ${reasons.join(' ')}`));
   byId('verdict').dataset.state = state;
   fill(
     byId('verdict'),
