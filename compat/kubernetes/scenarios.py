@@ -666,7 +666,7 @@ def scraped(ns, *args):
     for address in addresses(pods).values():
         target = f"{endpoint['scheme']}://{{}}{address}:{port}{endpoint['path']}"
         text = answered(target.format(f"{user}@"), 200, *args)
-        check("eureka_renews_per_minute_threshold" in text or "eureka_" in text, f"{target}: {text[:200]}")
+        check("\neureka_peer_available{" in text, f"{target}: {text[:200]}")
         answered(target.format(""), 401, *args)
     say(f"{len(pods)} pods scraped by {endpoint['scheme']} on port {port} as the ServiceMonitor says; {sum(len(group['rules']) for group in rules)} alert rules")
 
