@@ -23,7 +23,7 @@ class Effort:
         self.quick = quick
         self.rounds = rounds or (1 if quick else 3)
         self.seconds = seconds or (1 if quick else 2)
-        self.lag_samples = 40 if quick else 300
+        self.lag_samples = 40 if quick else 100 * self.rounds
         self.churn_seconds = 3 if quick else 8
 
     def warm_up(self, server):

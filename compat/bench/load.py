@@ -76,7 +76,7 @@ class Connection:
         self._open()
 
     def _open(self):
-        self.socket = socket.create_connection((self.server.address, self.server.port), timeout=30)
+        self.socket = socket.create_connection((self.server.address, self.server.port), timeout=120)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.rest = b""
 

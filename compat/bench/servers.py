@@ -110,11 +110,11 @@ class Ours(Server):
     kind = "ours"
     binary = None
 
-    def __init__(self, address="127.0.0.1", port=None, peers=()):
+    def __init__(self, address="127.0.0.1", port=None, peers=(), options=()):
         port = port or free_port((address,))
         command = [self.binary, f"--server.port={port}", f"--server.address={address}",
                    f"--eureka.instance.hostname={address}", "--eureka.client.register-with-eureka=false",
-                   "--registry.shutdown.lame-duck=0"]
+                   "--registry.shutdown.lame-duck=0", *options]
         if peers:
             command.append(f"--eureka.client.service-url.defaultZone={peer_urls(address, port, peers)}")
         super().__init__(command, address, port)

@@ -61,38 +61,44 @@ impl Bodies {
             return Err(ApiError::BodyTooLarge(self.limit));
         }
         let announced = usize::try_from(http_body::Body::size_hint(&body).lower()).unwrap_or_default();
+        let most = if announced > 0 { announced } else { self.limit };
         let mut body = Limited::new(body, self.limit);
         // One piece is most often all of it, and then is not copied.
         let (mut first, mut whole) = (Bytes::new(), Vec::new());
-        let mut units: Option<OwnedSemaphorePermit> = None;
+        let (mut room, mut units) = (FREE, None);
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| {
                 if error.is::<LengthLimitError>() { ApiError::BodyTooLarge(self.limit) } else { ApiError::BodyBroken }
             })?;
             let Ok(data) = frame.into_data() else { continue };
             let len = first.len() + whole.len() + data.len();
-            let wanted =
-                len.saturating_sub(FREE).div_ceil(UNIT) - units.as_ref().map_or(0, |units| units.num_permits());
-            if let Ok(wanted @ 1..) = u32::try_from(wanted) {
-                let more =
-                    Arc::clone(&self.units).acquire_many_owned(wanted).await.map_err(|_closed| ApiError::BodyBroken)?;
-                match &mut units {
-                    Some(units) => units.merge(more),
-                    None => units = Some(more),
-                }
+            if len > room {
+                // What it takes is what is reserved for it, and not only what has arrived.
+                room = (2 * room).min(most).max(len);
+                self.hold(room - FREE, &mut units).await?;
             }
             if len == data.len() {
                 first = data;
             } else {
-                if whole.is_empty() {
-                    whole.reserve_exact(announced.max(len));
-                    whole.extend_from_slice(&std::mem::take(&mut first));
-                }
+                whole.reserve_exact(room - whole.len());
+                whole.extend_from_slice(&std::mem::take(&mut first));
                 whole.extend_from_slice(&data);
             }
         }
         let bytes = if whole.is_empty() { first } else { whole.into() };
         Ok(Received { bytes, units })
+    }
+
+    /// Waits until so many bytes can be held, those in `units` among them.
+    async fn hold(&self, bytes: usize, units: &mut Option<OwnedSemaphorePermit>) -> Result<(), ApiError> {
+        let wanted = bytes.div_ceil(UNIT).saturating_sub(units.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        let wanted = u32::try_from(wanted).map_err(|_too_many| ApiError::BodyTooLarge(self.limit))?;
+        let more = Arc::clone(&self.units).acquire_many_owned(wanted).await.map_err(|_closed| ApiError::BodyBroken)?;
+        match units {
+            Some(units) => units.merge(more),
+            None => *units = Some(more),
+        }
+        Ok(())
     }
 }
 

@@ -32,7 +32,7 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 
 /// The most bytes that are read ahead, and that wait to be written: more would be memory that clients decide about.
-const MAX_BUFFERED_BYTES: usize = 128 * 1024;
+const MAX_BUFFERED_BYTES: usize = 64 * 1024;
 
 /// So many bytes a second are the least that a client has to send of a body, and to take of an answer; else a few bytes now
 /// and then would keep a connection for ever.

@@ -114,13 +114,13 @@ enum Target {
 }
 
 impl Target {
-    /// `^.*/apps(/[^/]*)?$`
+    /// `^.*/apps(/[^/]*)?$`, however many slashes there are: all spellings of a path are one resource here.
     fn of(path: &str) -> Option<Self> {
-        let (before, last) = path.rsplit_once('/')?;
-        match last {
-            "apps" => Some(Self::Everything),
-            "" => before.ends_with("/apps").then_some(Self::Everything),
-            _ => before.ends_with("/apps").then_some(Self::Part),
+        let mut segments = path.rsplit('/').filter(|segment| !segment.is_empty());
+        match (segments.next()?, segments.next()) {
+            ("apps", _) => Some(Self::Everything),
+            (_, Some("apps")) => Some(Self::Part),
+            (_, _) => None,
         }
     }
 }
@@ -145,6 +145,19 @@ mod tests {
         assert!(!refused("/eureka/apps/delta", 100), "a delta is no full fetch");
         assert!(!refused("/eureka/apps/ORDERS/o-1", 100), "an instance is no fetch");
         assert_eq!([refused(all, 900), refused("/eureka/v2/apps/", 1_002), refused(all, 1_002)], [true, false, true]);
+    }
+
+    #[test]
+    fn no_spelling_of_a_path_is_a_way_round() {
+        for path in ["/eureka/apps", "/eureka/apps/", "/eureka/apps///", "//eureka//v2//apps"] {
+            assert_eq!(Target::of(path), Some(Target::Everything), "{path}");
+        }
+        for path in ["/eureka/apps/delta", "/eureka/apps//delta//", "/eureka/apps/ORDERS"] {
+            assert_eq!(Target::of(path), Some(Target::Part), "{path}");
+        }
+        for path in ["/eureka/apps/ORDERS/o-1", "/eureka/status", "/", ""] {
+            assert_eq!(Target::of(path), None, "{path}");
+        }
     }
 
     #[test]

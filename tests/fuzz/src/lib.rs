@@ -119,8 +119,10 @@ impl Subject {
                         self.send("GET", path, &[asked[0], asked[1], ("accept-encoding", b"gzip")], b"").unwrap();
                     let inflated = codec::gunzip(&zipped.body, usize::MAX - 1).unwrap();
                     assert_well_formed(accept, &inflated);
-                    // Every delta has another number.
-                    assert!(inflated == plain.body || path.ends_with("delta"), "{path}");
+                    // Every delta has another number, and the last renewal is as of when a page was encoded.
+                    let text =
+                        |body: &[u8]| body.iter().copied().filter(|byte| !byte.is_ascii_digit()).collect::<Vec<_>>();
+                    assert_eq!(text(&inflated), text(&plain.body), "{path}");
                 }
             }
         }
