@@ -101,10 +101,9 @@ impl Activity {
     /// How little it is to be missed, and since when: the least of a crowd goes first. Who has sent no request yet, or half of
     /// one, is nobody's client; who is between two requests is, but will come again. Who waits for the server stays: `None`.
     pub(super) fn rank(&self) -> Option<(u8, Instant)> {
-        let slow = self.receiving.load(Relaxed) || self.blocked.load(Relaxed);
         let rank = match self.phase() {
             Phase::New | Phase::Head => 0,
-            Phase::Exchange if slow => 1,
+            Phase::Exchange if self.lets_wait() => 1,
             Phase::Idle => 2,
             Phase::Exchange => return None,
         };
@@ -157,11 +156,21 @@ impl Activity {
             Phase::Exchange => options.request_body_timeout,
         };
         let since = Duration::from_millis(self.since_ms.load(Relaxed));
-        Duration::from_millis(self.elapsed_ms()) > since + allowed || (phase == Phase::Exchange && self.drips(allowed))
+        let silent = Duration::from_millis(self.elapsed_ms()) > since + allowed;
+        if phase != Phase::Exchange {
+            return silent;
+        }
+        // A client that waits for the server may wait as long as the answer takes to be made, or as nothing happens to tell.
+        let drips = self.drips(allowed);
+        self.lets_wait() && (silent || drips)
     }
 
-    /// Whether the client lets the server wait, and too little moved in a period. An answer that is sent as things happen may
-    /// be as slow as it likes, as long as its client takes it.
+    /// Whether the server waits for the client: for the rest of its request, or for it to take its answer.
+    fn lets_wait(&self) -> bool {
+        self.receiving.load(Relaxed) || self.blocked.load(Relaxed)
+    }
+
+    /// Whether too little moved in a period.
     fn drips(&self, period: Duration) -> bool {
         let (moved, now) = (self.moved.load(Relaxed), self.elapsed_ms());
         let took = now.saturating_sub(self.measured.1.load(Relaxed));
@@ -170,8 +179,7 @@ impl Activity {
         }
         self.measured.1.store(now, Relaxed);
         let least = SLOWEST_BYTES_PER_SECOND * took / 1000;
-        let enough = moved - self.measured.0.swap(moved, Relaxed) >= least;
-        !enough && (self.receiving.load(Relaxed) || self.blocked.load(Relaxed))
+        moved - self.measured.0.swap(moved, Relaxed) < least
     }
 }
 
@@ -238,7 +246,7 @@ pub(super) async fn serve<S, F>(
 
 /// A body that was refused is still on its way; the connection cannot be used for anything else.
 fn closes_connection(status: StatusCode) -> bool {
-    status == StatusCode::PAYLOAD_TOO_LARGE
+    matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT)
 }
 
 /// A request's body, which notes when it has arrived whole, or nobody waits for the rest.

@@ -571,6 +571,16 @@ async fn changes_are_told_as_they_happen_and_from_where_one_left_off() {
 }
 
 #[tokio::test]
+async fn who_waits_for_news_is_not_taken_for_slow() {
+    let server = TestServer::with(|settings| settings.server.request_body_timeout = Duration::from_secs(1)).await;
+    let mut events = Events::open(&server, None).await;
+    for _at_once_and_seconds_later in 0..2 {
+        assert_eq!(events.next().await.expect("the stream goes on").name, "overview");
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn streams_end_when_the_server_stops() {
     // A stream that did not end would keep the server for longer than this test waits.
     let server = TestServer::with(|settings| settings.server.drain_timeout = DEADLINE * 10).await;
