@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::{ApiError, negotiate};
 use crate::codec;
@@ -19,8 +21,11 @@ use crate::registry::Answer;
 
 /// So much of every body is read without asking: what clients send is smaller.
 const FREE: usize = 16 * 1024;
-/// So much of larger ones is held at a time, in all. Whoever sends more waits for its turn, within the deadline for bodies.
-const HELD_BYTES: usize = 128 * 1024 * 1024;
+/// So much of larger ones is held at a time, in all: a part of what a small container has. Whoever sends more waits for its turn.
+const HELD_BYTES: usize = 48 * 1024 * 1024;
+/// So long a larger one may wait and arrive, in all: nobody holds memory for as long as it likes, and bodies that wait for each
+/// other's memory end.
+const HELD_FOR: Duration = Duration::from_secs(20);
 /// What is taken of that at a time.
 const UNIT: usize = 1024;
 
@@ -34,7 +39,11 @@ pub(crate) struct Bodies {
 impl Bodies {
     /// For bodies of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        let units = HELD_BYTES.max(limit.saturating_mul(4)).div_ceil(UNIT).min(Semaphore::MAX_PERMITS);
+        Self::with_memory(limit, HELD_BYTES.max(limit.saturating_mul(4)))
+    }
+
+    fn with_memory(limit: usize, held_bytes: usize) -> Self {
+        let units = held_bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS);
         Self { limit, units: Arc::new(Semaphore::new(units)) }
     }
 
@@ -65,8 +74,8 @@ impl Bodies {
         let mut body = Limited::new(body, self.limit);
         // One piece is most often all of it, and then is not copied.
         let (mut first, mut whole) = (Bytes::new(), Vec::new());
-        let (mut room, mut units) = (FREE, None);
-        while let Some(frame) = body.frame().await {
+        let (mut room, mut units, mut deadline) = (FREE, None, None);
+        while let Some(frame) = in_time(deadline, body.frame()).await? {
             let frame = frame.map_err(|error| {
                 if error.is::<LengthLimitError>() { ApiError::BodyTooLarge(self.limit) } else { ApiError::BodyBroken }
             })?;
@@ -75,7 +84,8 @@ impl Bodies {
             if len > room {
                 // What it takes is what is reserved for it, and not only what has arrived.
                 room = (2 * room).min(most).max(len);
-                self.hold(room - FREE, &mut units).await?;
+                deadline = deadline.or_else(|| Some(Instant::now() + HELD_FOR));
+                in_time(deadline, self.hold(room - FREE, &mut units)).await??;
             }
             if len == data.len() {
                 first = data;
@@ -99,6 +109,14 @@ impl Bodies {
             None => *units = Some(more),
         }
         Ok(())
+    }
+}
+
+/// Waits for something until the deadline, if there is one.
+async fn in_time<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Result<T, ApiError> {
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, work).await.map_err(|_late| ApiError::BodyLate),
+        None => Ok(work.await),
     }
 }
 
@@ -147,5 +165,29 @@ impl http_body::Body for Shared {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt, stream};
+
+    use super::*;
+
+    /// A body of so many pieces of 16 KiB, and no end if there is `more` to come.
+    fn body(pieces: usize, more: bool) -> Body {
+        let sent = stream::repeat(Ok::<_, Infallible>(Bytes::from(vec![b'a'; FREE]))).take(pieces);
+        if more { Body::from_stream(sent.chain(stream::pending())) } else { Body::from_stream(sent) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bodies_that_wait_for_each_other_end() {
+        let bodies = Bodies::with_memory(32 * FREE, 32 * FREE);
+        let crowd = (0..4).map(|_| bodies.collect(body(12, true)));
+        let ended = tokio::time::timeout(HELD_FOR * 3, futures_util::future::join_all(crowd)).await.unwrap();
+        assert!(ended.iter().all(|ended| matches!(ended, Err(ApiError::BodyLate))), "{ended:?}");
+        let headers = HeaderMap::new();
+        assert_eq!(bodies.read(&headers, body(20, false)).await.unwrap().len(), 20 * FREE);
+        assert!(matches!(bodies.read(&headers, body(33, false)).await, Err(ApiError::BodyTooLarge(_))));
     }
 }

@@ -27,6 +27,8 @@ pub enum ApiError {
     BodyTooLarge(usize),
     /// The body did not arrive whole: 400.
     BodyBroken,
+    /// The body, a large one, did not arrive in time, or had to wait for too many others: 408.
+    BodyLate,
     /// The body is not understood: 400 in the words of the Java server (`DiscoveryJerseyProvider.createErrorReply`).
     Unparsable(Media, CodecError),
     /// A registration lacks something: 400 in the words of the Java server.
@@ -76,6 +78,7 @@ impl ApiError {
             Self::BodyBroken | Self::Unparsable(..) | Self::Registration(_) | Self::BadParameter(_) => {
                 StatusCode::BAD_REQUEST
             }
+            Self::BodyLate => StatusCode::REQUEST_TIMEOUT,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::TooManyFetches | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -94,6 +97,7 @@ impl ApiError {
             }
             Self::BodyTooLarge(limit) => format!("the body is larger than {limit} bytes"),
             Self::BodyBroken => "the body did not arrive whole".to_owned(),
+            Self::BodyLate => "the body took too long to arrive".to_owned(),
             Self::Unparsable(_, error) => error.to_string(),
             Self::Registration(error) => error.to_string(),
             Self::BadParameter(text) => text.clone(),
@@ -125,6 +129,7 @@ impl IntoResponse for ApiError {
             | Self::UnsupportedMediaType
             | Self::BodyTooLarge(_)
             | Self::BodyBroken
+            | Self::BodyLate
             | Self::Registration(_)
             | Self::BadParameter(_)
             | Self::Forbidden(_)
