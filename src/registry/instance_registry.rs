@@ -378,7 +378,7 @@ impl InstanceRegistry {
     }
 
     /// Changes an instance and shows it as `MODIFIED` everywhere.
-    fn modify(
+    pub(super) fn modify(
         &self,
         content: &mut Content,
         lease: &Arc<Lease>,

@@ -183,6 +183,7 @@ impl InstanceRegistry {
         };
         let before = ours.as_ref().map(|lease| (lease.status_override(), lease.override_changed()));
         let (status_override, override_age_ms) = (theirs.status_override, theirs.override_age_ms);
+        let (status_there, dirty_there) = (theirs.info.status, theirs.info.last_dirty);
         if registered {
             let (taken, _) = self.register_locked(&mut content, *theirs.info, Source::Peer, now);
             taken.lease.set_last_heard(now - Duration::from_millis(theirs.silent_ms));
@@ -198,7 +199,36 @@ impl InstanceRegistry {
             self.put_override(&lease, ours, changed, now);
         }
         let overridden = self.mend_override(&lease, status_override, override_age_ms, now);
-        (registered, overridden)
+        let same_data = lease.with_holder(|holder| holder.last_dirty) == dirty_there;
+        let mended =
+            same_data && status_override.is_none() && self.mend_status(&lease, status_there, override_age_ms, now);
+        (registered, overridden || mended)
+    }
+
+    /// Of two statuses of the same data without an override one is what an override left behind, which was taken back on the way.
+    /// That of the replica where an override was changed last holds; else the greater one, which UP is: overrides
+    /// mostly take out of service.
+    fn mend_status(
+        &self,
+        lease: &Arc<Lease>,
+        theirs: InstanceStatus,
+        override_age_there_ms: Option<u64>,
+        now: Timestamp,
+    ) -> bool {
+        let mut content = self.content.lock();
+        let current = self.leases.get(lease.key().as_str());
+        let ours = lease.with_holder(|holder| holder.status);
+        if ours == theirs
+            || lease.status_override().is_some()
+            || !is_later(lease, override_age_there_ms, theirs > ours, now)
+            || !current.is_some_and(|current| Arc::ptr_eq(&current, lease))
+        {
+            return false;
+        }
+        self.modify(&mut content, lease, ChangeKind::StatusChanged, Some(Source::Peer), now, |info| {
+            info.status = theirs;
+        });
+        true
     }
 
     /// Sets the override, or takes it back, as of `changed` and without renewing the lease.
@@ -235,17 +265,21 @@ impl InstanceRegistry {
         now: Timestamp,
     ) -> bool {
         let ours = lease.status_override();
-        // An override that came with a copied registration has no age here. Of two without one that which is set holds:
-        // better an instance out of service that could be in than the other way round.
-        let here = lease.override_changed().map_or(u64::MAX, |changed| age_ms(changed, now));
-        let there = age_there_ms.unwrap_or(u64::MAX);
-        let later_there = there < here || (there == here && theirs > ours);
-        if ours == theirs || !later_there {
+        // Without ages that which is set holds: better an instance out of service that could be in than the other way round.
+        if ours == theirs || !is_later(lease, age_there_ms, theirs > ours, now) {
             return false;
         }
         self.put_override(lease, theirs, age_there_ms.map(|age| now - Duration::from_millis(age)), now);
         true
     }
+}
+
+/// Whether an override was changed later there than here. One that came with a copied registration has no age here; where that says
+/// nothing, `otherwise` does.
+fn is_later(lease: &Lease, age_there_ms: Option<u64>, otherwise: bool, now: Timestamp) -> bool {
+    let here = lease.override_changed().map_or(u64::MAX, |changed| age_ms(changed, now));
+    let there = age_there_ms.unwrap_or(u64::MAX);
+    there < here || (there == here && otherwise)
 }
 
 fn duration_ms(living: &Living) -> u64 {
@@ -412,5 +446,19 @@ mod tests {
         for (replica, registry) in pair.iter().enumerate() {
             assert_eq!(registry.instance("A/1", clock(replica, at(30))).unwrap().info.status, Up, "replica {replica}");
         }
+    }
+
+    #[test]
+    fn a_status_that_an_override_left_behind_goes() {
+        use InstanceStatus::{OutOfService, Up};
+        let pair = pair();
+        pair[0].register(instance("1", 1), Source::Client, at(0));
+        let mut left_behind = instance("1", 1);
+        left_behind.status = OutOfService;
+        pair[1].register(left_behind, Source::Peer, clock(1, at(0)));
+        let status = |replica: usize| pair[replica].instance("A/1", clock(replica, at(10))).unwrap().info.status;
+        assert_eq!((status(0), status(1)), (Up, OutOfService));
+        agree(&pair, at(10));
+        assert_eq!((status(0), status(1)), (Up, Up));
     }
 }
