@@ -26,6 +26,10 @@ use crate::time::{Clock, Timestamp};
 
 /// How often a peer is asked whether it knows the same, give or take a quarter.
 const REPAIR_INTERVAL: Duration = Duration::from_secs(2);
+/// How often one that became a peer just now is asked, and for how long: of the two one may have started, and for seconds the
+/// other does not find its name, which name servers remember not to have existed.
+const REPAIR_INTERVAL_AT_FIRST: Duration = Duration::from_millis(200);
+const AT_FIRST: Duration = Duration::from_secs(10);
 /// The most applications asked for at once.
 const APPLICATIONS_EXCHANGED: usize = 50;
 
@@ -197,11 +201,15 @@ impl PeerEurekaNode {
         if self.identify(around, stop).await == Some(Ended::IsSelf) {
             return Ended::IsSelf;
         }
-        let mut next_repair = around.clock.now();
+        let identified = around.clock.now();
+        let mut next_repair = identified;
         while !stop.is_cancelled() {
             if around.clock.now() >= next_repair {
                 self.repair(around).await;
-                next_repair = around.clock.now() + REPAIR_INTERVAL.mul_f64(rng.random_range(0.75..1.25));
+                let now = around.clock.now();
+                let interval =
+                    if now.since(identified) < AT_FIRST { REPAIR_INTERVAL_AT_FIRST } else { REPAIR_INTERVAL };
+                next_repair = now + interval.mul_f64(rng.random_range(0.75..1.25));
             }
             let next = self.batcher.lock().next(around.clock.now());
             let wake_at = match next {
