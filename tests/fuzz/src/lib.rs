@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use axum::body::Body;
 use eureka_registry::codec::{self, Detail, Form, Media, Nesting};
 use eureka_registry::http::{self as registry_http, App, Parts, Readiness};
-use eureka_registry::model::{AppName, InstanceInfo, LeaseInfo};
+use eureka_registry::model::{AppName, DataCenterInfo, InstanceInfo, LeaseInfo};
 use eureka_registry::registry::{self, InstanceRegistry, Source};
 use eureka_registry::replication::{self, PeerAwareInstanceRegistry};
 use eureka_registry::time::{Clock, Timestamp};
@@ -142,6 +142,9 @@ pub fn lease(info: &InstanceInfo) -> LeaseInfo {
 
 /// What was read can be written and read again, and is the same; and a list with it in it is well-formed in every form.
 pub fn assert_comes_back(info: &InstanceInfo) {
+    if info.data_center_info == Some(DataCenterInfo::Unnamed) {
+        return; // it is refused wherever it would be kept, and is never written
+    }
     // As the Java server has it: what JSON calls a group becomes upper case, what XML calls one does not; and some texts say nothing.
     let group = info.app_group_name.as_deref().map(|group| group.to_uppercase().into());
     let sid = info.sid.clone().filter(|sid| !matches!(&**sid, "na" | "unknown"));
