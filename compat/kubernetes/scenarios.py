@@ -143,6 +143,7 @@ class OwnClients:
         say(f"{phase}: {seen['calls']} calls, {seen['next_address']} went on to the next address, slowest {seen['slowest_ms']} ms, {wrong or 'no fault'}")
         self.total.update({key: seen[key] for key in ("calls", *FAULTS[:4])})
         check(not wrong, f"clients, {phase}: {wrong}")
+        check(seen["calls"], f"clients, {phase}: no call was made")
 
     def stop(self):
         """Ends them, and returns all that they counted, for the table."""
@@ -431,7 +432,10 @@ def other_names(it):
             check("BLUE" in ns.ask(pod, "/eureka/apps/"), f"{pod} lacks an instance of its release")
         for pod in ("green-registry-0", "green-registry-1"):
             check("BLUE" not in ns.ask(pod, "/eureka/apps/"), f"{pod} has an instance of the other release")
-        group.none_wrong("clients of blue")
+        ns.scale(3, "blue-registry")
+        ns.settled(3, "blue-registry")
+        mesh(3, blue)
+        group.none_wrong("clients of blue, while it is scaled to three")
         say(f"release blue as eureka.{ns.name}, release green-registry beside it: no instance of the one in the other")
         return group.stop()
     finally:
