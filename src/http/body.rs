@@ -23,11 +23,11 @@ use crate::registry::Answer;
 const FREE: usize = 16 * 1024;
 /// So much of larger ones is held at a time, in all: a part of what a small container has. Whoever sends more waits for its turn.
 const HELD_BYTES: usize = 48 * 1024 * 1024;
+/// What is taken of that at a time.
+const UNIT: usize = 1024;
 /// So long a larger one may wait and arrive, in all: nobody holds memory for as long as it likes, and bodies that wait for each
 /// other's memory end.
 const HELD_FOR: Duration = Duration::from_secs(20);
-/// What is taken of that at a time.
-const UNIT: usize = 1024;
 
 /// The memory that bodies may take which are still arriving, however many clients send some.
 #[derive(Debug)]

@@ -99,8 +99,7 @@ pub(super) async fn admit(app: &App, request: &Parts) -> Result<(), ApiError> {
         return Err(ApiError::Forbidden("replication needs a client certificate"));
     }
     if !security.users.is_empty() && (announces || !is_open(options, path, context_path)) {
-        let address = request.extensions.get().map(|ClientAddress(address)| *address);
-        let user = security.users.authenticate(&request.headers, address).await.map_err(|refused| match refused {
+        let user = authenticate(app, request).await.map_err(|refused| match refused {
             Refused::Unknown => ApiError::Unauthorized,
             Refused::TooMany => ApiError::TooManyFetches,
         })?;
@@ -129,8 +128,12 @@ pub(super) fn refusal(refused: ApiError, headers: &HeaderMap) -> Response<Body> 
 
 /// The user who sent a request, if it was one; also where nobody has to be one.
 pub(super) async fn user<'a>(app: &'a App, request: &Parts) -> Option<&'a User> {
+    authenticate(app, request).await.ok()
+}
+
+async fn authenticate<'a>(app: &'a App, request: &Parts) -> Result<&'a User, Refused> {
     let address = request.extensions.get().map(|ClientAddress(address)| *address);
-    app.security().users.authenticate(&request.headers, address).await.ok()
+    app.security().users.authenticate(&request.headers, address).await
 }
 
 /// Whether a request is what only peers send: to a resource of theirs, or as one of them to another.
