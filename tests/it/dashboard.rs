@@ -109,7 +109,7 @@ async fn the_overview_is_read_without_a_script() {
 
 #[tokio::test]
 async fn what_clients_send_is_text_and_never_markup() {
-    let hostile = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>{{ 7 * 7 }}";
+    let hostile = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>{{ 7919 * 7907 }}";
     let server = TestServer::start().await;
     let app = "<IMG SRC=X ONERROR='A(1)'>\"";
     let mut body: Value = serde_json::from_str(&instance(app, hostile)).unwrap();
@@ -131,7 +131,7 @@ async fn what_clients_send_is_text_and_never_markup() {
         for markup in ["<img src=x", "<script>", "javascript:", "\"onmouseover", "\" onerror", "'a(1)'"] {
             assert!(!lower.contains(markup), "{path} holds {markup}: {text}");
         }
-        assert!(!text.contains("49"), "no template of a client's is evaluated");
+        assert!(!text.contains("62615533"), "no template of a client's is evaluated");
     }
     let listed = server.send("GET", "/", &[], b"").await.text();
     assert!(listed.contains("http://h/&#34;onmouseover=&#34;alert(4)"), "a link, and nothing more: {listed}");
