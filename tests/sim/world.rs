@@ -6,19 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
-use eureka_registry::http::{App, Parts, Readiness, handle};
-use eureka_registry::model::{AppName, InstanceInfo, InstanceStatus};
-use eureka_registry::registry::InstanceRegistry;
-use eureka_registry::replication::{self, PeerAwareInstanceRegistry, PeerEurekaNodes, Place, sync_up};
+use eureka_registry::http::{App, handle};
+use eureka_registry::model::InstanceStatus;
+use eureka_registry::server::{Node, PeerAccess, Settings};
 use eureka_registry::time::{Clock, Timestamp};
-use eureka_registry::{http as surface, registry};
+use eureka_registry::{registry, replication};
 use http::Method;
 use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::net::{From, Net, host, request};
 
@@ -82,9 +80,7 @@ impl Op {
 
 /// A running replica.
 struct Replica {
-    registry: Arc<InstanceRegistry>,
-    tasks: JoinSet<()>,
-    stop: CancellationToken,
+    node: Node,
     /// The newest version of each instance's data seen here.
     seen: BTreeMap<String, Timestamp>,
 }
@@ -153,9 +149,6 @@ pub(crate) async fn history(seed: u64, aloud: bool) {
         "{sent} batches for {renewals} renewals: something is passed on"
     );
     renewing.shutdown().await;
-    for replica in world.replicas.iter_mut().flatten() {
-        replica.tasks.shutdown().await;
-    }
 }
 
 impl World {
@@ -172,7 +165,7 @@ impl World {
             Op::Cut(from, to) => self.net.cut(from, to, true),
             Op::Mend(from, to) => self.net.cut(from, to, false),
             Op::Lose { requests, answers, longest_delay_ms } => self.net.lose(requests, answers, longest_delay_ms),
-            Op::Crash(replica) => self.crash(replica).await,
+            Op::Crash(replica) => self.crash(replica),
             Op::Start(replica) => self.start(replica).await,
             Op::NamesFail => self.net.names_answer(false),
             Op::NamesAnswer => self.net.names_answer(true),
@@ -221,76 +214,49 @@ impl World {
     }
 
     /// SIGKILL.
-    async fn crash(&mut self, replica: usize) {
+    fn crash(&mut self, replica: usize) {
         self.net.listens(replica, None);
         self.net.name(replica, false);
-        if let Some(mut crashed) = self.replicas[replica].take() {
-            crashed.tasks.shutdown().await;
-        }
+        drop(self.replicas[replica].take());
     }
 
     async fn start(&mut self, replica: usize) {
         if self.replicas[replica].is_some() {
             return;
         }
-        let clock = self.clock;
-        let options = registry::Options {
-            enable_self_preservation: false,
-            eviction_interval: Duration::from_secs(2),
-            ..registry::Options::default()
+        let settings = Settings {
+            registry: registry::Options {
+                enable_self_preservation: false,
+                eviction_interval: Duration::from_secs(2),
+                ..registry::Options::default()
+            },
+            replication: replication::Options {
+                discovery_service: Some("registry".to_owned()),
+                discovery_refresh_interval: Duration::from_secs(1),
+                registry_sync_timeout: Duration::from_secs(5),
+                hostname: Some(host(replica)),
+                ..replication::Options::default()
+            },
+            ..Settings::default()
         };
-        let registry = Arc::new(InstanceRegistry::new(options, clock.now()));
-        let options = replication::Options {
-            discovery_service: Some("registry".to_owned()),
-            discovery_refresh_interval: Duration::from_secs(1),
-            registry_sync_timeout: Duration::from_secs(5),
-            hostname: Some(host(replica)),
-            ..replication::Options::default()
-        };
-        let peer_aware = Arc::new(PeerAwareInstanceRegistry::new(Arc::clone(&registry), &options));
-        let node = format!("{replica}-{}", self.rng.random::<u32>());
         let from = || Arc::new(From { net: Arc::clone(&self.net), replica });
-        let nodes = Arc::new(PeerEurekaNodes::new(
-            options.clone(),
-            Place { scheme: "http", port: 8761, context_path: String::new() },
-            &peer_aware,
-            (from(), from()),
-            clock,
-            node.clone(),
-        ));
+        let access = PeerAccess { discovery: from(), transport: from() };
+        let rng = SmallRng::seed_from_u64(self.rng.random());
+        let mut node = Node::build(&settings, ([10, 0, 0, 1], 8761).into(), Some(access), self.clock, rng);
         self.net.name(replica, true);
-        let copied = sync_up(&nodes, &*from(), &registry, &node, &options, clock).await;
-        self.say(format_args!("registry-{replica} copied {copied}"));
-        registry.open_for_traffic(copied, clock.now());
-        let app = App::new(Parts {
-            peer_aware,
-            clock,
-            options: surface::Options::default(),
-            node_id: node,
-            own_instance: InstanceInfo::new(AppName::new("eureka"), "h", "127.0.0.1", clock.now()),
-            readiness: Readiness::default(),
-            nodes: Some(Arc::clone(&nodes)),
-        });
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(nodes.run(self.rng.random(), stop.clone()));
-        let (evicting, mut dice) = (Arc::clone(&registry), SmallRng::seed_from_u64(self.rng.random()));
-        tasks.spawn(async move {
-            loop {
-                tokio::time::sleep(Duration::from_secs(2)).await;
-                evicting.evict(&mut dice, clock.now());
-            }
-        });
-        self.net.listens(replica, Some(app));
-        self.replicas[replica] = Some(Replica { registry, tasks, stop, seen: BTreeMap::new() });
+        node.join().await;
+        node.accept_traffic();
+        self.say(format_args!("registry-{replica} starts with {}", node.registry().len()));
+        self.net.listens(replica, Some(node.app().clone()));
+        self.replicas[replica] = Some(Replica { node, seen: BTreeMap::new() });
     }
 
     /// While a replica runs and holds an instance, the version of its data does not go back.
     fn data_never_goes_back(&mut self) {
         for replica in self.replicas.iter_mut().flatten() {
-            assert!(!replica.stop.is_cancelled());
             let held: BTreeMap<String, Timestamp> = replica
-                .registry
+                .node
+                .registry()
                 .snapshot()
                 .into_iter()
                 .map(|held| (held.info.id().to_owned(), held.info.last_dirty))
@@ -306,7 +272,7 @@ impl World {
     /// Everybody knows the same; who lives is known, who left is not.
     fn everybody_agrees(&self) {
         let known = |replica: &Replica| -> BTreeMap<String, String> {
-            let held = replica.registry.snapshot().into_iter();
+            let held = replica.node.registry().snapshot().into_iter();
             held.map(|held| {
                 let (info, status_override) = (&held.info, held.lease.status_override());
                 let text = format!("{} {status_override:?} {}", info.status, info.last_dirty);

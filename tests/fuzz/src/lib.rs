@@ -4,14 +4,16 @@ use std::sync::{Arc, LazyLock};
 
 use axum::body::Body;
 use eureka_registry::codec::{self, Detail, Form, Media, Nesting};
-use eureka_registry::http::{self as registry_http, App, Parts, Readiness};
+use eureka_registry::http as registry_http;
 use eureka_registry::model::{AppName, DataCenterInfo, InstanceInfo, LeaseInfo};
-use eureka_registry::registry::{self, InstanceRegistry, Source};
-use eureka_registry::replication::{self, PeerAwareInstanceRegistry};
+use eureka_registry::registry::{InstanceRegistry, Source};
+use eureka_registry::server::{Node, Settings};
 use eureka_registry::time::{Clock, Timestamp};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use quick_xml::events::Event;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
 use tokio::runtime::Runtime;
 
 /// A time for everything that asks for one.
@@ -33,7 +35,7 @@ static RUNTIME: LazyLock<Runtime> =
 
 /// A registry that answers calls and listens nowhere.
 pub struct Subject {
-    app: App,
+    node: Node,
     pub registry: Arc<InstanceRegistry>,
 }
 
@@ -59,28 +61,19 @@ impl Default for Subject {
 impl Subject {
     /// A registry with the instance `GOOD/good`.
     pub fn with(change: impl FnOnce(&mut registry_http::Options)) -> Self {
+        let mut settings = Settings::default();
+        settings.http.max_body_bytes = LIMIT;
+        change(&mut settings.http);
         let clock = Clock::system();
-        let registry = Arc::new(InstanceRegistry::new(registry::Options::default(), clock.now()));
-        registry.open_for_traffic(0, clock.now());
+        let rng = SmallRng::seed_from_u64(0);
+        let mut node = Node::build(&settings, ([127, 0, 0, 1], 8761).into(), None, clock, rng);
+        RUNTIME.block_on(node.join());
+        node.accept_traffic();
         let mut good = InstanceInfo::new(AppName::new("GOOD"), "good.local", "10.0.0.1", clock.now());
         good.instance_id = Some("good".into());
         good.vip_address = Some("good,better".into());
-        registry.register(good.clone(), Source::Client, clock.now());
-        let peer_aware = PeerAwareInstanceRegistry::new(Arc::clone(&registry), &replication::Options::default());
-        let mut options = registry_http::Options { max_body_bytes: LIMIT, ..registry_http::Options::default() };
-        change(&mut options);
-        let readiness = Readiness::default();
-        readiness.accept_traffic();
-        let parts = Parts {
-            peer_aware: Arc::new(peer_aware),
-            clock,
-            options,
-            node_id: "fuzz".to_owned(),
-            own_instance: good,
-            readiness,
-            nodes: None,
-        };
-        Self { app: App::new(parts), registry }
+        node.registry().register(good, Source::Client, clock.now());
+        Self { registry: Arc::clone(node.registry()), node }
     }
 
     /// Sends a request; `None` if there is no such request.
@@ -91,7 +84,7 @@ impl Subject {
         }
         let request = request.body(Body::from(body.to_vec())).ok()?;
         let answer = RUNTIME.block_on(async {
-            let (parts, body) = registry_http::handle(self.app.clone(), request).await.into_parts();
+            let (parts, body) = registry_http::handle(self.node.app().clone(), request).await.into_parts();
             let body = body.collect().await.unwrap().to_bytes().to_vec();
             Answer { status: parts.status, headers: parts.headers, body }
         });

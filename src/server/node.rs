@@ -1,0 +1,189 @@
+//! [`Node`]: a replica without sockets.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use tokio_util::sync::CancellationToken;
+
+use super::{Settings, own_registration};
+use crate::http::{self, App, Parts, Readiness};
+use crate::model::InstanceInfo;
+use crate::registry::{InstanceRegistry, Source};
+use crate::replication::discovery::{Discovery, PeerDiscovery};
+use crate::replication::transport::PeerTransport;
+use crate::replication::transport::http::HttpTransport;
+use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes, Place, sync_up};
+use crate::tasks::Tasks;
+use crate::time::Clock;
+use crate::tls::Tls;
+
+/// How a replica finds its peers, and how it calls them.
+#[derive(Clone, Debug)]
+pub struct PeerAccess {
+    /// Finds them.
+    pub discovery: Arc<dyn PeerDiscovery>,
+    /// Calls them.
+    pub transport: Arc<dyn PeerTransport>,
+}
+
+impl PeerAccess {
+    /// By DNS and HTTP; `None` for a registry that cannot have peers.
+    ///
+    /// # Errors
+    /// If the system's resolver configuration cannot be read, or TLS cannot be set up.
+    pub fn by_network(settings: &Settings, tls: Option<&Arc<Tls>>) -> anyhow::Result<Option<Self>> {
+        let options = &settings.replication;
+        if !options.is_clustered() {
+            return Ok(None);
+        }
+        let discovery = Arc::new(Discovery::new(&options.discovery_nameservers)?);
+        let transport = Arc::new(HttpTransport::new(options, &discovery, tls)?);
+        Ok(Some(Self { discovery, transport }))
+    }
+}
+
+/// A replica: its registry, its peers, its HTTP surface and its background work, without a socket.
+///
+/// The server puts sockets before it; the simulation and the fuzzer call it as it is. Its life is [`Node::build`],
+/// [`Node::join`], then requests to [`Node::app`], [`Node::leave`], [`Node::stop`]. Dropping it ends its background work at
+/// once, as a crash does.
+#[derive(Debug)]
+pub struct Node {
+    settings: Settings,
+    clock: Clock,
+    rng: SmallRng,
+    id: String,
+    peer_aware: Arc<PeerAwareInstanceRegistry>,
+    peers: Option<Peers>,
+    own_instance: InstanceInfo,
+    readiness: Readiness,
+    app: App,
+    tasks: Tasks,
+}
+
+/// The peers of a registry that can have some.
+#[derive(Debug)]
+struct Peers {
+    nodes: Arc<PeerEurekaNodes>,
+    transport: Arc<dyn PeerTransport>,
+    /// What the tasks that follow them draw their randomness from.
+    seed: u64,
+}
+
+impl Node {
+    /// Makes the parts of a replica that clients will reach at `address`. Nothing runs yet, and nobody is called.
+    pub fn build(
+        settings: &Settings,
+        address: SocketAddr,
+        access: Option<PeerAccess>,
+        clock: Clock,
+        mut rng: SmallRng,
+    ) -> Self {
+        let registry = Arc::new(InstanceRegistry::new(settings.registry.clone(), clock.now()));
+        let peer_aware = Arc::new(PeerAwareInstanceRegistry::new(registry, &settings.replication));
+        let id = format!("{:016x}", rng.random::<u64>());
+        let secure = settings.server.tls.is_some();
+        let peers = access.map(|PeerAccess { discovery, transport }| {
+            let scheme = if secure { "https" } else { "http" };
+            let place = Place { scheme, port: address.port(), context_path: settings.http.context_path.clone() };
+            let by = (discovery, Arc::clone(&transport));
+            let nodes = PeerEurekaNodes::new(settings.replication.clone(), place, &peer_aware, by, clock, id.clone());
+            Peers { nodes: Arc::new(nodes), transport, seed: rng.random() }
+        });
+        let own_instance = own_registration::describe(&settings.replication, &settings.http, address, secure, clock);
+        let readiness = Readiness::default();
+        let app = App::new(Parts {
+            peer_aware: Arc::clone(&peer_aware),
+            clock,
+            options: settings.http.clone(),
+            node_id: id.clone(),
+            own_instance: own_instance.clone(),
+            readiness: readiness.clone(),
+            nodes: peers.as_ref().map(|peers| Arc::clone(&peers.nodes)),
+        });
+        let (settings, tasks) = (settings.clone(), Tasks::under(&CancellationToken::new()));
+        Self { settings, clock, rng, id, peer_aware, peers, own_instance, readiness, app, tasks }
+    }
+
+    /// Copies the registry of a peer, if there is one, and begins the background work. The replica may be asked afterwards,
+    /// and is ready when that is said ([`Node::accept_traffic`]).
+    pub async fn join(&mut self) {
+        let copied = match &self.peers {
+            Some(Peers { nodes, transport, seed }) => {
+                let (registry, options) = (self.peer_aware.registry(), &self.settings.replication);
+                let copied = sync_up(nodes, &**transport, registry, &self.id, options, self.clock).await;
+                let (nodes, seed) = (Arc::clone(nodes), *seed);
+                self.tasks.spawn("replication", |stop| nodes.run(seed, stop));
+                copied
+            }
+            None => 0,
+        };
+        self.registry().open_for_traffic(copied, self.clock.now());
+        self.start_timers();
+        if self.settings.replication.registers_itself() {
+            own_registration::start(&mut self.tasks, &self.peer_aware, self.own_instance.clone(), self.clock);
+        }
+    }
+
+    /// What the registry does at its own times, and the samples that pages show.
+    fn start_timers(&mut self) {
+        let (options, clock) = (self.settings.registry.clone(), self.clock);
+        let registry = self.peer_aware.registry();
+        let (evicting, rng) = (Arc::clone(registry), Mutex::new(SmallRng::from_rng(&mut self.rng)));
+        self.tasks.every("eviction", options.eviction_interval, move || {
+            evicting.evict(&mut *rng.lock(), clock.now());
+        });
+        let expiring = Arc::clone(registry);
+        self.tasks.every("delta-retention", options.delta_retention_timer_interval, move || {
+            expiring.expire_recent_changes(clock.now());
+        });
+        let updating = Arc::clone(registry);
+        self.tasks.every("renewal-threshold", options.renewal_threshold_update_interval, move || {
+            updating.update_renewal_threshold();
+        });
+        self.app.sample();
+        let sampling = self.app.clone();
+        self.tasks.every("samples", http::SAMPLE_INTERVAL, move || sampling.sample());
+    }
+
+    /// What answers requests.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// The registry, for reading.
+    pub fn registry(&self) -> &Arc<InstanceRegistry> {
+        self.peer_aware.registry()
+    }
+
+    /// What puts changes into the registry and into the peers' queues.
+    pub fn peer_aware(&self) -> &Arc<PeerAwareInstanceRegistry> {
+        &self.peer_aware
+    }
+
+    /// Tells probes to send clients from now on.
+    pub fn accept_traffic(&self) {
+        self.readiness.accept_traffic();
+    }
+
+    /// Tells probes to send no clients any more. Requests are answered as before.
+    pub fn leave(&self) {
+        self.readiness.refuse_traffic();
+    }
+
+    /// Waits until a task ends that nobody told to.
+    pub async fn failed(&mut self) {
+        self.tasks.failed().await;
+    }
+
+    /// Takes the own registration out, ends the background work and empties the queues to the peers, until `deadline` has
+    /// passed at the latest. No requests are to come any more.
+    pub async fn stop(self, deadline: Duration) {
+        self.peer_aware.cancel(self.own_instance.key().as_str(), Source::Client, self.clock.now());
+        self.tasks.stop(deadline).await;
+    }
+}
