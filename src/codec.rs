@@ -4,9 +4,9 @@
 //! a [`crate::model`] value of bytes, an encoder appends one to a buffer.
 
 mod crc32;
+pub mod exchange;
 mod gzip;
 pub mod json;
-pub mod repair;
 pub mod xml;
 
 use thiserror::Error;

@@ -9,7 +9,9 @@ mod instance_info;
 mod lease_info;
 mod metadata;
 mod names;
+mod record;
 mod replication;
+mod stamp;
 mod status;
 
 pub use application::{Application, Applications, AppsHashCode};
@@ -18,5 +20,7 @@ pub use instance_info::{InstanceInfo, Port, RegistrationError, virtual_addresses
 pub use lease_info::{LeaseDurations, LeaseInfo};
 pub use metadata::Metadata;
 pub use names::{AppName, InstanceKey};
-pub use replication::{Action, ReplicationInstance, ReplicationInstanceResponse, ReplicationList};
+pub use record::{DataStamp, Record, StatusOverride, Tombstone};
+pub use replication::{Action, Heard, Known, ReplicationInstance, ReplicationInstanceResponse, ReplicationList};
+pub use stamp::{Stamp, StampClock};
 pub use status::{ActionType, InstanceStatus};

@@ -5,27 +5,31 @@
 //! readers can see changes under one short lock, so a full answer, a delta and the hash code of one moment agree.
 
 mod content;
+mod digest;
+mod edit;
+mod eviction;
 mod instance_registry;
 mod journal;
 mod lease;
 mod measured_rate;
+mod merge;
 pub mod options;
 mod override_rule;
 mod pages;
 mod renewal_threshold;
-mod repair;
 mod response_cache;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tombstones;
 
-pub use instance_registry::{InstanceRegistry, Registered, Registration, Renewal, SelfPreservation};
+pub use instance_registry::{InstanceRegistry, Registration, Renewal, SelfPreservation};
 pub use journal::{Change, ChangeKind, ChangesAfter, InstanceHistory};
 pub use lease::Lease;
 pub use measured_rate::MeasuredRate;
+pub use merge::{KnownHere, Repaired};
 pub use options::Options;
 pub use pages::View;
-pub use repair::Mended;
 pub use response_cache::{Answer, Pending, ReadError, Reading, Scope};
 
 /// Who asks for a change.

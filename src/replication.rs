@@ -7,17 +7,23 @@
 //! replica tells all others itself.
 
 mod batcher;
+mod comparison;
 pub mod discovery;
+mod eviction;
 pub mod options;
+mod known_batch;
 mod peer_aware_registry;
+mod peer_clock;
 mod peer_eureka_node;
 mod peer_eureka_nodes;
 mod sync_up;
 pub mod transport;
 
 pub use batcher::{Batcher, Next, Outcome, ReplicationTask};
+pub use eviction::evict;
 pub use options::Options;
 pub use peer_aware_registry::{Heartbeat, HeartbeatOutcome, PeerAwareInstanceRegistry};
+pub use peer_clock::PeerClock;
 pub use peer_eureka_node::{PeerEurekaNode, PeerState, Peers, Sent};
 pub use peer_eureka_nodes::{Look, PeerEurekaNodes, Place};
 pub use sync_up::sync_up;

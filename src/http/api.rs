@@ -165,11 +165,11 @@ async fn instance(
     if lease.is_none() && history.changes.is_empty() {
         return Err(ApiError::NotFound("nothing is known of such an instance").into());
     }
-    let held = lease.map(|lease| (lease.holder(), lease));
-    let eureka = held.as_ref().map(|(info, lease)| reads::instance_json(info, &lease.info(info)));
+    let held = lease.map(|lease| (lease.record(), lease));
+    let eureka = held.as_ref().map(|(record, lease)| reads::instance_json(&record.info, &lease.info(&record.info)));
     Ok(answer(&InstanceDetails {
         now: now.0,
-        instance: held.as_ref().map(|(info, lease)| Instance::of(info, lease, now)),
+        instance: held.as_ref().map(|(record, lease)| Instance::of(&record.info, lease, now)),
         eureka: eureka.and_then(|text| RawValue::from_string(text).ok()),
         history: history.changes.iter().map(Change::of).collect(),
         changes_kept_since: history.kept_since.map(|at| at.0),

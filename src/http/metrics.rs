@@ -25,7 +25,7 @@ use crate::replication::PeerEurekaNode;
 pub(super) struct Operation(usize);
 
 /// Every operation. The first is the one that nearly all requests are.
-const OPERATIONS: [(&str, &str); 25] = [
+const OPERATIONS: [(&str, &str); 26] = [
     ("PUT", "/eureka/apps/{app}/{id}"),
     ("GET", "/eureka/apps"),
     ("GET", "/eureka/apps/delta"),
@@ -40,8 +40,9 @@ const OPERATIONS: [(&str, &str); 25] = [
     ("GET", "/eureka/vips/{vip}"),
     ("GET", "/eureka/svips/{vip}"),
     ("POST", "/eureka/peerreplication/batch"),
-    ("POST", "/eureka/peerreplication/digest"),
-    ("POST", "/eureka/peerreplication/exchange"),
+    ("POST", "/eureka/peerreplication/digests"),
+    ("POST", "/eureka/peerreplication/records"),
+    ("POST", "/eureka/peerreplication/heard"),
     ("GET", "/eureka/status"),
     ("OTHER", "/eureka/**"),
     ("OTHER", "/**"),
@@ -55,11 +56,11 @@ const OPERATIONS: [(&str, &str); 25] = [
 
 impl Operation {
     /// A request below `/eureka` that has no operation of its own: an unknown path, or a method it has not.
-    pub(super) const OTHER: Self = Self(17);
+    pub(super) const OTHER: Self = Self(18);
     /// A page that has none of its own.
-    pub(super) const PAGE: Self = Self(18);
+    pub(super) const PAGE: Self = Self(19);
     /// The actuator, wherever it stands.
-    pub(super) const ACTUATOR: Self = Self(19);
+    pub(super) const ACTUATOR: Self = Self(20);
 
     /// The operation of a method on a resource.
     pub(super) fn of(resource: &Resource<'_>, method: &Method) -> Self {
@@ -298,8 +299,8 @@ fn peers(app: &App, out: &mut Exposition<'_>) -> fmt::Result {
 fn by_application(app: &App, out: &mut Exposition<'_>) -> fmt::Result {
     let mut counted: BTreeMap<(String, &'static str), u32> = BTreeMap::new();
     for registration in app.registry().snapshot() {
-        let name = registration.info.app.as_str().to_owned();
-        *counted.entry((name, registration.info.status.name())).or_default() += 1;
+        let name = registration.info().app.as_str().to_owned();
+        *counted.entry((name, registration.info().status.name())).or_default() += 1;
     }
     let samples = counted.into_iter().map(|((application, status), count)| {
         ([("application", application), ("status", status.to_owned())], f64::from(count))

@@ -4,12 +4,14 @@
 use axum::body::Body;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::error::empty;
 use super::negotiate::Produced;
 use super::{ApiError, App, negotiate, reads};
-use crate::codec::{self, CodecError, Media, repair};
+use crate::codec::exchange::{self, RecordsRequest};
+use crate::codec::{self, CodecError, Media};
+use crate::replication::transport::http::TIME_HEADER;
 
 /// Applies a batch item by item and answers what became of each.
 pub(super) async fn batch(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
@@ -24,29 +26,44 @@ pub(super) async fn batch(app: &App, headers: &HeaderMap, body: Body) -> Result<
     let responses = app.peer_aware().apply(list, now);
     let mut out = Vec::with_capacity(32 + responses.len() * 20);
     codec::replication_response(produced.media, &responses, &mut out);
-    Ok(reads::respond(produced, out.into()))
+    Ok(with_time(app, headers, reads::respond(produced, out.into())))
 }
 
-/// Compares what is registered here with a peer's digests: 204 if their totals are the same, else ours.
-pub(super) async fn digest(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
+/// Compares what is known here with a peer's digest of everything: 204 if they are the same, else ours.
+pub(super) async fn digests(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
     let bytes = app.bodies().read(headers, body).await?;
-    let theirs = repair::decode_digests(&bytes)?;
-    let ours = app.registry().recent_digests(app.now());
-    if ours.total == theirs.total {
-        return Ok(empty(StatusCode::NO_CONTENT));
+    let (theirs, now) = (exchange::decode_digests(&bytes)?, app.now());
+    if app.registry().digest(now) == theirs.total {
+        return Ok(with_time(app, headers, empty(StatusCode::NO_CONTENT)));
     }
     let mut out = Vec::new();
-    repair::encode_digests(&ours, &mut out);
-    Ok(json(out))
+    exchange::encode_digests(&app.registry().digests(now), &mut out);
+    Ok(with_time(app, headers, json(out)))
 }
 
-/// All that is known here of some applications.
-pub(super) async fn exchange(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
+/// What is known here of some applications.
+pub(super) async fn records(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
     let bytes = app.bodies().read(headers, body).await?;
-    let apps = repair::decode_names(&bytes)?;
     let mut out = Vec::new();
-    app.registry().encode_exchange(&apps, app.now(), &mut out);
-    Ok(json(out))
+    app.registry().encode_records(&RecordsRequest::decode(&bytes)?, &mut out);
+    Ok(with_time(app, headers, json(out)))
+}
+
+/// When some instances were last heard here.
+pub(super) async fn heard(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
+    let bytes = app.bodies().read(headers, body).await?;
+    let keys = exchange::decode_keys(&bytes)?;
+    let mut out = Vec::new();
+    exchange::encode_heard(&app.registry().when_heard(&keys, app.now()), &mut out);
+    Ok(with_time(app, headers, json(out)))
+}
+
+/// Says what this replica's clock reads, to a peer that wants to translate times.
+pub(super) fn with_time(app: &App, headers: &HeaderMap, mut response: Response) -> Response {
+    if headers.contains_key(TIME_HEADER) {
+        response.headers_mut().insert(TIME_HEADER, HeaderValue::from(app.now().0));
+    }
+    response
 }
 
 fn json(body: Vec<u8>) -> Response {

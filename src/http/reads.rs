@@ -105,7 +105,7 @@ fn one(found: Option<Registration>, headers: &HeaderMap) -> Result<Response, Api
 /// One instance as a document.
 pub(super) fn document(produced: &Produced, registration: &Registration) -> Bytes {
     let mut out = Vec::with_capacity(1500);
-    codec::instance_document(produced.media, &registration.info, &registration.lease_info(), &mut out);
+    codec::instance_document(produced.media, registration.info(), &registration.lease_info(), &mut out);
     out.into()
 }
 

@@ -33,10 +33,12 @@ pub(super) enum Resource<'a> {
     SecureVip(Cow<'a, str>),
     /// `peerreplication/batch`
     PeerReplication,
-    /// `peerreplication/digest`: between our own replicas
-    PeerDigest,
-    /// `peerreplication/exchange`: between our own replicas
-    PeerExchange,
+    /// `peerreplication/digests`: between our own replicas
+    PeerDigests,
+    /// `peerreplication/records`: between our own replicas
+    PeerRecords,
+    /// `peerreplication/heard`: between our own replicas
+    PeerHeard,
     /// `status`
     ServerStatus,
     /// `asg/{name}/status`
@@ -79,8 +81,9 @@ impl<'a> Resource<'a> {
             ["vips", vip] => Self::Vip(decoded(vip)?),
             ["svips", vip] => Self::SecureVip(decoded(vip)?),
             ["peerreplication", "batch"] => Self::PeerReplication,
-            ["peerreplication", "digest"] => Self::PeerDigest,
-            ["peerreplication", "exchange"] => Self::PeerExchange,
+            ["peerreplication", "digests"] => Self::PeerDigests,
+            ["peerreplication", "records"] => Self::PeerRecords,
+            ["peerreplication", "heard"] => Self::PeerHeard,
             ["status"] => Self::ServerStatus,
             ["asg", _, "status"] => Self::AutoScalingGroup,
             _ => return Err(PathError::NotFound),
@@ -100,8 +103,9 @@ impl<'a> Resource<'a> {
             Self::Vip(_) => "/eureka/vips/{vip}",
             Self::SecureVip(_) => "/eureka/svips/{vip}",
             Self::PeerReplication => "/eureka/peerreplication/batch",
-            Self::PeerDigest => "/eureka/peerreplication/digest",
-            Self::PeerExchange => "/eureka/peerreplication/exchange",
+            Self::PeerDigests => "/eureka/peerreplication/digests",
+            Self::PeerRecords => "/eureka/peerreplication/records",
+            Self::PeerHeard => "/eureka/peerreplication/heard",
             Self::ServerStatus => "/eureka/status",
             Self::AutoScalingGroup => "/eureka/asg/{name}/status",
         }
@@ -109,7 +113,7 @@ impl<'a> Resource<'a> {
 
     /// Whether only peers have business with it.
     pub(super) fn is_of_peers(&self) -> bool {
-        matches!(self, Self::PeerReplication | Self::PeerDigest | Self::PeerExchange)
+        matches!(self, Self::PeerReplication | Self::PeerDigests | Self::PeerRecords | Self::PeerHeard)
     }
 
     /// The methods it has, in the Java server's order (protocol.md 1.3).
@@ -119,7 +123,7 @@ impl<'a> Resource<'a> {
             Self::Instance(_) => &[Method::DELETE, Method::GET, Method::PUT],
             Self::InstanceStatus(_) => &[Method::DELETE, Method::PUT],
             Self::InstanceMetadata(_) | Self::AutoScalingGroup => &[Method::PUT],
-            Self::PeerReplication | Self::PeerDigest | Self::PeerExchange => &[Method::POST],
+            Self::PeerReplication | Self::PeerDigests | Self::PeerRecords | Self::PeerHeard => &[Method::POST],
             Self::Applications
             | Self::Delta
             | Self::InstanceById(_)

@@ -342,14 +342,15 @@ async fn resource_method(
         (Resource::Vip(vip), Method::GET) => reads::vip(app, vip, false, headers),
         (Resource::SecureVip(vip), Method::GET) => reads::vip(app, vip, true, headers),
         (Resource::PeerReplication, Method::POST) => peer_replication::batch(app, headers, body).await,
-        (Resource::PeerDigest, Method::POST) => peer_replication::digest(app, headers, body).await,
-        (Resource::PeerExchange, Method::POST) => peer_replication::exchange(app, headers, body).await,
+        (Resource::PeerDigests, Method::POST) => peer_replication::digests(app, headers, body).await,
+        (Resource::PeerRecords, Method::POST) => peer_replication::records(app, headers, body).await,
+        (Resource::PeerHeard, Method::POST) => peer_replication::heard(app, headers, body).await,
         (Resource::ServerStatus, Method::GET) => status::status(app, headers),
         // What the Java server answers wherever it is not on AWS.
         (Resource::AutoScalingGroup, Method::PUT) => {
             Err(ApiError::BadParameter("this registry manages no AWS auto-scaling groups".to_owned()))
         }
-        (resource, Method::OPTIONS) => Ok(options(resource)),
+        (resource, Method::OPTIONS) => Ok(peer_replication::with_time(app, headers, options(resource))),
         (resource, _) => Err(ApiError::MethodNotAllowed(resource.methods().to_vec())),
     }
 }

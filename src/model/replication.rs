@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::{AppName, InstanceInfo, InstanceStatus, LeaseInfo};
+use super::{AppName, InstanceInfo, InstanceStatus, LeaseInfo, Record, Tombstone};
 use crate::time::Timestamp;
 
 /// What a replicated item does (`PeerAwareInstanceRegistryImpl.Action`).
@@ -54,8 +54,31 @@ pub struct ReplicationInstance {
     pub overridden_status: Option<InstanceStatus>,
     /// The instance's status at the sender. `None` if not sent or no status.
     pub status: Option<InstanceStatus>,
-    /// The instance, in a registration.
+    /// The instance, in a registration. `None` where [`ReplicationInstance::known`] has it.
     pub instance_info: Option<Box<InstanceInfo>>,
+    /// What only our own replicas say.
+    pub known: Option<Known>,
+}
+
+/// What one of our own replicas knows of an instance. It is merged; what a Java server sends is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It is registered.
+    Registered(Box<Record>, Heard),
+    /// It was cancelled.
+    Cancelled(Tombstone),
+    /// It renewed, at this time by the clock of who is told.
+    Renewed(Timestamp),
+}
+
+/// When the client of an instance was last heard, by any replica; by the clock of who is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The last renewal or registration.
+    pub at: Timestamp,
+    /// Whether it renewed since it registered. The lease of one that did lasts two durations, of one that did not, one
+    /// (protocol.md 3.1, quirk 1).
+    pub renewed: bool,
 }
 
 /// A batch.

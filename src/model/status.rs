@@ -38,6 +38,12 @@ impl InstanceStatus {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.name() == name)
     }
+
+    /// Whether an operator's status holds over this one whenever it was sent; an instance that says it is starting or down is
+    /// believed (`DownOrStartingRule`).
+    pub fn takes_override(self) -> bool {
+        matches!(self, Self::Up | Self::OutOfService)
+    }
 }
 
 impl fmt::Display for InstanceStatus {

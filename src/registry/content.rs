@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::model::{AppsHashCode, InstanceInfo, InstanceKey, InstanceStatus, virtual_addresses};
+use crate::model::{
+    AppsHashCode, InstanceInfo, InstanceKey, InstanceStatus, Record, StampClock, Tombstone, virtual_addresses,
+};
 use crate::time::Timestamp;
 
+use super::digest::{self, DigestSums};
 use super::journal::{Change, ChangeKind, Journal};
 use super::pages::{Entry, Pages};
 use super::renewal_threshold::RenewalThreshold;
-use super::repair::Tombstones;
+use super::tombstones::{Evicted, Tombstones};
 use super::{Lease, Source};
 
 /// What is registered, what changed lately, and the counts that follow from it: one consistent cut at any moment its
@@ -30,11 +33,16 @@ pub(super) struct Content {
     pub(super) secure_vips: AddressIndex,
     pub(super) threshold: RenewalThreshold,
     pub(super) journal: Journal,
-    pub(super) tombstones: Tombstones,
+    /// Makes the stamps of what happens here.
+    pub(super) clock: StampClock,
+    /// The hash of `all` and `tombstones`, by which replicas find out that they differ.
+    pub(super) digests: DigestSums,
+    tombstones: Tombstones,
+    pub(super) evicted: Evicted,
 }
 
 impl Content {
-    pub(super) fn new(expected_clients: u32) -> Self {
+    pub(super) fn new(node: u64, expected_clients: u32) -> Self {
         Self {
             all: Pages::default(),
             recently_changed: Pages::default(),
@@ -45,30 +53,86 @@ impl Content {
             secure_vips: AddressIndex::default(),
             threshold: RenewalThreshold::new(expected_clients),
             journal: Journal::default(),
+            clock: StampClock::new(node),
+            digests: DigestSums::default(),
             tombstones: Tombstones::default(),
+            evicted: Evicted::default(),
         }
     }
 
     /// Puts an instance in, in the place of what is known under its key.
-    pub(super) fn put(&mut self, lease: &Arc<Lease>, info: &Arc<InstanceInfo>, now: Timestamp) {
-        let entry = self.changed(lease, info, now);
-        let key = lease.key();
+    pub(super) fn put(&mut self, lease: &Arc<Lease>, record: &Arc<Record>, now: Timestamp) {
+        let entry = self.changed(lease, record, now);
+        let replaced = self.insert(entry);
+        if let Some(replaced) = &replaced {
+            self.hash_code.remove(replaced.info().status);
+        }
+        self.hash_code.add(record.info.status);
+        self.index(lease.key(), replaced.as_ref().map(Entry::info), Some(&record.info));
+        self.unbury(lease.key());
+    }
+
+    /// Puts in what replicas have to know and no reader sees: an instance whose stamps are later, and nothing else.
+    pub(super) fn restamp(&mut self, lease: &Arc<Lease>, record: &Arc<Record>) {
+        let Some(change) = self.all.get(lease.key()).map(|entry| entry.change) else { return };
+        self.insert(Entry::new(Arc::clone(lease), Arc::clone(record), change));
+    }
+
+    fn insert(&mut self, entry: Entry) -> Option<Entry> {
+        let key = entry.key().clone();
+        self.digests.add(key.app(), digest::of_record(&key, &entry.record));
         let replaced = self.all.insert(entry);
         if let Some(replaced) = &replaced {
-            self.hash_code.remove(replaced.info.status);
+            self.digests.remove(key.app(), digest::of_record(&key, &replaced.record));
         }
-        self.hash_code.add(info.status);
-        let before = replaced.as_ref().map(|entry| entry.info.as_ref());
-        self.index(key, before, Some(info));
+        replaced
     }
 
     /// Takes an instance out; `last` is how the delta shows it from now on.
-    pub(super) fn take(&mut self, lease: &Arc<Lease>, last: &Arc<InstanceInfo>, now: Timestamp) {
+    pub(super) fn take(&mut self, lease: &Arc<Lease>, last: &Arc<Record>, now: Timestamp) {
         self.changed(lease, last, now);
         let key = lease.key();
         if let Some(removed) = self.all.remove(key) {
-            self.hash_code.remove(removed.info.status);
-            self.index(key, Some(&removed.info), None);
+            self.digests.remove(key.app(), digest::of_record(key, &removed.record));
+            self.hash_code.remove(removed.info().status);
+            self.index(key, Some(removed.info()), None);
+        }
+    }
+
+    /// The cancellation that is remembered of an instance.
+    pub(super) fn tombstone(&self, key: &str) -> Option<&Tombstone> {
+        self.tombstones.get(key)
+    }
+
+    /// All cancellations that are remembered.
+    pub(super) fn tombstones(&self) -> impl Iterator<Item = &Tombstone> {
+        self.tombstones.iter()
+    }
+
+    /// Remembers a cancellation, in the place of what is known under its key; forgets those that are too old or too many.
+    pub(super) fn bury(&mut self, tombstone: Tombstone, now: Timestamp) {
+        self.digests.add(tombstone.key.app(), digest::of_tombstone(&tombstone));
+        if let Some(replaced) = self.tombstones.insert(tombstone) {
+            self.digests.remove(replaced.key.app(), digest::of_tombstone(&replaced));
+        }
+        self.expire_tombstones(now);
+    }
+
+    /// Whether it would be of no use to remember the cancellation of an instance that is not known here.
+    pub(super) fn need_not_bury(&self, tombstone: &Tombstone, now: Timestamp) -> bool {
+        self.tombstones.would_drop(tombstone, self.clock.millis(now))
+    }
+
+    fn unbury(&mut self, key: &InstanceKey) {
+        if let Some(removed) = self.tombstones.remove(key.as_str()) {
+            self.digests.remove(key.app(), digest::of_tombstone(&removed));
+        }
+    }
+
+    /// Forgets the cancellations that are too old.
+    pub(super) fn expire_tombstones(&mut self, now: Timestamp) {
+        while let Some(outdated) = self.tombstones.take_outdated(self.clock.millis(now)) {
+            self.digests.remove(outdated.key.app(), digest::of_tombstone(&outdated));
         }
     }
 
@@ -102,14 +166,50 @@ impl Content {
         self.secure_vips.moved(key, before.and_then(secure_vip), after.and_then(secure_vip));
     }
 
-    fn changed(&mut self, lease: &Arc<Lease>, info: &Arc<InstanceInfo>, now: Timestamp) -> Entry {
+    fn changed(&mut self, lease: &Arc<Lease>, record: &Arc<Record>, now: Timestamp) -> Entry {
         self.version += 1;
-        let entry = Entry::new(Arc::clone(lease), Arc::clone(info), self.version);
+        let entry = Entry::new(Arc::clone(lease), Arc::clone(record), self.version);
         if let Some(earlier) = self.recently_changed.insert(entry.clone()) {
             self.changes.remove(&earlier.change);
         }
         self.changes.insert(self.version, (now, lease.key().clone()));
         entry
+    }
+
+    /// Holds what must be true between any two changes.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub(super) fn check(&self) {
+        self.all.check();
+        self.recently_changed.check();
+        self.tombstones.check();
+        self.evicted.check();
+        assert_eq!(self.changes.len(), self.recently_changed.len(), "one change for each instance in the delta");
+        assert!(
+            self.changes.last_key_value().is_none_or(|(last, _)| *last <= self.version),
+            "no change from the future"
+        );
+        let (mut digests, mut vips, mut secure_vips) =
+            (DigestSums::default(), AddressIndex::default(), AddressIndex::default());
+        for entry in self.all.iter() {
+            let (key, record) = (entry.key(), entry.lease.record());
+            assert!(Arc::ptr_eq(&entry.record, &record), "{key}: the lease and the page hold the same record");
+            assert!(!entry.lease.is_cancelled(), "{key} is there, so its lease is held");
+            assert!(self.tombstones.get(key.as_str()).is_none(), "{key} is registered or cancelled, not both");
+            assert!(record.data.registered <= record.data.changed, "{key}: data changes after it was registered");
+            let mut shown = Record::clone(&record);
+            shown.show();
+            assert_eq!(shown.info.status, record.info.status, "{key} is shown as its override says");
+            digests.add(key.app(), digest::of_record(key, &record));
+            vips.moved(key, None, vip(&record.info));
+            secure_vips.moved(key, None, secure_vip(&record.info));
+        }
+        self.tombstones.iter().for_each(|one| digests.add(one.key.app(), digest::of_tombstone(one)));
+        assert_eq!(digests, self.digests, "digests are those of what is known");
+        assert_eq!((vips, secure_vips), (self.vips.clone(), self.secure_vips.clone()), "addresses are indexed");
+        let statuses: AppsHashCode = self.all.iter().map(|entry| entry.info().status).collect();
+        assert_eq!(statuses.to_string(), self.hash_code.to_string(), "the hash code counts what is there");
     }
 }
 
@@ -122,7 +222,7 @@ fn secure_vip(info: &InstanceInfo) -> Option<&str> {
 }
 
 /// Which instances are found by a virtual address. In no order: few ask for an address, every new instance has two.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct AddressIndex(HashMap<Box<str>, HashSet<InstanceKey>>);
 
 impl AddressIndex {

@@ -5,19 +5,18 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use rand::Rng;
-use rand::seq::SliceRandom;
-use tracing::{debug, info, warn};
+use tracing::debug;
 
 use super::content::Content;
 use super::journal::{ChangeKind, ChangesAfter, InstanceHistory};
 use super::pages::View;
-use super::renewal_threshold::truncate;
-use super::repair::KeptDigests;
 use super::response_cache::ResponseCache;
 use super::store::{ApplicationIndex, Leases};
 use super::{Lease, MeasuredRate, Options, Source, override_rule};
-use crate::model::{ActionType, InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo};
+use crate::model::{
+    ActionType, DataStamp, Heard, InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo, Record, Stamp, StatusOverride,
+    Tombstone,
+};
 use crate::time::Timestamp;
 
 /// So many changes are copied under the lock where all of them are looked through.
@@ -35,28 +34,28 @@ pub enum Renewal {
     Renewed(Arc<Lease>),
 }
 
-/// What a registration led to.
-#[derive(Clone, Debug)]
-pub struct Registered {
-    /// The lease that now holds.
-    pub lease: Arc<Lease>,
-    /// The instance that now holds: the one sent, or the one known if that was newer.
-    pub info: Arc<InstanceInfo>,
-}
-
 /// One registration as readers see it.
 #[derive(Clone, Debug)]
 pub struct Registration {
-    /// The instance.
-    pub info: Arc<InstanceInfo>,
+    /// What is known of the instance.
+    pub record: Arc<Record>,
     /// The lease.
     pub lease: Arc<Lease>,
 }
 
 impl Registration {
+    fn of(lease: Arc<Lease>) -> Self {
+        Self { record: lease.record(), lease }
+    }
+
+    /// The instance.
+    pub fn info(&self) -> &InstanceInfo {
+        &self.record.info
+    }
+
     /// The lease as answers show it.
     pub fn lease_info(&self) -> LeaseInfo {
-        self.lease.info(&self.info)
+        self.lease.info(self.info())
     }
 }
 
@@ -85,7 +84,6 @@ pub struct InstanceRegistry {
     pub(super) applications: ApplicationIndex,
     pub(super) content: Mutex<Content>,
     pub(super) cache: ResponseCache,
-    pub(super) digests: KeptDigests,
     renews_last_minute: MeasuredRate,
     /// Requests that came from peers, for `numOfReplicationsInLastMin`.
     replications_last_minute: MeasuredRate,
@@ -94,18 +92,18 @@ pub struct InstanceRegistry {
     opened: AtomicI64,
     /// Whether the start found nothing to copy, and none of the options says not to mind.
     empty_on_startup: AtomicBool,
-    last_eviction: AtomicI64,
+    pub(super) last_eviction: AtomicI64,
     /// How many renewals there were since the start.
     renewals: AtomicU64,
     /// The expired leases that the last run of the eviction kept, because of self-preservation or of its limit.
-    kept_by_self_preservation: AtomicU64,
-    kept_by_limit: AtomicU64,
+    pub(super) kept_by_self_preservation: AtomicU64,
+    pub(super) kept_by_limit: AtomicU64,
 }
 
 impl InstanceRegistry {
-    /// An empty registry.
-    pub fn new(options: Options, now: Timestamp) -> Self {
-        let content = Content::new(options.expected_number_of_clients_sending_renews);
+    /// An empty registry of the process `node`.
+    pub fn new(options: Options, node: u64, now: Timestamp) -> Self {
+        let content = Content::new(node, options.expected_number_of_clients_sending_renews);
         let threshold = content.threshold.per_minute(&options);
         Self {
             options,
@@ -113,7 +111,6 @@ impl InstanceRegistry {
             applications: ApplicationIndex::default(),
             content: Mutex::new(content),
             cache: ResponseCache::default(),
-            digests: KeptDigests::default(),
             renews_last_minute: MeasuredRate::new(Duration::from_secs(60), now),
             replications_last_minute: MeasuredRate::new(Duration::from_secs(60), now),
             renews_per_minute_threshold: AtomicU64::new(threshold.into()),
@@ -149,152 +146,78 @@ impl InstanceRegistry {
         !self.empty_on_startup.load(Relaxed) || now > opened + self.options.wait_time_when_sync_empty
     }
 
-    /// Registers an instance, anew or again (`register`). An instance known in a newer version stays; the lease starts
-    /// anew in any case.
-    pub fn register(&self, sent: InstanceInfo, source: Source, now: Timestamp) -> Registered {
-        let (registered, known) = self.register_locked(&mut self.content.lock(), sent, source, now);
-        log_registration(&registered, known.as_deref(), source);
-        registered
-    }
-
-    /// Gives back also what was known before. Who called it logs that, without the lock: a log takes longer than most
-    /// of what is done under it.
-    pub(super) fn register_locked(
-        &self,
-        content: &mut Content,
-        sent: InstanceInfo,
-        source: Source,
-        now: Timestamp,
-    ) -> (Registered, Option<Arc<InstanceInfo>>) {
+    /// Registers an instance, anew or again (`register`). Data known in a newer version stays, as registered now; the lease
+    /// starts anew in any case.
+    pub fn register(&self, sent: InstanceInfo, source: Source, now: Timestamp) -> Registration {
         let key = sent.key();
+        let mut edit = self.edit(Some(source), now);
         let existing = self.leases.get(key.as_str());
+        let known = existing.as_ref().map(|lease| lease.record());
         // The names that are kept already, not their equals: a thousand instances need an application's name once, and
         // what a client sends again and again stays where it is.
         let key = existing.as_ref().map_or(key, |lease| lease.key().clone());
-        let duration = Duration::from_secs(u64::try_from(sent.lease.duration_secs).unwrap_or_default());
-        let known = existing.as_ref().map(|lease| lease.holder());
-        let mut registrant = match &known {
-            Some(known) if known.last_dirty > sent.last_dirty => {
+        let stamp = edit.clock.tick(now);
+        let (mut info, sent_status) = match &known {
+            Some(known) if known.info.last_dirty > sent.last_dirty => {
                 debug!(instance.id = key.id(), app.name = key.app(), "kept the newer registration");
-                InstanceInfo::clone(known)
+                (known.info.clone(), known.info.status)
             }
-            Some(known) => InstanceInfo { app: known.app.clone(), ..sent },
-            None => InstanceInfo { app: self.applications.name_of(&sent.app), ..sent },
+            Some(known) => {
+                let app = known.info.app.clone();
+                let status = override_rule::sent_status(sent.status, known.status_override.status, Some(known), source);
+                (InstanceInfo { app, ..sent }, status)
+            }
+            None => {
+                let (app, status) = (self.applications.name_of(&sent.app), sent.status);
+                (InstanceInfo { app, ..sent }, status)
+            }
         };
-        let sent_override = Some(registrant.overridden_status).filter(|status| *status != InstanceStatus::Unknown);
-        let status_override = existing.as_ref().and_then(|lease| lease.status_override()).or(sent_override);
-        if let Some(status) = status_override {
-            registrant.overridden_status = status;
+        let mut status_override = match (&known, edit.tombstone(key.as_str())) {
+            (Some(known), _) => known.status_override,
+            (None, Some(tombstone)) => tombstone.status_override,
+            (None, None) => StatusOverride::default(),
+        };
+        if status_override.status.is_none() && info.overridden_status != InstanceStatus::Unknown {
+            status_override = StatusOverride { status: Some(info.overridden_status), stamp };
         }
-        registrant.status = override_rule::resolve(registrant.status, status_override, existing.as_deref(), source);
-        registrant.action_type = Some(ActionType::Added);
-        registrant.is_coordinating_discovery_server = false;
-        registrant.last_updated = now;
-
+        info.action_type = Some(ActionType::Added);
+        info.is_coordinating_discovery_server = false;
+        info.last_updated = now;
+        let mut record =
+            Record { info, sent_status, data: DataStamp { registered: stamp, changed: stamp }, status_override };
+        record.show();
         let service_up = existing.as_ref().map_or(Timestamp::NEVER, |lease| lease.service_up());
-        let info = Arc::new(registrant);
-        let lease = Arc::new(Lease::new(key, Arc::clone(&info), duration, service_up, status_override, now));
-        if info.status == InstanceStatus::Up {
-            lease.note_service_up(now);
-        }
-        if let Some(changed) = existing.as_ref().and_then(|lease| lease.override_changed()) {
-            lease.keep_override_changed(changed);
-        }
-        content.tombstones.remove(lease.key());
-        if existing.is_none() {
-            content.threshold.client_added();
-            self.threshold_changed(content);
-        }
-        self.leases.insert(Arc::clone(&lease));
-        content.put(&lease, &info, now);
-        let statuses = (known.as_ref().map(|known| known.status), info.status);
-        content.note(ChangeKind::Registered, lease.key(), statuses, Some(source), now);
-        self.applications.changed(&info.app);
-        self.content_changed(content);
-        (Registered { lease, info }, known)
+        let heard = Heard { at: now, renewed: false };
+        let lease = Arc::new(Lease::new(key, Arc::new(record), service_up, heard, now));
+        edit.put_lease(&lease, known);
+        Registration::of(lease)
     }
 
-    /// Renews a lease (`renew`). The status is put right first: what an operator set holds.
+    /// Renews a lease (`renew`).
     pub fn renew(&self, key: &str, now: Timestamp) -> Renewal {
-        let found = self.leases.with(key, |lease| {
-            let held = lease.with_holder(|holder| holder.status);
-            (held, override_rule::resolve(held, lease.status_override(), Some(lease), Source::Peer), Arc::clone(lease))
-        });
-        let Some((held, status, lease)) = found else { return Renewal::NotFound };
-        if status == InstanceStatus::Unknown {
-            return Renewal::NotFound;
+        let found = self.leases.with(key, |lease| (lease.with_record(|record| record.info.status), Arc::clone(lease)));
+        match found {
+            Some((status, lease)) if status != InstanceStatus::Unknown => {
+                self.count_renewal(now);
+                lease.renew(now);
+                Renewal::Renewed(lease)
+            }
+            Some(_) | None => Renewal::NotFound,
         }
-        if status != held {
-            self.apply_override(&lease, now);
-        }
-        self.renews_last_minute.increment(now);
-        self.renewals.fetch_add(1, Relaxed);
-        lease.renew(now);
-        Renewal::Renewed(lease)
-    }
-
-    /// Puts an instance's status right that differs from what an operator set. The Java server tells nobody of it
-    /// (quirk 15); ours shows it in the delta.
-    pub(super) fn apply_override(&self, lease: &Arc<Lease>, now: Timestamp) {
-        let mut content = self.content.lock();
-        let current = self.leases.get(lease.key().as_str());
-        let (Some(status), true) =
-            (lease.status_override(), current.is_some_and(|current| Arc::ptr_eq(&current, lease)))
-        else {
-            return;
-        };
-        self.modify(&mut content, lease, ChangeKind::StatusChanged, None, now, |info| info.status = status);
     }
 
     /// Takes an instance out (`cancel`). Says whether it was there.
     pub fn cancel(&self, key: &str, source: Source, now: Timestamp) -> bool {
-        let mut content = self.content.lock();
-        self.take_out(&mut content, key, ChangeKind::Cancelled, Some(source), now)
-    }
-
-    pub(super) fn take_out(
-        &self,
-        content: &mut Content,
-        key: &str,
-        kind: ChangeKind,
-        source: Option<Source>,
-        now: Timestamp,
-    ) -> bool {
-        let Some(lease) = self.leases.remove(key) else { return false };
-        lease.cancel(now);
-        if kind == ChangeKind::Cancelled {
-            content.tombstones.insert(lease.key(), lease.with_holder(|holder| holder.last_dirty), now);
-        }
-        let mut last = InstanceInfo::clone(&lease.holder());
-        last.action_type = Some(ActionType::Deleted);
-        last.last_updated = now;
-        content.take(&lease, &Arc::new(last), now);
-        let status = lease.with_holder(|holder| holder.status);
-        content.note(kind, lease.key(), (Some(status), status), source, now);
-        content.threshold.client_removed();
-        self.threshold_changed(content);
-        let app = lease.with_holder(|holder| holder.app.clone());
-        if content.all.application(app.as_str()).next().is_none() {
-            self.applications.removed(app.as_str());
-        } else {
-            self.applications.changed(&app);
-        }
-        self.content_changed(content);
-        let (app, id, silent) = (lease.key().app(), lease.key().id(), now.since(lease.last_heard()).as_secs());
-        match kind {
-            ChangeKind::Evicted => info!(app.name = app, instance.id = id, silent_secs = silent, "evicted"),
-            ChangeKind::Cancelled
-            | ChangeKind::Registered
-            | ChangeKind::StatusChanged
-            | ChangeKind::OverrideRemoved => {
-                info!(app.name = app, instance.id = id, source = Source::name(source), "cancelled");
-            }
-        }
+        let mut edit = self.edit(Some(source), now);
+        let Some(lease) = edit.take_out(ChangeKind::Cancelled, key) else { return false };
+        let cancelled = edit.clock.tick(now);
+        edit.bury(Tombstone::new(lease.key().clone(), cancelled), now);
         true
     }
 
     /// Sets an instance's status, as an operator (`statusUpdate`). Says whether it was there. A status it has already
-    /// is not stored as an override (quirk 13); the lease is renewed in any case.
+    /// is not stored as an override (quirk 13), but stays so against an earlier command elsewhere; the lease is renewed in any
+    /// case.
     pub fn status_update(
         &self,
         key: &str,
@@ -303,26 +226,21 @@ impl InstanceRegistry {
         source: Source,
         now: Timestamp,
     ) -> bool {
-        let mut content = self.content.lock();
-        let Some(lease) = self.leases.get(key) else { return false };
-        lease.renew(now);
-        if lease.with_holder(|holder| holder.status) == status {
-            return true;
-        }
-        if status == InstanceStatus::Up {
-            lease.note_service_up(now);
-        }
-        lease.set_status_override(Some(status), now);
-        self.modify(&mut content, &lease, ChangeKind::StatusChanged, Some(source), now, |info| {
-            info.overridden_status = status;
-            info.status = status;
-            info.last_dirty = last_dirty.map_or(info.last_dirty, |sent| sent.max(info.last_dirty));
-        });
-        true
+        self.command(key, ChangeKind::StatusChanged, source, now, |record, of_data| {
+            let overridden = record.status_override.status;
+            if record.info.status != status {
+                record.status_override.status = Some(status);
+                raise_last_dirty(record, last_dirty, of_data);
+            } else if overridden.is_some_and(|overridden| overridden != status) {
+                // The instance said something else after it was overridden, and it stays at that.
+                record.data.changed = record.status_override.stamp;
+            }
+        })
     }
 
-    /// Takes back what an operator set (`deleteStatusOverride`); the status becomes `status` until the instance sends
-    /// its own. Says whether the instance was there; without an override nothing changes but the lease.
+    /// Removes what an operator set (`deleteStatusOverride`); the status becomes `status` until the instance sends its own.
+    /// Says whether the instance was there; without an override nothing is shown to change, but none that was set earlier
+    /// elsewhere comes back.
     pub fn delete_status_override(
         &self,
         key: &str,
@@ -331,32 +249,46 @@ impl InstanceRegistry {
         source: Source,
         now: Timestamp,
     ) -> bool {
-        let mut content = self.content.lock();
+        self.command(key, ChangeKind::OverrideRemoved, source, now, |record, of_data| {
+            if record.status_override.status.take().is_some() {
+                record.sent_status = status;
+                record.data.changed = of_data;
+                raise_last_dirty(record, last_dirty, of_data);
+            }
+        })
+    }
+
+    /// An operator's command: the last one anywhere holds.
+    fn command(
+        &self,
+        key: &str,
+        kind: ChangeKind,
+        source: Source,
+        now: Timestamp,
+        change: impl FnOnce(&mut Record, Stamp),
+    ) -> bool {
+        let mut edit = self.edit(Some(source), now);
         let Some(lease) = self.leases.get(key) else { return false };
         lease.renew(now);
-        if lease.status_override().is_none() {
-            return true;
-        }
-        lease.set_status_override(None, now);
-        self.modify(&mut content, &lease, ChangeKind::OverrideRemoved, Some(source), now, |info| {
-            info.overridden_status = InstanceStatus::Unknown;
-            info.status = status;
-            info.last_dirty = last_dirty.map_or(info.last_dirty, |sent| sent.max(info.last_dirty));
-        });
+        let mut record = Record::clone(&lease.record());
+        // What it makes of the data is earlier than the override, which holds over it.
+        let of_data = edit.clock.tick(now);
+        record.status_override.stamp = edit.clock.tick(now);
+        change(&mut record, of_data);
+        edit.put_record(kind, &lease, record);
         true
     }
 
-    /// Takes over an override that a peer has (`storeOverriddenStatusIfRequired`); the next renewal applies it.
+    /// Takes over an override that a Java server has (`storeOverriddenStatusIfRequired`).
     pub fn store_overridden_status_if_required(&self, key: &str, status: InstanceStatus, now: Timestamp) {
-        let mut content = self.content.lock();
+        let mut edit = self.edit(Some(Source::Peer), now);
         let Some(lease) = self.leases.get(key) else { return };
-        if lease.status_override() == Some(status) {
+        let mut record = Record::clone(&lease.record());
+        if record.status_override.status == Some(status) {
             return;
         }
-        lease.set_status_override(Some(status), now);
-        self.modify(&mut content, &lease, ChangeKind::StatusChanged, Some(Source::Peer), now, |info| {
-            info.overridden_status = status;
-        });
+        record.status_override = StatusOverride { status: Some(status), stamp: edit.clock.tick(now) };
+        edit.put_record(ChangeKind::StatusChanged, &lease, record);
     }
 
     /// Adds to an instance's metadata, which counts as registering it again (`InstanceResource.updateMetadata`).
@@ -366,92 +298,15 @@ impl InstanceRegistry {
         key: &str,
         entries: impl IntoIterator<Item = (&'a str, &'a str)>,
         now: Timestamp,
-    ) -> Option<Registered> {
-        let (registered, known) = {
-            let mut content = self.content.lock();
-            let mut info = InstanceInfo::clone(&self.leases.get(key)?.holder());
-            info.metadata = info.metadata.with(entries);
-            self.register_locked(&mut content, info, Source::Client, now)
-        };
-        log_registration(&registered, known.as_deref(), Source::Client);
-        Some(registered)
+    ) -> Option<Registration> {
+        let mut info = self.leases.get(key)?.record().info.clone();
+        info.metadata = info.metadata.with(entries);
+        Some(self.register(info, Source::Client, now))
     }
 
-    /// Changes an instance and shows it as `MODIFIED` everywhere.
-    pub(super) fn modify(
-        &self,
-        content: &mut Content,
-        lease: &Arc<Lease>,
-        kind: ChangeKind,
-        source: Option<Source>,
-        now: Timestamp,
-        change: impl FnOnce(&mut InstanceInfo),
-    ) {
-        let before = lease.holder();
-        let mut info = InstanceInfo::clone(&before);
-        change(&mut info);
-        info.action_type = Some(ActionType::Modified);
-        info.last_updated = now;
-        let info = Arc::new(info);
-        lease.set_holder(Arc::clone(&info));
-        content.put(lease, &info, now);
-        content.note(kind, lease.key(), (Some(before.status), info.status), source, now);
-        self.applications.changed(&info.app);
-        self.content_changed(content);
-        info!(
-            app.name = lease.key().app(),
-            instance.id = lease.key().id(),
-            status.before = before.status.name(),
-            status = info.status.name(),
-            status.overridden = lease.status_override().map(InstanceStatus::name),
-            source = Source::name(source),
-            "status changed"
-        );
-    }
-
-    /// Evicts expired leases, at random and at most as many as self-preservation leaves room for (`evict`). Says how
-    /// many.
-    ///
-    /// Time beyond the interval since the last run is borne with every lease: a server that was stopped could hear
-    /// nobody. Evictions are not told to peers, each has a view of its own (quirk 22).
-    pub fn evict(&self, rng: &mut impl Rng, now: Timestamp) -> usize {
-        let last = Timestamp(self.last_eviction.swap(now.0, Relaxed));
-        let interval = self.options.eviction_interval;
-        let compensation =
-            if last == Timestamp::NEVER { Duration::ZERO } else { now.since(last).saturating_sub(interval) };
-        if !self.lease_expiration_enabled(now) {
-            let expired = self.leases.select(|lease| lease.is_expired(compensation, now)).len();
-            self.kept_by_self_preservation.store(expired as u64, Relaxed);
-            self.kept_by_limit.store(0, Relaxed);
-            if expired > 0 {
-                let SelfPreservation { renews_last_minute, renews_per_minute_threshold, .. } =
-                    self.self_preservation(now);
-                warn!(
-                    expired,
-                    renews_last_minute, renews_per_minute_threshold, "self-preservation keeps leases that have expired"
-                );
-            }
-            return 0;
-        }
-        let mut expired = self.leases.select(|lease| lease.is_expired(compensation, now));
-        // The map has no order; with one, the same dice choose the same leases.
-        expired.sort_unstable_by(|a, b| a.key().cmp(b.key()));
-        let registered = u32::try_from(self.content.lock().all.len()).unwrap_or(u32::MAX);
-        let kept = truncate(f64::from(registered) * self.options.renewal_percent_threshold);
-        let limit = usize::try_from(registered.saturating_sub(kept)).unwrap_or(usize::MAX);
-        let chosen = expired.partial_shuffle(rng, limit).0;
-        let mut evicted = 0;
-        for lease in chosen {
-            let mut content = self.content.lock();
-            let current = self.leases.get(lease.key().as_str());
-            let still_expired = current.is_some_and(|current| current.is_expired(compensation, now));
-            if still_expired && self.take_out(&mut content, lease.key().as_str(), ChangeKind::Evicted, None, now) {
-                evicted += 1;
-            }
-        }
-        self.kept_by_self_preservation.store(0, Relaxed);
-        self.kept_by_limit.store(expired.len().saturating_sub(limit) as u64, Relaxed);
-        evicted
+    pub(super) fn count_renewal(&self, now: Timestamp) {
+        self.renews_last_minute.increment(now);
+        self.renewals.fetch_add(1, Relaxed);
     }
 
     /// How many renewals there were since the start.
@@ -513,7 +368,12 @@ impl InstanceRegistry {
         }
     }
 
-    fn lease_expiration_enabled(&self, now: Timestamp) -> bool {
+    /// When the registry opened for traffic.
+    pub(super) fn opened_at(&self) -> Option<Timestamp> {
+        Some(Timestamp(self.opened.load(Relaxed))).filter(|opened| *opened != Timestamp::NEVER)
+    }
+
+    pub(super) fn lease_expiration_enabled(&self, now: Timestamp) -> bool {
         let threshold = self.renews_per_minute_threshold.load(Relaxed);
         !self.options.enable_self_preservation || (threshold > 0 && self.renews_last_minute.count(now) > threshold)
     }
@@ -534,7 +394,7 @@ impl InstanceRegistry {
         if lease.is_expired(Duration::ZERO, now) && self.lease_expiration_enabled(now) {
             return None;
         }
-        Some(Registration { info: lease.holder(), lease })
+        Some(Registration::of(lease))
     }
 
     /// The lease of `key`, expired or not.
@@ -546,13 +406,17 @@ impl InstanceRegistry {
     pub fn instance_by_id(&self, id: &str) -> Option<Registration> {
         let pages = self.content.lock().all.snapshot();
         let entry = pages.iter().flat_map(|page| page.entries()).find(|entry| entry.key().id() == id)?;
-        Some(Registration { info: Arc::clone(&entry.info), lease: Arc::clone(&entry.lease) })
+        Some(Registration { record: Arc::clone(&entry.record), lease: Arc::clone(&entry.lease) })
     }
 
     /// All instances in the order of their keys, of one moment.
     pub fn snapshot(&self) -> Vec<Registration> {
         let view = self.view();
-        view.iter().map(|(info, lease)| Registration { info: Arc::clone(info), lease: Arc::clone(lease) }).collect()
+        let registration = |(record, lease): (&Arc<Record>, &Arc<Lease>)| Registration {
+            record: Arc::clone(record),
+            lease: Arc::clone(lease),
+        };
+        view.records().map(registration).collect()
     }
 
     /// All instances, to be looked at without a lock and without a copy.
@@ -627,16 +491,34 @@ impl InstanceRegistry {
     fn content_changed(&self, content: &Content) {
         self.cache.content_changed(content.version);
     }
+
+    /// Lets readers see what was changed.
+    pub(super) fn publish(&self, content: &Content) {
+        self.threshold_changed(content);
+        self.content_changed(content);
+    }
+
+    /// Holds what must be true of the registry between any two changes.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn check(&self) {
+        let content = self.content.lock();
+        content.check();
+        let leases = self.leases.select(|_| true);
+        assert_eq!(leases.len(), content.all.len(), "each lease has its place");
+        for lease in leases {
+            let entry = content.all.get(lease.key());
+            assert!(entry.is_some_and(|entry| Arc::ptr_eq(&entry.lease, &lease)), "{}: one lease", lease.key());
+        }
+        assert_eq!(self.cache.version(), content.version, "readers see the last change");
+    }
 }
 
-/// A client that registers again without a change (after a 404, or because its peers ask for it) is no news.
-fn log_registration(registered: &Registered, known: Option<&InstanceInfo>, source: Source) {
-    let Registered { lease, info } = registered;
-    let (app, id, source) = (lease.key().app(), lease.key().id(), Source::name(Some(source)));
-    let same = known.is_some_and(|known| known.last_dirty == info.last_dirty && known.status == info.status);
-    if same {
-        debug!(app.name = app, instance.id = id, status = info.status.name(), source, "registered again");
-    } else {
-        info!(app.name = app, instance.id = id, status = info.status.name(), source, "registered");
+/// A command that names a newer version of the data makes the data known as that one.
+fn raise_last_dirty(record: &mut Record, last_dirty: Option<Timestamp>, stamp: Stamp) {
+    if let Some(sent) = last_dirty.filter(|sent| *sent > record.info.last_dirty) {
+        record.info.last_dirty = sent;
+        record.data.changed = stamp;
     }
 }

@@ -1,54 +1,51 @@
 //! [`Lease`]: the registry's hold on one instance.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::model::{InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo};
+use crate::model::{Heard, InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo, Record};
 use crate::time::{Timestamp, millis};
 
-/// The registry's hold on one instance: who it is, and until when its silence is borne.
+/// The registry's hold on one instance: who it is, and until when its silence is tolerated.
 ///
 /// A heartbeat writes one atomic and takes no lock. Everything else is changed only under the registry's lock, by
 /// [`super::InstanceRegistry`].
 #[derive(Debug)]
 pub struct Lease {
     key: InstanceKey,
-    holder: ArcSwap<InstanceInfo>,
+    record: ArcSwap<Record>,
     duration_ms: i64,
     registration: Timestamp,
-    last_update_ms: AtomicI64,
+    /// When its client last registered or renewed, at this replica or another one.
+    heard_ms: AtomicI64,
+    /// Whether it renewed since it registered.
+    renewed: AtomicBool,
     eviction_ms: AtomicI64,
     service_up_ms: AtomicI64,
-    /// The status an operator set: 0 for none, else the status plus one. Not the same as the instance's
-    /// `overriddenStatus`: an override to UNKNOWN is one, too.
-    status_override: AtomicU8,
-    /// When an operator last set a status or took it back; zero for never.
-    override_changed_ms: AtomicI64,
 }
 
 impl Lease {
-    /// A lease that starts now.
+    /// A lease of an instance that registers, here or, as it was heard, at another replica.
     pub(super) fn new(
         key: InstanceKey,
-        holder: Arc<InstanceInfo>,
-        duration: Duration,
+        record: Arc<Record>,
         service_up: Timestamp,
-        status_override: Option<InstanceStatus>,
+        heard: Heard,
         now: Timestamp,
     ) -> Self {
+        let duration = Duration::from_secs(u64::try_from(record.info.lease.duration_secs).unwrap_or_default());
         Self {
             key,
-            holder: ArcSwap::new(holder),
+            record: ArcSwap::new(record),
             duration_ms: millis(duration),
             registration: now,
-            last_update_ms: AtomicI64::new(now.0),
+            heard_ms: AtomicI64::new(heard.at.0),
+            renewed: AtomicBool::new(heard.renewed),
             eviction_ms: AtomicI64::new(0),
             service_up_ms: AtomicI64::new(service_up.0),
-            status_override: AtomicU8::new(encode(status_override)),
-            override_changed_ms: AtomicI64::new(0),
         }
     }
 
@@ -57,32 +54,59 @@ impl Lease {
         &self.key
     }
 
-    /// The instance, as it is now.
-    pub fn holder(&self) -> Arc<InstanceInfo> {
-        self.holder.load_full()
+    /// What is known of the instance now.
+    pub fn record(&self) -> Arc<Record> {
+        self.record.load_full()
     }
 
-    /// Runs `read` on the instance as it is now, without sharing it.
-    pub fn with_holder<T>(&self, read: impl FnOnce(&InstanceInfo) -> T) -> T {
-        read(&self.holder.load())
+    /// Runs `read` on what is known of the instance now, without sharing it.
+    pub fn with_record<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
+        read(&self.record.load())
     }
 
     /// The status an operator set, if any.
     pub fn status_override(&self) -> Option<InstanceStatus> {
-        decode(self.status_override.load(Relaxed))
+        self.with_record(|record| record.status_override.status)
     }
 
-    /// Renews. The Java server sets the time one duration ahead, so a lease that was ever renewed is borne for two
-    /// durations; operators and mixed clusters count on it (protocol.md 3.1, quirk 1).
+    /// Renews.
     pub(super) fn renew(&self, now: Timestamp) {
-        self.last_update_ms.store(now.0.saturating_add(self.duration_ms), Relaxed);
+        self.heard_ms.store(now.0, Relaxed);
+        if !self.renewed.load(Relaxed) {
+            self.renewed.store(true, Relaxed);
+        }
+    }
+
+    /// Notes that its client was heard elsewhere; the later holds.
+    pub(super) fn hear(&self, heard: Heard) {
+        self.heard_ms.fetch_max(heard.at.0, Relaxed);
+        if heard.renewed {
+            self.renewed.store(true, Relaxed);
+        }
+    }
+
+    /// When its client was last heard, by anybody.
+    pub fn heard(&self) -> Heard {
+        Heard { at: self.last_heard(), renewed: self.renewed.load(Relaxed) }
+    }
+
+    /// When its client last registered or renewed.
+    pub fn last_heard(&self) -> Timestamp {
+        Timestamp(self.heard_ms.load(Relaxed))
     }
 
     /// Whether it was given up, or its client was silent for too long; `compensation` is time in which the server
-    /// could not have heard it.
+    /// could not have heard it. The Java server writes a renewal one duration ahead, so a lease that was ever renewed
+    /// lasts two durations; operators and mixed clusters count on it (protocol.md 3.1, quirk 1).
     pub fn is_expired(&self, compensation: Duration, now: Timestamp) -> bool {
-        let borne_until = self.last_update_ms.load(Relaxed).saturating_add(self.duration_ms);
-        self.is_cancelled() || now.0 > borne_until.saturating_add(millis(compensation))
+        let until = self.last_renewal().0.saturating_add(self.duration_ms);
+        self.is_cancelled() || now.0 > until.saturating_add(millis(compensation))
+    }
+
+    /// The last renewal as the Java server shows it: one duration ahead. A registration is shown as it was.
+    fn last_renewal(&self) -> Timestamp {
+        let Heard { at, renewed } = self.heard();
+        if renewed { Timestamp(at.0.saturating_add(self.duration_ms)) } else { at }
     }
 
     /// Whether it was given up: cancelled or evicted.
@@ -91,23 +115,17 @@ impl Lease {
     }
 
     /// Whether its client has been silent for longer than it meant to be at most. That is no expiry yet: a lease that was
-    /// renewed is borne for two durations.
+    /// renewed lasts two durations.
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         now.since(self.last_heard()) > self.duration()
     }
 
-    /// When the client last registered or renewed, the future that [`Lease::renew`] writes taken back.
-    pub fn last_heard(&self) -> Timestamp {
-        let written = self.last_update_ms.load(Relaxed);
-        Timestamp(if written > self.registration.0 { written.saturating_sub(self.duration_ms) } else { written })
-    }
-
     /// The lease as answers show it.
-    pub fn info(&self, holder: &InstanceInfo) -> LeaseInfo {
+    pub fn info(&self, info: &InstanceInfo) -> LeaseInfo {
         LeaseInfo {
-            durations: holder.lease,
+            durations: info.lease,
             registration: self.registration,
-            last_renewal: Timestamp(self.last_update_ms.load(Relaxed)),
+            last_renewal: self.last_renewal(),
             eviction: Timestamp(self.eviction_ms.load(Relaxed)),
             service_up: self.service_up(),
         }
@@ -131,54 +149,28 @@ impl Lease {
         }
     }
 
-    pub(super) fn set_status_override(&self, status: Option<InstanceStatus>, changed: Timestamp) {
-        self.status_override.store(encode(status), Relaxed);
-        self.override_changed_ms.store(changed.0, Relaxed);
-    }
-
-    /// When an operator last set a status or took it back; `None` for never.
-    pub(super) fn override_changed(&self) -> Option<Timestamp> {
-        Some(Timestamp(self.override_changed_ms.load(Relaxed))).filter(|changed| *changed != Timestamp::NEVER)
-    }
-
-    /// Keeps when that was, for a lease that takes the place of another.
-    pub(super) fn keep_override_changed(&self, changed: Timestamp) {
-        self.override_changed_ms.store(changed.0, Relaxed);
-    }
-
-    /// Notes that the client was last heard at `at`, by whomever: the lease lasts as long as it does there.
-    pub(super) fn set_last_heard(&self, at: Timestamp) {
-        let ahead = at.0.saturating_add(self.duration_ms);
-        // `last_heard` takes what lies after the registration for a renewal, which lies a duration ahead.
-        self.last_update_ms.store(if ahead > self.registration.0 { ahead } else { at.0 }, Relaxed);
-    }
-
     /// How long the client means to be silent at most.
     pub fn duration(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.duration_ms).unwrap_or(0))
     }
 
-    pub(super) fn set_holder(&self, holder: Arc<InstanceInfo>) {
-        self.holder.store(holder);
+    pub(super) fn set_record(&self, record: Arc<Record>) {
+        self.record.store(record);
     }
-}
-
-fn encode(status: Option<InstanceStatus>) -> u8 {
-    status.map_or(0, |status| status as u8 + 1)
-}
-
-fn decode(stored: u8) -> Option<InstanceStatus> {
-    InstanceStatus::ALL.into_iter().find(|status| *status as u8 + 1 == stored)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::AppName;
+    use crate::model::{AppName, DataStamp, StatusOverride};
 
-    fn lease(now: Timestamp) -> Lease {
-        let holder = Arc::new(InstanceInfo::new(AppName::new("a"), "h", "1.2.3.4", now));
-        Lease::new(holder.key(), holder, Duration::from_secs(2), Timestamp::NEVER, None, now)
+    fn lease(at: Timestamp) -> Lease {
+        let mut info = InstanceInfo::new(AppName::new("a"), "h", "1.2.3.4", at);
+        info.lease.duration_secs = 2;
+        let (key, sent_status) = (info.key(), info.status);
+        let record =
+            Record { info, sent_status, data: DataStamp::default(), status_override: StatusOverride::default() };
+        Lease::new(key, Arc::new(record), Timestamp::NEVER, Heard { at, renewed: false }, at)
     }
 
     #[test]
@@ -197,17 +189,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_heard_elsewhere_only_makes_it_younger() {
+        let start = Timestamp(1_000_000);
+        let lease = lease(start);
+        lease.hear(Heard { at: start + Duration::from_secs(1), renewed: true });
+        lease.hear(Heard { at: start, renewed: false });
+        assert_eq!(lease.heard(), Heard { at: start + Duration::from_secs(1), renewed: true });
+        let info = lease.with_record(|record| lease.info(&record.info));
+        assert_eq!(info.last_renewal, start + Duration::from_secs(3), "shown one duration ahead");
+    }
+
+    #[test]
     fn a_cancelled_lease_has_expired() {
         let cancelled = lease(Timestamp(5));
         cancelled.cancel(Timestamp(6));
         assert!(cancelled.is_expired(Duration::from_secs(99), Timestamp(6)));
-    }
-
-    #[test]
-    fn an_override_to_unknown_is_an_override() {
-        let overridden = lease(Timestamp(5));
-        assert_eq!(overridden.status_override(), None);
-        overridden.set_status_override(Some(InstanceStatus::Unknown), Timestamp(6));
-        assert_eq!(overridden.status_override(), Some(InstanceStatus::Unknown));
     }
 }

@@ -1,36 +1,22 @@
-//! The status an instance is served with, of the one it sends and the one an operator set.
+//! The status that an instance is kept with when it registers.
 
-use crate::model::InstanceStatus;
+use crate::model::{InstanceStatus, Record};
 
-use super::{Lease, Source};
+use super::Source;
 
-/// The status that holds (`InstanceStatusOverrideRule` and the chain the Java server builds of its rules; the first
-/// that matches decides):
-///
-/// 1. `DownOrStartingRule`: a status that is neither UP nor `OUT_OF_SERVICE` is believed.
-/// 2. `OverrideExistsRule`: what an operator set holds.
-/// 3. `LeaseExistsRule`: a client cannot take itself out of service, nor back, by registering again; a peer may say
-///    so.
-/// 4. `AlwaysMatchInstanceStatusRule`: the status sent.
-pub(super) fn resolve(
+/// What of Netflix's `InstanceStatusOverrideRule`s looks at who sends what: a client cannot take itself out of service,
+/// nor back, by registering again (`LeaseExistsRule`); a peer may say so. The other rules are those of
+/// [`Record::show`], which applies what an operator set.
+pub(super) fn sent_status(
     sent: InstanceStatus,
     status_override: Option<InstanceStatus>,
-    existing: Option<&Lease>,
+    known: Option<&Record>,
     source: Source,
 ) -> InstanceStatus {
-    if !takes_traffic_or_was_taken_out(sent) {
-        return sent;
-    }
-    if let Some(set) = status_override {
-        return set;
-    }
-    let held = existing.map(|lease| lease.with_holder(|holder| holder.status));
-    match (source, held) {
-        (Source::Client, Some(held)) if takes_traffic_or_was_taken_out(held) => held,
+    match (source, known.map(|known| known.info.status)) {
+        (Source::Client, Some(held)) if status_override.is_none() && sent.takes_override() && held.takes_override() => {
+            held
+        }
         (Source::Client | Source::Peer, _) => sent,
     }
-}
-
-fn takes_traffic_or_was_taken_out(status: InstanceStatus) -> bool {
-    matches!(status, InstanceStatus::Up | InstanceStatus::OutOfService)
 }

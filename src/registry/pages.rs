@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::codec::{self, DeflatedPiece, Form, Nesting};
-use crate::model::{InstanceInfo, InstanceKey};
+use crate::model::{InstanceInfo, InstanceKey, Record};
 
 use super::Lease;
 
@@ -29,14 +29,18 @@ pub(super) struct Entry {
     /// The lease's, beside its neighbours': a search compares many, and each step through a pointer is a cache miss.
     key: InstanceKey,
     pub(super) lease: Arc<Lease>,
-    pub(super) info: Arc<InstanceInfo>,
+    pub(super) record: Arc<Record>,
     /// The number of that change.
     pub(super) change: u64,
 }
 
 impl Entry {
-    pub(super) fn new(lease: Arc<Lease>, info: Arc<InstanceInfo>, change: u64) -> Self {
-        Self { key: lease.key().clone(), lease, info, change }
+    pub(super) fn new(lease: Arc<Lease>, record: Arc<Record>, change: u64) -> Self {
+        Self { key: lease.key().clone(), lease, record, change }
+    }
+
+    pub(super) fn info(&self) -> &InstanceInfo {
+        &self.record.info
     }
 
     pub(super) fn key(&self) -> &InstanceKey {
@@ -45,7 +49,7 @@ impl Entry {
 
     /// Appends the instance as an element of a list.
     pub(super) fn encode(&self, form: Form, nesting: Nesting, out: &mut Vec<u8>) {
-        codec::instance_entry(form, nesting, &self.info, &self.lease.info(&self.info), out);
+        codec::instance_entry(form, nesting, self.info(), &self.lease.info(self.info()), out);
     }
 }
 
@@ -111,12 +115,12 @@ impl Page {
 
 /// What stands between two instances that follow each other.
 pub(super) fn glue(form: Form, before: &Entry, after: &Entry, out: &mut Vec<u8>) {
-    if before.info.app == after.info.app {
+    if before.info().app == after.info().app {
         codec::between(form, out);
     } else {
         codec::application_close(form, out);
         codec::between(form, out);
-        codec::application_open(form, after.info.app.as_str(), out);
+        codec::application_open(form, after.info().app.as_str(), out);
     }
 }
 
@@ -187,18 +191,32 @@ impl Pages {
 
     /// The instances of one application.
     pub(super) fn application<'a>(&'a self, app: &'a str) -> impl Iterator<Item = &'a Entry> {
-        let page = self.pages.partition_point(|page| page.first().is_some_and(|first| first.info.app.as_str() < app));
+        let page = self.pages.partition_point(|page| page.first().is_some_and(|first| first.info().app.as_str() < app));
         self.pages[page.saturating_sub(1)..]
             .iter()
             .flat_map(|page| page.entries())
-            .skip_while(move |entry| entry.info.app.as_str() < app)
-            .take_while(move |entry| entry.info.app.as_str() == app)
+            .skip_while(move |entry| entry.info().app.as_str() < app)
+            .take_while(move |entry| entry.info().app.as_str() == app)
     }
 
     /// All instances.
-    #[cfg(test)]
-    fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.pages.iter().flat_map(|page| page.entries())
+    }
+
+    /// Holds what must be true between any two changes.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub(super) fn check(&self) {
+        assert!(
+            self.pages.iter().all(|page| !page.entries.is_empty() && page.entries.len() <= MOST),
+            "no page is empty or too full"
+        );
+        let firsts: Vec<_> = self.pages.iter().map(|page| page.entries[0].key()).collect();
+        assert_eq!(firsts, self.firsts.iter().collect::<Vec<_>>(), "pages are found by their first keys");
+        assert!(self.iter().map(Entry::key).is_sorted_by(|before, after| before < after), "instances are in order");
+        assert_eq!(self.iter().count(), self.len, "instances are counted");
     }
 
     /// The page that holds `key` or would.
@@ -233,8 +251,13 @@ impl View {
     }
 
     /// Each instance with its lease, in the order of their keys. The lease is the living one: its times go on.
-    pub fn iter(&self) -> impl Iterator<Item = (&Arc<InstanceInfo>, &Arc<Lease>)> {
-        self.0.iter().flat_map(|page| page.entries()).map(|entry| (&entry.info, &entry.lease))
+    pub fn iter(&self) -> impl Iterator<Item = (&InstanceInfo, &Arc<Lease>)> {
+        self.records().map(|(record, lease)| (&record.info, lease))
+    }
+
+    /// Each record with its lease, in the order of their keys.
+    pub(super) fn records(&self) -> impl Iterator<Item = (&Arc<Record>, &Arc<Lease>)> {
+        self.0.iter().flat_map(|page| page.entries()).map(|entry| (&entry.record, &entry.lease))
     }
 }
 
@@ -253,21 +276,22 @@ fn changed(page: &mut Arc<Page>) -> &mut Page {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::time::Duration;
 
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::AppName;
+    use crate::model::{AppName, DataStamp, Heard, StatusOverride};
     use crate::time::Timestamp;
 
     fn entry(app: u8, id: u16, change: u64) -> Entry {
         let mut info = InstanceInfo::new(AppName::new(&format!("app-{app}")), "h", "1.2.3.4", Timestamp(1));
         info.instance_id = Some(format!("{id}").into());
-        let info = Arc::new(info);
-        let lease =
-            Lease::new(info.key(), Arc::clone(&info), Duration::from_secs(90), Timestamp(0), None, Timestamp(1));
-        Entry::new(Arc::new(lease), info, change)
+        let (key, sent_status) = (info.key(), info.status);
+        let (data, status_override) = (DataStamp::default(), StatusOverride::default());
+        let record = Arc::new(Record { info, sent_status, data, status_override });
+        let heard = Heard { at: Timestamp(1), renewed: false };
+        let lease = Lease::new(key, Arc::clone(&record), Timestamp(0), heard, Timestamp(1));
+        Entry::new(Arc::new(lease), record, change)
     }
 
     proptest! {
@@ -286,9 +310,7 @@ mod tests {
                 }
             }
             prop_assert_eq!(pages.len(), model.len());
-            prop_assert!(pages.pages.iter().all(|page| !page.entries.is_empty() && page.entries.len() <= MOST));
-            let firsts: Vec<_> = pages.pages.iter().map(|page| page.entries[0].key().clone()).collect();
-            prop_assert_eq!(&firsts, &pages.firsts);
+            pages.check();
             let found: Vec<_> = pages.iter().map(|entry| (entry.key().clone(), entry.change)).collect();
             let expected: Vec<_> = model.iter().map(|(key, change)| (key.clone(), *change)).collect();
             prop_assert_eq!(found, expected);

@@ -98,7 +98,7 @@ impl Pending {
         let mut text = Vec::new();
         codec::applications_open(self.form, versions_delta, &hash_code, &mut text);
         if let Some(first) = first {
-            codec::application_open(self.form, first.info.app.as_str(), &mut text);
+            codec::application_open(self.form, first.info().app.as_str(), &mut text);
         }
         for page in &self.pages {
             if let (Some(before), Some(next)) = (before, page.entries().first()) {
@@ -292,17 +292,17 @@ impl InstanceRegistry {
             return Err(ReadError::NotYetAllowed);
         }
         let entries = self.instances_of_vip(address, secure);
-        let hash_code: AppsHashCode = entries.iter().map(|entry| entry.info.status).collect();
+        let hash_code: AppsHashCode = entries.iter().map(|entry| entry.info().status).collect();
         let hash_code = hash_code.to_string();
         // The Java server never sets the version of such an answer.
         const VERSIONS_DELTA: &str = "-1";
         let mut out = Vec::with_capacity(200 + entries.len() * 1200);
         codec::applications_open(form, VERSIONS_DELTA, &hash_code, &mut out);
-        for (at, of_app) in entries.chunk_by(|a, b| a.info.app == b.info.app).enumerate() {
+        for (at, of_app) in entries.chunk_by(|a, b| a.info().app == b.info().app).enumerate() {
             if at > 0 {
                 codec::between(form, &mut out);
             }
-            codec::application_open(form, of_app[0].info.app.as_str(), &mut out);
+            codec::application_open(form, of_app[0].info().app.as_str(), &mut out);
             encode_list(form, Nesting::InApplications, of_app, &mut out);
             codec::application_close(form, &mut out);
         }

@@ -191,7 +191,7 @@ impl Batcher {
             // A heartbeat is repeated; a change is not.
             let oldest = self.heartbeats.pop_first().or_else(|| self.changes.pop_first());
             if let Some((_, queued)) = oldest {
-                self.forget(&queued.task);
+                forget(&mut self.places, &queued.task);
             }
             self.dropped += 1;
         }
@@ -243,7 +243,7 @@ impl Batcher {
     }
 
     fn launch(&mut self, place: u64, queued: Queued) {
-        self.forget(&queued.task);
+        forget(&mut self.places, &queued.task);
         // An instance that left since: its cancellation says all there is to say.
         let gone = queued.task.lease.as_ref().is_some_and(|lease| lease.is_cancelled());
         if !gone {
@@ -297,19 +297,39 @@ impl Batcher {
                 }
                 let task = first.remove().task;
                 self.expired += 1;
-                if let Some(of_instance) = self.places.get_mut(&task.key) {
-                    of_instance[kind(task.action)] = None;
-                }
+                forget(&mut self.places, &task);
             }
         }
     }
 
-    fn forget(&mut self, task: &ReplicationTask) {
-        if let Some(of_instance) = self.places.get_mut(&task.key) {
-            of_instance[kind(task.action)] = None;
-            if of_instance.iter().all(Option::is_none) {
-                self.places.remove(&task.key);
-            }
+    /// Holds what must be true between any two calls.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn check(&self) {
+        assert!(self.changes.len() + self.heartbeats.len() <= self.most + self.in_flight.len(), "the queue is bounded");
+        assert!(self.in_flight.len() <= BATCH_SIZE, "a batch is bounded");
+        let placed = self.places.iter().flat_map(|(key, places)| {
+            let placed = |(kind, place): (usize, &Option<u64>)| place.map(|place| (place, key, kind));
+            places.iter().enumerate().filter_map(placed).collect::<Vec<_>>()
+        });
+        let mut placed: Vec<_> = placed.collect();
+        placed.sort_unstable_by_key(|(place, ..)| *place);
+        let waiting = self.changes.iter().chain(&self.heartbeats);
+        let mut waiting: Vec<_> =
+            waiting.map(|(place, queued)| (*place, &queued.task.key, kind(queued.task.action))).collect();
+        waiting.sort_unstable_by_key(|(place, ..)| *place);
+        assert_eq!(placed, waiting, "each task that waits has its place, and each place its task");
+        assert!(self.places.values().all(|places| places.iter().any(Option::is_some)), "no place is kept for nothing");
+    }
+}
+
+/// Gives up the place of a task that waits no more.
+fn forget(places: &mut HashMap<InstanceKey, [Option<u64>; 4]>, task: &ReplicationTask) {
+    if let Some(of_instance) = places.get_mut(&task.key) {
+        of_instance[kind(task.action)] = None;
+        if of_instance.iter().all(Option::is_none) {
+            places.remove(&task.key);
         }
     }
 }
@@ -410,6 +430,7 @@ mod tests {
         batcher.offer(task(Action::Register, "1"), NOW);
         assert!(matches!(batcher.next(NOW + Duration::from_secs(30)), Next::Idle));
         assert_eq!((batcher.len(), batcher.expired()), (0, 1));
+        batcher.check();
     }
 
     #[test]
@@ -457,6 +478,7 @@ mod tests {
                         now = now + Duration::from_millis(1);
                     }
                 }
+                batcher.check();
                 prop_assert!(batcher.len() <= 12);
             }
             for _ in 0..100 {

@@ -8,10 +8,10 @@ use parking_lot::Mutex;
 
 use super::{Options, Peers, ReplicationTask};
 use crate::model::{
-    Action, InstanceInfo, InstanceKey, InstanceStatus, ReplicationInstance, ReplicationInstanceResponse,
+    Action, InstanceInfo, InstanceKey, InstanceStatus, Known, ReplicationInstance, ReplicationInstanceResponse,
     ReplicationList,
 };
-use crate::registry::{InstanceRegistry, Lease, Registered, Registration, Renewal, Source};
+use crate::registry::{InstanceRegistry, Lease, Registration, Renewal, Source};
 use crate::time::Timestamp;
 
 /// What a heartbeat says beside that the instance lives.
@@ -70,7 +70,7 @@ impl PeerAwareInstanceRegistry {
     }
 
     /// Registers. Peers are told what now holds, which is not what was sent if a newer registration was kept (quirk 16).
-    pub fn register(&self, info: InstanceInfo, source: Source, now: Timestamp) -> Registered {
+    pub fn register(&self, info: InstanceInfo, source: Source, now: Timestamp) -> Registration {
         let _in_order = self.in_order.lock();
         let registered = self.registry.register(info, source, now);
         self.tell(Action::Register, registered.lease.key(), Some(&registered.lease), source, now);
@@ -84,7 +84,7 @@ impl PeerAwareInstanceRegistry {
         }
         let keep = match (action, lease) {
             (Action::Register | Action::Heartbeat, Some(lease)) => {
-                let secs = lease.with_holder(|holder| holder.lease.renewal_interval_secs);
+                let secs = lease.with_record(|record| record.info.lease.renewal_interval_secs);
                 Duration::from_secs(u64::try_from(secs).unwrap_or_default())
             }
             _ => self.max_time_for_replication,
@@ -108,7 +108,7 @@ impl PeerAwareInstanceRegistry {
         let (Some(sent), true) = (heartbeat.last_dirty, self.registry.options().sync_when_timestamp_differs) else {
             return HeartbeatOutcome::Renewed;
         };
-        let ours = lease.with_holder(|holder| holder.last_dirty);
+        let ours = lease.with_record(|record| record.info.last_dirty);
         match (sent.cmp(&ours), source) {
             (std::cmp::Ordering::Greater, Source::Peer) => {
                 if let Some(status) = heartbeat.overridden_status.filter(|status| *status != InstanceStatus::Unknown) {
@@ -118,7 +118,7 @@ impl PeerAwareInstanceRegistry {
             }
             (std::cmp::Ordering::Greater, Source::Client) => HeartbeatOutcome::NotFound,
             (std::cmp::Ordering::Less, Source::Peer) => {
-                HeartbeatOutcome::Conflict(Registration { info: lease.holder(), lease })
+                HeartbeatOutcome::Conflict(Registration { record: lease.record(), lease })
             }
             (std::cmp::Ordering::Less, Source::Client) | (std::cmp::Ordering::Equal, _) => HeartbeatOutcome::Renewed,
         }
@@ -199,7 +199,37 @@ impl PeerAwareInstanceRegistry {
         list.replication_list.into_iter().map(apply).collect()
     }
 
-    fn apply_item(&self, item: ReplicationInstance, key: &InstanceKey, now: Timestamp) -> ReplicationInstanceResponse {
+    /// What one of our own replicas knows is merged. It says what it knows by now, whatever it was that happened.
+    fn merge(&self, known: Known, item: &ReplicationInstance, key: &InstanceKey, now: Timestamp) -> bool {
+        match known {
+            Known::Registered(mut record, heard) => {
+                if record.info.validate(item.app_name.as_str()).is_ok() && record.info.key() == *key {
+                    self.registry.merge_registered(*record, heard, now);
+                }
+                true
+            }
+            Known::Cancelled(tombstone) => {
+                self.registry.merge_cancelled(tombstone, now);
+                true
+            }
+            // Who is not known here, or in an older version, is to be told of whole.
+            Known::Renewed(at) => {
+                let known =
+                    self.registry.lease(key.as_str()).map(|lease| lease.with_record(|record| record.info.last_dirty));
+                self.registry.merge_renewed(key.as_str(), at, now) && item.last_dirty <= known
+            }
+        }
+    }
+
+    fn apply_item(
+        &self,
+        mut item: ReplicationInstance,
+        key: &InstanceKey,
+        now: Timestamp,
+    ) -> ReplicationInstanceResponse {
+        if let Some(known) = item.known.take() {
+            return if self.merge(known, &item, key, now) { OK } else { NOT_FOUND };
+        }
         let key = key.as_str();
         let found = |found: bool| if found { OK } else { NOT_FOUND };
         match item.action {
@@ -220,7 +250,7 @@ impl PeerAwareInstanceRegistry {
                     HeartbeatOutcome::NotFound => NOT_FOUND,
                     HeartbeatOutcome::Conflict(ours) => ReplicationInstanceResponse {
                         status_code: 409,
-                        response_entity: Some((Box::new(InstanceInfo::clone(&ours.info)), ours.lease_info())),
+                        response_entity: Some((Box::new(ours.info().clone()), ours.lease_info())),
                     },
                 }
             }

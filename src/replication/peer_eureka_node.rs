@@ -1,6 +1,5 @@
 //! [`PeerEurekaNode`]: one peer, its queue, and the task that empties it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -16,22 +15,13 @@ use tracing::{debug, info, warn};
 
 use super::batcher::{Batcher, Next, Outcome, ReplicationTask};
 use super::transport::{Call, PeerError, PeerTransport, Reply};
+use super::{PeerClock, comparison, known_batch};
 use crate::codec;
 use crate::codec::json::encode::{ReplicationItem, replication_list};
-use crate::codec::repair::{self, Digests};
 use crate::metrics::Durations;
-use crate::model::{Action, InstanceInfo, InstanceStatus, LeaseInfo, ReplicationInstanceResponse};
+use crate::model::{Action, InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo, Record, ReplicationInstanceResponse};
 use crate::registry::{InstanceRegistry, Source};
 use crate::time::{Clock, Timestamp};
-
-/// How often a peer is asked whether it knows the same, give or take a quarter.
-const REPAIR_INTERVAL: Duration = Duration::from_secs(2);
-/// How often one that became a peer just now is asked, and for how long: of the two one may have started, and for seconds the
-/// other does not find its name, which name servers remember not to have existed.
-const REPAIR_INTERVAL_AT_FIRST: Duration = Duration::from_millis(200);
-const AT_FIRST: Duration = Duration::from_secs(10);
-/// The most applications asked for at once.
-const APPLICATIONS_EXCHANGED: usize = 50;
 
 /// What is known of a peer.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +49,7 @@ pub struct PeerState {
 }
 
 impl PeerState {
-    fn compared(&mut self, differing: usize, now: Timestamp) {
+    pub(super) fn compared(&mut self, differing: usize, now: Timestamp) {
         self.differing = Some(differing);
         self.differing_since = (differing > 0).then(|| self.differing_since.unwrap_or(now));
     }
@@ -107,6 +97,8 @@ pub struct PeerEurekaNode {
     batcher: Mutex<Batcher>,
     wake: Notify,
     state: Mutex<PeerState>,
+    /// What its clock says; nothing for a Java server.
+    clock: Mutex<PeerClock>,
     sent: Sent,
 }
 
@@ -162,6 +154,7 @@ impl PeerEurekaNode {
             batcher: Mutex::new(Batcher::new(most)),
             wake: Notify::new(),
             state: Mutex::new(PeerState::default()),
+            clock: Mutex::default(),
             sent: Sent::default(),
         }
     }
@@ -195,6 +188,16 @@ impl PeerEurekaNode {
         self.wake.notify_one();
     }
 
+    /// Whether it is a replica of ours that merges what it is told.
+    pub(super) fn is_ours(&self) -> bool {
+        self.clock.lock().to_ours(Timestamp::NEVER).is_some()
+    }
+
+    /// A time by the peer's clock, by ours.
+    pub(super) fn to_ours(&self, theirs: Timestamp) -> Timestamp {
+        self.clock.lock().to_ours(theirs).unwrap_or(Timestamp::NEVER)
+    }
+
     /// Sends what the queue says until told to stop, and then what is left in it, up to the first failure.
     pub(super) async fn run(&self, around: &Surroundings, seed: u64, stop: &CancellationToken) -> Ended {
         let mut rng = SmallRng::seed_from_u64(seed);
@@ -202,14 +205,13 @@ impl PeerEurekaNode {
             return Ended::IsSelf;
         }
         let identified = around.clock.now();
-        let mut next_repair = identified;
+        let (mut next_comparison, mut asked_for) = (identified, None);
         while !stop.is_cancelled() {
-            if around.clock.now() >= next_repair {
-                self.repair(around).await;
+            if around.clock.now() >= next_comparison {
+                asked_for = self.repair(around, asked_for).await;
                 let now = around.clock.now();
-                let interval =
-                    if now.since(identified) < AT_FIRST { REPAIR_INTERVAL_AT_FIRST } else { REPAIR_INTERVAL };
-                next_repair = now + interval.mul_f64(rng.random_range(0.75..1.25));
+                let interval = comparison::interval(now.since(identified));
+                next_comparison = now + interval.mul_f64(rng.random_range(0.75..1.25));
             }
             let next = self.batcher.lock().next(around.clock.now());
             let wake_at = match next {
@@ -219,12 +221,12 @@ impl PeerEurekaNode {
                     let outcome = self.send(around, &tasks).await;
                     self.batcher.lock().outcome(outcome, &mut rng, around.clock.now());
                     if failed_before && outcome == Outcome::Delivered {
-                        next_repair = around.clock.now();
+                        next_comparison = around.clock.now();
                     }
                     continue;
                 }
-                Next::WaitUntil(at) => at.min(next_repair),
-                Next::Idle => next_repair,
+                Next::WaitUntil(at) => at.min(next_comparison),
+                Next::Idle => next_comparison,
             };
             let pause = wake_at.since(around.clock.now()).max(Duration::from_millis(1));
             tokio::select! {
@@ -242,10 +244,14 @@ impl PeerEurekaNode {
     async fn identify(&self, around: &Surroundings, stop: &CancellationToken) -> Option<Ended> {
         let mut pause = Duration::from_millis(100);
         loop {
+            let sent = around.clock.now();
             let call = around.transport.call(&self.service_url, Call::Identify);
             match stop.run_until_cancelled(call).await? {
                 Ok(reply) if reply.node.as_deref() == Some(&around.own_node) => return Some(Ended::IsSelf),
                 Ok(reply) => {
+                    if let Some(theirs) = reply.time {
+                        self.clock.lock().observe(sent, theirs, around.clock.now());
+                    }
                     let kind = if reply.node.is_some() { "eureka-registry" } else { "another Eureka server" };
                     info!(peer.url = self.shown_url(), kind, "peer answers");
                     let mut state = self.state.lock();
@@ -271,54 +277,71 @@ impl PeerEurekaNode {
     }
 
     /// Takes what the peer knows better, if it is one of ours. What fails is tried again in its turn.
-    async fn repair(&self, around: &Surroundings) {
-        if self.state.lock().node.is_none() {
-            return;
+    async fn repair(&self, around: &Surroundings, asked_for: Option<InstanceKey>) -> Option<InstanceKey> {
+        if !self.is_ours() {
+            return None;
         }
-        if let Err(error) = self.compare(around).await {
-            debug!(peer.url = self.shown_url(), error, "could not compare with the peer");
-            self.state.lock().last_error.get_or_insert(error);
+        let compared = async {
+            self.compare(around).await?;
+            self.ask_for_overdue(around, asked_for.as_ref()).await
+        };
+        match compared.await {
+            Ok(asked_for) => asked_for,
+            Err(error) => {
+                debug!(peer.url = self.shown_url(), error, "could not compare with the peer");
+                asked_for
+            }
         }
     }
 
-    async fn compare(&self, around: &Surroundings) -> Result<(), String> {
-        let ours = around.registry.recent_digests(around.clock.now());
-        let mut body = Vec::new();
-        repair::encode_digests(&Digests { total: ours.total, ..Digests::default() }, &mut body);
-        let reply = self.ask(around, Call::Digest(body.into())).await?;
-        if reply.status == 204 {
-            self.state.lock().compared(0, around.clock.now());
-            return Ok(());
-        }
-        let theirs = repair::decode_digests(&reply.body).map_err(|error| error.to_string())?;
-        let all = ours.applications.keys().chain(theirs.applications.keys());
-        let differing: BTreeSet<&str> = all
-            .map(String::as_str)
-            .filter(|app| ours.applications.get(*app) != theirs.applications.get(*app))
-            .collect();
-        let differing: Vec<&str> = differing.into_iter().collect();
-        self.state.lock().compared(differing.len(), around.clock.now());
-        for apps in differing.chunks(APPLICATIONS_EXCHANGED) {
-            let mut body = Vec::new();
-            repair::encode_names(apps, &mut body);
-            let reply = self.ask(around, Call::Exchange(body.into())).await?;
-            let now = around.clock.now();
-            let exchange = repair::decode_exchange(&reply.body, now).map_err(|error| error.to_string())?;
-            around.registry.mend(exchange, now);
-        }
-        Ok(())
+    /// Notes in how many applications the peer differs.
+    pub(super) fn compared(&self, differing: usize, now: Timestamp) {
+        self.state.lock().compared(differing, now);
     }
 
-    async fn ask(&self, around: &Surroundings, call: Call) -> Result<Reply, String> {
-        let reply = around.transport.call(&self.service_url, call).await.map_err(|error| error.to_string())?;
+    /// Calls the peer; an answer other than one of success is an error.
+    ///
+    /// # Errors
+    /// What went wrong, in words.
+    pub(super) async fn ask(&self, around: &Surroundings, call: Call) -> Result<Reply, String> {
+        match self.call(around, call).await {
+            Ok(reply) if (200..300).contains(&reply.status) => Ok(reply),
+            Ok(reply) => Err(format!("it answered {}", reply.status)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Every call to the peer: what its clock says, and whether it can be reached, is noted here.
+    async fn call(&self, around: &Surroundings, call: Call) -> Result<Reply, PeerError> {
+        let sent = around.clock.now();
+        let result = around.transport.call(&self.service_url, call).await;
+        let now = around.clock.now();
+        match &result {
+            Ok(reply) if (200..300).contains(&reply.status) => {
+                if let Some(theirs) = reply.time {
+                    self.clock.lock().observe(sent, theirs, now);
+                }
+                self.answered(reply, now);
+            }
+            Ok(reply) => self.failed(&format!("it answered {}", reply.status), now),
+            Err(error) => self.failed(&error.to_string(), now),
+        }
+        result
+    }
+
+    fn answered(&self, reply: &Reply, now: Timestamp) {
         let mut state = self.state.lock();
-        state.last_answer = Some(around.clock.now());
-        if (200..300).contains(&reply.status) {
-            state.last_error = None;
-            state.node.clone_from(&reply.node);
-            Ok(reply)
-        } else {
-            Err(format!("it answered {}", reply.status))
+        state.node.clone_from(&reply.node);
+        state.last_answer = Some(now);
+        if state.last_error.take().is_some() {
+            drop(state);
+            info!(peer.url = self.shown_url(), "peer answers again");
+        }
+    }
+
+    fn failed(&self, error: &str, _now: Timestamp) {
+        if self.state.lock().last_error.replace(error.to_owned()).is_none() {
+            warn!(peer.url = self.shown_url(), error, "peer cannot be told");
         }
     }
 
@@ -344,36 +367,33 @@ impl PeerEurekaNode {
     }
 
     async fn deliver(&self, around: &Surroundings, tasks: &[ReplicationTask]) -> Outcome {
-        let reply = around.transport.call(&self.service_url, Call::Batch(encode(tasks).into())).await;
-        let now = around.clock.now();
-        let (outcome, error) = match reply {
-            Ok(reply) if (200..300).contains(&reply.status) => {
-                let mut state = self.state.lock();
-                state.last_answer = Some(now);
-                if state.last_error.take().is_some() {
-                    info!(peer.url = self.shown_url(), "peer answers again");
-                }
-                state.node = reply.node;
-                drop(state);
-                match codec::decode_replication_response(&reply.body, now) {
-                    Ok(responses) if responses.len() == tasks.len() => {
-                        self.handle(around, tasks, responses, now);
-                        return Outcome::Delivered;
-                    }
-                    // As the Java server: an answer that does not fit says nothing of the items.
-                    Ok(_) => (Outcome::Refused, "it answered another number of items".to_owned()),
-                    Err(error) => (Outcome::Refused, error.to_string()),
-                }
-            }
-            Ok(reply) if reply.status == 503 => (Outcome::Congested, "it is too busy (503)".to_owned()),
-            Ok(reply) => (Outcome::Refused, format!("it answered {}", reply.status)),
-            Err(PeerError::Timeout) => (Outcome::Congested, PeerError::Timeout.to_string()),
-            Err(error) => (Outcome::NetworkFailed, error.to_string()),
+        let (tasks, body) = if self.is_ours() {
+            let clock = self.clock.lock().clone();
+            known_batch::encode(tasks, &around.registry, &clock)
+        } else {
+            (tasks.to_vec(), encode(tasks))
         };
-        if self.state.lock().last_error.replace(error.clone()).is_none() {
-            warn!(peer.url = self.shown_url(), error, items = tasks.len(), "peer cannot be told");
+        if tasks.is_empty() {
+            return Outcome::Delivered;
         }
-        outcome
+        let reply = match self.call(around, Call::Batch(body.into())).await {
+            Ok(reply) if (200..300).contains(&reply.status) => reply,
+            Ok(reply) if reply.status == 503 => return Outcome::Congested,
+            Ok(_) => return Outcome::Refused,
+            Err(PeerError::Timeout) => return Outcome::Congested,
+            Err(_) => return Outcome::NetworkFailed,
+        };
+        let now = around.clock.now();
+        match codec::decode_replication_response(&reply.body, now) {
+            Ok(responses) if responses.len() == tasks.len() => {
+                self.handle(around, &tasks, responses, now);
+                return Outcome::Delivered;
+            }
+            // As the Java server: an answer that does not fit says nothing of the items.
+            Ok(_) => self.failed("it answered another number of items", now),
+            Err(error) => self.failed(&error.to_string(), now),
+        }
+        Outcome::Refused
     }
 
     /// Carries out what the answers to single items ask for (`ReplicationTaskProcessor`, `PeerEurekaNode`).
@@ -425,19 +445,19 @@ fn take_over(registry: &InstanceRegistry, mut theirs: InstanceInfo, task: &Repli
     }
 }
 
-/// The batch, its instances as they are now.
+/// The batch for a Java server, its instances as they are now.
 fn encode(tasks: &[ReplicationTask]) -> Vec<u8> {
-    let held: Vec<Option<(Arc<InstanceInfo>, LeaseInfo)>> = tasks
+    let held: Vec<Option<(Arc<Record>, LeaseInfo)>> = tasks
         .iter()
         .map(|task| {
             let lease = task.lease.as_ref()?;
-            let holder = lease.holder();
-            let info = lease.info(&holder);
-            Some((holder, info))
+            let record = lease.record();
+            let info = lease.info(&record.info);
+            Some((record, info))
         })
         .collect();
     let items = tasks.iter().zip(&held).map(|(task, held)| {
-        let instance = held.as_ref().map(|(info, lease)| (&**info, lease));
+        let instance = held.as_ref().map(|(record, lease)| (&record.info, lease));
         let status_override = task.lease.as_ref().and_then(|lease| lease.status_override());
         ReplicationItem {
             action: task.action,
@@ -447,6 +467,7 @@ fn encode(tasks: &[ReplicationTask]) -> Vec<u8> {
             overridden_status: status_override.filter(|_| task.action == Action::Heartbeat),
             status: instance.map(|(info, _)| info.status),
             instance: instance.filter(|_| task.action == Action::Register),
+            known: None,
         }
     });
     let mut body = Vec::with_capacity(tasks.len() * 200);

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::discovery::{Endpoint, LookupError, PeerDiscovery};
 use super::peer_eureka_node::{Ended, PeerEurekaNode, Peers, Surroundings, shown};
 use super::transport::PeerTransport;
-use super::{Options, PeerAwareInstanceRegistry};
+use super::{Options, PeerAwareInstanceRegistry, eviction};
 use crate::time::{Clock, Timestamp};
 
 /// So many answers in a row have to lack a name before its peer is forgotten.
@@ -210,6 +210,11 @@ impl PeerEurekaNodes {
             urls.extend(found.iter().map(|endpoint| self.service_url(endpoint)));
         }
         Ok(urls)
+    }
+
+    /// Asks the peers whether they have heard of the instances that are about to be evicted.
+    pub async fn ask_before_eviction(&self) {
+        eviction::ask_peers(&self.peers.all(), &self.around).await;
     }
 
     /// How often the names were looked at, by what came of it.

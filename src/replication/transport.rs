@@ -8,6 +8,8 @@ use std::pin::Pin;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::time::Timestamp;
+
 /// What a peer is asked.
 #[derive(Clone, Debug)]
 pub enum Call {
@@ -15,10 +17,12 @@ pub enum Call {
     Identify,
     /// To apply a replication batch.
     Batch(Bytes),
-    /// Whether it knows what we know: our digests, or their sum. Only for replicas of ours.
-    Digest(Bytes),
-    /// For all it knows of these applications. Only for replicas of ours.
-    Exchange(Bytes),
+    /// Whether it knows what we know: our digest of everything. Only for replicas of ours.
+    Digests(Bytes),
+    /// For what it knows of some applications. Only for replicas of ours.
+    Records(Bytes),
+    /// When it last heard some instances. Only for replicas of ours.
+    Heard(Bytes),
     /// For all it knows, in the name of the replica that has this service URL and will want what changes from now on.
     Applications {
         /// The asking replica's own service URL, if it knows it.
@@ -38,6 +42,8 @@ pub struct Reply {
     pub status: u16,
     /// The id of the process that answered; a Java server has none.
     pub node: Option<String>,
+    /// What its clock read when it answered; only replicas of ours say so, and understand what they know of each other.
+    pub time: Option<Timestamp>,
     /// The service URLs of its peers, if it was asked by a newcomer.
     pub peers: Vec<String>,
     /// The body.

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +15,7 @@ use crate::registry::{InstanceRegistry, Source};
 use crate::replication::discovery::{Discovery, PeerDiscovery};
 use crate::replication::transport::PeerTransport;
 use crate::replication::transport::http::HttpTransport;
-use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes, Place, sync_up};
+use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes, Place, evict, sync_up};
 use crate::tasks::Tasks;
 use crate::time::Clock;
 use crate::tls::Tls;
@@ -83,9 +82,10 @@ impl Node {
         clock: Clock,
         mut rng: SmallRng,
     ) -> Self {
-        let registry = Arc::new(InstanceRegistry::new(settings.registry.clone(), clock.now()));
+        let number = rng.random::<u64>();
+        let id = format!("{number:016x}");
+        let registry = Arc::new(InstanceRegistry::new(settings.registry.clone(), number, clock.now()));
         let peer_aware = Arc::new(PeerAwareInstanceRegistry::new(registry, &settings.replication));
-        let id = format!("{:016x}", rng.random::<u64>());
         let secure = settings.server.tls.is_some();
         let peers = access.map(|PeerAccess { discovery, transport }| {
             let scheme = if secure { "https" } else { "http" };
@@ -133,9 +133,12 @@ impl Node {
     fn start_timers(&mut self) {
         let (options, clock) = (self.settings.registry.clone(), self.clock);
         let registry = self.peer_aware.registry();
-        let (evicting, rng) = (Arc::clone(registry), Mutex::new(SmallRng::from_rng(&mut self.rng)));
-        self.tasks.every("eviction", options.eviction_interval, move || {
-            evicting.evict(&mut *rng.lock(), clock.now());
+        let (evicting, mut rng) = (Arc::clone(registry), SmallRng::from_rng(&mut self.rng));
+        let nodes = self.peers.as_ref().map(|peers| Arc::clone(&peers.nodes));
+        self.tasks.spawn("eviction", |stop| async move {
+            while stop.run_until_cancelled(tokio::time::sleep(options.eviction_interval)).await.is_some() {
+                evict(nodes.as_deref(), &evicting, &mut rng, clock).await;
+            }
         });
         let expiring = Arc::clone(registry);
         self.tasks.every("delta-retention", options.delta_retention_timer_interval, move || {

@@ -45,7 +45,7 @@ fn decoded(number: usize) -> InstanceInfo {
 }
 
 fn filled() -> InstanceRegistry {
-    let registry = InstanceRegistry::new(Options::default(), NOW);
+    let registry = InstanceRegistry::new(Options::default(), 1, NOW);
     registry.open_for_traffic(1, NOW);
     for number in 0..INSTANCES {
         registry.register(decoded(number), Source::Client, NOW);
@@ -112,7 +112,7 @@ fn codecs(criterion: &mut Criterion) {
         bencher.iter(|| codec::decode_instance(Media::Json, black_box(json.as_bytes()), NOW));
     });
     let mut xml = Vec::new();
-    codec::instance_document(Media::Xml, &one.info, &one.lease_info(), &mut xml);
+    codec::instance_document(Media::Xml, one.info(), &one.lease_info(), &mut xml);
     group.bench_function("decode, XML", |bencher| {
         bencher.iter(|| codec::decode_instance(Media::Xml, black_box(&xml), NOW));
     });
@@ -121,7 +121,7 @@ fn codecs(criterion: &mut Criterion) {
         group.bench_function(format!("encode, {name}"), |bencher| {
             bencher.iter(|| {
                 out.clear();
-                codec::instance_entry(form, Nesting::InApplications, &one.info, &one.lease_info(), &mut out);
+                codec::instance_entry(form, Nesting::InApplications, one.info(), &one.lease_info(), &mut out);
                 out.len()
             });
         });
@@ -135,7 +135,7 @@ fn gzip(criterion: &mut Criterion) {
     for of_page in registry.snapshot().chunks(100) {
         let mut text = Vec::new();
         for one in of_page {
-            codec::instance_entry(JSON, Nesting::InApplications, &one.info, &one.lease_info(), &mut text);
+            codec::instance_entry(JSON, Nesting::InApplications, one.info(), &one.lease_info(), &mut text);
         }
         pages.push(text);
     }

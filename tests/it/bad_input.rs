@@ -276,8 +276,8 @@ async fn small_requests_get_no_huge_answers() {
     server.register("ORDERS", "a").await;
     let item = "{\"appName\":\"ORDERS\",\"id\":\"a\",\"action\":\"Heartbeat\",\"lastDirtyTimestamp\":1}";
     let batch = format!("{{\"replicationList\":[{}]}}", vec![item; 1000].join(","));
-    let names = format!("[{}]", vec!["\"ORDERS\""; 1000].join(","));
-    for (resource, body) in [("batch/", batch), ("exchange", names)] {
+    let names = format!("{{\"applications\":[{}]}}", vec!["\"ORDERS\""; 1000].join(","));
+    for (resource, body) in [("batch/", batch), ("records", names)] {
         let path = format!("/eureka/peerreplication/{resource}");
         let answer = server.send("POST", &path, &[JSON_BODY], body.as_bytes()).await;
         assert_eq!(answer.status, 200, "{resource}: {}", answer.text());

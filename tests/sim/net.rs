@@ -9,6 +9,7 @@ use bytes::Bytes;
 use eureka_registry::http::{App, handle};
 use eureka_registry::replication::discovery::{Endpoint, LookingUp, LookupError, PeerDiscovery};
 use eureka_registry::replication::transport::{Call, Calling, PeerError, PeerTransport, Reply};
+use eureka_registry::time::Timestamp;
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
@@ -146,8 +147,9 @@ async fn deliver(app: App, call: Call) -> Reply {
     let request = match call {
         Call::Identify => request(Method::OPTIONS, "/eureka/apps", Bytes::new()),
         Call::Batch(body) => post("batch/", body),
-        Call::Digest(body) => post("digest", body),
-        Call::Exchange(body) => post("exchange", body),
+        Call::Digests(body) => post("digests", body),
+        Call::Records(body) => post("records", body),
+        Call::Heard(body) => post("heard", body),
         Call::Applications { newcomer } => {
             let mut request = request(Method::GET, "/eureka/apps/", Bytes::new());
             let header = eureka_registry::replication::transport::http::NEWCOMER_HEADER;
@@ -163,14 +165,19 @@ async fn deliver(app: App, call: Call) -> Reply {
             request
         }
     };
+    let mut request = request;
+    request.headers_mut().insert(eureka_registry::replication::transport::http::TIME_HEADER, "?".parse().unwrap());
     let response = handle(app, request).await;
     let node = response.headers().get("x-eureka-registry-node").map(|id| id.to_str().unwrap().to_owned());
+    let time = response.headers().get(eureka_registry::replication::transport::http::TIME_HEADER);
+    let time = time.map(|millis| millis.to_str().unwrap().parse().unwrap());
     let status = response.status().as_u16();
     let peers = response.headers().get(eureka_registry::replication::transport::http::PEERS_HEADER);
     let peers = peers.map(|urls| eureka_registry::replication::transport::http::listed(urls.to_str().unwrap()));
     let peers = peers.unwrap_or_default();
     let body = response.into_body().collect().await.unwrap().to_bytes();
-    Reply { status, node, peers, body }
+    let time = time.map(Timestamp);
+    Reply { status, node, time, peers, body }
 }
 
 pub(crate) fn request(method: Method, path: &str, body: Bytes) -> Request<Body> {

@@ -259,7 +259,7 @@ impl World {
                 .registry()
                 .snapshot()
                 .into_iter()
-                .map(|held| (held.info.id().to_owned(), held.info.last_dirty))
+                .map(|held| (held.info().id().to_owned(), held.info().last_dirty))
                 .collect();
             for (id, last_dirty) in &held {
                 let before = replica.seen.get(id).copied().unwrap_or(Timestamp::NEVER);
@@ -274,7 +274,7 @@ impl World {
         let known = |replica: &Replica| -> BTreeMap<String, String> {
             let held = replica.node.registry().snapshot().into_iter();
             held.map(|held| {
-                let (info, status_override) = (&held.info, held.lease.status_override());
+                let (info, status_override) = (held.info(), held.lease.status_override());
                 let text = format!("{} {status_override:?} {}", info.status, info.last_dirty);
                 (info.id().to_owned(), text)
             })

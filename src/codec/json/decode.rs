@@ -14,8 +14,9 @@ use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use crate::codec::CodecError;
+use crate::codec::exchange::{WireFacts, WireTombstone};
 use crate::model::{
-    Action, ActionType, AppName, Application, Applications, DataCenterInfo, InstanceInfo, InstanceStatus,
+    Action, ActionType, AppName, Application, Applications, DataCenterInfo, InstanceInfo, InstanceStatus, Known,
     LeaseDurations, LeaseInfo, Metadata, Port, ReplicationInstance, ReplicationInstanceResponse, ReplicationList,
 };
 use crate::time::Timestamp;
@@ -631,6 +632,7 @@ impl<'de> Visitor<'de> for ItemSeed {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ReplicationInstance, A::Error> {
         let (mut action, mut app_name, mut id) = (None, None, None);
         let (mut last_dirty, mut overridden_status, mut status, mut instance_info) = (None, None, None, None);
+        let (mut facts, mut tombstone, mut heard) = (None, None, None);
         while let Some(Key(key)) = map.next_key()? {
             match key.as_ref() {
                 b"action" => action = map.next_value::<Scalar<'_>>()?.into_text(),
@@ -647,18 +649,32 @@ impl<'de> Visitor<'de> for ItemSeed {
                 b"instanceInfo" => {
                     instance_info = map.next_value_seed(OptionalInstanceSeed(InstanceSeed { now: self.now }))?;
                 }
+                b"facts" => facts = Some(map.next_value::<WireFacts>()?),
+                b"tombstone" => tombstone = Some(map.next_value::<WireTombstone>()?),
+                b"heard" => heard = map.next_value::<Scalar<'_>>()?.integer().map_err(A::Error::custom)?.map(Timestamp),
                 _ => skip(&mut map)?,
             }
         }
         let named = |name: Option<Cow<'_, str>>| name.as_deref().and_then(InstanceStatus::from_name);
+        let app_name = AppName::new(&app_name.ok_or_else(|| A::Error::custom("an item has no `appName`"))?);
+        let id = id.ok_or_else(|| A::Error::custom("an item has no `id`"))?;
+        let mut instance_info = instance_info.map(|(info, _)| Box::new(info));
+        let known = match (facts, tombstone, heard) {
+            (Some(facts), ..) => instance_info.take().map(|info| {
+                facts.read(*info, self.now).map(|(record, heard)| Known::Registered(Box::new(record), heard))
+            }),
+            (_, Some(tombstone), _) => Some(tombstone.read(app_name.as_str(), &id, self.now).map(Known::Cancelled)),
+            (.., heard) => heard.map(|at| Ok(Known::Renewed(at))),
+        };
         Ok(ReplicationInstance {
             action: action.as_deref().and_then(Action::from_name).ok_or_else(|| A::Error::custom("unknown action"))?,
-            app_name: AppName::new(&app_name.ok_or_else(|| A::Error::custom("an item has no `appName`"))?),
-            id: id.ok_or_else(|| A::Error::custom("an item has no `id`"))?,
+            app_name,
+            id,
             last_dirty,
             overridden_status: named(overridden_status),
             status: named(status),
-            instance_info: instance_info.map(|(info, _)| Box::new(info)),
+            instance_info,
+            known: known.transpose().map_err(A::Error::custom)?,
         })
     }
 }

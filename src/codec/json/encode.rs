@@ -1,8 +1,10 @@
 //! JSON encoders. Keys, types and order are those of the recordings (protocol.md 2.2 to 2.8).
 
+use crate::codec::exchange::{self, WireFacts, WireTombstone};
 use crate::codec::{AMAZON_CLASS, DEFAULT_DATA_CENTER_CLASS, Detail, EMPTY_MAP_CLASS, is_compact_amazon_key};
 use crate::model::{
-    Action, DataCenterInfo, InstanceInfo, InstanceStatus, LeaseInfo, Metadata, Port, ReplicationInstanceResponse,
+    Action, DataCenterInfo, Heard, InstanceInfo, InstanceStatus, LeaseInfo, Metadata, Port, Record,
+    ReplicationInstanceResponse, Tombstone,
 };
 use crate::time::Timestamp;
 
@@ -125,6 +127,19 @@ pub struct ReplicationItem<'a> {
     pub status: Option<InstanceStatus>,
     /// The instance, in a registration.
     pub instance: Option<(&'a InstanceInfo, &'a LeaseInfo)>,
+    /// What is known beside it, for one of our own replicas.
+    pub known: Option<KnownItem<'a>>,
+}
+
+/// What only our own replicas are told ([`crate::model::Known`]).
+#[derive(Clone, Copy, Debug)]
+pub enum KnownItem<'a> {
+    /// It is registered; [`ReplicationItem::instance`] is the record's.
+    Registered(&'a Record, Heard),
+    /// It was cancelled.
+    Cancelled(&'a Tombstone),
+    /// It renewed.
+    Renewed(Timestamp),
 }
 
 /// Appends a batch.
@@ -153,6 +168,19 @@ fn replication_item(item: &ReplicationItem<'_>, out: &mut Vec<u8>) {
         instance(info, lease, object.out);
     }
     object.text("action", item.action.name());
+    match item.known {
+        Some(KnownItem::Registered(record, heard)) => {
+            object.key("facts");
+            exchange::write(&WireFacts::new(record, heard), object.out);
+        }
+        Some(KnownItem::Cancelled(tombstone)) => {
+            object.key("tombstone");
+            exchange::write(&WireTombstone::new(tombstone), object.out);
+        }
+        // Most items are these: one member instead of an object.
+        Some(KnownItem::Renewed(at)) => object.number("heard", at.0),
+        None => {}
+    }
     object.close();
 }
 

@@ -370,7 +370,7 @@ pub(in crate::http) struct Application {
 /// All applications, in the order of their names.
 pub(in crate::http) fn applications(app: &App) -> Applications {
     let (now, view) = (app.now(), app.registry().view());
-    let all: Vec<(&InstanceInfo, &Lease)> = view.iter().map(|(info, lease)| (&**info, &**lease)).collect();
+    let all: Vec<(&InstanceInfo, &Lease)> = view.iter().map(|(info, lease)| (info, &**lease)).collect();
     let applications = all.chunk_by(|(a, _), (b, _)| a.app == b.app).map(|instances| {
         let mut by_status = ByStatus::default();
         instances.iter().for_each(|(info, _)| by_status.add(info.status));

@@ -12,10 +12,13 @@ use super::{Call, Calling, PeerError, PeerTransport, Reply};
 use crate::replication::Options;
 use crate::replication::discovery::Discovery;
 use crate::replication::options::Credentials;
+use crate::time::Timestamp;
 use crate::tls::Tls;
 
 /// The header that names the answering process.
 pub const NODE_HEADER: &str = "x-eureka-registry-node";
+/// The header by which a replica asks another one what its clock reads, and is answered in milliseconds.
+pub const TIME_HEADER: &str = "x-eureka-registry-time";
 /// The header by which a starting replica says where it will want to be told of changes.
 pub const NEWCOMER_HEADER: &str = "x-eureka-registry-newcomer";
 
@@ -122,8 +125,9 @@ impl PeerTransport for HttpTransport {
             let request = match call {
                 Call::Identify => client.request(reqwest::Method::OPTIONS, format!("{service_url}apps")),
                 Call::Batch(body) => Self::post(&client, service_url, "batch/", body),
-                Call::Digest(body) => Self::post(&client, service_url, "digest", body),
-                Call::Exchange(body) => Self::post(&client, service_url, "exchange", body),
+                Call::Digests(body) => Self::post(&client, service_url, "digests", body),
+                Call::Records(body) => Self::post(&client, service_url, "records", body),
+                Call::Heard(body) => Self::post(&client, service_url, "heard", body),
                 Call::Applications { newcomer } => {
                     let request = client.get(format!("{service_url}apps/"));
                     match newcomer {
@@ -138,16 +142,19 @@ impl PeerTransport for HttpTransport {
             // What a Java server says of itself when it replicates (protocol.md 4.2).
             let request = self
                 .authenticated(service_url, request)
+                .header(TIME_HEADER, "?")
                 .header("Accept", "application/json")
                 .header("DiscoveryIdentity-Name", "DefaultServer")
                 .header("DiscoveryIdentity-Version", "1.0");
             let response = request.send().await.map_err(failure)?;
             let status = response.status().as_u16();
             let node = response.headers().get(NODE_HEADER).and_then(|id| id.to_str().ok()).map(str::to_owned);
+            let time = response.headers().get(TIME_HEADER).and_then(|time| time.to_str().ok());
+            let time = time.and_then(|millis| millis.parse().ok()).map(Timestamp);
             let peers =
                 response.headers().get(PEERS_HEADER).and_then(|urls| urls.to_str().ok()).map_or_else(Vec::new, listed);
             let body: Bytes = response.bytes().await.map_err(failure)?;
-            Ok(Reply { status, node, peers, body })
+            Ok(Reply { status, node, time, peers, body })
         })
     }
 }

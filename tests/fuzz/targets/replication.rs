@@ -2,7 +2,8 @@
 
 #![no_main]
 
-use eureka_registry::codec::{self, Media, repair};
+use eureka_registry::codec::exchange::{self, RecordsRequest};
+use eureka_registry::codec::{self, Media};
 use eureka_registry_fuzz::{NOW, Subject, assert_well_formed};
 use libfuzzer_sys::fuzz_target;
 
@@ -12,26 +13,42 @@ fuzz_target!(|input: &[u8]| {
     let Some((kind, body)) = input.split_first() else { return };
     match kind {
         b'd' => {
-            if let Ok(digests) = repair::decode_digests(body) {
+            if let Ok(digests) = exchange::decode_digests(body) {
                 let mut out = Vec::new();
-                repair::encode_digests(&digests, &mut out);
-                assert_eq!(repair::decode_digests(&out).unwrap(), digests);
+                exchange::encode_digests(&digests, &mut out);
+                assert_eq!(exchange::decode_digests(&out).unwrap(), digests);
             }
-            Subject::default().send("POST", "/eureka/peerreplication/digest", &[JSON], body);
+            Subject::default().send("POST", "/eureka/peerreplication/digests", &[JSON], body);
         }
         b'n' => {
             let subject = Subject::default();
-            let answer = subject.send("POST", "/eureka/peerreplication/exchange", &[JSON], body).unwrap();
+            let answer = subject.send("POST", "/eureka/peerreplication/records", &[JSON], body).unwrap();
+            if let Ok(request) = RecordsRequest::decode(body) {
+                assert_eq!(RecordsRequest::decode(&request.encode()).unwrap(), request);
+            }
             assert!(answer.body.len() < 4096 + body.len(), "it asks for what there is once, however often it names it");
             if answer.status == 200 {
-                repair::decode_exchange(&answer.body, NOW).unwrap();
+                exchange::decode_records(&answer.body, NOW).unwrap();
             }
         }
         b'e' => {
-            if let Ok(exchange) = repair::decode_exchange(body, NOW) {
+            if let Ok(records) = exchange::decode_records(body, NOW) {
                 let subject = Subject::default();
-                subject.registry.mend(exchange, NOW);
+                subject.registry.merge(records, NOW);
+                subject.registry.check();
                 subject.assert_readable();
+            }
+        }
+        b'h' => {
+            Subject::default().send("POST", "/eureka/peerreplication/heard", &[JSON], body);
+            if let Ok(answer) = exchange::decode_heard(body) {
+                let mut out = Vec::new();
+                exchange::encode_heard(&answer, &mut out);
+                assert_eq!(exchange::decode_heard(&out).unwrap(), answer);
+                let subject = Subject::default();
+                let keys: Vec<_> = subject.registry.snapshot().iter().map(|one| one.lease.key().clone()).collect();
+                subject.registry.take_heard(&keys, &answer, NOW);
+                subject.registry.check();
             }
         }
         b'r' => {
@@ -54,6 +71,7 @@ fuzz_target!(|input: &[u8]| {
                     return;
                 }
             }
+            subject.registry.check();
             subject.assert_readable();
         }
     }

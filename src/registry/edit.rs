@@ -1,0 +1,163 @@
+//! [`Edit`]: a change of the registry, from taking its lock to saying what happened.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use parking_lot::MutexGuard;
+use tracing::{debug, info};
+
+use super::content::Content;
+use super::journal::ChangeKind;
+use super::{InstanceRegistry, Lease, Source};
+use crate::model::{ActionType, InstanceStatus, Record};
+use crate::time::Timestamp;
+
+/// A change under way. When it goes, readers see what was changed, the lock is given back, and then what happened is logged: a
+/// line takes longer to write than most of what is done under the lock.
+#[derive(Debug)]
+pub(super) struct Edit<'a> {
+    registry: &'a InstanceRegistry,
+    content: Option<MutexGuard<'a, Content>>,
+    happened: Option<Happened>,
+    source: Option<Source>,
+    now: Timestamp,
+}
+
+/// What there is to say.
+#[derive(Debug)]
+struct Happened {
+    kind: ChangeKind,
+    lease: Arc<Lease>,
+    before: Option<Arc<Record>>,
+}
+
+impl InstanceRegistry {
+    /// Takes the lock for a change that this source asks for; `None` is the registry itself.
+    pub(super) fn edit(&self, source: Option<Source>, now: Timestamp) -> Edit<'_> {
+        Edit { registry: self, content: Some(self.content.lock()), happened: None, source, now }
+    }
+}
+
+impl Edit<'_> {
+    /// Puts a lease in that is new, in the place of the one that is known under its key.
+    pub(super) fn put_lease(&mut self, lease: &Arc<Lease>, before: Option<Arc<Record>>) {
+        if before.is_none() {
+            self.threshold.client_added();
+        }
+        self.registry.leases.insert(Arc::clone(lease));
+        self.put(ChangeKind::Registered, lease, before);
+    }
+
+    /// Changes what is known of an instance and shows it as `MODIFIED` everywhere; only stamps, and nobody is shown anything.
+    pub(super) fn put_record(&mut self, kind: ChangeKind, lease: &Arc<Lease>, mut record: Record) {
+        let before = lease.record();
+        record.show();
+        if before.info == record.info {
+            let record = Arc::new(record);
+            lease.set_record(Arc::clone(&record));
+            self.restamp(lease, &record);
+            return;
+        }
+        record.info.action_type = Some(ActionType::Modified);
+        record.info.last_updated = self.now;
+        lease.set_record(Arc::new(record));
+        self.put(kind, lease, Some(before));
+    }
+
+    fn put(&mut self, kind: ChangeKind, lease: &Arc<Lease>, before: Option<Arc<Record>>) {
+        let (record, now, source) = (lease.record(), self.now, self.source);
+        if record.info.status == InstanceStatus::Up {
+            lease.note_service_up(now);
+        }
+        Content::put(self, lease, &record, now);
+        let statuses = (before.as_ref().map(|before| before.info.status), record.info.status);
+        self.note(kind, lease.key(), statuses, source, now);
+        self.registry.applications.changed(&record.info.app);
+        self.happened = Some(Happened { kind, lease: Arc::clone(lease), before });
+    }
+
+    /// Takes an instance out. Gives back its lease; `None` if it was not there.
+    pub(super) fn take_out(&mut self, kind: ChangeKind, key: &str) -> Option<Arc<Lease>> {
+        let lease = self.registry.leases.remove(key)?;
+        let (now, source) = (self.now, self.source);
+        lease.cancel(now);
+        let mut last = Record::clone(&lease.record());
+        last.info.action_type = Some(ActionType::Deleted);
+        last.info.last_updated = now;
+        let (app, status) = (last.info.app.clone(), last.info.status);
+        self.take(&lease, &Arc::new(last), now);
+        self.note(kind, lease.key(), (Some(status), status), source, now);
+        self.threshold.client_removed();
+        if self.all.application(app.as_str()).next().is_none() {
+            self.registry.applications.removed(app.as_str());
+        } else {
+            self.registry.applications.changed(&app);
+        }
+        self.happened = Some(Happened { kind, lease: Arc::clone(&lease), before: None });
+        Some(lease)
+    }
+}
+
+impl Deref for Edit<'_> {
+    type Target = Content;
+
+    #[expect(clippy::expect_used, reason = "only `drop` takes it")]
+    fn deref(&self) -> &Content {
+        self.content.as_deref().expect("it is locked while the edit lives")
+    }
+}
+
+impl DerefMut for Edit<'_> {
+    #[expect(clippy::expect_used, reason = "only `drop` takes it")]
+    fn deref_mut(&mut self) -> &mut Content {
+        self.content.as_deref_mut().expect("it is locked while the edit lives")
+    }
+}
+
+impl Drop for Edit<'_> {
+    fn drop(&mut self) {
+        if let Some(content) = self.content.take() {
+            self.registry.publish(&content);
+        }
+        if let Some(happened) = self.happened.take() {
+            happened.log(self.source, self.now);
+        }
+    }
+}
+
+impl Happened {
+    fn log(&self, source: Option<Source>, now: Timestamp) {
+        let (key, record) = (self.lease.key(), self.lease.record());
+        let (app, id, source) = (key.app(), key.id(), Source::name(source));
+        let (status, before) =
+            (record.info.status.name(), self.before.as_ref().map(|before| before.info.status.name()));
+        match self.kind {
+            // A client that registers again without a change (after a 404, or because its peers ask for it) is no news.
+            ChangeKind::Registered
+                if self.before.as_ref().is_some_and(|before| {
+                    before.info.last_dirty == record.info.last_dirty && before.info.status == record.info.status
+                }) =>
+            {
+                debug!(app.name = app, instance.id = id, status, source, "registered again");
+            }
+            ChangeKind::Registered => info!(app.name = app, instance.id = id, status, source, "registered"),
+            ChangeKind::StatusChanged | ChangeKind::OverrideRemoved => {
+                let overridden = record.status_override.status.map(InstanceStatus::name);
+                info!(
+                    app.name = app,
+                    instance.id = id,
+                    status.before = before,
+                    status,
+                    status.overridden = overridden,
+                    source,
+                    "status changed"
+                );
+            }
+            ChangeKind::Evicted => {
+                let silent = now.since(self.lease.last_heard()).as_secs();
+                info!(app.name = app, instance.id = id, silent_secs = silent, source, "evicted");
+            }
+            ChangeKind::Cancelled => info!(app.name = app, instance.id = id, source, "cancelled"),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Who is dead: eviction of expired leases, and what a replica that lacks an instance says about it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use rand::Rng;
+use rand::seq::SliceRandom;
+use tracing::warn;
+
+use super::journal::ChangeKind;
+use super::renewal_threshold::truncate;
+use super::{InstanceRegistry, Lease, SelfPreservation};
+use crate::codec::exchange::HeardAnswer;
+use crate::model::{Heard, InstanceKey};
+use crate::time::Timestamp;
+
+/// Whether an instance is dead that one replica still has and another one lacks: it is overdue, and the other one was up for
+/// longer than it has been silent. So it was cancelled or evicted there, or never heard of: either way nobody has heard it since.
+pub(super) fn is_dead(silent: Duration, duration: Duration, uptime_of_who_lacks_it: Duration) -> bool {
+    silent > duration && uptime_of_who_lacks_it > silent
+}
+
+impl InstanceRegistry {
+    /// The instances whose leases have expired and would be evicted now. Peers are to be asked first whether they have heard
+    /// of them since ([`InstanceRegistry::take_heard`]): nobody who renews anywhere vanishes anywhere.
+    pub fn expired(&self, now: Timestamp) -> Vec<InstanceKey> {
+        if !self.lease_expiration_enabled(now) {
+            return Vec::new();
+        }
+        let compensation = self.compensation(now);
+        keys(&self.leases.select(|lease| lease.is_expired(compensation, now)))
+    }
+
+    /// At most `most` instances that are overdue, in the order of their keys, from the one that follows `after` on.
+    pub fn overdue(&self, after: Option<&InstanceKey>, most: usize, now: Timestamp) -> Vec<InstanceKey> {
+        let mut keys = keys(&self.leases.select(|lease| lease.is_overdue(now)));
+        let first = after.map_or(0, |after| keys.partition_point(|key| key <= after));
+        keys.rotate_left(first);
+        keys.truncate(most);
+        keys
+    }
+
+    /// For how long this replica has been open to clients.
+    pub fn uptime(&self, now: Timestamp) -> Duration {
+        self.opened_at().map_or(Duration::ZERO, |opened| now.since(opened))
+    }
+
+    /// When these instances were last heard here, for a peer that wonders whether they live.
+    pub fn when_heard(&self, keys: &[String], now: Timestamp) -> HeardAnswer {
+        let heard = keys.iter().map(|key| self.leases.with(key, |lease| lease.heard())).collect();
+        HeardAnswer { uptime_ms: u64::try_from(self.uptime(now).as_millis()).unwrap_or(u64::MAX), heard }
+    }
+
+    /// Takes from a peer when it heard these instances, by this replica's clock. An instance that the peer lacks goes if it is
+    /// dead, also under self-preservation: that is for renewals that cannot arrive, and here is who should have heard them.
+    /// Says how many went.
+    pub fn take_heard(&self, keys: &[InstanceKey], answer: &HeardAnswer, now: Timestamp) -> usize {
+        let uptime_there = Duration::from_millis(answer.uptime_ms);
+        let mut gone = 0;
+        for (key, heard) in keys.iter().zip(&answer.heard) {
+            let Some(lease) = self.leases.get(key.as_str()) else { continue };
+            match heard {
+                Some(heard) => lease.hear(heard.not_after(now)),
+                None => {
+                    let dead = |lease: &Lease| is_dead(now.since(lease.last_heard()), lease.duration(), uptime_there);
+                    gone += usize::from(self.evict_if(key, dead, now));
+                }
+            }
+        }
+        gone
+    }
+
+    /// Evicts expired leases, at random and at most as many as self-preservation leaves room for (`evict`). Says how
+    /// many.
+    ///
+    /// Time beyond the interval since the last run is tolerated with every lease: a server that was stopped could hear
+    /// nobody. Java servers are not told of evictions, each has a view of its own (quirk 22); ours ask.
+    pub fn evict(&self, rng: &mut impl Rng, now: Timestamp) -> usize {
+        let compensation = self.compensation(now);
+        self.last_eviction.store(now.0, Relaxed);
+        let mut expired = self.leases.select(|lease| lease.is_expired(compensation, now));
+        if !self.lease_expiration_enabled(now) {
+            self.keep_by_self_preservation(expired.len(), now);
+            return 0;
+        }
+        // The map has no order; with one, the same randomness chooses the same leases.
+        expired.sort_unstable_by(|a, b| a.key().cmp(b.key()));
+        let registered = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        let kept = truncate(f64::from(registered) * self.options.renewal_percent_threshold);
+        let limit = usize::try_from(registered.saturating_sub(kept)).unwrap_or(usize::MAX);
+        let chosen = expired.partial_shuffle(rng, limit).0;
+        let still_expired = |lease: &Lease| lease.is_expired(compensation, now);
+        let evicted = chosen.iter().filter(|lease| self.evict_if(lease.key(), still_expired, now)).count();
+        self.kept_by_self_preservation.store(0, Relaxed);
+        self.kept_by_limit.store(expired.len().saturating_sub(limit) as u64, Relaxed);
+        evicted
+    }
+
+    /// Time in which this replica could hear nobody, by how much later than due the eviction runs.
+    fn compensation(&self, now: Timestamp) -> Duration {
+        match Timestamp(self.last_eviction.load(Relaxed)) {
+            Timestamp::NEVER => Duration::ZERO,
+            last => now.since(last).saturating_sub(self.options.eviction_interval),
+        }
+    }
+
+    fn evict_if(&self, key: &InstanceKey, condition: impl Fn(&Lease) -> bool, now: Timestamp) -> bool {
+        let mut edit = self.edit(None, now);
+        // Looked at again under the lock: it may have renewed or registered meanwhile.
+        if !self.leases.get(key.as_str()).is_some_and(|current| condition(&current)) {
+            return false;
+        }
+        let evicted = edit.take_out(ChangeKind::Evicted, key.as_str());
+        if let Some(lease) = &evicted {
+            edit.evicted.insert(key, lease.last_heard());
+        }
+        evicted.is_some()
+    }
+
+    fn keep_by_self_preservation(&self, expired: usize, now: Timestamp) {
+        self.kept_by_self_preservation.store(expired as u64, Relaxed);
+        self.kept_by_limit.store(0, Relaxed);
+        if expired > 0 {
+            let SelfPreservation { renews_last_minute, renews_per_minute_threshold, .. } = self.self_preservation(now);
+            warn!(
+                expired,
+                renews_last_minute, renews_per_minute_threshold, "self-preservation keeps leases that have expired"
+            );
+        }
+    }
+}
+
+fn keys(leases: &[Arc<Lease>]) -> Vec<InstanceKey> {
+    let mut keys: Vec<InstanceKey> = leases.iter().map(|lease| lease.key().clone()).collect();
+    keys.sort_unstable();
+    keys
+}
+
+impl Heard {
+    /// The same, but not in the future: a clock that is wrong keeps nobody.
+    pub(super) fn not_after(self, now: Timestamp) -> Self {
+        Self { at: self.at.min(now), ..self }
+    }
+}

@@ -1,0 +1,102 @@
+//! [`Tombstones`]: which instances are gone, and must not come back from a replica that does not know it.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use crate::model::{InstanceKey, Stamp, Tombstone};
+use crate::time::{Timestamp, millis};
+
+/// So long a cancellation is remembered. It need not be longer than any cut: an instance that nobody hears any more is found
+/// dead without it (`registry/eviction`).
+const KEPT: Duration = Duration::from_secs(60 * 60);
+/// The most cancellations, and the most evictions, that are remembered; the oldest go first.
+const MOST: usize = 20_000;
+
+/// The cancellations of the last hour, the same on all replicas.
+#[derive(Debug, Default)]
+pub(super) struct Tombstones {
+    by_key: HashMap<InstanceKey, Tombstone>,
+    in_order: BTreeSet<(Stamp, InstanceKey)>,
+}
+
+impl Tombstones {
+    pub(super) fn get(&self, key: &str) -> Option<&Tombstone> {
+        self.by_key.get(key)
+    }
+
+    /// All of them, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Tombstone> {
+        self.by_key.values()
+    }
+
+    /// Puts one in, in the place of what was known under its key, which is given back.
+    pub(super) fn insert(&mut self, tombstone: Tombstone) -> Option<Tombstone> {
+        let replaced = self.remove(tombstone.key.as_str());
+        self.in_order.insert((tombstone.cancelled, tombstone.key.clone()));
+        self.by_key.insert(tombstone.key.clone(), tombstone);
+        replaced
+    }
+
+    pub(super) fn remove(&mut self, key: &str) -> Option<Tombstone> {
+        let removed = self.by_key.remove(key)?;
+        self.in_order.remove(&(removed.cancelled, removed.key.clone()));
+        Some(removed)
+    }
+
+    /// Takes out the oldest one if it is too old or one too many, by the time of the stamp clock.
+    pub(super) fn take_outdated(&mut self, stamp_millis: u64) -> Option<Tombstone> {
+        let (oldest, key) = self.in_order.first()?.clone();
+        (self.by_key.len() > MOST || is_outdated(oldest, stamp_millis)).then(|| self.remove(key.as_str()))?
+    }
+
+    /// Whether a cancellation of an instance that is not known here need not be remembered: it would go at once.
+    pub(super) fn would_drop(&self, tombstone: &Tombstone, stamp_millis: u64) -> bool {
+        let older_than_all = || self.in_order.first().is_some_and(|(oldest, _)| tombstone.cancelled < *oldest);
+        is_outdated(tombstone.cancelled, stamp_millis) || (self.by_key.len() >= MOST && older_than_all())
+    }
+
+    /// # Panics
+    /// If the two views of the same cancellations differ.
+    pub(super) fn check(&self) {
+        let by_key: BTreeSet<_> = self.by_key.values().map(|one| (one.cancelled, one.key.clone())).collect();
+        assert_eq!(by_key, self.in_order, "cancellations by key and in order");
+    }
+}
+
+fn is_outdated(cancelled: Stamp, stamp_millis: u64) -> bool {
+    stamp_millis.saturating_sub(cancelled.millis()) > u64::try_from(millis(KEPT)).unwrap_or(0)
+}
+
+/// The instances that this replica evicted last, and when each had been heard: only who was heard later comes back.
+///
+/// Of no use to others: each asks for itself whether an instance is dead.
+#[derive(Debug, Default)]
+pub(super) struct Evicted {
+    heard: HashMap<InstanceKey, Timestamp>,
+    in_order: VecDeque<InstanceKey>,
+}
+
+impl Evicted {
+    /// Notes an eviction.
+    pub(super) fn insert(&mut self, key: &InstanceKey, heard: Timestamp) {
+        if self.heard.insert(key.clone(), heard).is_none() {
+            self.in_order.push_back(key.clone());
+        }
+        while self.in_order.len() > MOST {
+            let oldest = self.in_order.pop_front();
+            oldest.and_then(|key| self.heard.remove(&key));
+        }
+    }
+
+    /// Whether an instance that was heard at this time was evicted, and not heard since.
+    pub(super) fn covers(&self, key: &str, heard: Timestamp) -> bool {
+        self.heard.get(key).is_some_and(|evicted| heard <= *evicted)
+    }
+
+    /// # Panics
+    /// If there are more than may be remembered, or the two views differ.
+    pub(super) fn check(&self) {
+        assert!(self.in_order.len() <= MOST, "evictions are bounded");
+        assert_eq!(self.in_order.len(), self.heard.len(), "evictions by key and in order");
+    }
+}

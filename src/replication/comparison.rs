@@ -1,0 +1,125 @@
+//! How two of our own replicas find out that they know different things, and repair it.
+//!
+//! Each compares with each other one and only takes: the digest of everything; where that differs, the digest of each
+//! application; of those that differ, what the other knows. So whatever replication lost is there within seconds. The copy at
+//! the start is such a comparison of an empty registry. Besides, the other is asked when it last heard the instances that are
+//! overdue here: they may renew there.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tracing::info;
+
+use super::peer_eureka_node::{PeerEurekaNode, Surroundings};
+use super::transport::Call;
+use crate::codec::exchange::{self, Digests, HeardAnswer, Records, RecordsRequest};
+use crate::model::InstanceKey;
+use crate::registry::Repaired;
+
+/// How often a peer is asked whether it knows the same, give or take a quarter.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// How often one that became a peer just now is asked, and for how long: of the two one may have started, and for seconds the
+/// other does not find its name, which name servers remember not to have existed.
+const INTERVAL_AT_FIRST: Duration = Duration::from_millis(200);
+const AT_FIRST: Duration = Duration::from_secs(10);
+/// The most applications asked for at once.
+const APPLICATIONS_ASKED: usize = 50;
+/// The most instances asked for at once.
+const INSTANCES_ASKED: usize = 500;
+
+/// How long to wait for the next comparison with a peer that has been one for so long.
+pub(super) fn interval(peer_for: Duration) -> Duration {
+    if peer_for < AT_FIRST { INTERVAL_AT_FIRST } else { INTERVAL }
+}
+
+impl PeerEurekaNode {
+    /// Compares once, and takes what the peer knows better.
+    ///
+    /// # Errors
+    /// What went wrong, in words.
+    pub(super) async fn compare(&self, around: &Surroundings) -> Result<Repaired, String> {
+        let ours = around.registry.digest(around.clock.now());
+        let mut body = Vec::new();
+        exchange::encode_digests(&Digests { total: ours, ..Digests::default() }, &mut body);
+        let reply = self.ask(around, Call::Digests(body.into())).await?;
+        let differing = if reply.status == 204 { Vec::new() } else { differing(around, &reply.body)? };
+        self.compared(differing.len(), around.clock.now());
+        let mut repaired = Repaired::default();
+        for applications in differing.chunks(APPLICATIONS_ASKED) {
+            repaired += self.take_records(around, applications).await?;
+        }
+        if !repaired.is_none() {
+            let Repaired { registered, cancelled } = repaired;
+            info!(peer.url = self.shown_url(), registered, cancelled, "repaired differences with a peer");
+        }
+        Ok(repaired)
+    }
+
+    async fn take_records(&self, around: &Surroundings, applications: &[String]) -> Result<Repaired, String> {
+        let mut repaired = Repaired::default();
+        let mut request = RecordsRequest { applications: applications.to_vec(), after: None };
+        loop {
+            let reply = self.ask(around, Call::Records(request.encode().into())).await?;
+            let now = around.clock.now();
+            let mut records: Records = exchange::decode_records(&reply.body, now).map_err(|error| error.to_string())?;
+            for (_, heard) in &mut records.registered {
+                heard.at = self.to_ours(heard.at);
+            }
+            let next = records.next.take();
+            repaired += around.registry.merge(records, now);
+            if next.is_none() || next == request.after {
+                return Ok(repaired);
+            }
+            request.after = next;
+        }
+    }
+
+    /// Asks when the peer last heard some of the instances that are overdue here, and lets those go that are dead. Goes on after
+    /// `after`, and says where it ended: the next call asks for others.
+    ///
+    /// # Errors
+    /// What went wrong, in words.
+    pub(super) async fn ask_for_overdue(
+        &self,
+        around: &Surroundings,
+        after: Option<&InstanceKey>,
+    ) -> Result<Option<InstanceKey>, String> {
+        let overdue = around.registry.overdue(after, INSTANCES_ASKED, around.clock.now());
+        self.ask_when_heard(around, &overdue).await?;
+        Ok(overdue.last().cloned())
+    }
+
+    /// Asks when the peer last heard these instances.
+    ///
+    /// # Errors
+    /// What went wrong, in words.
+    pub(super) async fn ask_when_heard(&self, around: &Surroundings, keys: &[InstanceKey]) -> Result<(), String> {
+        for keys in keys.chunks(INSTANCES_ASKED) {
+            let mut body = Vec::new();
+            exchange::encode_keys(keys, &mut body);
+            let reply = self.ask(around, Call::Heard(body.into())).await?;
+            let mut answer: HeardAnswer = exchange::decode_heard(&reply.body).map_err(|error| error.to_string())?;
+            for heard in answer.heard.iter_mut().flatten() {
+                heard.at = self.to_ours(heard.at);
+            }
+            let gone = around.registry.take_heard(keys, &answer, around.clock.now());
+            if gone > 0 {
+                info!(
+                    peer.url = self.shown_url(),
+                    gone, "evicted instances that are overdue and that the peer does not have"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The applications of which one side knows something else.
+fn differing(around: &Surroundings, theirs: &[u8]) -> Result<Vec<String>, String> {
+    let theirs = exchange::decode_digests(theirs).map_err(|error| error.to_string())?;
+    let ours = around.registry.digests(around.clock.now());
+    let all: BTreeSet<&String> = ours.applications.keys().chain(theirs.applications.keys()).collect();
+    let differs = |app: &&String| ours.applications.get(*app) != theirs.applications.get(*app);
+    // Of what the peer knows nothing there is nothing to take.
+    Ok(all.into_iter().filter(differs).filter(|app| theirs.applications.contains_key(*app)).cloned().collect())
+}

@@ -1,0 +1,75 @@
+//! What one of our own replicas is told: not what was done to an instance, but what is known of it by now.
+//!
+//! Whatever was queued, the latest state is sent, so a batch that comes late or twice can undo nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::{PeerClock, ReplicationTask};
+use crate::codec::json::encode::{KnownItem, ReplicationItem, replication_list};
+use crate::model::{Action, LeaseInfo, Record, Tombstone};
+use crate::registry::{InstanceRegistry, KnownHere, Lease};
+use crate::time::Timestamp;
+
+/// One item, as it is when the batch is put together.
+enum Item {
+    Registered(Arc<Record>, LeaseInfo, Arc<Lease>),
+    Cancelled(Tombstone),
+    Renewed(Timestamp, Timestamp),
+}
+
+/// The batch for these tasks, and the tasks that its items are for: of several for one instance one tells all, and an instance
+/// that was evicted meanwhile is nothing to tell of.
+pub(super) fn encode(
+    tasks: &[ReplicationTask],
+    registry: &InstanceRegistry,
+    clock: &PeerClock,
+) -> (Vec<ReplicationTask>, Vec<u8>) {
+    let mut told = HashSet::new();
+    let mut items = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        let item = match (task.action, &task.lease) {
+            (Action::Heartbeat, Some(lease)) => {
+                let last_dirty = lease.with_record(|record| record.info.last_dirty);
+                Some(Item::Renewed(lease.last_heard(), last_dirty))
+            }
+            _ if !told.insert(&task.key) => None,
+            _ => registry.known(task.key.as_str()).map(|known| match known {
+                KnownHere::Registered(record, lease) => {
+                    let info = lease.info(&record.info);
+                    Item::Registered(record, info, lease)
+                }
+                KnownHere::Cancelled(tombstone) => Item::Cancelled(tombstone),
+            }),
+        };
+        items.extend(item.map(|item| (task, item)));
+    }
+    let mut body = Vec::with_capacity(items.len() * 200);
+    replication_list(items.iter().map(|(task, item)| wire_item(task, item, clock)), &mut body);
+    (items.into_iter().map(|(task, _)| task.clone()).collect(), body)
+}
+
+fn wire_item<'a>(task: &'a ReplicationTask, item: &'a Item, clock: &PeerClock) -> ReplicationItem<'a> {
+    // Who has answered a call, which every peer has before it is told anything, has shown its clock.
+    let there = |at: Timestamp| clock.to_theirs(at).unwrap_or(Timestamp::NEVER);
+    let (action, last_dirty, instance, known) = match item {
+        Item::Registered(record, info, lease) => {
+            let mut heard = lease.heard();
+            heard.at = there(heard.at);
+            let known = KnownItem::Registered(record, heard);
+            (Action::Register, Some(record.info.last_dirty), Some((&record.info, info)), known)
+        }
+        Item::Cancelled(tombstone) => (Action::Cancel, None, None, KnownItem::Cancelled(tombstone)),
+        Item::Renewed(at, last_dirty) => (Action::Heartbeat, Some(*last_dirty), None, KnownItem::Renewed(there(*at))),
+    };
+    ReplicationItem {
+        action,
+        app: task.key.app(),
+        id: task.key.id(),
+        last_dirty,
+        overridden_status: None,
+        status: None,
+        instance,
+        known: Some(known),
+    }
+}
