@@ -340,8 +340,8 @@ pub(super) const GROUPS: &[Group] = &[
             },
             Key {
                 name: "registry.sync.timeout",
-                default: "20s",
-                meaning: "How long the copy of a peer's registry at the start may take before the start goes on without.",
+                default: "60s",
+                meaning: "How long a start waits for the whole copy of a peer's registry, while a peer is known or likely, before it opens without one and logs an error.",
                 set: |settings, value| put(&mut settings.replication.registry_sync_timeout, time(value)),
             },
         ],

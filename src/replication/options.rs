@@ -23,7 +23,7 @@ pub struct Options {
     pub max_time_for_replication: Duration,
     /// The most tasks that wait for one peer.
     pub max_elements_in_peer_replication_pool: usize,
-    /// How long the copy at the start may take.
+    /// How long a start waits for the copy of a peer that is known or likely before it opens without one.
     pub registry_sync_timeout: Duration,
     /// The user that discovered peers are called as, and its password (`registry.discovery.username`); fixed peers have
     /// theirs in their URLs.
@@ -75,7 +75,7 @@ impl Default for Options {
             peer_node_read_timeout: Duration::from_secs(5),
             max_time_for_replication: Duration::from_secs(30),
             max_elements_in_peer_replication_pool: 10_000,
-            registry_sync_timeout: Duration::from_secs(20),
+            registry_sync_timeout: Duration::from_secs(60),
             discovery_credentials: Credentials::default(),
             hostname: None,
             application_name: "eureka".to_owned(),
