@@ -13,6 +13,7 @@ mod journal;
 mod lease;
 mod measured_rate;
 mod merge;
+pub mod memory;
 pub mod options;
 mod override_rule;
 mod pages;
@@ -27,6 +28,7 @@ pub use instance_registry::{InstanceRegistry, Registration, Renewal, SelfPreserv
 pub use journal::{Change, ChangeKind, ChangesAfter, InstanceHistory};
 pub use lease::Lease;
 pub use measured_rate::MeasuredRate;
+pub use memory::PeerMemory;
 pub use merge::{KnownHere, Repaired};
 pub use options::Options;
 pub use pages::View;

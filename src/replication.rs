@@ -16,6 +16,7 @@ mod peer_aware_registry;
 mod peer_clock;
 mod peer_eureka_node;
 mod peer_eureka_nodes;
+pub mod start;
 mod sync_up;
 pub mod transport;
 

@@ -144,6 +144,7 @@ async fn shows_details(app: &App, request: &Parts) -> bool {
 fn components(app: &App) -> Value {
     let registry = app.registry();
     let state = registry.self_preservation(app.now());
+    let lost = registry.lost_memory(app.now());
     let peers = app.peer_aware().peers().all();
     let unavailable = peers.iter().filter(|peer| !peer.is_available()).map(|peer| peer.shown_url());
     json!({
@@ -159,6 +160,10 @@ fn components(app: &App) -> Value {
             "instances": registry.len(),
             "renewalsLastMinute": state.renews_last_minute,
             "renewalsPerMinuteThreshold": state.renews_per_minute_threshold,
+            "memory": registry.memory(app.now()).name(),
+            "fetchesRefusedSince": lost.map(|lost| lost.since.0),
+            "fetchesRefusedUntil": lost.map(|lost| lost.until.0),
+            "fetchesRefusedBecause": lost.map(|lost| lost.sign.words()),
             "selfPreservationEnabled": state.enabled,
             "leaseExpirationEnabled": state.lease_expiration_enabled,
         }},

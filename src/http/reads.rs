@@ -26,6 +26,9 @@ pub(super) async fn applications(app: &App, scope: Scope, headers: &HeaderMap) -
     let gzip = negotiate::accepts_gzip(headers);
     let newcomer = headers.get(NEWCOMER_HEADER).and_then(|url| url.to_str().ok());
     let peers = newcomer.map(|service_url| app.announce(service_url));
+    if newcomer.is_none() {
+        app.registry().client_reads(scope, app.now());
+    }
     let answer = match app.registry().read(scope, form, gzip, app.now())? {
         Reading::Ready(answer) => {
             app.metrics().cache_hit(scope);

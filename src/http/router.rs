@@ -24,12 +24,15 @@ use super::{
 };
 use crate::codec::Form;
 use crate::model::{InstanceInfo, LeaseInfo};
-use crate::registry::{InstanceRegistry, Scope};
+use crate::registry::{InstanceRegistry, PeerMemory, Scope};
 use crate::replication::{self, PeerAwareInstanceRegistry, PeerEurekaNode, PeerEurekaNodes};
 use crate::time::{Clock, Timestamp};
 
 /// Names the process that answered: a peer knows itself by it, whatever name it was called by.
 const NODE_HEADER: HeaderName = HeaderName::from_static(replication::transport::http::NODE_HEADER);
+
+/// Tells peers that this registry may not know what clients know.
+const MEMORY_HEADER: HeaderName = HeaderName::from_static(replication::transport::http::MEMORY_HEADER);
 
 /// What the HTTP surface is made of.
 #[derive(Debug)]
@@ -233,6 +236,10 @@ pub async fn handle(app: App, request: Request<Body>) -> Response {
     };
     app.metrics().answered(operation, response.status(), begun.elapsed());
     response.headers_mut().insert(NODE_HEADER, app.0.node_id.clone());
+    let memory = app.registry().memory(app.now());
+    if memory != PeerMemory::Whole {
+        response.headers_mut().insert(MEMORY_HEADER, HeaderValue::from_static(memory.name()));
+    }
     response
 }
 

@@ -9,6 +9,7 @@ use tracing::debug;
 
 use super::content::Content;
 use super::journal::{ChangeKind, ChangesAfter, InstanceHistory};
+use super::memory::SharedMemory;
 use super::pages::View;
 use super::response_cache::ResponseCache;
 use super::store::{ApplicationIndex, Leases};
@@ -84,6 +85,7 @@ pub struct InstanceRegistry {
     pub(super) applications: ApplicationIndex,
     pub(super) content: Mutex<Content>,
     pub(super) cache: ResponseCache,
+    pub(super) memory: SharedMemory,
     renews_last_minute: MeasuredRate,
     /// Requests that came from peers, for `numOfReplicationsInLastMin`.
     replications_last_minute: MeasuredRate,
@@ -105,8 +107,10 @@ impl InstanceRegistry {
     pub fn new(options: Options, node: u64, now: Timestamp) -> Self {
         let content = Content::new(node, options.expected_number_of_clients_sending_renews);
         let threshold = content.threshold.per_minute(&options);
+        let memory = SharedMemory::new(options.expected_client_renewal_interval);
         Self {
             options,
+            memory,
             leases: Leases::default(),
             applications: ApplicationIndex::default(),
             content: Mutex::new(content),
@@ -139,9 +143,12 @@ impl InstanceRegistry {
         self.empty_on_startup.store(expected == 0, Relaxed);
     }
 
-    /// Whether the registry may be read: not while a start that found nothing waits for clients to register
-    /// (`shouldAllowAccess`; only with `default-open-for-traffic-count` 0).
+    /// Whether the registry may be read: not while it has lost its memory, nor while a start that found nothing waits for
+    /// clients to register (`shouldAllowAccess`; only with `default-open-for-traffic-count` 0).
     pub fn access_allowed(&self, now: Timestamp) -> bool {
+        if self.lost_memory(now).is_some() {
+            return false;
+        }
         let opened = Timestamp(self.opened.load(Relaxed));
         !self.empty_on_startup.load(Relaxed) || now > opened + self.options.wait_time_when_sync_empty
     }

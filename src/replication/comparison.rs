@@ -52,6 +52,7 @@ impl PeerEurekaNode {
             let Repaired { registered, cancelled } = repaired;
             info!(peer.url = self.shown_url(), registered, cancelled, "repaired differences with a peer");
         }
+        around.registry.compared_with(reply.memory, around.clock.now());
         Ok(repaired)
     }
 

@@ -103,7 +103,12 @@ impl PeerAwareInstanceRegistry {
     /// Renews, and says what the version of the data that the sender has means (`InstanceResource.renewLease` and
     /// `validateDirtyTimestamp`). The lease is renewed also where the answer is 404 or 409 (quirk 10).
     pub fn renew(&self, key: &str, heartbeat: Heartbeat, source: Source, now: Timestamp) -> HeartbeatOutcome {
-        let Renewal::Renewed(lease) = self.registry.renew(key, now) else { return HeartbeatOutcome::NotFound };
+        let Renewal::Renewed(lease) = self.registry.renew(key, now) else {
+            if source == Source::Client {
+                self.registry.client_renewed_unknown(key, now);
+            }
+            return HeartbeatOutcome::NotFound;
+        };
         self.tell(Action::Heartbeat, lease.key(), Some(&lease), source, now);
         let (Some(sent), true) = (heartbeat.last_dirty, self.registry.options().sync_when_timestamp_differs) else {
             return HeartbeatOutcome::Renewed;

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::discovery::{Endpoint, LookupError, PeerDiscovery};
 use super::peer_eureka_node::{Ended, PeerEurekaNode, Peers, Surroundings, shown};
 use super::transport::PeerTransport;
-use super::{Options, PeerAwareInstanceRegistry, eviction};
+use super::{Options, PeerAwareInstanceRegistry, eviction, start};
 use crate::time::{Clock, Timestamp};
 
 /// So many answers in a row have to lack a name before its peer is forgotten.
@@ -186,8 +186,15 @@ impl PeerEurekaNodes {
         })
     }
 
+    /// The service URLs of the replicas that must have been started before this one: those with lower ordinals.
+    pub(super) fn started_before(&self) -> Vec<String> {
+        let own = self.own_service_url().filter(|url| self.is_under_service(url));
+        let hosts = own.and(self.options.hostname.as_deref()).map(start::started_before).unwrap_or_default();
+        hosts.into_iter().map(|host| self.service_url(&Endpoint { host, port: self.place.port })).collect()
+    }
+
     /// Whether two service URLs are of one pod: it calls itself by a short name, where an SRV record has the whole one.
-    fn is_same_replica(&self, one: &str, other: &str) -> bool {
+    pub(super) fn is_same_replica(&self, one: &str, other: &str) -> bool {
         let pod = |url: &'_ str| -> Option<String> { Some(host_of(url, &self.place)?.split_once('.')?.0.to_owned()) };
         one == other || (self.is_under_service(one) && self.is_under_service(other) && pod(one) == pod(other))
     }
@@ -210,6 +217,11 @@ impl PeerEurekaNodes {
             urls.extend(found.iter().map(|endpoint| self.service_url(endpoint)));
         }
         Ok(urls)
+    }
+
+    /// What the tasks of peers work with.
+    pub(super) fn around(&self) -> &Surroundings {
+        &self.around
     }
 
     /// Asks the peers whether they have heard of the instances that are about to be evicted.

@@ -1,108 +1,166 @@
-//! The copy at the start (`PeerAwareInstanceRegistryImpl.syncUp`).
+//! The copy at the start (`PeerAwareInstanceRegistryImpl.syncUp`): the driver of [`Start`], which decides.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-use tracing::{info, warn};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tracing::{error, info, warn};
 
-use super::discovery::LookupError;
-use super::peer_eureka_node::shown;
+use super::peer_eureka_node::{PeerEurekaNode, Surroundings, shown};
+use super::start::{Answer, Names, Opening, Start, Step};
 use super::transport::{Call, PeerError, PeerTransport};
 use super::{Options, PeerEurekaNodes};
 use crate::codec;
-use crate::registry::{InstanceRegistry, Source};
-use crate::time::Clock;
+use crate::registry::{InstanceRegistry, PeerMemory, Source};
+use crate::time::{Clock, Timestamp};
 
-/// Copies the registry of the first peer that answers. Says how many instances that brought: none if there is nobody to
-/// copy from.
-///
-/// Where every name refuses or does not exist there is nobody, and the start goes on at once: replicas that all start do
-/// not wait for each other. A name server that does not answer, or a peer that does not answer in time, is asked again.
-pub async fn sync_up(
-    nodes: &PeerEurekaNodes,
-    transport: &dyn PeerTransport,
-    registry: &InstanceRegistry,
-    own_node: &str,
-    options: &Options,
-    clock: Clock,
-) -> u32 {
-    let deadline = Instant::now() + options.registry_sync_timeout;
+/// How long a peer may take to answer an announcement.
+const ANNOUNCEMENT_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long the others are waited for once a peer has answered: as long as an answer from 600 ms away takes.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Copies the registry of a peer, and waits for one while a peer is known or likely. Says how many instances that brought,
+/// and notes in the registry whether it knows what clients know.
+pub async fn sync_up(nodes: &PeerEurekaNodes, transport: Arc<dyn PeerTransport>, options: &Options) -> u32 {
+    let around = Surroundings { transport, ..nodes.around().clone() };
+    let clock = around.clock;
+    let begun = clock.now();
+    let deadline = begun + options.registry_sync_timeout;
+    let mut start = Start::new(nodes.own_service_url(), nodes.started_before(), deadline);
+    let joining = Joining { nodes, around };
     loop {
-        match attempt(nodes, transport, registry, own_node, clock).await {
-            Attempt::Copied(copied) => return copied,
-            Attempt::Nobody => {
-                info!("no peer to copy from: starting empty");
-                return 0;
-            }
-            Attempt::Unknown(why) if Instant::now() >= deadline => {
-                warn!(why, "found no peer to copy from in time: starting empty");
-                return 0;
-            }
-            Attempt::Unknown(_) => tokio::time::sleep(Duration::from_millis(200)).await,
-        }
-    }
-}
-
-enum Attempt {
-    Copied(u32),
-    Nobody,
-    Unknown(String),
-}
-
-async fn attempt(
-    nodes: &PeerEurekaNodes,
-    transport: &dyn PeerTransport,
-    registry: &InstanceRegistry,
-    own_node: &str,
-    clock: Clock,
-) -> Attempt {
-    let mut urls = match nodes.service_urls().await {
-        Ok(urls) => urls,
-        Err(error @ (LookupError::NoSuchName | LookupError::NoAnswer(_))) => {
-            return Attempt::Unknown(error.to_string());
-        }
-    };
-    announce(nodes, transport, own_node, &mut urls).await;
-    let mut unknown = None;
-    for url in urls {
-        let call = Call::Applications { newcomer: nodes.own_service_url() };
-        match transport.call(&url, call).await {
-            Ok(reply) if reply.node.as_deref() == Some(own_node) => {}
-            Ok(reply) if reply.status == 200 => match copy(registry, &reply.body, clock) {
-                Ok(copied) => {
-                    info!(peer.url = shown(&url), instances = copied, "copied the registry of a peer");
-                    return Attempt::Copied(copied);
+        start.named(joining.names().await, |one, other| nodes.is_same_replica(one, other));
+        loop {
+            match start.next(clock.now()) {
+                Step::Announce(peers) => joining.announce(&mut start, peers).await,
+                Step::Copy(peer) => {
+                    let answer = joining.copy_of(&peer).await;
+                    start.answered(&peer, answer);
                 }
-                Err(error) => unknown = Some(error),
-            },
-            Ok(reply) => unknown = Some(format!("it answered {}", reply.status)),
-            Err(PeerError::Connect(_)) => {}
-            Err(error @ (PeerError::Timeout | PeerError::Broken(_))) => unknown = Some(error.to_string()),
+                Step::Again(pause, line) => {
+                    if let Some(line) = line {
+                        let at_most_secs = deadline.since(clock.now()).as_secs();
+                        info!(why = line, at_most_secs, "the port stays closed until a peer's registry is copied");
+                    }
+                    tokio::time::sleep(pause).await;
+                    break;
+                }
+                Step::Open(opening) => return joining.opened(&opening, begun),
+            }
         }
     }
-    unknown.map_or(Attempt::Nobody, Attempt::Unknown)
 }
 
-/// Announces this replica to all peers before it copies from one, so that what any of them accepts from now on reaches it.
-/// A peer knows others that the names do not show yet: they are told too. All are peers of this replica from now on.
-async fn announce(nodes: &PeerEurekaNodes, transport: &dyn PeerTransport, own_node: &str, urls: &mut BTreeSet<String>) {
-    let Some(newcomer) = nodes.own_service_url() else { return };
-    let mut told = BTreeSet::from([newcomer.clone()]);
-    loop {
-        let next: Vec<String> = urls.difference(&told).cloned().collect();
-        if next.is_empty() {
-            break;
+/// What a start works with.
+struct Joining<'a> {
+    nodes: &'a PeerEurekaNodes,
+    around: Surroundings,
+}
+
+impl Joining<'_> {
+    async fn names(&self) -> Names {
+        match self.nodes.service_urls().await {
+            Ok(urls) => Names::Listed(urls),
+            Err(error) => Names::Unknown(error.to_string()),
         }
-        let calls = next.iter().map(|url| transport.call(url, Call::Announce { newcomer: newcomer.clone() }));
-        let replies = futures_util::future::join_all(calls).await;
-        for reply in replies.into_iter().flatten().filter(|reply| reply.node.as_deref() != Some(own_node)) {
-            urls.extend(reply.peers.into_iter().filter(|url| *url != newcomer));
-        }
-        told.extend(next);
     }
-    // Their queues are there before the port opens: what this replica acknowledges from its first moment reaches them.
-    urls.iter().for_each(|url| nodes.announce(url));
+
+    /// Announces this replica to peers, so that what any of them accepts from now on reaches it. One that does not answer
+    /// holds nobody up for long.
+    async fn announce(&self, start: &mut Start, peers: Vec<String>) {
+        let mut left = peers.clone();
+        let mut calls: FuturesUnordered<_> =
+            peers.into_iter().map(|peer| async { (self.announced(&peer).await, peer) }).collect();
+        let mut longest = ANNOUNCEMENT_TIMEOUT;
+        while let Ok(Some((answer, peer))) = tokio::time::timeout(longest, calls.next()).await {
+            if matches!(answer, Answer::Up(_)) {
+                longest = GRACE;
+                // Its queue is there before the port opens: what is acknowledged from the first moment reaches the peer.
+                self.nodes.announce(&peer);
+            }
+            left.retain(|other| *other != peer);
+            start.answered(&peer, answer);
+        }
+        left.iter().for_each(|peer| start.answered(peer, Answer::Open("no answer in time".to_owned())));
+    }
+
+    async fn announced(&self, peer: &str) -> Answer {
+        let call = self.nodes.own_service_url().map_or(Call::Identify, |newcomer| Call::Announce { newcomer });
+        match self.around.transport.call(peer, call).await {
+            Ok(reply) if reply.node.as_deref() == Some(&self.around.own_node) => Answer::NoPeer,
+            // Where deltas are refused (403) so is the request that announces, which is heard all the same.
+            Ok(reply) if (200..300).contains(&reply.status) || reply.status == 403 => Answer::Up(reply.peers),
+            Ok(reply) => Answer::Open(format!("it answered {}", reply.status)),
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Copies what a peer knows. From a replica of ours that is what a comparison of an empty registry finds: with the stamps
+    /// and the ages that everything has there. A Java server is asked for its applications.
+    async fn copy_of(&self, peer: &str) -> Answer {
+        let node = PeerEurekaNode::new(peer.to_owned(), 1);
+        let memory = match node.ask(&self.around, Call::Identify).await {
+            Ok(reply) => reply.memory,
+            Err(error) => return Answer::Open(error),
+        };
+        if !node.is_ours() {
+            return self.copy_of_java_server(peer).await;
+        }
+        match node.compare(&self.around).await {
+            Ok(_) if memory == PeerMemory::Lost => Answer::Forgetful,
+            Ok(_) => {
+                let instances = u32::try_from(self.around.registry.len()).unwrap_or(u32::MAX);
+                Answer::Copied { instances, whole: memory == PeerMemory::Whole }
+            }
+            Err(error) => Answer::Open(error),
+        }
+    }
+
+    async fn copy_of_java_server(&self, peer: &str) -> Answer {
+        let call = Call::Applications { newcomer: self.nodes.own_service_url() };
+        match self.around.transport.call(peer, call).await {
+            Ok(reply) if reply.status == 200 => match copy(&self.around.registry, &reply.body, self.around.clock) {
+                Ok(instances) => Answer::Copied { instances, whole: true },
+                Err(error) => Answer::Open(error),
+            },
+            Ok(reply) => Answer::Open(format!("it answered {}", reply.status)),
+            Err(error) => failed(&error),
+        }
+    }
+
+    fn opened(&self, opening: &Opening, begun: Timestamp) -> u32 {
+        let now = self.around.clock.now();
+        let after_ms = now.since(begun).as_millis();
+        let (instances, whole) = match opening {
+            Opening::Copied { from, instances, whole } => {
+                info!(peer.url = shown(from), instances, whole, after_ms, "copied the registry of a peer");
+                (*instances, *whole)
+            }
+            Opening::Nobody => {
+                info!(after_ms, "no peer to copy from: starting empty");
+                (0, false)
+            }
+            Opening::GaveUp(why) => {
+                error!(
+                    why,
+                    after_ms,
+                    "opening without a copy: no peer's registry could be copied within registry.sync.timeout. Look at the \
+                     peers' names and the network; what a peer knows arrives when it can be reached"
+                );
+                (0, false)
+            }
+        };
+        self.around.registry.opened_in_a_cluster(whole, now);
+        instances
+    }
+}
+
+fn failed(error: &PeerError) -> Answer {
+    match error {
+        PeerError::Refused => Answer::Refused,
+        PeerError::Connect(_) | PeerError::Timeout | PeerError::Broken(_) => Answer::Open(error.to_string()),
+    }
 }
 
 fn copy(registry: &InstanceRegistry, body: &[u8], clock: Clock) -> Result<u32, String> {

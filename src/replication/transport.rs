@@ -8,6 +8,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::registry::PeerMemory;
 use crate::time::Timestamp;
 
 /// What a peer is asked.
@@ -46,6 +47,8 @@ pub struct Reply {
     pub time: Option<Timestamp>,
     /// The service URLs of its peers, if it was asked by a newcomer.
     pub peers: Vec<String>,
+    /// Whether it knows what clients know.
+    pub memory: PeerMemory,
     /// The body.
     pub body: Bytes,
 }
@@ -53,7 +56,10 @@ pub struct Reply {
 /// Why there is no answer.
 #[derive(Clone, Debug, Error)]
 pub enum PeerError {
-    /// Nothing listens there, or there is no such name.
+    /// Nothing listens there.
+    #[error("connection refused")]
+    Refused,
+    /// There is no way there, or no such name.
     #[error("cannot connect: {0}")]
     Connect(String),
     /// It did not answer in time.

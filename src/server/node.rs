@@ -12,6 +12,7 @@ use super::{Settings, own_registration};
 use crate::http::{self, App, Parts, Readiness};
 use crate::model::InstanceInfo;
 use crate::registry::{InstanceRegistry, Source};
+use crate::replication;
 use crate::replication::discovery::{Discovery, PeerDiscovery};
 use crate::replication::transport::PeerTransport;
 use crate::replication::transport::http::HttpTransport;
@@ -20,6 +21,13 @@ use crate::tasks::Tasks;
 use crate::time::Clock;
 use crate::tls::Tls;
 
+/// How long connecting to a peer may take at the start, at least: one that is 600 ms away, and a lost packet.
+const JOINING_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a part of the copy of a registry may take at the start, at least.
+const JOINING_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often it is looked whether a lost memory has come back.
+const MEMORY_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How a replica finds its peers, and how it calls them.
 #[derive(Clone, Debug)]
 pub struct PeerAccess {
@@ -27,6 +35,8 @@ pub struct PeerAccess {
     pub discovery: Arc<dyn PeerDiscovery>,
     /// Calls them.
     pub transport: Arc<dyn PeerTransport>,
+    /// Calls them at the start, when a slow answer is worth waiting for: without one the port stays closed.
+    pub joining: Arc<dyn PeerTransport>,
 }
 
 impl PeerAccess {
@@ -41,7 +51,13 @@ impl PeerAccess {
         }
         let discovery = Arc::new(Discovery::new(&options.discovery_nameservers)?);
         let transport = Arc::new(HttpTransport::new(options, &discovery, tls)?);
-        Ok(Some(Self { discovery, transport }))
+        let patient = replication::Options {
+            peer_node_connect_timeout: options.peer_node_connect_timeout.max(JOINING_CONNECT_TIMEOUT),
+            peer_node_read_timeout: options.peer_node_read_timeout.max(JOINING_READ_TIMEOUT),
+            ..options.clone()
+        };
+        let joining = Arc::new(HttpTransport::new(&patient, &discovery, tls)?);
+        Ok(Some(Self { discovery, transport, joining }))
     }
 }
 
@@ -55,7 +71,6 @@ pub struct Node {
     settings: Settings,
     clock: Clock,
     rng: SmallRng,
-    id: String,
     peer_aware: Arc<PeerAwareInstanceRegistry>,
     peers: Option<Peers>,
     own_instance: InstanceInfo,
@@ -68,7 +83,7 @@ pub struct Node {
 #[derive(Debug)]
 struct Peers {
     nodes: Arc<PeerEurekaNodes>,
-    transport: Arc<dyn PeerTransport>,
+    joining: Arc<dyn PeerTransport>,
     /// What the tasks that follow them draw their randomness from.
     seed: u64,
 }
@@ -87,12 +102,12 @@ impl Node {
         let registry = Arc::new(InstanceRegistry::new(settings.registry.clone(), number, clock.now()));
         let peer_aware = Arc::new(PeerAwareInstanceRegistry::new(registry, &settings.replication));
         let secure = settings.server.tls.is_some();
-        let peers = access.map(|PeerAccess { discovery, transport }| {
+        let peers = access.map(|PeerAccess { discovery, transport, joining }| {
             let scheme = if secure { "https" } else { "http" };
             let place = Place { scheme, port: address.port(), context_path: settings.http.context_path.clone() };
-            let by = (discovery, Arc::clone(&transport));
+            let by = (discovery, transport);
             let nodes = PeerEurekaNodes::new(settings.replication.clone(), place, &peer_aware, by, clock, id.clone());
-            Peers { nodes: Arc::new(nodes), transport, seed: rng.random() }
+            Peers { nodes: Arc::new(nodes), joining, seed: rng.random() }
         });
         let own_instance = own_registration::describe(&settings.replication, &settings.http, address, secure, clock);
         let readiness = Readiness::default();
@@ -100,22 +115,21 @@ impl Node {
             peer_aware: Arc::clone(&peer_aware),
             clock,
             options: settings.http.clone(),
-            node_id: id.clone(),
+            node_id: id,
             own_instance: own_instance.clone(),
             readiness: readiness.clone(),
             nodes: peers.as_ref().map(|peers| Arc::clone(&peers.nodes)),
         });
         let (settings, tasks) = (settings.clone(), Tasks::under(&CancellationToken::new()));
-        Self { settings, clock, rng, id, peer_aware, peers, own_instance, readiness, app, tasks }
+        Self { settings, clock, rng, peer_aware, peers, own_instance, readiness, app, tasks }
     }
 
     /// Copies the registry of a peer, if there is one, and begins the background work. The replica may be asked afterwards,
     /// and is ready when that is said ([`Node::accept_traffic`]).
     pub async fn join(&mut self) {
         let copied = match &self.peers {
-            Some(Peers { nodes, transport, seed }) => {
-                let (registry, options) = (self.peer_aware.registry(), &self.settings.replication);
-                let copied = sync_up(nodes, &**transport, registry, &self.id, options, self.clock).await;
+            Some(Peers { nodes, joining, seed }) => {
+                let copied = sync_up(nodes, Arc::clone(joining), &self.settings.replication).await;
                 let (nodes, seed) = (Arc::clone(nodes), *seed);
                 self.tasks.spawn("replication", |stop| nodes.run(seed, stop));
                 copied
@@ -144,6 +158,8 @@ impl Node {
         self.tasks.every("delta-retention", options.delta_retention_timer_interval, move || {
             expiring.expire_recent_changes(clock.now());
         });
+        let remembering = Arc::clone(registry);
+        self.tasks.every("memory", MEMORY_INTERVAL, move || remembering.tick_memory(clock.now()));
         let updating = Arc::clone(registry);
         self.tasks.every("renewal-threshold", options.renewal_threshold_update_interval, move || {
             updating.update_renewal_threshold();

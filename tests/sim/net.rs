@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use eureka_registry::http::{App, handle};
+use eureka_registry::registry::PeerMemory;
 use eureka_registry::replication::discovery::{Endpoint, LookingUp, LookupError, PeerDiscovery};
 use eureka_registry::replication::transport::{Call, Calling, PeerError, PeerTransport, Reply};
 use eureka_registry::time::Timestamp;
@@ -132,7 +133,7 @@ impl PeerTransport for From {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 return Err(PeerError::Timeout);
             }
-            let Some(app) = app else { return Err(PeerError::Connect("refused".to_owned())) };
+            let Some(app) = app else { return Err(PeerError::Refused) };
             let reply = deliver(app, call).await;
             if lost_answer {
                 return Err(PeerError::Broken("the connection was lost".to_owned()));
@@ -175,9 +176,11 @@ async fn deliver(app: App, call: Call) -> Reply {
     let peers = response.headers().get(eureka_registry::replication::transport::http::PEERS_HEADER);
     let peers = peers.map(|urls| eureka_registry::replication::transport::http::listed(urls.to_str().unwrap()));
     let peers = peers.unwrap_or_default();
+    let memory = response.headers().get(eureka_registry::replication::transport::http::MEMORY_HEADER);
+    let memory = memory.map_or(PeerMemory::Whole, |word| PeerMemory::named(word.to_str().unwrap()));
     let body = response.into_body().collect().await.unwrap().to_bytes();
     let time = time.map(Timestamp);
-    Reply { status, node, time, peers, body }
+    Reply { status, node, time, peers, memory, body }
 }
 
 pub(crate) fn request(method: Method, path: &str, body: Bytes) -> Request<Body> {

@@ -240,7 +240,7 @@ impl World {
             ..Settings::default()
         };
         let from = || Arc::new(From { net: Arc::clone(&self.net), replica });
-        let access = PeerAccess { discovery: from(), transport: from() };
+        let access = PeerAccess { discovery: from(), transport: from(), joining: from() };
         let rng = SmallRng::seed_from_u64(self.rng.random());
         let mut node = Node::build(&settings, ([10, 0, 0, 1], 8761).into(), Some(access), self.clock, rng);
         self.net.name(replica, true);

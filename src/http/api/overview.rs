@@ -15,6 +15,7 @@ use super::instances::{NONE, zone_of};
 use crate::http::App;
 use crate::model::InstanceStatus;
 use crate::registry::SelfPreservation as Figures;
+use crate::registry::memory::Lost;
 use crate::replication::{Look, PeerEurekaNode};
 use crate::time::Timestamp;
 
@@ -161,6 +162,8 @@ pub(in crate::http) struct Overview {
     discovery: Discovery,
     history: Vec<Sample>,
     last_change: u64,
+    #[serde(skip)]
+    lost_memory: Option<Lost>,
 }
 
 /// Whether something deserves attention, and what.
@@ -300,6 +303,7 @@ impl Overview {
             discovery: Discovery::of(app),
             history: app.console().samples.lock().iter().copied().collect(),
             last_change: registry.last_change(),
+            lost_memory: registry.lost_memory(now),
         };
         overview.health.reasons = overview.reasons();
         if !overview.health.reasons.is_empty() {
@@ -313,6 +317,15 @@ impl Overview {
         let mut reasons = Vec::new();
         if !self.server.ready {
             reasons.push("This replica is about to stop and wants no more clients.".to_owned());
+        }
+        if let Some(lost) = self.lost_memory {
+            let left = lost.until.since(Timestamp(self.now)).as_secs().max(1);
+            reasons.push(format!(
+                "This registry has lost its memory ({}). It refuses fetches for {} more, so that clients keep their lists until \
+                 they have registered again.",
+                lost.sign.words(),
+                counted(left, "second")
+            ));
         }
         if self.self_preservation.state == Preserving::Active && self.instances.total > 0 {
             reasons.push(self.self_preservation.reason.clone());

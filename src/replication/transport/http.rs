@@ -9,6 +9,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, RequestBuilder};
 
 use super::{Call, Calling, PeerError, PeerTransport, Reply};
+use crate::registry::PeerMemory;
 use crate::replication::Options;
 use crate::replication::discovery::Discovery;
 use crate::replication::options::Credentials;
@@ -153,11 +154,16 @@ impl PeerTransport for HttpTransport {
             let time = time.and_then(|millis| millis.parse().ok()).map(Timestamp);
             let peers =
                 response.headers().get(PEERS_HEADER).and_then(|urls| urls.to_str().ok()).map_or_else(Vec::new, listed);
+            let memory = response.headers().get(MEMORY_HEADER).and_then(|word| word.to_str().ok());
+            let memory = memory.map_or(PeerMemory::Whole, PeerMemory::named);
             let body: Bytes = response.bytes().await.map_err(failure)?;
-            Ok(Reply { status, node, time, peers, body })
+            Ok(Reply { status, node, time, peers, memory, body })
         })
     }
 }
+
+/// The header by which a replica says that it may not know what clients know.
+pub const MEMORY_HEADER: &str = "x-eureka-registry-memory";
 
 /// The service URLs of a list.
 pub fn listed(urls: &str) -> Vec<String> {
@@ -167,13 +173,28 @@ pub fn listed(urls: &str) -> Vec<String> {
 /// The error without the URL, which may hold a password.
 fn failure(error: reqwest::Error) -> PeerError {
     let error = error.without_url();
-    if error.is_connect() {
+    if error.is_connect() && is_refused(&error) {
+        PeerError::Refused
+    } else if error.is_connect() {
         PeerError::Connect(chain(&error))
     } else if error.is_timeout() {
         PeerError::Timeout
     } else {
         PeerError::Broken(chain(&error))
     }
+}
+
+/// Whether the other end said that nothing listens there; a time-out or an address that cannot be reached says nothing.
+fn is_refused(error: &dyn std::error::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if kind == Some(std::io::ErrorKind::ConnectionRefused) {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

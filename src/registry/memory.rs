@@ -1,0 +1,374 @@
+//! [`Memory`]: whether a registry knows what clients know.
+//!
+//! A replica of a cluster that opened without a copy may be new, or may have lost what its clients hold a list of. It
+//! cannot tell, until one of them shows it: asks for a delta, which Java's clients do only when they hold a list, or
+//! renews an instance that nobody registered here. From then on full answers and deltas are refused until every client had
+//! time to renew, be answered 404, and register again: clients keep the list they have where a fetch is refused, and would
+//! take over a list with nearly nothing in it.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tracing::{info, warn};
+
+use super::{InstanceRegistry, Scope};
+use crate::time::Timestamp;
+
+/// After so many renewal intervals without a sign there was no client before: three are a lease.
+const INTERVALS_IN_DOUBT: u32 = 3;
+
+/// Whether a replica knows what clients know, in a word that it tells its peers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PeerMemory {
+    /// It does.
+    #[default]
+    Whole,
+    /// It opened without a copy, and nothing shows yet that it lacks anything.
+    InDoubt,
+    /// It opened without a copy, and clients showed that they knew a registry before.
+    Lost,
+}
+
+impl PeerMemory {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::InDoubt => "in-doubt",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// What a word means; an unknown one means doubt.
+    pub fn named(word: &str) -> Self {
+        match word {
+            "whole" => Self::Whole,
+            "lost" => Self::Lost,
+            _ => Self::InDoubt,
+        }
+    }
+}
+
+/// What showed that clients knew a registry before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// A delta was asked for before anybody fetched everything or registered.
+    Delta,
+    /// An instance was renewed that is not registered.
+    Renewal,
+    /// A peer found out.
+    Peer,
+}
+
+impl Sign {
+    /// In words, to stand behind "since".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Delta => "a client asked for a delta, so it holds a list",
+            Self::Renewal => "a client renewed an instance that is not registered here",
+            Self::Peer => "a peer lost its memory, too",
+        }
+    }
+}
+
+/// That reads are refused, why, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// What showed it.
+    pub sign: Sign,
+    /// When it was shown.
+    pub since: Timestamp,
+    /// Until when reads are refused.
+    pub until: Timestamp,
+}
+
+/// A change that deserves a line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Reads are refused from now on.
+    Began(Lost),
+    /// They are answered again: what showed the loss, and whether a peer brought the records.
+    Ended(Lost, bool),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Whole,
+    InDoubt {
+        until: Timestamp,
+        /// Whether somebody fetched everything: from then on a delta is no sign.
+        fetched: bool,
+    },
+    Lost(Lost),
+}
+
+/// Whether a registry knows what clients know; see the module.
+#[derive(Debug)]
+pub struct Memory {
+    renewal_interval: Duration,
+    state: State,
+}
+
+impl Memory {
+    /// The memory of a registry that stands alone, or did not open yet: never in doubt. `renewal_interval` is how often
+    /// clients renew.
+    pub fn new(renewal_interval: Duration) -> Self {
+        Self { renewal_interval, state: State::Whole }
+    }
+
+    /// The replica of a cluster opens: with a whole registry or without.
+    pub fn opened(&mut self, whole: bool, now: Timestamp) {
+        let until = now + self.renewal_interval * INTERVALS_IN_DOUBT;
+        self.state = if whole { State::Whole } else { State::InDoubt { until, fetched: false } };
+    }
+
+    /// What its peers are told, and whether reads are refused.
+    pub fn is(&self, now: Timestamp) -> PeerMemory {
+        match self.state {
+            State::InDoubt { until, .. } if now < until => PeerMemory::InDoubt,
+            State::Lost(lost) if now < lost.until => PeerMemory::Lost,
+            State::Whole | State::InDoubt { .. } | State::Lost(_) => PeerMemory::Whole,
+        }
+    }
+
+    /// Why reads are refused, if they are.
+    pub fn lost(&self, now: Timestamp) -> Option<Lost> {
+        match self.state {
+            State::Lost(lost) if now < lost.until => Some(lost),
+            State::Whole | State::InDoubt { .. } | State::Lost(_) => None,
+        }
+    }
+
+    /// Ends what is over by now.
+    pub fn tick(&mut self, now: Timestamp) -> Option<News> {
+        if self.is(now) != PeerMemory::Whole {
+            return None;
+        }
+        self.settle(false)
+    }
+
+    /// A client asks for everything, which who has no list does, too.
+    pub fn fetched(&mut self) {
+        if let State::InDoubt { fetched, .. } = &mut self.state {
+            *fetched = true;
+        }
+    }
+
+    /// A client asks for a delta. `ever_held` says whether any instance was registered here.
+    pub fn delta_asked(&mut self, ever_held: bool, now: Timestamp) -> Option<News> {
+        let State::InDoubt { fetched: false, .. } = self.state else { return None };
+        if ever_held { None } else { self.shown(Sign::Delta, now) }
+    }
+
+    /// A client renews an instance that is not registered, and was not here.
+    pub fn renewed_unknown(&mut self, now: Timestamp) -> Option<News> {
+        self.shown(Sign::Renewal, now)
+    }
+
+    /// What a peer knows was taken over; the peer's memory is as it says.
+    pub fn compared_with(&mut self, peer: PeerMemory, now: Timestamp) -> Option<News> {
+        match peer {
+            PeerMemory::Whole => self.settle(true),
+            PeerMemory::InDoubt => None,
+            PeerMemory::Lost => self.shown(Sign::Peer, now),
+        }
+    }
+
+    fn shown(&mut self, sign: Sign, now: Timestamp) -> Option<News> {
+        if self.is(now) != PeerMemory::InDoubt {
+            return None;
+        }
+        let lost = Lost { sign, since: now, until: now + self.renewal_interval };
+        self.state = State::Lost(lost);
+        Some(News::Began(lost))
+    }
+
+    fn settle(&mut self, by_peer: bool) -> Option<News> {
+        match std::mem::take(&mut self.state) {
+            State::Lost(lost) => Some(News::Ended(lost, by_peer)),
+            State::Whole | State::InDoubt { .. } => None,
+        }
+    }
+}
+
+/// A registry's memory, as many threads see it. Where there is no doubt, which is nearly always, nobody takes the lock.
+#[derive(Debug)]
+pub(super) struct SharedMemory {
+    whole: AtomicBool,
+    memory: Mutex<Memory>,
+}
+
+impl SharedMemory {
+    pub(super) fn new(renewal_interval: Duration) -> Self {
+        Self { whole: AtomicBool::new(true), memory: Mutex::new(Memory::new(renewal_interval)) }
+    }
+
+    /// Changes it, and says in the log what came of it.
+    fn change(&self, now: Timestamp, change: impl FnOnce(&mut Memory) -> Option<News>) {
+        let news = {
+            let mut memory = self.memory.lock();
+            let news = change(&mut memory);
+            self.whole.store(memory.state == State::Whole, Relaxed);
+            news
+        };
+        match news {
+            None => {}
+            Some(News::Began(lost)) => warn!(
+                why = lost.sign.words(),
+                for_secs = lost.until.since(lost.since).as_secs(),
+                "this registry has lost its memory: it refuses fetches, so that clients keep their lists, until they have \
+                 registered again"
+            ),
+            Some(News::Ended(lost, by_peer)) => {
+                let (after_secs, how) =
+                    (now.since(lost.since).as_secs(), if by_peer { "a peer's records" } else { "time" });
+                info!(after_secs, how, "this registry answers fetches again");
+            }
+        }
+    }
+}
+
+impl InstanceRegistry {
+    /// Notes that the replica of a cluster opens, with a whole registry or without.
+    pub fn opened_in_a_cluster(&self, whole: bool, now: Timestamp) {
+        self.memory.change(now, |memory| {
+            memory.opened(whole, now);
+            None
+        });
+    }
+
+    /// Whether it knows what clients know.
+    pub fn memory(&self, now: Timestamp) -> PeerMemory {
+        if self.memory.whole.load(Relaxed) { PeerMemory::Whole } else { self.memory.memory.lock().is(now) }
+    }
+
+    /// Why full answers and deltas are refused because of a lost memory, if they are.
+    pub fn lost_memory(&self, now: Timestamp) -> Option<Lost> {
+        if self.memory.whole.load(Relaxed) { None } else { self.memory.memory.lock().lost(now) }
+    }
+
+    /// Notes that a client, not a peer, asks for everything or for a delta.
+    pub fn client_reads(&self, scope: Scope, now: Timestamp) {
+        if self.memory(now) != PeerMemory::InDoubt {
+            return;
+        }
+        let ever_held = self.last_change() > 0;
+        self.memory.change(now, |memory| match scope {
+            Scope::Delta => memory.delta_asked(ever_held, now),
+            Scope::All => {
+                memory.fetched();
+                None
+            }
+        });
+    }
+
+    /// Notes that a client renewed what is not registered. What was here and left is no sign.
+    pub fn client_renewed_unknown(&self, key: &str, now: Timestamp) {
+        if self.memory(now) == PeerMemory::InDoubt && self.history(key).changes.is_empty() {
+            self.memory.change(now, |memory| memory.renewed_unknown(now));
+        }
+    }
+
+    /// Notes that what a peer knows was taken over, and how the peer's memory is.
+    pub fn compared_with(&self, peer: PeerMemory, now: Timestamp) {
+        if !self.memory.whole.load(Relaxed) {
+            self.memory.change(now, |memory| memory.compared_with(peer, now));
+        }
+    }
+
+    /// Ends what is over; to be called about once a second in a cluster.
+    pub fn tick_memory(&self, now: Timestamp) {
+        if !self.memory.whole.load(Relaxed) {
+            self.memory.change(now, |memory| memory.tick(now));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPENED: Timestamp = Timestamp(1_000_000);
+    const INTERVAL: Duration = Duration::from_secs(30);
+
+    fn in_doubt() -> Memory {
+        let mut memory = Memory::new(INTERVAL);
+        memory.opened(false, OPENED);
+        memory
+    }
+
+    #[test]
+    fn a_lone_server_and_one_with_a_copy_are_never_in_doubt() {
+        let mut copied = Memory::new(INTERVAL);
+        copied.opened(true, OPENED);
+        for mut memory in [Memory::new(INTERVAL), copied] {
+            assert_eq!(memory.delta_asked(false, OPENED), None);
+            assert_eq!(memory.renewed_unknown(OPENED), None);
+            assert_eq!(memory.compared_with(PeerMemory::Lost, OPENED), None);
+            assert_eq!(memory.is(OPENED), PeerMemory::Whole);
+        }
+    }
+
+    #[test]
+    fn reads_are_refused_for_one_renewal_interval_from_the_first_sign() {
+        for sign in [Sign::Delta, Sign::Renewal, Sign::Peer] {
+            let (mut memory, at) = (in_doubt(), OPENED + Duration::from_secs(7));
+            let show = |memory: &mut Memory, at| match sign {
+                Sign::Delta => memory.delta_asked(false, at),
+                Sign::Renewal => memory.renewed_unknown(at),
+                Sign::Peer => memory.compared_with(PeerMemory::Lost, at),
+            };
+            let lost = Lost { sign, since: at, until: at + INTERVAL };
+            assert_eq!(show(&mut memory, at), Some(News::Began(lost)));
+            let later = at + INTERVAL - Duration::from_millis(1);
+            assert_eq!(show(&mut memory, later), None, "it is said once, and the first sign counts");
+            assert_eq!(
+                (memory.lost(later), memory.is(later), memory.tick(later)),
+                (Some(lost), PeerMemory::Lost, None)
+            );
+            assert_eq!((memory.lost(at + INTERVAL), memory.is(at + INTERVAL)), (None, PeerMemory::Whole));
+            assert_eq!(memory.tick(at + INTERVAL), Some(News::Ended(lost, false)));
+            assert_eq!(show(&mut memory, at + INTERVAL), None, "it never begins again");
+        }
+    }
+
+    #[test]
+    fn a_new_registry_never_refuses_anything() {
+        let mut memory = in_doubt();
+        memory.fetched();
+        assert_eq!(memory.delta_asked(false, OPENED), None, "after a full fetch a delta is what follows");
+        assert_eq!(in_doubt().delta_asked(true, OPENED), None, "the full fetch was answered by another replica");
+        let mut quiet = in_doubt();
+        let end = OPENED + INTERVAL * INTERVALS_IN_DOUBT;
+        assert_eq!((quiet.is(end), quiet.tick(end)), (PeerMemory::Whole, None));
+        assert_eq!(quiet.renewed_unknown(end), None);
+    }
+
+    #[test]
+    fn who_was_there_before_shows_it_also_after_somebody_fetched_everything() {
+        let mut memory = in_doubt();
+        memory.fetched();
+        assert!(matches!(memory.renewed_unknown(OPENED), Some(News::Began(_))));
+    }
+
+    #[test]
+    fn a_peer_whose_memory_is_whole_ends_it_and_no_other_does() {
+        let mut memory = in_doubt();
+        let Some(News::Began(lost)) = memory.renewed_unknown(OPENED) else { panic!("it begins") };
+        assert_eq!(memory.compared_with(PeerMemory::InDoubt, OPENED), None);
+        assert_eq!(memory.compared_with(PeerMemory::Lost, OPENED), None);
+        assert_eq!(memory.is(OPENED), PeerMemory::Lost);
+        assert_eq!(memory.compared_with(PeerMemory::Whole, OPENED), Some(News::Ended(lost, true)));
+        assert_eq!(memory.is(OPENED), PeerMemory::Whole);
+    }
+
+    #[test]
+    fn what_peers_say_is_read_as_it_was_written() {
+        for memory in [PeerMemory::Whole, PeerMemory::InDoubt, PeerMemory::Lost] {
+            assert_eq!(PeerMemory::named(memory.name()), memory);
+        }
+        assert_eq!(PeerMemory::named("?"), PeerMemory::InDoubt);
+    }
+}

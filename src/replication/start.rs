@@ -1,0 +1,200 @@
+//! [`Start`]: whether a starting replica may open its port, and with what.
+//!
+//! A pure state machine: it is told what the names said and what each peer answered, and says what to do next. A replica
+//! opens when it has a whole copy, or when there is nobody who could have one. "Nobody" is a peer that *refuses* the
+//! connection, or a Service that lists no ready replica; whatever leaves the question open is asked again, for at most
+//! the time that the operator allows.
+//!
+//! CoreDNS answers NXDOMAIN for a headless Service without a ready pod, as for one that does not exist, and remembers it
+//! for five seconds. So an empty answer alone proves nothing to a replica that others must have started before: those are
+//! [likely](Start::new), and asked by their own names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::time::Timestamp;
+
+/// At most so many peers are asked.
+const MOST_PEERS: usize = 100;
+/// The pause between two rounds of questions.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What the names said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// These replicas are listed, perhaps none.
+    Listed(BTreeSet<String>),
+    /// Nobody answered the question.
+    Unknown(String),
+}
+
+/// What a peer answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is up, and knows these peers.
+    Up(Vec<String>),
+    /// Its registry was copied: so many instances. `whole` is false where it had opened without a copy itself.
+    Copied {
+        /// How many instances it brought.
+        instances: u32,
+        /// Whether the peer's registry was whole.
+        whole: bool,
+    },
+    /// Nothing listens there: it does not run, or is starting too.
+    Refused,
+    /// It runs, and has lost its memory: there is nothing to copy.
+    Forgetful,
+    /// It is this replica, or belongs to another cluster.
+    NoPeer,
+    /// No answer that settles anything: a time-out, a name that does not resolve, an error.
+    Open(String),
+}
+
+/// How a replica opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// With the copy of a peer.
+    Copied {
+        /// From whom.
+        from: String,
+        /// How many instances that brought.
+        instances: u32,
+        /// Whether the peer's registry was whole.
+        whole: bool,
+    },
+    /// Without a copy, since there is nobody to copy from.
+    Nobody,
+    /// Without a copy, since none was to be had in time, for this reason.
+    GaveUp(String),
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Announce this replica to these.
+    Announce(Vec<String>),
+    /// Copy the registry of this one.
+    Copy(String),
+    /// Look the names up again after a pause. The line says what is waited for, where that has changed.
+    Again(Duration, Option<String>),
+    /// Open.
+    Open(Opening),
+}
+
+/// The start of one replica.
+#[derive(Debug)]
+pub struct Start {
+    own: Option<String>,
+    likely: BTreeSet<String>,
+    deadline: Timestamp,
+    names: Names,
+    /// What each peer answered in this round; `None` before it is asked.
+    round: BTreeMap<String, Option<Answer>>,
+    copied: Option<Opening>,
+    said: Option<String>,
+}
+
+impl Start {
+    /// A start that gives up at `deadline`, of the replica that serves at `own`. `likely` are peers that nobody listed yet
+    /// and that must have been started before this replica: those with lower ordinals in a StatefulSet.
+    pub fn new(own: Option<String>, likely: impl IntoIterator<Item = String>, deadline: Timestamp) -> Self {
+        let likely = likely.into_iter().take(MOST_PEERS).collect();
+        let names = Names::Listed(BTreeSet::new());
+        Self { own, likely, deadline, names, round: BTreeMap::new(), copied: None, said: None }
+    }
+
+    /// Begins a round with what the names say now. `same` says whether two names are of one replica.
+    pub fn named(&mut self, names: Names, same: impl Fn(&str, &str) -> bool) {
+        self.round.clear();
+        if let Names::Listed(listed) = &names {
+            for peer in listed {
+                self.add(peer.clone());
+            }
+        }
+        let unlisted = |likely: &&String| !self.round.keys().any(|listed| same(listed, likely));
+        for likely in self.likely.iter().filter(unlisted).cloned().collect::<Vec<_>>() {
+            self.add(likely);
+        }
+        self.names = names;
+    }
+
+    fn add(&mut self, peer: String) {
+        if self.own.as_ref() != Some(&peer) && self.round.len() < MOST_PEERS {
+            self.round.entry(peer).or_default();
+        }
+    }
+
+    /// Notes what a peer answered.
+    pub fn answered(&mut self, peer: &str, answer: Answer) {
+        match &answer {
+            Answer::Up(others) => others.iter().for_each(|other| self.add(other.clone())),
+            Answer::Copied { instances, whole } => {
+                let opening = Opening::Copied { from: peer.to_owned(), instances: *instances, whole: *whole };
+                // A whole registry is preferred to one that opened without a copy.
+                if *whole || self.copied.is_none() {
+                    self.copied = Some(opening);
+                }
+            }
+            Answer::Refused | Answer::Forgetful | Answer::NoPeer | Answer::Open(_) => {}
+        }
+        self.round.insert(peer.to_owned(), Some(answer));
+    }
+
+    /// What to do next: first everybody is announced to, so that what any peer accepts from then on arrives; then one is
+    /// copied from.
+    pub fn next(&mut self, now: Timestamp) -> Step {
+        let unasked: Vec<String> = self.round.iter().filter(|(_, answer)| answer.is_none()).map(key).collect();
+        if !unasked.is_empty() {
+            return Step::Announce(unasked);
+        }
+        if let Some(whole @ Opening::Copied { whole: true, .. }) = &self.copied {
+            return Step::Open(whole.clone());
+        }
+        if let Some(peer) = self.round.iter().find(|(_, answer)| matches!(answer, Some(Answer::Up(_)))).map(key) {
+            return Step::Copy(peer);
+        }
+        let Some(waits_for) = self.waits_for() else {
+            return Step::Open(self.copied.take().unwrap_or(Opening::Nobody));
+        };
+        if now >= self.deadline {
+            return Step::Open(self.copied.take().unwrap_or(Opening::GaveUp(waits_for)));
+        }
+        let changed = self.said.as_ref() != Some(&waits_for);
+        let line = changed.then(|| waits_for.clone());
+        self.said = Some(waits_for);
+        let left = self.deadline.since(now);
+        Step::Again(PAUSE.min(left.max(Duration::from_millis(1))), line)
+    }
+
+    /// What keeps the question open whether there is a registry to copy, if anything does.
+    fn waits_for(&self) -> Option<String> {
+        let unsettled = self.round.iter().filter_map(|(peer, answer)| match answer {
+            Some(Answer::Open(why)) => Some(format!("{}: {why}", super::peer_eureka_node::shown(peer))),
+            Some(Answer::Up(_) | Answer::Copied { .. } | Answer::Refused | Answer::Forgetful | Answer::NoPeer)
+            | None => None,
+        });
+        let names = match &self.names {
+            Names::Unknown(why) => Some(why.clone()),
+            Names::Listed(_) => None,
+        };
+        let all: Vec<String> = names.into_iter().chain(unsettled).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+}
+
+fn key((peer, _): (&String, &Option<Answer>)) -> String {
+    peer.clone()
+}
+
+/// The hosts of the replicas that were started before the one on this host: of `registry-2.registry` those with the
+/// ordinals 0 and 1. Of a host that is none of a StatefulSet's there are none.
+pub fn started_before(host: &str) -> Vec<String> {
+    let (pod, domain) = host.split_once('.').map_or((host, None), |(pod, domain)| (pod, Some(domain)));
+    let Some((name, ordinal)) = pod.rsplit_once('-') else { return Vec::new() };
+    let Ok(ordinal) = ordinal.parse::<usize>() else { return Vec::new() };
+    let Some(domain) = domain.filter(|_| !name.is_empty()) else { return Vec::new() };
+    (0..ordinal.min(MOST_PEERS)).map(|earlier| format!("{name}-{earlier}.{domain}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+use std::time::Duration;
+
+use super::{Answer, Names, Opening, Start, Step, started_before};
+use crate::time::Timestamp;
+
+const BEGUN: Timestamp = Timestamp(1_000);
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+fn start(likely: &[&str]) -> Start {
+    Start::new(Some("own".to_owned()), likely.iter().map(|peer| (*peer).to_owned()), BEGUN + TIMEOUT)
+}
+
+fn listed(peers: &[&str]) -> Names {
+    Names::Listed(peers.iter().map(|peer| (*peer).to_owned()).collect())
+}
+
+fn same(one: &str, other: &str) -> bool {
+    one.split('.').next() == other.split('.').next()
+}
+
+/// One round: what the names say, and what those who are asked answer. Says what comes of it.
+fn round(start: &mut Start, names: Names, answer: impl Fn(&str, bool) -> Answer, now: Timestamp) -> Step {
+    start.named(names, same);
+    loop {
+        match start.next(now) {
+            Step::Announce(peers) => peers.iter().for_each(|peer| start.answered(peer, answer(peer, false))),
+            Step::Copy(peer) => start.answered(&peer, answer(&peer, true)),
+            end @ (Step::Again(..) | Step::Open(_)) => return end,
+        }
+    }
+}
+
+fn up(copying: bool) -> Answer {
+    if copying { Answer::Copied { instances: 3, whole: true } } else { Answer::Up(Vec::new()) }
+}
+
+fn is_again(step: &Step) -> bool {
+    matches!(step, Step::Again(..))
+}
+
+#[test]
+fn the_first_replica_of_an_installation_opens_at_once() {
+    let step = round(&mut start(&[]), listed(&[]), |_, _| unreachable!(), BEGUN);
+    assert_eq!(step, Step::Open(Opening::Nobody));
+    let alone = round(&mut start(&[]), listed(&["own"]), |_, _| unreachable!(), BEGUN);
+    assert_eq!(alone, Step::Open(Opening::Nobody), "a name that lists this replica lists nobody");
+}
+
+#[test]
+fn a_peer_that_is_up_is_copied_from_whatever_the_others_do() {
+    let mut start = start(&["a"]);
+    let answer = |peer: &str, copying| if peer == "c" { up(copying) } else { Answer::Open("timed out".to_owned()) };
+    let step = round(&mut start, listed(&["a", "b", "c"]), answer, BEGUN);
+    assert_eq!(step, Step::Open(Opening::Copied { from: "c".to_owned(), instances: 3, whole: true }));
+}
+
+#[test]
+fn replicas_that_start_together_do_not_wait_for_each_other() {
+    let step = round(&mut start(&["a"]), listed(&["a", "b"]), |_, _| Answer::Refused, BEGUN);
+    assert_eq!(step, Step::Open(Opening::Nobody));
+}
+
+#[test]
+fn what_leaves_the_question_open_is_asked_again_and_said_once() {
+    let open = |_: &str, _| Answer::Open("no answer in time".to_owned());
+    let dead_names = Names::Unknown("the name servers did not answer".to_owned());
+    for (names, likely) in
+        [(listed(&["b"]), &[][..]), (dead_names, &[]), (listed(&[]), &["a"]), (listed(&["own"]), &["a"])]
+    {
+        let mut start = start(likely);
+        let Step::Again(_, Some(line)) = round(&mut start, names.clone(), open, BEGUN) else { panic!("{names:?}") };
+        assert!(line.contains("answer"), "{line}");
+        let again = round(&mut start, names.clone(), open, BEGUN + Duration::from_secs(30));
+        assert!(matches!(again, Step::Again(_, None)), "the same line is not said twice: {again:?}");
+        let late = round(&mut start, names, open, BEGUN + TIMEOUT);
+        assert_eq!(late, Step::Open(Opening::GaveUp(line)));
+    }
+}
+
+#[test]
+fn a_name_that_was_asked_a_moment_too_early_is_found_in_a_later_round() {
+    let mut start = start(&["a.short"]);
+    assert!(is_again(&round(&mut start, listed(&[]), |_, _| Answer::Open("no such name".to_owned()), BEGUN)));
+    let answer = |peer: &str, copying| {
+        assert_eq!(peer, "a.long", "who is listed is not asked by another name, too");
+        up(copying)
+    };
+    let found = round(&mut start, listed(&["a.long"]), answer, BEGUN + Duration::from_secs(5));
+    assert!(matches!(found, Step::Open(Opening::Copied { .. })), "{found:?}");
+}
+
+#[test]
+fn a_failed_copy_leads_to_another_peer() {
+    let answer = |peer: &str, copying| match (peer, copying) {
+        ("b", true) => Answer::Open("it answered 500".to_owned()),
+        (_, copying) => up(copying),
+    };
+    let step = round(&mut start(&[]), listed(&["b", "c"]), answer, BEGUN);
+    assert!(matches!(&step, Step::Open(Opening::Copied { from, .. }) if from == "c"), "{step:?}");
+}
+
+#[test]
+fn peers_of_peers_are_announced_to_before_anybody_is_copied_from() {
+    let mut start = start(&[]);
+    start.named(listed(&["b"]), same);
+    assert_eq!(start.next(BEGUN), Step::Announce(vec!["b".to_owned()]));
+    start.answered("b", Answer::Up(vec!["own".to_owned(), "c".to_owned()]));
+    assert_eq!(start.next(BEGUN), Step::Announce(vec!["c".to_owned()]));
+    start.answered("c", Answer::NoPeer);
+    assert_eq!(start.next(BEGUN), Step::Copy("b".to_owned()));
+}
+
+#[test]
+fn who_lost_his_memory_is_nobody_to_copy_from_and_a_whole_registry_is_preferred() {
+    let forgetful =
+        round(&mut start(&[]), listed(&["b"]), |_, copying| if copying { Answer::Forgetful } else { up(false) }, BEGUN);
+    assert_eq!(forgetful, Step::Open(Opening::Nobody));
+    let answer = |peer: &str, copying| match (peer, copying) {
+        ("b", true) => Answer::Copied { instances: 1, whole: false },
+        (_, copying) => up(copying),
+    };
+    let both = round(&mut start(&[]), listed(&["b", "c"]), answer, BEGUN);
+    assert!(matches!(&both, Step::Open(Opening::Copied { from, whole: true, .. }) if from == "c"), "{both:?}");
+    let only = round(&mut start(&[]), listed(&["b"]), answer, BEGUN);
+    assert!(matches!(&only, Step::Open(Opening::Copied { whole: false, .. })), "{only:?}");
+}
+
+#[test]
+fn what_a_peer_names_is_bounded() {
+    let mut start = start(&[]);
+    start.named(listed(&["b"]), same);
+    start.answered("b", Answer::Up((0..10_000).map(|number| format!("p{number}")).collect()));
+    let Step::Announce(asked) = start.next(BEGUN) else { panic!("they are asked") };
+    assert!(asked.len() < 100, "{}", asked.len());
+}
+
+#[test]
+fn lower_ordinals_were_started_before() {
+    assert_eq!(started_before("registry-2.registry"), ["registry-0.registry", "registry-1.registry"]);
+    for host in ["registry-0.registry", "registry.example", "registry-2", "-2.registry", "10.0.0.1", "localhost"] {
+        assert!(started_before(host).is_empty(), "{host}");
+    }
+    assert_eq!(started_before("r-5000.s").len(), 100);
+}
+
+/// However names and peers behave, a start ends no later than its deadline; and never as if there were nobody while a
+/// question is open.
+#[test]
+fn every_start_ends_in_time_and_never_with_an_open_question() {
+    let answers =
+        [Answer::Refused, Answer::Forgetful, Answer::NoPeer, Answer::Open("why".to_owned()), Answer::Up(Vec::new())];
+    let copies = [Answer::Copied { instances: 1, whole: true }, Answer::Open("why".to_owned()), Answer::Forgetful];
+    for first in &answers {
+        for second in &answers {
+            for copy in &copies {
+                let answer = |peer: &str, copying: bool| {
+                    if copying { copy.clone() } else { if peer == "b" { first } else { second }.clone() }
+                };
+                let mut start = start(&["a"]);
+                let step = round(&mut start, listed(&["b"]), answer, BEGUN);
+                let open = [first, second].iter().any(|answer| matches!(answer, Answer::Open(_)));
+                if open {
+                    assert_ne!(step, Step::Open(Opening::Nobody), "{first:?} {second:?} {copy:?}");
+                }
+                let end = round(&mut start, listed(&["b"]), answer, BEGUN + TIMEOUT);
+                assert!(matches!(end, Step::Open(_)), "{end:?}");
+            }
+        }
+    }
+}
