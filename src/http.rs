@@ -4,6 +4,7 @@ mod access_log;
 pub mod actuator;
 mod api;
 pub(crate) mod body;
+mod clusters;
 mod dashboard;
 mod error;
 mod instance;

@@ -5,6 +5,8 @@ use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
 use crate::http::security::{self, Password, User};
+use crate::replication::options::Credentials;
+use crate::replication::{self, ServiceUrl};
 use crate::server::Settings;
 use crate::tls::{self, ClientAuth};
 
@@ -74,6 +76,23 @@ pub(super) struct Missing {
     pub(super) wanted: &'static str,
 }
 
+/// Peers that nobody says otherwise of are called as the user of this server, which is that of its peers, too.
+fn call_peers_as(replication: &mut replication::Options, user: &User) -> Result<(), Missing> {
+    let has_own = |url: &ServiceUrl| url.credentials().is_some();
+    let is_needed = replication.discovery_service.is_some() || !replication.service_urls.iter().all(has_own);
+    if !is_needed || !replication.discovery_credentials.username.is_empty() {
+        return Ok(());
+    }
+    let Password::Plain(password) = &user.password else {
+        return Err(Missing {
+            given: "spring.security.user.password (a hash, with which no peer can be called)",
+            wanted: "registry.discovery.username, with registry.discovery.password, of a user that may write,",
+        });
+    };
+    replication.discovery_credentials = Credentials { username: user.name.clone(), password: password.clone() };
+    Ok(())
+}
+
 impl Draft {
     /// The settings, if what belongs together is there together.
     pub(super) fn finish(mut self) -> Result<Settings, Missing> {
@@ -96,7 +115,9 @@ impl Draft {
         if !user.name.is_empty() || user.password.is_some() {
             let missing = Missing { given: "spring.security.user.name", wanted: "spring.security.user.password" };
             let name = if user.name.is_empty() { "user".to_owned() } else { user.name };
-            security.users.push(User { name, password: user.password.ok_or(missing)?, roles: user.roles });
+            let user = User { name, password: user.password.ok_or(missing)?, roles: user.roles };
+            call_peers_as(&mut self.settings.replication, &user)?;
+            security.users.push(user);
         }
         for user in self.users.into_values() {
             let missing = |given, wanted| Missing { given, wanted };

@@ -279,7 +279,7 @@ pub(super) const GROUPS: &[Group] = &[
             Key {
                 name: "registry.discovery.username",
                 default: "",
-                meaning: "The user that discovered peers are called as; fixed peers have theirs in their URLs.",
+                meaning: "The user that peers are called as, but for those whose URL names one; without it `spring.security.user.name`, if its password is plain.",
                 set: |settings, value| put(&mut settings.replication.discovery_credentials.username, text(value)),
             },
             Key {
@@ -287,6 +287,18 @@ pub(super) const GROUPS: &[Group] = &[
                 default: "",
                 meaning: "Its password.",
                 set: |settings, value| put(&mut settings.replication.discovery_credentials.password, text(value)),
+            },
+            Key {
+                name: "registry.cluster.name",
+                default: "",
+                meaning: "The cluster's name: replicas of another cluster are refused. Without it the Service's name in full, as it resolves; none for fixed peers alone.",
+                set: |settings, value| put(&mut settings.replication.cluster_name, name(value).map(Some)),
+            },
+            Key {
+                name: "registry.peers.max-answer-size",
+                default: "256MB",
+                meaning: "The largest answer that is read from a peer: a copy of its registry is one.",
+                set: |settings, value| put(&mut settings.replication.max_answer_bytes, data_size(value)),
             },
             Key {
                 name: "eureka.client.service-url.defaultZone",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::http::actuator::ShowDetails;
 use crate::http::security::Password;
+use crate::replication::ServiceUrl;
 use crate::telemetry::Format;
 use crate::tls::ClientAuth;
 
@@ -130,15 +131,10 @@ pub(super) fn name(value: &str) -> Result<String, &'static str> {
     if !name.is_empty() && name.chars().all(plain) { Ok(name.to_owned()) } else { Err("a host name") }
 }
 
-/// Service URLs, each with the slash at its end that Spring adds, too.
-pub(super) fn service_urls(value: &str) -> Result<Vec<String>, &'static str> {
+/// Service URLs.
+pub(super) fn service_urls(value: &str) -> Result<Vec<ServiceUrl>, &'static str> {
     const EXPECTED: &str = "URLs such as http://registry-0.registry:8761/eureka/, comma separated";
-    let urls = value.split(',').map(str::trim).filter(|url| !url.is_empty()).map(|url| {
-        let known: http::Uri = parsed(url, EXPECTED)?;
-        let http = matches!(known.scheme_str(), Some("http" | "https"));
-        if http { Ok(format!("{}/", url.trim_end_matches('/'))) } else { Err(EXPECTED) }
-    });
-    urls.collect()
+    ServiceUrl::parse_list(value).map_err(|_unreadable| EXPECTED)
 }
 
 pub(super) fn nameservers(value: &str) -> Result<Vec<std::net::SocketAddr>, &'static str> {

@@ -37,6 +37,8 @@ pub enum ApiError {
     BadParameter(String),
     /// Not now: 403, which clients answer by trying another replica.
     Forbidden(&'static str),
+    /// A replica of another cluster asks: 409.
+    OtherCluster(String),
     /// Who asks is not known: 401.
     Unauthorized,
     /// The rate limiter refuses, or too many passwords wait to be checked: 503 without a body (protocol.md 3.14).
@@ -80,6 +82,7 @@ impl ApiError {
             }
             Self::BodyLate => StatusCode::REQUEST_TIMEOUT,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::OtherCluster(_) => StatusCode::CONFLICT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::TooManyFetches | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -100,7 +103,7 @@ impl ApiError {
             Self::BodyLate => "the body took too long to arrive".to_owned(),
             Self::Unparsable(_, error) => error.to_string(),
             Self::Registration(error) => error.to_string(),
-            Self::BadParameter(text) => text.clone(),
+            Self::BadParameter(text) | Self::OtherCluster(text) => text.clone(),
             Self::Unauthorized => "a user name and a password are needed".to_owned(),
         }
     }
@@ -132,6 +135,7 @@ impl IntoResponse for ApiError {
             | Self::BodyLate
             | Self::Registration(_)
             | Self::BadParameter(_)
+            | Self::OtherCluster(_)
             | Self::Forbidden(_)
             | Self::Busy(_) => line(status, text),
         }

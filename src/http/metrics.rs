@@ -260,7 +260,7 @@ fn peers(app: &App, out: &mut Exposition<'_>) -> fmt::Result {
     let peers = app.peer_aware().peers().all();
     let now = app.now();
     let states: Vec<_> = peers.iter().map(|peer| (peer, peer.state())).collect();
-    let label = |peer: &PeerEurekaNode| [("peer", peer.shown_url().to_owned())];
+    let label = |peer: &PeerEurekaNode| [("peer", peer.shown_url())];
     out.level("eureka_peers", "Peers known", peers.len() as f64)?;
     let available = peers.iter().map(|peer| (label(peer), f64::from(u8::from(peer.is_available()))));
     out.gauge("eureka_peer_available", "Whether the peer answered the last call: 1 or 0", available)?;
@@ -277,12 +277,12 @@ fn peers(app: &App, out: &mut Exposition<'_>) -> fmt::Result {
     let given_up = states.iter().flat_map(|(peer, state)| {
         let peer = peer.shown_url();
         let reasons = [("queue_full", state.dropped), ("too_old", state.expired)];
-        reasons.map(|(reason, count)| ([("peer", peer.to_owned()), ("reason", reason.to_owned())], float(count)))
+        reasons.map(|(reason, count)| ([("peer", peer.clone()), ("reason", reason.to_owned())], float(count)))
     });
     out.counter("eureka_replication_given_up", "Changes and heartbeats that the peer was never told", given_up)?;
     let batches = peers.iter().flat_map(|peer| {
         peer.sent().batches().map(|(outcome, count)| {
-            ([("peer", peer.shown_url().to_owned()), ("outcome", outcome.name().to_owned())], float(count))
+            ([("peer", peer.shown_url()), ("outcome", outcome.name().to_owned())], float(count))
         })
     });
     out.counter("eureka_replication_batches", "Batches sent to the peer, by outcome", batches)?;

@@ -11,7 +11,7 @@ use super::negotiate::Produced;
 use super::{ApiError, App, negotiate, reads};
 use crate::codec::exchange::{self, RecordsRequest};
 use crate::codec::{self, CodecError, Media};
-use crate::replication::transport::http::TIME_HEADER;
+use crate::replication::protocol::TIME_HEADER;
 
 /// Applies a batch item by item and answers what became of each.
 pub(super) async fn batch(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {

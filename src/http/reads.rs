@@ -13,7 +13,7 @@ use super::{ApiError, App};
 use crate::codec::{self, Media};
 use crate::model::{InstanceInfo, LeaseInfo};
 use crate::registry::{Answer, Pending, Reading, Registration, Scope};
-use crate::replication::transport::http::{NEWCOMER_HEADER, PEERS_HEADER};
+use crate::replication::protocol::{NEWCOMER_HEADER, PEERS_HEADER};
 
 /// So many pages are encoded where the request is; more are handed to a thread of their own, so that no heartbeat
 /// waits behind them.

@@ -20,19 +20,14 @@ use super::resource::{PathError, Resource};
 use super::security::{self, Security};
 use super::status::StatusInfo;
 use super::{
-    ApiError, Options, Readiness, access_log, actuator, api, instance, pages, peer_replication, reads, status,
+    ApiError, Options, Readiness, access_log, actuator, api, clusters, instance, pages, peer_replication, reads, status,
 };
 use crate::codec::Form;
 use crate::model::{InstanceInfo, LeaseInfo};
 use crate::registry::{InstanceRegistry, PeerMemory, Scope};
-use crate::replication::{self, PeerAwareInstanceRegistry, PeerEurekaNode, PeerEurekaNodes};
+use crate::replication::protocol::{CLUSTER_HEADER, MEMORY_HEADER, NODE_HEADER};
+use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNode, PeerEurekaNodes, ServiceUrl};
 use crate::time::{Clock, Timestamp};
-
-/// Names the process that answered: a peer knows itself by it, whatever name it was called by.
-const NODE_HEADER: HeaderName = HeaderName::from_static(replication::transport::http::NODE_HEADER);
-
-/// Tells peers that this registry may not know what clients know.
-const MEMORY_HEADER: HeaderName = HeaderName::from_static(replication::transport::http::MEMORY_HEADER);
 
 /// What the HTTP surface is made of.
 #[derive(Debug)]
@@ -116,8 +111,10 @@ impl App {
     /// that it may not know yet, separated by commas.
     pub(super) fn announce(&self, service_url: &str) -> String {
         let Some(nodes) = &self.0.parts.nodes else { return String::new() };
-        nodes.announced(service_url);
-        nodes.service_urls_for(service_url).join(",")
+        let Ok(service_url) = ServiceUrl::parse(service_url) else { return String::new() };
+        nodes.announced(&service_url);
+        let peers: Vec<String> = nodes.service_urls_for(&service_url).iter().map(ServiceUrl::to_string).collect();
+        peers.join(",")
     }
 
     pub(super) fn metrics(&self) -> &RequestMetrics {
@@ -193,7 +190,7 @@ impl App {
     /// wherever names differ).
     fn replicas(&self) -> Vec<(&'static str, String)> {
         let peers = self.peer_aware().peers().all();
-        let registered: Vec<&str> = peers.iter().map(|peer| peer.shown_url()).collect();
+        let registered: Vec<String> = peers.iter().map(|peer| peer.shown_url()).collect();
         let available = |wanted: bool| listed(peers.iter().filter(|peer| peer.is_available() == wanted));
         vec![
             ("registered-replicas", registered.join(", ")),
@@ -230,15 +227,19 @@ fn listed<'a>(peers: impl Iterator<Item = &'a Arc<PeerEurekaNode>>) -> String {
 pub async fn handle(app: App, request: Request<Body>) -> Response {
     let begun = Instant::now();
     let _in_flight = app.metrics().begin();
+    let cluster = clusters::named(&app, &request);
     let (operation, mut response) = match access_log::request_id(&app, request.headers()) {
         Some(id) => access_log::answer(&app, id, request).await,
         None => answer(&app, request).await,
     };
     app.metrics().answered(operation, response.status(), begun.elapsed());
-    response.headers_mut().insert(NODE_HEADER, app.0.node_id.clone());
+    response.headers_mut().insert(HeaderName::from_static(NODE_HEADER), app.0.node_id.clone());
+    if let Some(cluster) = cluster {
+        response.headers_mut().insert(HeaderName::from_static(CLUSTER_HEADER), cluster);
+    }
     let memory = app.registry().memory(app.now());
     if memory != PeerMemory::Whole {
-        response.headers_mut().insert(MEMORY_HEADER, HeaderValue::from_static(memory.name()));
+        response.headers_mut().insert(HeaderName::from_static(MEMORY_HEADER), HeaderValue::from_static(memory.name()));
     }
     response
 }
@@ -263,7 +264,9 @@ pub async fn handle_management(app: App, mut request: Request<Body>) -> Response
 pub(super) async fn answer(app: &App, request: Request<Body>) -> (Operation, Response) {
     let (parts, body) = request.into_parts();
     let below_eureka = below_eureka(parts.uri.path(), &app.options().context_path);
-    if let Err(refused) = security::admit(app, &parts).await {
+    // Before anybody is refused: this process may have called itself as somebody whom it does not let in.
+    clusters::note_token(app, &parts);
+    if let Err(refused) = security::admit(app, &parts).await.and_then(|()| clusters::admit(app, &parts)) {
         let inside = parts.uri.path().strip_prefix(app.options().context_path.as_str()).unwrap_or_default();
         let refusal = if inside.starts_with(api::PREFIX) {
             api::Problem(refused).into_response()

@@ -24,7 +24,7 @@ pub(super) use users::Users;
 use super::resource::Resource;
 use super::{ApiError, App, instance, router};
 use crate::registry::Source;
-use crate::replication::transport::http::NEWCOMER_HEADER;
+use crate::replication::protocol::NEWCOMER_HEADER;
 use rate_limit::RateLimiter;
 
 /// Settings of security.

@@ -4,11 +4,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::service_url::ServiceUrl;
+
 /// Settings of replication.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Fixed peers (`eureka.client.service-url.*`).
-    pub service_urls: Vec<String>,
+    pub service_urls: Vec<ServiceUrl>,
     /// The headless Service whose names are peers, short or with a domain.
     pub discovery_service: Option<String>,
     /// How often its names are asked for, give or take a fifth.
@@ -25,9 +27,13 @@ pub struct Options {
     pub max_elements_in_peer_replication_pool: usize,
     /// How long a start waits for the copy of a peer that is known or likely before it opens without one.
     pub registry_sync_timeout: Duration,
-    /// The user that discovered peers are called as, and its password (`registry.discovery.username`); fixed peers have
-    /// theirs in their URLs.
+    /// The user that peers are called as, and its password (`registry.discovery.username`, else `spring.security.user`), but
+    /// for those whose URL names a user.
     pub discovery_credentials: Credentials,
+    /// The cluster's name (`registry.cluster.name`); `None`: the Service's in full, as it resolves.
+    pub cluster_name: Option<String>,
+    /// The largest answer that is read from a peer, in bytes.
+    pub max_answer_bytes: usize,
     /// The name that peers call this replica by (`eureka.instance.hostname`).
     pub hostname: Option<String>,
     /// The application that servers are instances of (`spring.application.name`).
@@ -37,7 +43,7 @@ pub struct Options {
 }
 
 /// A user name and a password, if there is a name.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Credentials {
     /// The name.
     pub username: String,
@@ -77,6 +83,8 @@ impl Default for Options {
             max_elements_in_peer_replication_pool: 10_000,
             registry_sync_timeout: Duration::from_secs(60),
             discovery_credentials: Credentials::default(),
+            cluster_name: None,
+            max_answer_bytes: 256 << 20,
             hostname: None,
             application_name: "eureka".to_owned(),
             register_with_eureka: None,

@@ -1,7 +1,7 @@
 //! [`PeerEurekaNode`]: one peer, its queue, and the task that empties it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,9 +13,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::ServiceUrl;
 use super::batcher::{Batcher, Next, Outcome, ReplicationTask};
+use super::membership::Identity;
+use super::reachability::{PeerHealth, Say};
 use super::transport::{Call, PeerError, PeerTransport, Reply};
-use super::{PeerClock, comparison, known_batch};
+use super::{PeerClock, comparison, known_batch, protocol};
 use crate::codec;
 use crate::codec::json::encode::{ReplicationItem, replication_list};
 use crate::metrics::Durations;
@@ -93,13 +96,16 @@ impl Sent {
 /// One peer.
 #[derive(Debug)]
 pub struct PeerEurekaNode {
-    service_url: String,
+    service_url: ArcSwap<ServiceUrl>,
     batcher: Mutex<Batcher>,
     wake: Notify,
     state: Mutex<PeerState>,
     /// What its clock says; nothing for a Java server.
     clock: Mutex<PeerClock>,
+    /// Whether it is reachable, as the log tells it.
+    health: Mutex<PeerHealth>,
     sent: Sent,
+    is_another_process: AtomicBool,
 }
 
 /// The peers that changes are told to.
@@ -135,7 +141,6 @@ pub(super) struct Surroundings {
     pub(super) registry: Arc<InstanceRegistry>,
     pub(super) transport: Arc<dyn PeerTransport>,
     pub(super) clock: Clock,
-    pub(super) own_node: String,
 }
 
 /// How a node's task ended.
@@ -143,25 +148,51 @@ pub(super) struct Surroundings {
 pub(super) enum Ended {
     /// It was told to.
     Stopped,
-    /// The peer is this process.
-    IsSelf,
+    /// Another process answers than the one that was identified.
+    AnotherProcess,
 }
 
 impl PeerEurekaNode {
-    pub(super) fn new(service_url: String, most: usize) -> Self {
+    pub(super) fn new(service_url: ServiceUrl, most: usize) -> Self {
         Self {
-            service_url,
+            service_url: ArcSwap::from_pointee(service_url),
             batcher: Mutex::new(Batcher::new(most)),
             wake: Notify::new(),
             state: Mutex::new(PeerState::default()),
             clock: Mutex::default(),
+            health: Mutex::default(),
             sent: Sent::default(),
+            is_another_process: AtomicBool::new(false),
         }
     }
 
     /// Its service URL.
-    pub fn service_url(&self) -> &str {
-        &self.service_url
+    pub fn service_url(&self) -> Arc<ServiceUrl> {
+        self.service_url.load_full()
+    }
+
+    /// It is called by another of its names from now on.
+    pub(super) fn set_service_url(&self, service_url: ServiceUrl) {
+        self.service_url.store(Arc::new(service_url));
+    }
+
+    /// It has said who it is. What has waited may be sent.
+    pub(super) fn identified(&self, identity: Identity, now: Timestamp) {
+        if !matches!(identity, Identity::Ours(_)) {
+            *self.clock.lock() = PeerClock::default();
+        }
+        self.answered(now);
+        let mut state = self.state.lock();
+        state.node = match identity {
+            Identity::Ours(node) => Some(node),
+            Identity::Another | Identity::Itself => None,
+        };
+        state.identified = true;
+    }
+
+    /// It has not said who it is, and why.
+    pub(super) fn unidentified(&self, reason: &str, _now: Timestamp) {
+        self.state.lock().last_error = Some(reason.to_owned());
     }
 
     /// What is known of it.
@@ -201,12 +232,12 @@ impl PeerEurekaNode {
     /// Sends what the queue says until told to stop, and then what is left in it, up to the first failure.
     pub(super) async fn run(&self, around: &Surroundings, seed: u64, stop: &CancellationToken) -> Ended {
         let mut rng = SmallRng::seed_from_u64(seed);
-        if self.identify(around, stop).await == Some(Ended::IsSelf) {
-            return Ended::IsSelf;
-        }
         let identified = around.clock.now();
         let (mut next_comparison, mut asked_for) = (identified, None);
         while !stop.is_cancelled() {
+            if self.is_another_process.swap(false, Relaxed) {
+                return Ended::AnotherProcess;
+            }
             if around.clock.now() >= next_comparison {
                 asked_for = self.repair(around, asked_for).await;
                 let now = around.clock.now();
@@ -238,42 +269,6 @@ impl PeerEurekaNode {
         }
         self.flush(around, &mut rng).await;
         Ended::Stopped
-    }
-
-    /// Asks who the peer is, until it answers. What happens meanwhile waits in its queue.
-    async fn identify(&self, around: &Surroundings, stop: &CancellationToken) -> Option<Ended> {
-        let mut pause = Duration::from_millis(100);
-        loop {
-            let sent = around.clock.now();
-            let call = around.transport.call(&self.service_url, Call::Identify);
-            match stop.run_until_cancelled(call).await? {
-                Ok(reply) if reply.node.as_deref() == Some(&around.own_node) => return Some(Ended::IsSelf),
-                Ok(reply) => {
-                    if let Some(theirs) = reply.time {
-                        self.clock.lock().observe(sent, theirs, around.clock.now());
-                    }
-                    let kind = if reply.node.is_some() { "eureka-registry" } else { "another Eureka server" };
-                    info!(peer.url = self.shown_url(), kind, "peer answers");
-                    let mut state = self.state.lock();
-                    state.node = reply.node;
-                    state.identified = true;
-                    state.last_answer = Some(around.clock.now());
-                    state.last_error = None;
-                    return None;
-                }
-                Err(error) => {
-                    let error = error.to_string();
-                    let before = self.state.lock().last_error.replace(error.clone());
-                    // One that is not there yet is nothing to complain of, and one with a certificate that nobody believes is: said
-                    // once, whatever the times and ports in it.
-                    if before.is_none_or(|before| without_numbers(&before) != without_numbers(&error)) {
-                        info!(peer.url = self.shown_url(), error, "peer does not answer yet");
-                    }
-                }
-            }
-            stop.run_until_cancelled(tokio::time::sleep(pause)).await?;
-            pause = (pause * 2).min(Duration::from_secs(2));
-        }
     }
 
     /// Takes what the peer knows better, if it is one of ours. What fails is tried again in its turn.
@@ -311,37 +306,56 @@ impl PeerEurekaNode {
         }
     }
 
-    /// Every call to the peer: what its clock says, and whether it can be reached, is noted here.
+    /// Every call to the peer: who answers, what its clock says, and whether it is reachable is noted here.
     async fn call(&self, around: &Surroundings, call: Call) -> Result<Reply, PeerError> {
         let sent = around.clock.now();
-        let result = around.transport.call(&self.service_url, call).await;
+        let result = around.transport.call(&self.service_url(), call).await;
         let now = around.clock.now();
         match &result {
-            Ok(reply) if (200..300).contains(&reply.status) => {
-                if let Some(theirs) = reply.time {
-                    self.clock.lock().observe(sent, theirs, now);
-                }
-                self.answered(reply, now);
+            Ok(reply) if self.is_of_another_process(reply) => {
+                // An address may be another process's by now; the driver asks who it is.
+                self.is_another_process.store(true, Relaxed);
+                return Err(PeerError::Broken("another process answers".to_owned()));
             }
-            Ok(reply) => self.failed(&format!("it answered {}", reply.status), now),
+            Ok(reply) if (200..300).contains(&reply.status) => {
+                self.observe_clock(sent, reply, now);
+                self.answered(now);
+            }
+            Ok(reply) => self.failed(&protocol::complaint(reply.status), now),
             Err(error) => self.failed(&error.to_string(), now),
         }
         result
     }
 
-    fn answered(&self, reply: &Reply, now: Timestamp) {
-        let mut state = self.state.lock();
-        state.node.clone_from(&reply.node);
-        state.last_answer = Some(now);
-        if state.last_error.take().is_some() {
-            drop(state);
-            info!(peer.url = self.shown_url(), "peer answers again");
+    fn is_of_another_process(&self, reply: &Reply) -> bool {
+        let is_success = (200..300).contains(&reply.status);
+        (is_success || reply.node.is_some()) && self.state.lock().node != reply.node
+    }
+
+    /// Notes what the peer's clock says in an answer to a call that was sent at `sent`.
+    pub(super) fn observe_clock(&self, sent: Timestamp, reply: &Reply, received: Timestamp) {
+        if let Some(theirs) = reply.time {
+            self.clock.lock().observe(sent, theirs, received);
         }
     }
 
-    fn failed(&self, error: &str, _now: Timestamp) {
-        if self.state.lock().last_error.replace(error.to_owned()).is_none() {
-            warn!(peer.url = self.shown_url(), error, "peer cannot be told");
+    fn answered(&self, now: Timestamp) {
+        let said = {
+            let mut state = self.state.lock();
+            state.last_answer = Some(now);
+            state.last_error = None;
+            self.health.lock().answered(now)
+        };
+        if let Some(Say::Back { after }) = said {
+            info!(peer.url = self.shown_url(), unreachable_secs = after.as_secs(), "peer answers again");
+        }
+    }
+
+    fn failed(&self, reason: &str, now: Timestamp) {
+        self.state.lock().last_error = Some(reason.to_owned());
+        let said = self.health.lock().failed(reason, now);
+        if let Some(Say::Unreachable { reason }) = said {
+            warn!(peer.url = self.shown_url(), reason, "peer is unreachable; changes wait for it");
         }
     }
 
@@ -420,15 +434,10 @@ impl PeerEurekaNode {
         }
     }
 
-    /// The URL without a password.
-    pub fn shown_url(&self) -> &str {
-        shown(&self.service_url)
+    /// The URL, without credentials.
+    pub fn shown_url(&self) -> String {
+        self.service_url.load().to_string()
     }
-}
-
-/// A service URL without a password.
-pub(super) fn shown(service_url: &str) -> &str {
-    service_url.rsplit_once('@').map_or(service_url, |(_, after)| after)
 }
 
 /// The peer's instance is newer than ours: it holds, and its override with it.
@@ -473,8 +482,4 @@ fn encode(tasks: &[ReplicationTask]) -> Vec<u8> {
     let mut body = Vec::with_capacity(tasks.len() * 200);
     replication_list(items, &mut body);
     body
-}
-
-fn without_numbers(error: &str) -> String {
-    error.chars().filter(|c| !c.is_ascii_digit()).collect()
 }

@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::ServiceUrl;
 use crate::time::Timestamp;
 
 /// At most so many peers are asked.
@@ -23,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Names {
     /// These replicas are listed, perhaps none.
-    Listed(BTreeSet<String>),
+    Listed(BTreeSet<ServiceUrl>),
     /// Nobody answered the question.
     Unknown(String),
 }
@@ -32,7 +33,7 @@ pub enum Names {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It is up, and knows these peers.
-    Up(Vec<String>),
+    Up(Vec<ServiceUrl>),
     /// Its registry was copied: so many instances. `whole` is false where it had opened without a copy itself.
     Copied {
         /// How many instances it brought.
@@ -56,7 +57,7 @@ pub enum Opening {
     /// With the copy of a peer.
     Copied {
         /// From whom.
-        from: String,
+        from: ServiceUrl,
         /// How many instances that brought.
         instances: u32,
         /// Whether the peer's registry was whole.
@@ -72,9 +73,9 @@ pub enum Opening {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Announce this replica to these.
-    Announce(Vec<String>),
+    Announce(Vec<ServiceUrl>),
     /// Copy the registry of this one.
-    Copy(String),
+    Copy(ServiceUrl),
     /// Look the names up again after a pause. The line says what is waited for, where that has changed.
     Again(Duration, Option<String>),
     /// Open.
@@ -84,12 +85,12 @@ pub enum Step {
 /// The start of one replica.
 #[derive(Debug)]
 pub struct Start {
-    own: Option<String>,
-    likely: BTreeSet<String>,
+    own: Option<ServiceUrl>,
+    likely: BTreeSet<ServiceUrl>,
     deadline: Timestamp,
     names: Names,
     /// What each peer answered in this round; `None` before it is asked.
-    round: BTreeMap<String, Option<Answer>>,
+    round: BTreeMap<ServiceUrl, Option<Answer>>,
     copied: Option<Opening>,
     said: Option<String>,
 }
@@ -97,39 +98,39 @@ pub struct Start {
 impl Start {
     /// A start that gives up at `deadline`, of the replica that serves at `own`. `likely` are peers that nobody listed yet
     /// and that must have been started before this replica: those with lower ordinals in a StatefulSet.
-    pub fn new(own: Option<String>, likely: impl IntoIterator<Item = String>, deadline: Timestamp) -> Self {
+    pub fn new(own: Option<ServiceUrl>, likely: impl IntoIterator<Item = ServiceUrl>, deadline: Timestamp) -> Self {
         let likely = likely.into_iter().take(MOST_PEERS).collect();
         let names = Names::Listed(BTreeSet::new());
         Self { own, likely, deadline, names, round: BTreeMap::new(), copied: None, said: None }
     }
 
     /// Begins a round with what the names say now. `same` says whether two names are of one replica.
-    pub fn named(&mut self, names: Names, same: impl Fn(&str, &str) -> bool) {
+    pub fn named(&mut self, names: Names, same: impl Fn(&ServiceUrl, &ServiceUrl) -> bool) {
         self.round.clear();
         if let Names::Listed(listed) = &names {
             for peer in listed {
                 self.add(peer.clone());
             }
         }
-        let unlisted = |likely: &&String| !self.round.keys().any(|listed| same(listed, likely));
+        let unlisted = |likely: &&ServiceUrl| !self.round.keys().any(|listed| same(listed, likely));
         for likely in self.likely.iter().filter(unlisted).cloned().collect::<Vec<_>>() {
             self.add(likely);
         }
         self.names = names;
     }
 
-    fn add(&mut self, peer: String) {
+    fn add(&mut self, peer: ServiceUrl) {
         if self.own.as_ref() != Some(&peer) && self.round.len() < MOST_PEERS {
             self.round.entry(peer).or_default();
         }
     }
 
     /// Notes what a peer answered.
-    pub fn answered(&mut self, peer: &str, answer: Answer) {
+    pub fn answered(&mut self, peer: &ServiceUrl, answer: Answer) {
         match &answer {
             Answer::Up(others) => others.iter().for_each(|other| self.add(other.clone())),
             Answer::Copied { instances, whole } => {
-                let opening = Opening::Copied { from: peer.to_owned(), instances: *instances, whole: *whole };
+                let opening = Opening::Copied { from: peer.clone(), instances: *instances, whole: *whole };
                 // A whole registry is preferred to one that opened without a copy.
                 if *whole || self.copied.is_none() {
                     self.copied = Some(opening);
@@ -137,13 +138,13 @@ impl Start {
             }
             Answer::Refused | Answer::Forgetful | Answer::NoPeer | Answer::Open(_) => {}
         }
-        self.round.insert(peer.to_owned(), Some(answer));
+        self.round.insert(peer.clone(), Some(answer));
     }
 
     /// What to do next: first everybody is announced to, so that what any peer accepts from then on arrives; then one is
     /// copied from.
     pub fn next(&mut self, now: Timestamp) -> Step {
-        let unasked: Vec<String> = self.round.iter().filter(|(_, answer)| answer.is_none()).map(key).collect();
+        let unasked: Vec<ServiceUrl> = self.round.iter().filter(|(_, answer)| answer.is_none()).map(key).collect();
         if !unasked.is_empty() {
             return Step::Announce(unasked);
         }
@@ -169,7 +170,7 @@ impl Start {
     /// What keeps the question open whether there is a registry to copy, if anything does.
     fn waits_for(&self) -> Option<String> {
         let unsettled = self.round.iter().filter_map(|(peer, answer)| match answer {
-            Some(Answer::Open(why)) => Some(format!("{}: {why}", super::peer_eureka_node::shown(peer))),
+            Some(Answer::Open(why)) => Some(format!("{peer}: {why}")),
             Some(Answer::Up(_) | Answer::Copied { .. } | Answer::Refused | Answer::Forgetful | Answer::NoPeer)
             | None => None,
         });
@@ -182,7 +183,7 @@ impl Start {
     }
 }
 
-fn key((peer, _): (&String, &Option<Answer>)) -> String {
+fn key((peer, _): (&ServiceUrl, &Option<Answer>)) -> ServiceUrl {
     peer.clone()
 }
 

@@ -7,10 +7,12 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tracing::{error, info, warn};
 
-use super::peer_eureka_node::{PeerEurekaNode, Surroundings, shown};
+use super::membership::Identity;
+use super::peer_eureka_node::{PeerEurekaNode, Surroundings};
+use super::protocol::complaint;
 use super::start::{Answer, Names, Opening, Start, Step};
-use super::transport::{Call, PeerError, PeerTransport};
-use super::{Options, PeerEurekaNodes};
+use super::transport::{Call, PeerError, PeerTransport, Reply};
+use super::{Options, PeerEurekaNodes, ServiceUrl};
 use crate::codec;
 use crate::registry::{InstanceRegistry, PeerMemory, Source};
 use crate::time::{Clock, Timestamp};
@@ -61,14 +63,19 @@ struct Joining<'a> {
 impl Joining<'_> {
     async fn names(&self) -> Names {
         match self.nodes.service_urls().await {
-            Ok(urls) => Names::Listed(urls),
+            Ok(urls) => {
+                if let Some(cluster) = self.nodes.cluster() {
+                    self.around.transport.belongs_to(&cluster);
+                }
+                Names::Listed(urls)
+            }
             Err(error) => Names::Unknown(error.to_string()),
         }
     }
 
     /// Announces this replica to peers, so that what any of them accepts from now on reaches it. One that does not answer
     /// holds nobody up for long.
-    async fn announce(&self, start: &mut Start, peers: Vec<String>) {
+    async fn announce(&self, start: &mut Start, peers: Vec<ServiceUrl>) {
         let mut left = peers.clone();
         let mut calls: FuturesUnordered<_> =
             peers.into_iter().map(|peer| async { (self.announced(&peer).await, peer) }).collect();
@@ -77,7 +84,7 @@ impl Joining<'_> {
             if matches!(answer, Answer::Up(_)) {
                 longest = GRACE;
                 // Its queue is there before the port opens: what is acknowledged from the first moment reaches the peer.
-                self.nodes.announce(&peer);
+                self.nodes.announced(&peer);
             }
             left.retain(|other| *other != peer);
             start.answered(&peer, answer);
@@ -85,46 +92,62 @@ impl Joining<'_> {
         left.iter().for_each(|peer| start.answered(peer, Answer::Open("no answer in time".to_owned())));
     }
 
-    async fn announced(&self, peer: &str) -> Answer {
-        let call = self.nodes.own_service_url().map_or(Call::Identify, |newcomer| Call::Announce { newcomer });
+    async fn announced(&self, peer: &ServiceUrl) -> Answer {
+        let call = match self.nodes.own_service_url() {
+            Some(newcomer) => Call::Announce { newcomer },
+            None => identify(),
+        };
         match self.around.transport.call(peer, call).await {
-            Ok(reply) if reply.node.as_deref() == Some(&self.around.own_node) => Answer::NoPeer,
+            Ok(reply) if self.is_of_another_cluster(&reply) => Answer::NoPeer,
             // Where deltas are refused (403) so is the request that announces, which is heard all the same.
-            Ok(reply) if (200..300).contains(&reply.status) || reply.status == 403 => Answer::Up(reply.peers),
-            Ok(reply) => Answer::Open(format!("it answered {}", reply.status)),
+            Ok(reply) if (200..300).contains(&reply.status) || reply.status == 403 => {
+                Answer::Up(reply.peers.into_iter().filter(|url| self.nodes.believes(url)).collect())
+            }
+            Ok(reply) => Answer::Open(complaint(reply.status)),
             Err(error) => failed(&error),
         }
     }
 
+    fn is_of_another_cluster(&self, reply: &Reply) -> bool {
+        let own = self.nodes.cluster();
+        reply.cluster.as_ref().is_some_and(|theirs| own.is_some_and(|own| !own.eq_ignore_ascii_case(theirs)))
+    }
+
     /// Copies what a peer knows. From a replica of ours that is what a comparison of an empty registry finds: with the stamps
     /// and the ages that everything has there. A Java server is asked for its applications.
-    async fn copy_of(&self, peer: &str) -> Answer {
-        let node = PeerEurekaNode::new(peer.to_owned(), 1);
-        let memory = match node.ask(&self.around, Call::Identify).await {
-            Ok(reply) => reply.memory,
-            Err(error) => return Answer::Open(error),
+    async fn copy_of(&self, peer: &ServiceUrl) -> Answer {
+        let clock = self.around.clock;
+        let sent = clock.now();
+        let reply = match self.around.transport.call(peer, identify()).await {
+            Ok(reply) if (200..300).contains(&reply.status) => reply,
+            Ok(reply) => return Answer::Open(complaint(reply.status)),
+            Err(error) => return failed(&error),
         };
-        if !node.is_ours() {
+        let (Some(node), Some(_)) = (reply.node.clone(), reply.time) else {
             return self.copy_of_java_server(peer).await;
-        }
-        match node.compare(&self.around).await {
-            Ok(_) if memory == PeerMemory::Lost => Answer::Forgetful,
+        };
+        // Its queue is another one: this is a peer for as long as the copy takes.
+        let peer = PeerEurekaNode::new(peer.clone(), 1);
+        peer.identified(Identity::Ours(node), clock.now());
+        peer.observe_clock(sent, &reply, clock.now());
+        match peer.compare(&self.around).await {
+            Ok(_) if reply.memory == PeerMemory::Lost => Answer::Forgetful,
             Ok(_) => {
                 let instances = u32::try_from(self.around.registry.len()).unwrap_or(u32::MAX);
-                Answer::Copied { instances, whole: memory == PeerMemory::Whole }
+                Answer::Copied { instances, whole: reply.memory == PeerMemory::Whole }
             }
             Err(error) => Answer::Open(error),
         }
     }
 
-    async fn copy_of_java_server(&self, peer: &str) -> Answer {
+    async fn copy_of_java_server(&self, peer: &ServiceUrl) -> Answer {
         let call = Call::Applications { newcomer: self.nodes.own_service_url() };
         match self.around.transport.call(peer, call).await {
             Ok(reply) if reply.status == 200 => match copy(&self.around.registry, &reply.body, self.around.clock) {
                 Ok(instances) => Answer::Copied { instances, whole: true },
                 Err(error) => Answer::Open(error),
             },
-            Ok(reply) => Answer::Open(format!("it answered {}", reply.status)),
+            Ok(reply) => Answer::Open(complaint(reply.status)),
             Err(error) => failed(&error),
         }
     }
@@ -134,7 +157,7 @@ impl Joining<'_> {
         let after_ms = now.since(begun).as_millis();
         let (instances, whole) = match opening {
             Opening::Copied { from, instances, whole } => {
-                info!(peer.url = shown(from), instances, whole, after_ms, "copied the registry of a peer");
+                info!(peer.url = %from, instances, whole, after_ms, "copied the registry of a peer");
                 (*instances, *whole)
             }
             Opening::Nobody => {
@@ -156,11 +179,13 @@ impl Joining<'_> {
     }
 }
 
+/// Asks who a peer is. That it is this replica itself cannot be: nothing listens here yet.
+fn identify() -> Call {
+    Call::Identify { token: String::new() }
+}
+
 fn failed(error: &PeerError) -> Answer {
-    match error {
-        PeerError::Refused => Answer::Refused,
-        PeerError::Connect(_) | PeerError::Timeout | PeerError::Broken(_) => Answer::Open(error.to_string()),
-    }
+    if matches!(error, PeerError::Refused) { Answer::Refused } else { Answer::Open(error.to_string()) }
 }
 
 fn copy(registry: &InstanceRegistry, body: &[u8], clock: Clock) -> Result<u32, String> {

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::Request;
 use http::header::AUTHORIZATION;
+use http::{Method, Request};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use tokio::net::{TcpListener, TcpStream};
@@ -27,6 +27,7 @@ use super::connection::{self, Activity};
 use super::crowd::Crowd;
 use super::{Options, Stopping};
 use crate::http::security::{Certified, ClientAddress};
+use crate::replication::protocol::CLUSTER_HEADER;
 use crate::tls::Tls;
 
 /// Accepts connections until the server drains, then waits until those it has are finished; whoever does not care to
@@ -60,9 +61,11 @@ pub(super) async fn accept<F>(
         let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.server()));
         let activity = Activity::new();
         let member = crowd.enter(address, &activity);
-        // Who shows a password is asked where it comes from, and nobody else: a heartbeat is not to pay for it.
+        // Who shows a password, or is a replica, is asked where it comes from, and nobody else: a heartbeat is not to pay for it.
         let answer = move |mut request: Request<Body>| {
-            if request.headers().contains_key(AUTHORIZATION) {
+            let headers = request.headers();
+            let is_of_a_replica = *request.method() != Method::PUT && headers.contains_key(CLUSTER_HEADER);
+            if headers.contains_key(AUTHORIZATION) || is_of_a_replica {
                 request.extensions_mut().insert(ClientAddress(address));
             }
             answer(request)

@@ -106,7 +106,7 @@ impl Node {
             let scheme = if secure { "https" } else { "http" };
             let place = Place { scheme, port: address.port(), context_path: settings.http.context_path.clone() };
             let by = (discovery, transport);
-            let nodes = PeerEurekaNodes::new(settings.replication.clone(), place, &peer_aware, by, clock, id.clone());
+            let nodes = PeerEurekaNodes::new(settings.replication.clone(), place, &peer_aware, by, clock);
             Peers { nodes: Arc::new(nodes), joining, seed: rng.random() }
         });
         let own_instance = own_registration::describe(&settings.replication, &settings.http, address, secure, clock);

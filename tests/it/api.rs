@@ -321,7 +321,8 @@ async fn self_preservation_and_overdue_leases_are_said_with_their_numbers() {
 #[tokio::test]
 async fn a_peer_that_does_not_answer_is_named_without_its_password() {
     let server = TestServer::with(|settings| {
-        settings.replication.service_urls = vec!["http://eureka:secret@127.0.0.1:1/eureka/".to_owned()];
+        settings.replication.service_urls =
+            vec![eureka_registry::replication::ServiceUrl::parse("http://eureka:secret@127.0.0.1:1/eureka/").unwrap()];
         settings.replication.registry_sync_timeout = Duration::ZERO;
     })
     .await;
@@ -336,9 +337,9 @@ async fn a_peer_that_does_not_answer_is_named_without_its_password() {
     let overview = tokio::time::timeout(DEADLINE, failed).await.expect("the peer is asked");
     let peer = &overview["peers"][0];
     assert_eq!((&peer["kind"], &peer["available"]), (&json!("unknown"), &json!(false)));
-    assert_eq!(peer["url"], "127.0.0.1:1/eureka/");
+    assert_eq!(peer["url"], "http://127.0.0.1:1/eureka/");
     let reason = overview["health"]["reasons"][0].as_str().unwrap();
-    assert!(reason.starts_with("The peer 127.0.0.1:1/eureka/ does not answer"), "{reason}");
+    assert!(reason.starts_with("The peer http://127.0.0.1:1/eureka/ does not answer"), "{reason}");
     assert!(!overview.to_string().contains("secret"));
     server.stop().await.unwrap();
 }

@@ -57,6 +57,10 @@ fn said(arguments: &[&str], environment: &[(&str, &str)]) -> String {
     text
 }
 
+fn urls(settings: &Settings) -> Vec<String> {
+    settings.replication.service_urls.iter().map(ToString::to_string).collect()
+}
+
 #[test]
 fn a_standalone_server_of_a_tutorial() {
     let yaml = "
@@ -75,7 +79,7 @@ eureka:
     enableSelfPreservation: false
 ";
     let Loaded { settings, notices } = loaded(&[("application.yml", yaml)], &[], &[]).unwrap();
-    assert_eq!(settings.replication.service_urls, ["http://localhost:8761/eureka/"]);
+    assert_eq!(urls(&settings), ["http://localhost:8761/eureka/"]);
     assert_eq!(settings.replication.register_with_eureka, Some(false));
     assert_eq!(settings.registry.wait_time_when_sync_empty, Duration::ZERO);
     assert!(!settings.registry.enable_self_preservation);
@@ -120,8 +124,8 @@ eureka:
     let (one, two) = (peer("peer1"), peer("peer2"));
     assert_eq!((one.server.port, one.replication.hostname.as_deref()), (8761, Some("peer1")));
     assert_eq!((two.server.port, two.replication.hostname.as_deref()), (8762, Some("peer2")));
-    assert_eq!(one.replication.service_urls, ["http://peer2:8762/eureka/"]);
-    assert_eq!(two.replication.service_urls, ["http://peer1:8761/eureka/"]);
+    assert_eq!(urls(&one), ["http://peer2:8762/eureka/"]);
+    assert_eq!(urls(&two), ["http://peer1:8761/eureka/"]);
     assert_eq!(one.replication.application_name, "discovery");
 }
 
@@ -175,8 +179,9 @@ fn a_container_by_its_environment() {
     ];
     let Loaded { settings, notices } = loaded(&[], &[], &environment).unwrap();
     assert_eq!(settings.server.port, 8080);
-    let urls = ["http://user:pass@eureka-1:8080/eureka/", "http://eureka-2:8080/eureka/"];
-    assert_eq!(settings.replication.service_urls, urls);
+    assert_eq!(urls(&settings), ["http://eureka-1:8080/eureka/", "http://eureka-2:8080/eureka/"]);
+    let user = settings.replication.service_urls[0].credentials().unwrap();
+    assert_eq!((user.username.as_str(), user.password.as_str()), ("user", "pass"));
     assert!(!settings.registry.enable_self_preservation);
     assert_eq!(settings.registry.eviction_interval, Duration::from_secs(15));
     assert_eq!(settings.logs.filter, "warn,eureka_registry=off");
@@ -189,7 +194,7 @@ fn one_json_object_in_the_environment() {
     let environment = [("SPRING_APPLICATION_JSON", json), ("SERVER_PORT", "1")];
     let settings = settings(&[("application.yml", "server.port: 2\n")], &[], &environment);
     assert_eq!(settings.server.port, 9000);
-    assert_eq!(settings.replication.service_urls, ["http://a:1/eureka/", "http://b:1/eureka/"]);
+    assert_eq!(urls(&settings), ["http://a:1/eureka/", "http://b:1/eureka/"]);
     let error = loaded(&[], &["--spring.application.json={"], &[]).unwrap_err();
     assert!(error.to_string().contains("SPRING_APPLICATION_JSON"), "{error}");
 }

@@ -11,6 +11,7 @@ mod config;
 mod dashboard;
 mod endpoints;
 mod golden;
+mod membership;
 mod metrics;
 mod readme;
 mod replication;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eureka_registry::http::security::User;
+use eureka_registry::replication::ServiceUrl;
 use eureka_registry::replication::options::Credentials;
 use eureka_registry::server::Settings;
 use tokio::net::UdpSocket;
@@ -56,7 +57,7 @@ impl NameServer {
         TestServer::with(move |settings: &mut Settings| {
             settings.server.address = Some(IpAddr::V4(address));
             settings.server.port = port;
-            settings.replication.discovery_service = Some("registry".to_owned());
+            settings.replication.discovery_service = Some(format!("registry{DOMAIN}"));
             settings.replication.discovery_refresh_interval = Duration::from_millis(100);
             settings.replication.discovery_nameservers = vec![nameserver];
             settings.replication.hostname = Some(format!("registry-{pod}.registry"));
@@ -232,7 +233,8 @@ async fn a_replica_that_comes_back_has_all_and_misses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn fixed_peers_may_name_the_replica_itself() {
     let port = free_port().await;
-    let urls: Vec<String> = (11..=12).map(|host| format!("http://127.0.0.{host}:{port}/eureka/")).collect();
+    let url = |host: u8| ServiceUrl::parse(&format!("http://127.0.0.{host}:{port}/eureka/")).unwrap();
+    let urls: Vec<ServiceUrl> = (11..=12).map(url).collect();
     let start = |host: u8| {
         let urls = urls.clone();
         TestServer::with(move |settings: &mut Settings| {
@@ -307,7 +309,8 @@ async fn user_and_password_of_a_peers_url_are_sent_and_not_shown() {
         String::from_utf8(request).unwrap()
     });
     let server = TestServer::with(move |settings: &mut Settings| {
-        settings.replication.service_urls = vec![format!("http://user:p%40ss@{peer}/eureka/")];
+        settings.replication.service_urls =
+            vec![ServiceUrl::parse(&format!("http://user:p%40ss@{peer}/eureka/")).unwrap()];
         settings.replication.registry_sync_timeout = Duration::ZERO;
     })
     .await;

@@ -8,7 +8,9 @@ use axum::body::Body;
 use bytes::Bytes;
 use eureka_registry::http::{App, handle};
 use eureka_registry::registry::PeerMemory;
-use eureka_registry::replication::discovery::{Endpoint, LookingUp, LookupError, PeerDiscovery};
+use eureka_registry::replication::ServiceUrl;
+use eureka_registry::replication::discovery::{Endpoint, Found, LookingUp, LookupError, PeerDiscovery};
+use eureka_registry::replication::protocol;
 use eureka_registry::replication::transport::{Call, Calling, PeerError, PeerTransport, Reply};
 use eureka_registry::time::Timestamp;
 use http::{Method, Request};
@@ -115,7 +117,7 @@ pub(crate) struct From {
 }
 
 impl PeerTransport for From {
-    fn call<'a>(&'a self, service_url: &'a str, call: Call) -> Calling<'a> {
+    fn call<'a>(&'a self, service_url: &'a ServiceUrl, call: Call) -> Calling<'a> {
         Box::pin(async move {
             let to = replica_of(service_url);
             let (app, cut, lost_request, lost_answer, delay) = {
@@ -146,41 +148,45 @@ impl PeerTransport for From {
 async fn deliver(app: App, call: Call) -> Reply {
     let post = |what: &str, body: Bytes| request(Method::POST, &format!("/eureka/peerreplication/{what}"), body);
     let request = match call {
-        Call::Identify => request(Method::OPTIONS, "/eureka/apps", Bytes::new()),
+        Call::Identify { token } => {
+            let mut request = request(Method::OPTIONS, "/eureka/apps", Bytes::new());
+            request.headers_mut().insert(protocol::TOKEN_HEADER, token.parse().unwrap());
+            request
+        }
         Call::Batch(body) => post("batch/", body),
         Call::Digests(body) => post("digests", body),
         Call::Records(body) => post("records", body),
         Call::Heard(body) => post("heard", body),
         Call::Applications { newcomer } => {
             let mut request = request(Method::GET, "/eureka/apps/", Bytes::new());
-            let header = eureka_registry::replication::transport::http::NEWCOMER_HEADER;
+            let header = protocol::NEWCOMER_HEADER;
             if let Some(url) = newcomer {
-                request.headers_mut().insert(header, url.parse().unwrap());
+                request.headers_mut().insert(header, url.to_string().parse().unwrap());
             }
             request
         }
         Call::Announce { newcomer } => {
             let mut request = request(Method::HEAD, "/eureka/apps/delta", Bytes::new());
-            let header = eureka_registry::replication::transport::http::NEWCOMER_HEADER;
-            request.headers_mut().insert(header, newcomer.parse().unwrap());
+            let header = protocol::NEWCOMER_HEADER;
+            request.headers_mut().insert(header, newcomer.to_string().parse().unwrap());
             request
         }
     };
     let mut request = request;
-    request.headers_mut().insert(eureka_registry::replication::transport::http::TIME_HEADER, "?".parse().unwrap());
+    request.headers_mut().insert(protocol::TIME_HEADER, "?".parse().unwrap());
     let response = handle(app, request).await;
     let node = response.headers().get("x-eureka-registry-node").map(|id| id.to_str().unwrap().to_owned());
-    let time = response.headers().get(eureka_registry::replication::transport::http::TIME_HEADER);
+    let time = response.headers().get(protocol::TIME_HEADER);
     let time = time.map(|millis| millis.to_str().unwrap().parse().unwrap());
     let status = response.status().as_u16();
-    let peers = response.headers().get(eureka_registry::replication::transport::http::PEERS_HEADER);
-    let peers = peers.map(|urls| eureka_registry::replication::transport::http::listed(urls.to_str().unwrap()));
+    let peers = response.headers().get(protocol::PEERS_HEADER);
+    let peers = peers.map(|urls| protocol::listed(urls.to_str().unwrap()));
     let peers = peers.unwrap_or_default();
-    let memory = response.headers().get(eureka_registry::replication::transport::http::MEMORY_HEADER);
+    let memory = response.headers().get(protocol::MEMORY_HEADER);
     let memory = memory.map_or(PeerMemory::Whole, |word| PeerMemory::named(word.to_str().unwrap()));
     let body = response.into_body().collect().await.unwrap().to_bytes();
     let time = time.map(Timestamp);
-    Reply { status, node, time, peers, memory, body }
+    Reply { status, node, time, peers, memory, cluster: None, body }
 }
 
 pub(crate) fn request(method: Method, path: &str, body: Bytes) -> Request<Body> {
@@ -196,7 +202,11 @@ impl PeerDiscovery for From {
             if !state.names_answer {
                 return Err(LookupError::NoAnswer("the name server is gone".to_owned()));
             }
-            Ok(state.named.iter().map(|replica| Endpoint { host: host(*replica), port }).collect())
+            if state.named.is_empty() {
+                return Err(LookupError::NoRecords);
+            }
+            let endpoints = state.named.iter().map(|replica| Endpoint { host: host(*replica), port }).collect();
+            Ok(Found { service: "registry".to_owned(), endpoints })
         })
     }
 }
@@ -205,7 +215,7 @@ pub(crate) fn host(replica: usize) -> String {
     format!("registry-{replica}.registry")
 }
 
-fn replica_of(service_url: &str) -> usize {
-    let number = service_url.split(['-', '.']).nth(1);
+fn replica_of(service_url: &ServiceUrl) -> usize {
+    let number = service_url.host().split(['-', '.']).nth(1);
     number.and_then(|number| number.parse().ok()).unwrap()
 }

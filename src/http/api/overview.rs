@@ -483,7 +483,7 @@ impl Peer {
     fn of(peer: &PeerEurekaNode) -> Self {
         let state = peer.state();
         Self {
-            url: peer.shown_url().to_owned(),
+            url: peer.shown_url(),
             kind: match (&state.node, state.identified) {
                 (Some(_), _) => "eureka-registry",
                 (None, true) => "eureka",

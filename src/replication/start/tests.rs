@@ -1,21 +1,26 @@
 use std::time::Duration;
 
 use super::{Answer, Names, Opening, Start, Step, started_before};
+use crate::replication::ServiceUrl;
 use crate::time::Timestamp;
 
 const BEGUN: Timestamp = Timestamp(1_000);
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+fn url(host: &str) -> ServiceUrl {
+    ServiceUrl::new("http", host, 8761, "/eureka/")
+}
+
 fn start(likely: &[&str]) -> Start {
-    Start::new(Some("own".to_owned()), likely.iter().map(|peer| (*peer).to_owned()), BEGUN + TIMEOUT)
+    Start::new(Some(url("own")), likely.iter().map(|peer| url(peer)), BEGUN + TIMEOUT)
 }
 
 fn listed(peers: &[&str]) -> Names {
-    Names::Listed(peers.iter().map(|peer| (*peer).to_owned()).collect())
+    Names::Listed(peers.iter().map(|peer| url(peer)).collect())
 }
 
-fn same(one: &str, other: &str) -> bool {
-    one.split('.').next() == other.split('.').next()
+fn same(one: &ServiceUrl, other: &ServiceUrl) -> bool {
+    one.host().split('.').next() == other.host().split('.').next()
 }
 
 /// One round: what the names say, and what those who are asked answer. Says what comes of it.
@@ -23,8 +28,8 @@ fn round(start: &mut Start, names: Names, answer: impl Fn(&str, bool) -> Answer,
     start.named(names, same);
     loop {
         match start.next(now) {
-            Step::Announce(peers) => peers.iter().for_each(|peer| start.answered(peer, answer(peer, false))),
-            Step::Copy(peer) => start.answered(&peer, answer(&peer, true)),
+            Step::Announce(peers) => peers.iter().for_each(|peer| start.answered(peer, answer(peer.host(), false))),
+            Step::Copy(peer) => start.answered(&peer, answer(peer.host(), true)),
             end @ (Step::Again(..) | Step::Open(_)) => return end,
         }
     }
@@ -51,7 +56,7 @@ fn a_peer_that_is_up_is_copied_from_whatever_the_others_do() {
     let mut start = start(&["a"]);
     let answer = |peer: &str, copying| if peer == "c" { up(copying) } else { Answer::Open("timed out".to_owned()) };
     let step = round(&mut start, listed(&["a", "b", "c"]), answer, BEGUN);
-    assert_eq!(step, Step::Open(Opening::Copied { from: "c".to_owned(), instances: 3, whole: true }));
+    assert_eq!(step, Step::Open(Opening::Copied { from: url("c"), instances: 3, whole: true }));
 }
 
 #[test]
@@ -96,18 +101,18 @@ fn a_failed_copy_leads_to_another_peer() {
         (_, copying) => up(copying),
     };
     let step = round(&mut start(&[]), listed(&["b", "c"]), answer, BEGUN);
-    assert!(matches!(&step, Step::Open(Opening::Copied { from, .. }) if from == "c"), "{step:?}");
+    assert!(matches!(&step, Step::Open(Opening::Copied { from, .. }) if *from == url("c")), "{step:?}");
 }
 
 #[test]
 fn peers_of_peers_are_announced_to_before_anybody_is_copied_from() {
     let mut start = start(&[]);
     start.named(listed(&["b"]), same);
-    assert_eq!(start.next(BEGUN), Step::Announce(vec!["b".to_owned()]));
-    start.answered("b", Answer::Up(vec!["own".to_owned(), "c".to_owned()]));
-    assert_eq!(start.next(BEGUN), Step::Announce(vec!["c".to_owned()]));
-    start.answered("c", Answer::NoPeer);
-    assert_eq!(start.next(BEGUN), Step::Copy("b".to_owned()));
+    assert_eq!(start.next(BEGUN), Step::Announce(vec![url("b")]));
+    start.answered(&url("b"), Answer::Up(vec![url("own"), url("c")]));
+    assert_eq!(start.next(BEGUN), Step::Announce(vec![url("c")]));
+    start.answered(&url("c"), Answer::NoPeer);
+    assert_eq!(start.next(BEGUN), Step::Copy(url("b")));
 }
 
 #[test]
@@ -120,7 +125,7 @@ fn who_lost_his_memory_is_nobody_to_copy_from_and_a_whole_registry_is_preferred(
         (_, copying) => up(copying),
     };
     let both = round(&mut start(&[]), listed(&["b", "c"]), answer, BEGUN);
-    assert!(matches!(&both, Step::Open(Opening::Copied { from, whole: true, .. }) if from == "c"), "{both:?}");
+    assert!(matches!(&both, Step::Open(Opening::Copied { from, whole: true, .. }) if *from == url("c")), "{both:?}");
     let only = round(&mut start(&[]), listed(&["b"]), answer, BEGUN);
     assert!(matches!(&only, Step::Open(Opening::Copied { whole: false, .. })), "{only:?}");
 }
@@ -129,7 +134,7 @@ fn who_lost_his_memory_is_nobody_to_copy_from_and_a_whole_registry_is_preferred(
 fn what_a_peer_names_is_bounded() {
     let mut start = start(&[]);
     start.named(listed(&["b"]), same);
-    start.answered("b", Answer::Up((0..10_000).map(|number| format!("p{number}")).collect()));
+    start.answered(&url("b"), Answer::Up((0..10_000).map(|number| url(&format!("p{number}"))).collect()));
     let Step::Announce(asked) = start.next(BEGUN) else { panic!("they are asked") };
     assert!(asked.len() < 100, "{}", asked.len());
 }

@@ -1,30 +1,29 @@
 //! Peers over HTTP.
 
+use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use bytes::Bytes;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::{Bytes, BytesMut};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, RequestBuilder};
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder, Response};
 
 use super::{Call, Calling, PeerError, PeerTransport, Reply};
 use crate::registry::PeerMemory;
-use crate::replication::Options;
-use crate::replication::discovery::Discovery;
+use crate::replication::discovery::{Discovery, LookupError};
 use crate::replication::options::Credentials;
+use crate::replication::protocol::{
+    CLUSTER_HEADER, MEMORY_HEADER, NEWCOMER_HEADER, NODE_HEADER, PEERS_HEADER, TIME_HEADER, TOKEN_HEADER, listed,
+};
+use crate::replication::{Options, ServiceUrl};
 use crate::time::Timestamp;
 use crate::tls::Tls;
 
-/// The header that names the answering process.
-pub const NODE_HEADER: &str = "x-eureka-registry-node";
-/// The header by which a replica asks another one what its clock reads, and is answered in milliseconds.
-pub const TIME_HEADER: &str = "x-eureka-registry-time";
-/// The header by which a starting replica says where it will want to be told of changes.
-pub const NEWCOMER_HEADER: &str = "x-eureka-registry-newcomer";
-
-/// The header by which a replica tells a starting one which peers it has, separated by commas.
-pub const PEERS_HEADER: &str = "x-eureka-registry-peers";
+/// The largest answer that is read where little is expected: who a peer is, its digests, what became of a batch.
+const MAX_SMALL_ANSWER: usize = 16 << 20;
 
 /// Calls peers by a pool of connections. No proxy of the environment is used: a peer is in the same network.
 #[derive(Debug)]
@@ -32,7 +31,11 @@ pub struct HttpTransport {
     options: Options,
     discovery: Arc<Discovery>,
     tls: Option<Arc<Tls>>,
+    /// Keeps connections.
     client: ArcSwap<Generation>,
+    /// Keeps none: who answers at a name is asked where the name leads to now.
+    without_pool: ArcSwap<Generation>,
+    cluster: ArcSwapOption<HeaderValue>,
 }
 
 /// A client, and which certificates it was made with.
@@ -52,45 +55,127 @@ impl HttpTransport {
         // It fails where one is installed already, which then is as good.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         let (number, tls) = (tls.map_or(0, |tls| tls.generation()), tls.cloned());
-        let client = ArcSwap::from_pointee(Generation { number, client: client(options, discovery, tls.as_deref())? });
-        Ok(Self { options: options.clone(), discovery: Arc::clone(discovery), tls, client })
+        let generation = |pool| -> anyhow::Result<_> {
+            let client = client(options, discovery, tls.as_deref(), pool)?;
+            Ok(ArcSwap::from_pointee(Generation { number, client }))
+        };
+        let (client, without_pool) = (generation(true)?, generation(false)?);
+        let (options, discovery) = (options.clone(), Arc::clone(discovery));
+        Ok(Self { options, discovery, tls, client, without_pool, cluster: ArcSwapOption::empty() })
     }
 
-    /// The client, made anew where certificates changed: it keeps its connections otherwise.
-    fn client(&self) -> Client {
-        let current = self.client.load();
-        let Some(tls) = &self.tls else { return current.client.clone() };
-        let number = tls.generation();
-        if number == current.number {
-            return current.client.clone();
-        }
-        match client(&self.options, &self.discovery, Some(tls)) {
+    /// A client, made anew where certificates changed: it keeps its connections otherwise.
+    fn client(&self, pool: bool) -> Client {
+        let slot = if pool { &self.client } else { &self.without_pool };
+        let current = slot.load();
+        let number = self.tls.as_ref().map_or(0, |tls| tls.generation());
+        if number == current.number { current.client.clone() } else { self.renew(slot, number, pool) }
+    }
+
+    fn renew(&self, slot: &ArcSwap<Generation>, number: u64, pool: bool) -> Client {
+        match client(&self.options, &self.discovery, self.tls.as_deref(), pool) {
             Ok(client) => {
-                self.client.store(Arc::new(Generation { number, client: client.clone() }));
+                slot.store(Arc::new(Generation { number, client: client.clone() }));
                 client
             }
-            Err(_unusable) => current.client.clone(),
+            Err(_unusable) => slot.load().client.clone(),
         }
     }
 
-    fn post(client: &Client, service_url: &str, what: &str, body: Bytes) -> RequestBuilder {
+    fn post(client: &Client, service_url: &ServiceUrl, what: &str, body: Bytes) -> RequestBuilder {
         let url = format!("{service_url}peerreplication/{what}");
         client.post(url).header("Content-Type", "application/json").body(body)
     }
 
-    /// Says who calls. What a URL says of that is sent by the client of itself.
-    fn authenticated(&self, service_url: &str, request: RequestBuilder) -> RequestBuilder {
-        let Credentials { username, password } = &self.options.discovery_credentials;
-        if username.is_empty() || service_url.contains('@') {
-            return request;
+    /// Says who calls: whom the URL names, else the user for peers.
+    fn authenticated(&self, service_url: &ServiceUrl, request: RequestBuilder) -> RequestBuilder {
+        let Credentials { username, password } =
+            service_url.credentials().unwrap_or(&self.options.discovery_credentials);
+        if username.is_empty() && password.is_empty() { request } else { request.basic_auth(username, Some(password)) }
+    }
+
+    fn request(&self, service_url: &ServiceUrl, call: Call) -> RequestBuilder {
+        let client = self.client(!matches!(call, Call::Identify { .. }));
+        let request = match call {
+            Call::Identify { token } => {
+                client.request(Method::OPTIONS, format!("{service_url}apps")).header(TOKEN_HEADER, token)
+            }
+            Call::Batch(body) => Self::post(&client, service_url, "batch/", body),
+            Call::Digests(body) => Self::post(&client, service_url, "digests", body),
+            Call::Records(body) => Self::post(&client, service_url, "records", body),
+            Call::Heard(body) => Self::post(&client, service_url, "heard", body),
+            Call::Applications { newcomer } => {
+                let request = client.get(format!("{service_url}apps/"));
+                match newcomer {
+                    Some(url) => request.header(NEWCOMER_HEADER, url.to_string()),
+                    None => request,
+                }
+            }
+            Call::Announce { newcomer } => {
+                client.head(format!("{service_url}apps/delta")).header(NEWCOMER_HEADER, newcomer.to_string())
+            }
+        };
+        // What a Java server says of itself when it replicates (protocol.md 4.2).
+        let request = self
+            .authenticated(service_url, request)
+            .header(TIME_HEADER, "?")
+            .header("Accept", "application/json")
+            .header("DiscoveryIdentity-Name", "DefaultServer")
+            .header("DiscoveryIdentity-Version", "1.0");
+        match &*self.cluster.load() {
+            Some(cluster) => request.header(CLUSTER_HEADER, HeaderValue::clone(cluster)),
+            None => request,
         }
-        request.basic_auth(username, Some(password))
+    }
+
+    async fn answer(&self, service_url: &ServiceUrl, call: Call) -> Result<Reply, PeerError> {
+        let most = match call {
+            Call::Applications { .. } => self.options.max_answer_bytes,
+            Call::Identify { .. }
+            | Call::Batch(_)
+            | Call::Digests(_)
+            | Call::Records(_)
+            | Call::Heard(_)
+            | Call::Announce { .. } => MAX_SMALL_ANSWER.min(self.options.max_answer_bytes),
+        };
+        let failure = |error| failure(error, service_url);
+        let response = self.request(service_url, call).send().await.map_err(failure)?;
+        let status = response.status().as_u16();
+        let text = |name: &str| text(response.headers(), name);
+        let (node, cluster) = (text(NODE_HEADER), text(CLUSTER_HEADER));
+        let time = text(TIME_HEADER).and_then(|millis| millis.parse().ok()).map(Timestamp);
+        let memory = text(MEMORY_HEADER).map_or(PeerMemory::Whole, |word| PeerMemory::named(&word));
+        let peers = text(PEERS_HEADER).map_or_else(Vec::new, |urls| listed(&urls));
+        let body = read(response, most).await?.map_err(failure)?;
+        Ok(Reply { status, node, time, memory, peers, cluster, body })
     }
 }
 
-fn client(options: &Options, discovery: &Arc<Discovery>, tls: Option<&Tls>) -> reqwest::Result<Client> {
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// A body, as long as it is not too large.
+async fn read(mut response: Response, most: usize) -> Result<Result<Bytes, reqwest::Error>, PeerError> {
+    let too_large = |length: usize| if length > most { Err(PeerError::TooLarge(most)) } else { Ok(()) };
+    too_large(response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default())?;
+    let mut body = BytesMut::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => {
+                too_large(body.len() + chunk.len())?;
+                body.extend_from_slice(&chunk);
+            }
+            Ok(None) => return Ok(Ok(body.freeze())),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+}
+
+fn client(options: &Options, discovery: &Arc<Discovery>, tls: Option<&Tls>, pool: bool) -> reqwest::Result<Client> {
     let builder = || {
-        Client::builder()
+        let builder = if pool { Client::builder() } else { Client::builder().pool_max_idle_per_host(0) };
+        builder
             .no_proxy()
             .connect_timeout(options.peer_node_connect_timeout)
             .timeout(options.peer_node_read_timeout)
@@ -120,88 +205,83 @@ impl Resolve for Names {
 }
 
 impl PeerTransport for HttpTransport {
-    fn call<'a>(&'a self, service_url: &'a str, call: Call) -> Calling<'a> {
-        Box::pin(async move {
-            let client = self.client();
-            let request = match call {
-                Call::Identify => client.request(reqwest::Method::OPTIONS, format!("{service_url}apps")),
-                Call::Batch(body) => Self::post(&client, service_url, "batch/", body),
-                Call::Digests(body) => Self::post(&client, service_url, "digests", body),
-                Call::Records(body) => Self::post(&client, service_url, "records", body),
-                Call::Heard(body) => Self::post(&client, service_url, "heard", body),
-                Call::Applications { newcomer } => {
-                    let request = client.get(format!("{service_url}apps/"));
-                    match newcomer {
-                        Some(url) => request.header(NEWCOMER_HEADER, url),
-                        None => request,
-                    }
-                }
-                Call::Announce { newcomer } => {
-                    client.head(format!("{service_url}apps/delta")).header(NEWCOMER_HEADER, newcomer)
-                }
-            };
-            // What a Java server says of itself when it replicates (protocol.md 4.2).
-            let request = self
-                .authenticated(service_url, request)
-                .header(TIME_HEADER, "?")
-                .header("Accept", "application/json")
-                .header("DiscoveryIdentity-Name", "DefaultServer")
-                .header("DiscoveryIdentity-Version", "1.0");
-            let response = request.send().await.map_err(failure)?;
-            let status = response.status().as_u16();
-            let node = response.headers().get(NODE_HEADER).and_then(|id| id.to_str().ok()).map(str::to_owned);
-            let time = response.headers().get(TIME_HEADER).and_then(|time| time.to_str().ok());
-            let time = time.and_then(|millis| millis.parse().ok()).map(Timestamp);
-            let peers =
-                response.headers().get(PEERS_HEADER).and_then(|urls| urls.to_str().ok()).map_or_else(Vec::new, listed);
-            let memory = response.headers().get(MEMORY_HEADER).and_then(|word| word.to_str().ok());
-            let memory = memory.map_or(PeerMemory::Whole, PeerMemory::named);
-            let body: Bytes = response.bytes().await.map_err(failure)?;
-            Ok(Reply { status, node, time, peers, memory, body })
-        })
+    fn call<'a>(&'a self, service_url: &'a ServiceUrl, call: Call) -> Calling<'a> {
+        Box::pin(self.answer(service_url, call))
+    }
+
+    fn belongs_to(&self, cluster: &str) {
+        self.cluster.store(HeaderValue::from_str(cluster).ok().map(Arc::new));
+    }
+
+    /// Names move seldom, and connections are made quickly: all are made anew.
+    fn moved(&self, _service_url: &ServiceUrl) {
+        let number = self.client.load().number;
+        let _client: Client = self.renew(&self.client, number, true);
     }
 }
 
-/// The header by which a replica says that it may not know what clients know.
-pub const MEMORY_HEADER: &str = "x-eureka-registry-memory";
-
-/// The service URLs of a list.
-pub fn listed(urls: &str) -> Vec<String> {
-    urls.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect()
-}
-
-/// The error without the URL, which may hold a password.
-fn failure(error: reqwest::Error) -> PeerError {
+/// The error in plain words, and without the URL.
+fn failure(error: reqwest::Error, service_url: &ServiceUrl) -> PeerError {
     let error = error.without_url();
-    if error.is_connect() && is_refused(&error) {
-        PeerError::Refused
-    } else if error.is_connect() {
-        PeerError::Connect(chain(&error))
-    } else if error.is_timeout() {
-        PeerError::Timeout
-    } else {
-        PeerError::Broken(chain(&error))
+    if error.is_timeout() {
+        return PeerError::Timeout;
     }
-}
-
-/// Whether the other end said that nothing listens there; a time-out or an address that cannot be reached says nothing.
-fn is_refused(error: &dyn std::error::Error) -> bool {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        if kind == Some(std::io::ErrorKind::ConnectionRefused) {
-            return true;
+    if let Some(lookup) = cause::<LookupError>(&error) {
+        return PeerError::Unresolved(lookup.to_string());
+    }
+    if let Some(error) = cause::<rustls::Error>(&error) {
+        return certificate(error, service_url);
+    }
+    match cause::<io::Error>(&error).map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionRefused) => PeerError::Refused,
+        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
+            PeerError::Connect("no route to the host".to_owned())
         }
-        source = cause.source();
+        Some(_) | None if error.is_connect() => PeerError::Connect(format!("cannot connect: {}", root(&error))),
+        Some(_) | None => PeerError::Broken(format!("the call failed: {}", root(&error))),
     }
-    false
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+#[expect(clippy::wildcard_enum_match_arm, reason = "of many errors few have words of their own")]
+fn certificate(error: &rustls::Error, service_url: &ServiceUrl) -> PeerError {
+    use rustls::{CertificateError, Error};
+    let host = service_url.host();
+    let text = match error {
+        Error::AlertReceived(alert) => return PeerError::Broken(format!("the peer refuses TLS: {alert:?}")),
+        Error::InvalidCertificate(why) => match why {
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                format!("certificate not valid for {host}")
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                format!("the certificate of {host} has expired")
+            }
+            why => format!("the certificate of {host} is not believed: {why}"),
+        },
+        error => format!("TLS with {host}: {error}"),
+    };
+    PeerError::Certificate(text)
+}
+
+/// The first error of a type among an error and its causes.
+fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // What an `io::Error` is made of is not its source, but what it holds.
+        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = held.map(|held| held as &(dyn Error + 'static)).or_else(|| error.source());
+    }
+    None
+}
+
+/// The innermost cause in its own words.
+fn root(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text = format!("{text}: {cause}");
+        text = cause.to_string();
         source = cause.source();
     }
     text

@@ -1,0 +1,44 @@
+//! Calls between replicas: whether one comes from this process itself, or from another cluster.
+
+use axum::body::Body;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request};
+
+use super::security::ClientAddress;
+use super::{ApiError, App};
+use crate::replication::protocol::{CLUSTER_HEADER, TOKEN_HEADER};
+
+/// The methods of replicas' own calls. A heartbeat is none of them and is not looked at for their headers.
+fn may_be_of_a_replica(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::POST)
+}
+
+/// Takes note of the token by which a replica finds out whether it has called itself.
+pub(super) fn note_token(app: &App, request: &Parts) {
+    if request.method == Method::OPTIONS
+        && let (Some(token), Some(nodes)) = (request.headers.get(TOKEN_HEADER), app.nodes())
+    {
+        nodes.self_check().received(token.as_bytes());
+    }
+}
+
+/// Refuses a replica of another cluster: an address that was used again, or a stale name, must not merge two registries.
+pub(super) fn admit(app: &App, request: &Parts) -> Result<(), ApiError> {
+    let Some((nodes, cluster)) = app.nodes().zip(cluster(&request.method, &request.headers)) else { return Ok(()) };
+    let caller = request.extensions.get().map_or_else(|| cluster.to_owned(), |ClientAddress(ip)| ip.to_string());
+    if nodes.is_of_another_cluster(&caller, cluster) {
+        let own = nodes.cluster().unwrap_or_default();
+        return Err(ApiError::OtherCluster(format!("this replica belongs to cluster {own}")));
+    }
+    Ok(())
+}
+
+/// The name of this replica's cluster, to be told to a caller that names its own.
+pub(super) fn named(app: &App, request: &Request<Body>) -> Option<HeaderValue> {
+    cluster(request.method(), request.headers())?;
+    HeaderValue::try_from(app.nodes()?.cluster()?).ok()
+}
+
+fn cluster<'a>(method: &Method, headers: &'a HeaderMap) -> Option<&'a str> {
+    if may_be_of_a_replica(method) { headers.get(CLUSTER_HEADER)?.to_str().ok() } else { None }
+}

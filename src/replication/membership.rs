@@ -1,0 +1,481 @@
+//! [`Membership`]: who the peers are, as a state machine that knows neither sockets nor the time.
+//!
+//! It is handed what the names say, who announced itself, and what a name answered when it was asked who it is. A name is
+//! replicated to from the moment it is seen; a peer is a process, however many names it has.
+
+mod check;
+mod domains;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use super::discovery::{Endpoint, Found};
+use super::service_url::{Place, ServiceUrl};
+use crate::time::Timestamp;
+use domains::Domains;
+
+/// Names of peers at a time. Each may have a queue.
+pub const MOST_NAMES: usize = 100;
+/// A name is forgotten after as many answers in a row that lack it.
+const ANSWERS_WITHOUT: u32 = 2;
+/// How long a replica that announced itself is kept though no name confirms it.
+const PROVISIONAL: Duration = Duration::from_secs(60);
+/// Refused names that are remembered, so that each is said once.
+const MOST_REFUSED: usize = 100;
+
+/// What makes two spellings of a URL one name: under the Service the pod and its port, else the URL.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NameKey {
+    /// A replica under the Service, by a short or a long name.
+    Pod(String, u16),
+    /// A fixed peer, or one that is called by its address.
+    Url(ServiceUrl),
+}
+
+impl NameKey {
+    fn is_of(&self, pod: &str) -> bool {
+        matches!(self, Self::Pod(known, _) if known == pod)
+    }
+}
+
+/// One peer, and its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(u64);
+
+/// Who answered at a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// This process.
+    Itself,
+    /// Another process of ours, by its node id.
+    Ours(String),
+    /// Another Eureka server, which has no node id.
+    Another,
+}
+
+/// What has to be done, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// There is a new peer: changes are put into its queue from now on.
+    Added(PeerId, ServiceUrl),
+    /// The peer is called by another of its names.
+    Renamed(PeerId, ServiceUrl),
+    /// The first of two peers is the second, by another name: its queue is dropped.
+    Merged(PeerId, PeerId),
+    /// No name of the peer is left.
+    Removed(PeerId),
+    /// The name leads to this process.
+    IsSelf(ServiceUrl),
+    /// The name is not believed, and not called. Each is said once.
+    Refused(String, Refusal),
+}
+
+/// Why a name is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is neither under the Service nor a fixed peer's.
+    Elsewhere,
+    /// There are [`MOST_NAMES`] already.
+    TooMany,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Elsewhere => {
+                f.write_str("it is neither under the Service (registry.discovery.service) nor a fixed peer")
+            }
+            Self::TooMany => write!(f, "there are {MOST_NAMES} peers already"),
+        }
+    }
+}
+
+/// Why a name is one of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// It is configured.
+    Fixed,
+    /// Name servers list it, but for the last `missed` answers.
+    Listed { missed: u32 },
+    /// A starting replica gave it as its own.
+    Announced { at: Timestamp },
+}
+
+#[derive(Clone, Debug)]
+struct Name {
+    /// As it is called.
+    url: ServiceUrl,
+    origin: Origin,
+    /// The peer it leads to; `None`: this process.
+    peer: Option<PeerId>,
+    /// When it was seen, as a number that grows.
+    order: u64,
+    /// Whether it answered when it was last asked who it is.
+    answered: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Peer {
+    identity: Option<Identity>,
+    /// The name that it is called by.
+    url: ServiceUrl,
+}
+
+/// The peers' names, and which of them are one peer.
+#[derive(Debug)]
+pub struct Membership {
+    place: Place,
+    /// What the Service is called: as configured, in this replica's own host name, and in full as it resolved.
+    domains: Domains,
+    names: BTreeMap<NameKey, Name>,
+    peers: BTreeMap<PeerId, Peer>,
+    refused: BTreeSet<String>,
+    next: u64,
+}
+
+impl Membership {
+    /// A replica that serves at `place` as `own_host`, with fixed peers and a Service, of which it may have either. Says what
+    /// to do for the fixed peers.
+    pub fn new(
+        place: Place,
+        own_host: Option<&str>,
+        service: Option<&str>,
+        fixed: &[ServiceUrl],
+    ) -> (Self, Vec<Change>) {
+        let domains = Domains::new(own_host, service);
+        let mut membership =
+            Self { place, domains, names: BTreeMap::new(), peers: BTreeMap::new(), refused: BTreeSet::new(), next: 0 };
+        let mut changes = Vec::new();
+        for url in fixed {
+            let key = NameKey::Url(url.without_credentials());
+            if membership.names.len() == MOST_NAMES {
+                membership.refuse(&url.to_string(), Refusal::TooMany, &mut changes);
+            } else if !membership.names.contains_key(&key) {
+                membership.add(&key, url, Origin::Fixed, &mut changes);
+            }
+        }
+        (membership, changes)
+    }
+
+    /// The Service's name in full, as it resolved.
+    pub fn resolved_service(&self) -> Option<&str> {
+        self.domains.resolved()
+    }
+
+    /// The peers, and by which URL each is called.
+    pub fn peers(&self) -> impl Iterator<Item = (PeerId, &ServiceUrl, Option<&Identity>)> {
+        self.peers.iter().map(|(id, peer)| (*id, &peer.url, peer.identity.as_ref()))
+    }
+
+    /// Every name, those of this process among them.
+    pub fn names(&self) -> impl Iterator<Item = (&NameKey, &ServiceUrl)> {
+        self.names.iter().map(|(key, name)| (key, &name.url))
+    }
+
+    /// The peer that a name leads to.
+    pub fn peer_of(&self, key: &NameKey) -> Option<PeerId> {
+        self.names.get(key)?.peer
+    }
+
+    /// Who a peer is, if it has said so.
+    pub fn identity(&self, peer: PeerId) -> Option<&Identity> {
+        self.peers.get(&peer)?.identity.as_ref()
+    }
+
+    /// The names of a peer.
+    pub fn names_of(&self, peer: PeerId) -> impl Iterator<Item = &NameKey> {
+        self.names.iter().filter(move |(_, name)| name.peer == Some(peer)).map(|(key, _)| key)
+    }
+
+    /// Whether a URL that somebody sent may be called: it is under the Service and written as replicas write theirs, or it is
+    /// known.
+    pub fn believes(&self, url: &ServiceUrl) -> bool {
+        self.key_of(url).is_some()
+    }
+
+    /// Whether a URL is of a replica under the Service: others are not passed on.
+    pub fn is_under_service(&self, url: &ServiceUrl) -> bool {
+        self.domains.pod(url.host()).is_some()
+    }
+
+    /// Whether two URLs are of one replica: it calls itself by a short name, where an SRV record has the whole one.
+    pub fn is_same_replica(&self, one: &ServiceUrl, other: &ServiceUrl) -> bool {
+        let pod = |url: &ServiceUrl| self.domains.pod(url.host()).map(str::to_owned);
+        one == other || pod(one).is_some_and(|one| Some(one) == pod(other))
+    }
+
+    fn key_of(&self, url: &ServiceUrl) -> Option<NameKey> {
+        let known = NameKey::Url(url.without_credentials());
+        if self.names.contains_key(&known) {
+            return Some(known);
+        }
+        let as_ours = url.credentials().is_none() && self.place.service_url(url.host(), url.port()) == *url;
+        let pod = self.domains.pod(url.host()).filter(|_| as_ours)?;
+        Some(NameKey::Pod(pod.to_owned(), url.port()))
+    }
+
+    /// Name servers answered. An answer without any replica says nothing: it removes nobody.
+    pub fn observe(&mut self, found: &Found, now: Timestamp) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if found.endpoints.is_empty() {
+            return changes;
+        }
+        self.domains.resolved_as(&found.service);
+        let listed = self.listed(&found.endpoints, &mut changes);
+        for (key, url) in &listed {
+            let Some(name) = self.names.get_mut(key) else { continue };
+            if name.origin != Origin::Fixed {
+                name.origin = Origin::Listed { missed: 0 };
+                name.url = url.clone();
+                self.take_rivals(key);
+            }
+        }
+        self.age(&listed, now);
+        let new: Vec<(NameKey, ServiceUrl)> =
+            listed.into_iter().filter(|(key, _)| !self.names.contains_key(key)).collect();
+        for (key, url) in new {
+            self.list(key, url, &mut changes);
+        }
+        self.settle(&mut changes);
+        changes
+    }
+
+    /// The names of an answer that are believed. Of a pod's several ports it is the one that is our own, else the lowest.
+    fn listed(&mut self, endpoints: &BTreeSet<Endpoint>, changes: &mut Vec<Change>) -> BTreeMap<NameKey, ServiceUrl> {
+        let mut pods: BTreeMap<String, (String, u16)> = BTreeMap::new();
+        let mut listed = BTreeMap::new();
+        for Endpoint { host, port } in endpoints {
+            let host = host.trim_end_matches('.').to_ascii_lowercase();
+            let url = self.place.service_url(&host, *port);
+            if url.address().is_some() {
+                listed.insert(NameKey::Url(url.without_credentials()), url);
+            } else if let Some(pod) = self.domains.pod(&host) {
+                let (_, known) = pods.entry(pod.to_owned()).or_insert_with(|| (host.clone(), *port));
+                if *port == self.place.port {
+                    *known = *port;
+                }
+            } else {
+                self.refuse(&host, Refusal::Elsewhere, changes);
+            }
+        }
+        listed.extend(
+            pods.into_iter().map(|(pod, (host, port))| (NameKey::Pod(pod, port), self.place.service_url(&host, port))),
+        );
+        let fixed = self.names.values().filter(|name| name.origin == Origin::Fixed).count();
+        while listed.len() + fixed > MOST_NAMES {
+            if let Some((_, url)) = listed.pop_last() {
+                self.refuse(&url.to_string(), Refusal::TooMany, changes);
+            }
+        }
+        listed
+    }
+
+    /// Forgets what was listed and is no longer, and what was announced and never listed.
+    fn age(&mut self, listed: &BTreeMap<NameKey, ServiceUrl>, now: Timestamp) {
+        self.names.retain(|key, name| match &mut name.origin {
+            Origin::Fixed => true,
+            Origin::Listed { missed } => {
+                *missed = if listed.contains_key(key) { 0 } else { *missed + 1 };
+                *missed < ANSWERS_WITHOUT
+            }
+            Origin::Announced { at } => now.since(*at) < PROVISIONAL,
+        });
+    }
+
+    /// Takes in a name that was not known. What was announced of the same pod with another port gives way to it, and leaves it
+    /// what has waited in its queue, unless somebody has answered there.
+    fn list(&mut self, key: NameKey, url: ServiceUrl, changes: &mut Vec<Change>) {
+        let rivals = self.take_rivals(&key);
+        let waiting = rivals.iter().filter_map(|name| Some((name.order, name.peer?)));
+        let waiting =
+            waiting.filter(|(_, peer)| self.identity(*peer).is_none() && self.names_of(*peer).next().is_none()).min();
+        self.make_room();
+        match waiting {
+            Some((order, peer)) => {
+                let name = Name { url, origin: Origin::Listed { missed: 0 }, peer: Some(peer), order, answered: false };
+                self.names.insert(key, name);
+            }
+            None => self.add(&key, &url, Origin::Listed { missed: 0 }, changes),
+        }
+    }
+
+    /// Forgets what was announced of the same pod with another port.
+    fn take_rivals(&mut self, key: &NameKey) -> Vec<Name> {
+        let NameKey::Pod(pod, _) = key else { return Vec::new() };
+        let is_rival = |other: &NameKey, name: &Name| {
+            other != key && other.is_of(pod) && matches!(name.origin, Origin::Announced { .. })
+        };
+        let rivals: Vec<NameKey> =
+            self.names.iter().filter(|(other, name)| is_rival(other, name)).map(|(other, _)| other.clone()).collect();
+        rivals.iter().filter_map(|rival| self.names.remove(rival)).collect()
+    }
+
+    /// A starting replica says that it will serve at this URL, and wants every change from now on. It is believed for a while,
+    /// until the names say; where they list the same pod already, their port holds.
+    pub fn announced(&mut self, url: &ServiceUrl, now: Timestamp) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let Some(key) = self.key_of(url) else {
+            self.refuse(&url.to_string(), Refusal::Elsewhere, &mut changes);
+            return changes;
+        };
+        if let Some(name) = self.names.get_mut(&key) {
+            if let Origin::Announced { at } = &mut name.origin {
+                *at = now;
+            }
+            return changes;
+        }
+        let is_listed = |pod: &str| {
+            self.names.iter().any(|(other, name)| other.is_of(pod) && matches!(name.origin, Origin::Listed { .. }))
+        };
+        if matches!(&key, NameKey::Pod(pod, _) if is_listed(pod)) {
+            return changes;
+        }
+        if self.names.len() == MOST_NAMES && !self.drop_announced() {
+            self.refuse(&url.to_string(), Refusal::TooMany, &mut changes);
+        } else {
+            self.add(&key, url, Origin::Announced { at: now }, &mut changes);
+        }
+        self.settle(&mut changes);
+        changes
+    }
+
+    /// Makes room for a name that is listed: names that are only announced go first, then those that are about to be forgotten.
+    fn make_room(&mut self) {
+        if self.names.len() < MOST_NAMES || self.drop_announced() {
+            return;
+        }
+        let going = self.names.iter().find(|(_, name)| matches!(name.origin, Origin::Listed { missed: 1.. }));
+        if let Some(key) = going.map(|(key, _)| key.clone()) {
+            self.names.remove(&key);
+        }
+    }
+
+    /// Forgets one name that was only announced: one where nobody has answered, if there is any, and the oldest of those.
+    fn drop_announced(&mut self) -> bool {
+        let is_known = |name: &Name| name.peer.and_then(|peer| self.identity(peer)).is_some();
+        let announced = self.names.iter().filter_map(|(key, name)| match name.origin {
+            Origin::Announced { at } => Some((is_known(name), at, name.order, key)),
+            Origin::Fixed | Origin::Listed { .. } => None,
+        });
+        let oldest = announced.min().map(|(.., key)| key.clone());
+        oldest.is_some_and(|key| self.names.remove(&key).is_some())
+    }
+
+    /// A name was asked who it is, and this is who answered. It belongs to the address, which may change under the name.
+    pub fn identified(&mut self, key: &NameKey, identity: &Identity) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let Some(name) = self.names.get_mut(key) else { return changes };
+        name.answered = true;
+        let (current, url) = (name.peer, name.url.clone());
+        if *identity == Identity::Itself {
+            name.peer = None;
+            if current.is_some() {
+                changes.push(Change::IsSelf(url));
+            }
+        } else {
+            self.lead_to(key, current, identity, &mut changes);
+        }
+        self.settle(&mut changes);
+        changes
+    }
+
+    fn lead_to(&mut self, key: &NameKey, current: Option<PeerId>, identity: &Identity, changes: &mut Vec<Change>) {
+        let is_it = |peer: &Peer| *identity != Identity::Another && peer.identity.as_ref() == Some(identity);
+        let same = self.peers.iter().find(|(id, peer)| Some(**id) != current && is_it(peer)).map(|(id, _)| *id);
+        let is_shared = current.is_some_and(|id| self.names_of(id).count() > 1);
+        let known = current.and_then(|id| self.identity(id));
+        let moved = is_shared && known.is_some_and(|known| known != identity);
+        let to = match (current, same) {
+            // All its names lead to the same process: of two queues the older one stays.
+            (Some(current), Some(other)) if !moved => {
+                let (kept, dropped) = (current.min(other), current.max(other));
+                self.names
+                    .values_mut()
+                    .filter(|name| name.peer == Some(dropped))
+                    .for_each(|name| name.peer = Some(kept));
+                self.peers.remove(&dropped);
+                changes.push(Change::Merged(dropped, kept));
+                kept
+            }
+            (_, Some(other)) => other,
+            (Some(current), None) if !moved => current,
+            (_, None) => self.new_peer(key, changes),
+        };
+        if let Some(name) = self.names.get_mut(key) {
+            name.peer = Some(to);
+        }
+        if let Some(peer) = self.peers.get_mut(&to) {
+            peer.identity = Some(identity.clone());
+        }
+    }
+
+    /// A name did not answer who it is: its peer is called by another one, if it has one that does.
+    pub fn unanswered(&mut self, key: &NameKey) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if let Some(name) = self.names.get_mut(key) {
+            name.answered = false;
+        }
+        self.settle(&mut changes);
+        changes
+    }
+
+    /// Another process answers for a peer than before: who it is, is to be asked again. Its queue stays.
+    pub fn unidentified(&mut self, peer: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.identity = None;
+        }
+    }
+
+    fn add(&mut self, key: &NameKey, url: &ServiceUrl, origin: Origin, changes: &mut Vec<Change>) {
+        self.next += 1;
+        let name = Name { url: url.clone(), origin, peer: None, order: self.next, answered: false };
+        self.names.insert(key.clone(), name);
+        let peer = self.new_peer(key, changes);
+        if let Some(name) = self.names.get_mut(key) {
+            name.peer = Some(peer);
+        }
+    }
+
+    fn new_peer(&mut self, key: &NameKey, changes: &mut Vec<Change>) -> PeerId {
+        self.next += 1;
+        let id = PeerId(self.next);
+        if let Some(name) = self.names.get(key) {
+            self.peers.insert(id, Peer { identity: None, url: name.url.clone() });
+            changes.push(Change::Added(id, name.url.clone()));
+        }
+        id
+    }
+
+    /// Peers without a name go, and each is called by the first of its names that answered, if any did. Names that somebody
+    /// only announced come last.
+    fn settle(&mut self, changes: &mut Vec<Change>) {
+        let mut leads: BTreeMap<PeerId, (bool, bool, u64, &ServiceUrl)> = BTreeMap::new();
+        for name in self.names.values() {
+            let Some(peer) = name.peer else { continue };
+            let is_announced = matches!(name.origin, Origin::Announced { .. });
+            let rank = (!name.answered, is_announced, name.order, &name.url);
+            let lead = leads.entry(peer).or_insert(rank);
+            *lead = rank.min(*lead);
+        }
+        self.peers.retain(|id, peer| {
+            let Some((.., url)) = leads.get(id) else {
+                changes.push(Change::Removed(*id));
+                return false;
+            };
+            if peer.url != **url {
+                peer.url = (*url).clone();
+                changes.push(Change::Renamed(*id, peer.url.clone()));
+            }
+            true
+        });
+    }
+
+    fn refuse(&mut self, what: &str, why: Refusal, changes: &mut Vec<Change>) {
+        if self.refused.len() < MOST_REFUSED && self.refused.insert(what.to_owned()) {
+            changes.push(Change::Refused(what.to_owned(), why));
+        }
+    }
+}

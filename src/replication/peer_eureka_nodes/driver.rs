@@ -1,0 +1,326 @@
+//! [`Driver`]: looks at the names, asks who answers at each, and runs the peers that have said so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::PeerEurekaNodes;
+use crate::replication::ServiceUrl;
+use crate::replication::discovery::LookupError;
+use crate::replication::membership::{Identity, NameKey, PeerId};
+use crate::replication::peer_eureka_node::Ended;
+use crate::replication::protocol;
+use crate::replication::reachability::{PeerHealth, Say};
+use crate::replication::transport::{Call, PeerError, Reply};
+use crate::time::Timestamp;
+
+/// The pause before a name that did not say who it is is asked again: twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Looks are no closer to each other, however many replicas announce themselves.
+const SHORTEST_BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+
+/// What a task came to.
+enum Done {
+    Looked(Result<(), LookupError>),
+    Asked(Box<(NameKey, ServiceUrl)>, Result<Asked, String>),
+    Ran(PeerId, Ended),
+}
+
+/// Who answered, and the answer with when it was asked for and came.
+pub(in crate::replication) struct Asked {
+    pub(in crate::replication) identity: Identity,
+    answer: Option<(Timestamp, Reply, Timestamp)>,
+}
+
+/// One name that is asked who it is.
+struct Asking {
+    due: Timestamp,
+    pause: Duration,
+    under_way: bool,
+    health: PeerHealth,
+}
+
+pub(super) struct Driver {
+    nodes: Arc<PeerEurekaNodes>,
+    rng: SmallRng,
+    next_look: Timestamp,
+    looking: bool,
+    /// What was wrong with the names when they were last looked at, if it was said.
+    complaint: Option<LookupError>,
+    asking: BTreeMap<NameKey, Asking>,
+    running: BTreeMap<PeerId, CancellationToken>,
+    calls: JoinSet<Done>,
+    runs: JoinSet<Done>,
+}
+
+impl Driver {
+    pub(super) fn new(nodes: Arc<PeerEurekaNodes>, seed: u64) -> Self {
+        Self {
+            next_look: nodes.around.clock.now(),
+            nodes,
+            rng: SmallRng::seed_from_u64(seed),
+            looking: false,
+            complaint: None,
+            asking: BTreeMap::new(),
+            running: BTreeMap::new(),
+            calls: JoinSet::new(),
+            runs: JoinSet::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let nodes = Arc::clone(&self.nodes);
+        loop {
+            self.start_what_is_due();
+            let pause = self.next_due().since(nodes.around.clock.now()).max(Duration::from_millis(1));
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(done) = self.runs.join_next() => self.done(done),
+                Some(done) = self.calls.join_next() => self.done(done),
+                () = nodes.changed.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        self.calls.shutdown().await;
+        self.running.values().for_each(CancellationToken::cancel);
+        while self.runs.join_next().await.is_some() {}
+    }
+
+    fn next_due(&self) -> Timestamp {
+        let asked = self.asking.values().filter(|asking| !asking.under_way).map(|asking| asking.due);
+        let looked = if self.looking { Timestamp(i64::MAX) } else { self.next_look };
+        asked.chain([looked]).min().unwrap_or(looked)
+    }
+
+    /// Starts the look, the questions and the runs whose time has come; stops what is no longer a peer.
+    fn start_what_is_due(&mut self) {
+        let now = self.nodes.around.clock.now();
+        if !self.looking && now >= self.next_look {
+            self.looking = true;
+            let nodes = Arc::clone(&self.nodes);
+            self.calls.spawn(async move { Done::Looked(nodes.look().await) });
+        }
+        let mut state = self.nodes.state.lock();
+        let at_once = std::mem::take(&mut state.ask);
+        let names: BTreeMap<NameKey, ServiceUrl> =
+            state.membership.names().map(|(key, url)| (key.clone(), url.clone())).collect();
+        let peers: Vec<_> = state.membership.peers().map(|(id, _, identity)| (id, identity.cloned())).collect();
+        let nodes = state.nodes.clone();
+        drop(state);
+        self.ask_names(&names, &at_once, now);
+        let is_peer = |id: &PeerId| nodes.contains_key(id);
+        self.running.iter().filter(|(id, _)| !is_peer(id)).for_each(|(_, stop)| stop.cancel());
+        for (id, identity) in peers {
+            let (Some(identity), Some(node)) = (identity, nodes.get(&id)) else { continue };
+            if self.running.contains_key(&id) {
+                continue;
+            }
+            node.identified(identity, now);
+            let (node, around, stop) = (Arc::clone(node), self.nodes.around.clone(), CancellationToken::new());
+            self.running.insert(id, stop.clone());
+            let seed = self.rng.random();
+            self.runs.spawn(async move { Done::Ran(id, node.run(&around, seed, &stop).await) });
+        }
+    }
+
+    fn ask_names(&mut self, names: &BTreeMap<NameKey, ServiceUrl>, at_once: &BTreeSet<NameKey>, now: Timestamp) {
+        self.asking.retain(|key, asking| asking.under_way || names.contains_key(key));
+        for (key, url) in names {
+            let new = || Asking { due: now, pause: FIRST_PAUSE, under_way: false, health: PeerHealth::default() };
+            let asking = self.asking.entry(key.clone()).or_insert_with(new);
+            if at_once.contains(key) {
+                asking.due = now;
+                asking.pause = FIRST_PAUSE;
+                self.next_look = self.next_look.min(now + SHORTEST_BETWEEN_LOOKS);
+            }
+            if asking.under_way || asking.due > now {
+                continue;
+            }
+            asking.under_way = true;
+            let token = format!("{:032x}", self.rng.random::<u128>());
+            let (nodes, key, url) = (Arc::clone(&self.nodes), key.clone(), url.clone());
+            self.calls.spawn(async move {
+                let who = nodes.ask(&url, token).await;
+                Done::Asked(Box::new((key, url)), who)
+            });
+        }
+    }
+
+    fn done(&mut self, done: Result<Done, JoinError>) {
+        match done {
+            Ok(Done::Looked(outcome)) => self.looked(outcome),
+            Ok(Done::Asked(name, who)) => self.asked(&name.0, &name.1, who),
+            Ok(Done::Ran(id, ended)) => self.ran(id, ended),
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
+    }
+
+    /// Every name is asked again: its address may be another process's by now.
+    fn looked(&mut self, outcome: Result<(), LookupError>) {
+        let now = self.nodes.around.clock.now();
+        self.looking = false;
+        let interval = self.nodes.options.discovery_refresh_interval.mul_f64(self.rng.random_range(0.8..1.2));
+        self.next_look = now + interval.max(SHORTEST_BETWEEN_LOOKS);
+        self.asking.values_mut().for_each(|asking| asking.due = asking.due.min(now));
+        match outcome {
+            Ok(()) if self.complaint.take().is_some() => info!("name servers name peers again"),
+            Ok(()) => {}
+            Err(error) => {
+                let service = self.nodes.options.discovery_service.as_deref().unwrap_or_default();
+                if self.complaint.as_ref().is_none_or(|said| !is_same_kind(said, &error)) {
+                    warn!(service, %error, "cannot look peers up; keeping those that are known");
+                }
+                self.complaint = Some(error);
+            }
+        }
+    }
+
+    fn asked(&mut self, key: &NameKey, url: &ServiceUrl, who: Result<Asked, String>) {
+        let now = self.nodes.around.clock.now();
+        let Some(asking) = self.asking.get_mut(key) else { return };
+        asking.under_way = false;
+        match who {
+            Ok(who) => {
+                asking.due = Timestamp(i64::MAX);
+                asking.pause = FIRST_PAUSE;
+                let say = asking.health.answered(now);
+                if let Some(Say::Back { after }) = say {
+                    info!(peer.url = %url, unreachable_secs = after.as_secs(), "peer answers again");
+                }
+                self.nodes.identified(key, url, &who);
+            }
+            Err(reason) => {
+                asking.due = now + asking.pause;
+                asking.pause = (asking.pause * 2).min(LONGEST_PAUSE);
+                if self.nodes.unanswered(key, &reason, now) {
+                    // The peer's own task says how it fares.
+                    asking.due = Timestamp(i64::MAX);
+                } else if let Some(Say::Unreachable { reason }) = asking.health.failed(&reason, now) {
+                    warn!(peer.url = %url, reason, "peer is unreachable");
+                }
+            }
+        }
+    }
+
+    fn ran(&mut self, id: PeerId, ended: Ended) {
+        self.running.remove(&id);
+        if ended == Ended::AnotherProcess {
+            let now = self.nodes.around.clock.now();
+            for key in self.nodes.unidentified(id) {
+                if let Some(asking) = self.asking.get_mut(&key) {
+                    asking.due = asking.due.min(now + FIRST_PAUSE);
+                }
+            }
+        }
+    }
+}
+
+/// Whether two complaints are the same but for their details, which hold times and ports.
+fn is_same_kind(one: &LookupError, other: &LookupError) -> bool {
+    std::mem::discriminant(one) == std::mem::discriminant(other)
+}
+
+impl PeerEurekaNodes {
+    /// Asks who answers at a URL: this process if its own server receives the token, whatever the answer says.
+    async fn ask(&self, url: &ServiceUrl, token: String) -> Result<Asked, String> {
+        self.self_check.begin(token.clone());
+        let sent = self.around.clock.now();
+        let outcome = self.around.transport.call(url, Call::Identify { token: token.clone() }).await;
+        let received = self.around.clock.now();
+        if self.self_check.end(&token) {
+            return Ok(Asked { identity: Identity::Itself, answer: None });
+        }
+        let reply = outcome.map_err(|error| self.in_words(&error))?;
+        match self.complaint(&reply) {
+            Some(complaint) => Err(complaint),
+            None => {
+                let identity = reply.node.clone().map_or(Identity::Another, Identity::Ours);
+                Ok(Asked { identity, answer: Some((sent, reply, received)) })
+            }
+        }
+    }
+
+    fn in_words(&self, error: &PeerError) -> String {
+        if matches!(error, PeerError::Timeout) {
+            return format!("no answer within {} s", self.options.peer_node_read_timeout.as_secs_f64());
+        }
+        error.to_string()
+    }
+
+    /// Why an answer does not say who a peer is.
+    fn complaint(&self, reply: &Reply) -> Option<String> {
+        let own = self.cluster();
+        if let Some(theirs) = reply.cluster.as_ref()
+            && own.is_some_and(|own| !own.eq_ignore_ascii_case(theirs))
+        {
+            return Some(format!("belongs to cluster {theirs}"));
+        }
+        matches!(reply.status, 401 | 403 | 404 | 409 | 500..).then(|| protocol::complaint(reply.status))
+    }
+
+    fn identified(&self, key: &NameKey, url: &ServiceUrl, Asked { identity, answer }: &Asked) {
+        let mut is_another = false;
+        let mut is_first = false;
+        self.update(|state| {
+            let before = state.membership.peer_of(key).and_then(|peer| state.membership.identity(peer)).cloned();
+            is_another = before.as_ref().is_some_and(|before| before != identity);
+            is_first = before.is_none() && *identity != Identity::Itself;
+            let changes = state.membership.identified(key, identity);
+            let node = state.membership.peer_of(key).and_then(|peer| state.nodes.get(&peer));
+            if let (Some(node), Some((sent, reply, received))) = (node, answer) {
+                node.observe_clock(*sent, reply, *received);
+            }
+            changes
+        });
+        if is_another {
+            self.around.transport.moved(url);
+        }
+        if is_first {
+            let kind = if *identity == Identity::Another { "another Eureka server" } else { "eureka-registry" };
+            info!(peer.url = %url, kind, "peer answers");
+        }
+    }
+
+    /// A name did not say who it is. Says whether that is known of it from before.
+    fn unanswered(&self, key: &NameKey, reason: &str, now: Timestamp) -> bool {
+        let mut is_known = false;
+        self.update(|state| {
+            let changes = state.membership.unanswered(key);
+            let peer = state.membership.peer_of(key);
+            is_known = peer.is_none_or(|peer| state.membership.identity(peer).is_some());
+            if let (false, Some(node)) = (is_known, peer.and_then(|peer| state.nodes.get(&peer))) {
+                node.unidentified(reason, now);
+            }
+            changes
+        });
+        is_known
+    }
+
+    /// Another process answers for a peer. Says at which names to ask.
+    fn unidentified(&self, id: PeerId) -> Vec<NameKey> {
+        let mut keys = Vec::new();
+        let mut url = None;
+        self.update(|state| {
+            state.membership.unidentified(id);
+            keys = state.membership.names_of(id).cloned().collect();
+            url = state.nodes.get(&id).map(|node| node.service_url());
+            Vec::new()
+        });
+        if let Some(url) = url {
+            self.around.transport.moved(&url);
+        }
+        keys
+    }
+}

@@ -1,0 +1,41 @@
+//! The headers that our replicas send beside Eureka's own protocol. A Java server ignores them and sends none.
+
+use super::ServiceUrl;
+use super::membership::MOST_NAMES;
+
+/// Names the process: in every answer, the one that answers.
+pub const NODE_HEADER: &str = "x-eureka-registry-node";
+
+/// The URL at which a starting replica wants every change from now on.
+pub const NEWCOMER_HEADER: &str = "x-eureka-registry-newcomer";
+
+/// The peers of the replica that answers a newcomer, separated by commas.
+pub const PEERS_HEADER: &str = "x-eureka-registry-peers";
+
+/// A random token made for one call: the caller called itself if its own server received it.
+pub const TOKEN_HEADER: &str = "x-eureka-registry-token";
+
+/// The cluster's name: in calls between our replicas, and in the answers to them.
+pub const CLUSTER_HEADER: &str = "x-eureka-registry-cluster";
+
+/// Whether the replica that answers may lack what clients know ([`crate::registry::PeerMemory`]); none where it does not.
+pub const MEMORY_HEADER: &str = "x-eureka-registry-memory";
+
+/// Asks what the clock of the replica that answers reads; in its answer, that in milliseconds.
+pub const TIME_HEADER: &str = "x-eureka-registry-time";
+
+/// What it means, in words, that a peer answered with a status other than one of success.
+pub(super) fn complaint(status: u16) -> String {
+    match status {
+        401 => "401: wrong user or password".to_owned(),
+        403 => "403: the peer refuses this replica".to_owned(),
+        404 => "404: no Eureka server at this path".to_owned(),
+        status => format!("it answered {status}"),
+    }
+}
+
+/// The service URLs of a list in a header: no more than there can be peers, and none that names a user.
+pub fn listed(urls: &str) -> Vec<ServiceUrl> {
+    let urls = urls.split(',').filter_map(|url| ServiceUrl::parse(url).ok());
+    urls.filter(|url| url.credentials().is_none()).take(MOST_NAMES).collect()
+}
