@@ -226,6 +226,7 @@ fn apply(effective: &BTreeMap<String, Effective>) -> Result<Loaded, ConfigError>
         if slot.starts_with("serversslkeystore") || slot.starts_with("serverssltruststore") {
             return Err(ConfigError::KeyStore { key: written.clone(), origin: origin.clone() });
         }
+        draft.written.clone_from(written);
         let sense = match keys::keys().find(|key| canonical(key.name) == *slot) {
             Some(key) => (key.set)(&mut draft, value).map(|()| Sense::Known),
             None => match FAMILIES.iter().find_map(|family| Some((family, slot.strip_prefix(family.prefix)?))) {

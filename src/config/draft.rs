@@ -14,6 +14,8 @@ use crate::tls::{self, ClientAuth};
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     settings: Settings,
+    /// The key that is being set, as it was written: the names of metadata are the operator's.
+    pub(super) written: String,
     /// `spring.security.user.*`
     pub(super) user: UserDraft,
     /// `registry.security.users[n].*`, by number.

@@ -41,6 +41,12 @@ pub(super) const FAMILIES: &[Family] = &[
         set: set_bundle,
     },
     Family {
+        pattern: "eureka.instance.metadata-map.NAME",
+        prefix: "eurekainstancemetadatamap",
+        meaning: "Metadata of the instance that this replica registers of itself.",
+        set: set_metadata,
+    },
+    Family {
         pattern: "logging.level.LOGGER",
         prefix: "logginglevel",
         meaning: "The level of a part: `eureka_registry::replication`, say. Netflix's loggers mean all of it; others of Java mean nothing.",
@@ -76,6 +82,24 @@ fn set_bundle(draft: &mut Draft, rest: &str, value: &str) -> Result<Sense, &'sta
     Ok(Sense::Useless)
 }
 
+fn set_metadata(draft: &mut Draft, rest: &str, value: &str) -> Result<Sense, &'static str> {
+    let name = metadata_name(&draft.written, rest);
+    if name.is_empty() {
+        return Ok(Sense::Unknown);
+    }
+    draft.replication.own_instance.metadata.insert(name, value.to_owned());
+    Ok(Sense::Known)
+}
+
+/// The end of a key as it was written, whose one form is `rest`. A variable of the environment is all capitals, and means small
+/// letters and dots, as Spring reads it.
+fn metadata_name(written: &str, rest: &str) -> String {
+    let of_environment = !written.chars().any(char::is_lowercase);
+    let start = written.char_indices().map(|(at, _)| at).filter(|at| super::canonical(&written[*at..]) == rest);
+    let name = start.max().map_or(rest, |at| &written[at..]).trim_end_matches(']');
+    if of_environment { name.to_lowercase().replace('_', ".") } else { name.to_owned() }
+}
+
 /// The modules that log; also the order in which longer names are tried first is not needed, no one begins another.
 const PARTS: [&str; 6] = ["registry", "replication", "http", "tasks", "server", "tls"];
 
@@ -97,4 +121,21 @@ fn set_level(draft: &mut Draft, rest: &str, value: &str) -> Result<Sense, &'stat
     };
     draft.levels.push((target, level));
     Ok(Sense::Known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::metadata_name;
+
+    #[test]
+    fn metadata_keeps_the_names_that_operators_gave_it() {
+        for (written, rest, name) in [
+            ("eureka.instance.metadata-map.zone", "zone", "zone"),
+            ("eureka.instance.metadataMap.user-name.First", "usernamefirst", "user-name.First"),
+            ("eureka.instance.metadata-map[a.b]", "ab", "a.b"),
+            ("EUREKA_INSTANCE_METADATAMAP_MANAGEMENT_PORT", "managementport", "management.port"),
+        ] {
+            assert_eq!(metadata_name(written, rest), name, "{written}");
+        }
+    }
 }

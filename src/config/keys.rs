@@ -325,6 +325,70 @@ pub(super) const GROUPS: &[Group] = &[
                 set: |settings, value| put(&mut settings.replication.hostname, name(value).map(Some)),
             },
             Key {
+                name: "eureka.instance.appname",
+                default: "",
+                meaning: "The application that it is an instance of, where that is not `spring.application.name`; Java servers with the same call it available.",
+                set: |settings, value| put(&mut settings.replication.own_instance.app_name, name(value).map(Some)),
+            },
+            Key {
+                name: "eureka.instance.instance-id",
+                default: "",
+                meaning: "The id of that instance; without it host, application and port.",
+                set: |settings, value| put(&mut settings.replication.own_instance.instance_id, name(value).map(Some)),
+            },
+            Key {
+                name: "eureka.instance.ip-address",
+                default: "",
+                meaning: "The address that the instance is registered with; without it the one that it listens on.",
+                set: |settings, value| {
+                    put(&mut settings.replication.own_instance.ip_address, parsed(value, "an IP address").map(Some))
+                },
+            },
+            Key {
+                name: "eureka.instance.prefer-ip-address",
+                default: "false",
+                meaning: "Whether the address is its host name, too, where `eureka.instance.hostname` is not set.",
+                set: |settings, value| put(&mut settings.replication.own_instance.prefer_ip_address, boolean(value)),
+            },
+            Key {
+                name: "eureka.instance.virtual-host-name",
+                default: "",
+                meaning: "Its virtual address; without it `spring.application.name`.",
+                set: |settings, value| {
+                    put(&mut settings.replication.own_instance.virtual_host_name, name(value).map(Some))
+                },
+            },
+            Key {
+                name: "eureka.instance.secure-virtual-host-name",
+                default: "",
+                meaning: "Its virtual address for HTTPS; without it `spring.application.name`.",
+                set: |settings, value| {
+                    put(&mut settings.replication.own_instance.secure_virtual_host_name, name(value).map(Some))
+                },
+            },
+            Key {
+                name: "eureka.instance.lease-renewal-interval-in-seconds",
+                default: "30",
+                meaning: "How often the instance renews.",
+                set: |settings, value| {
+                    put(
+                        &mut settings.replication.own_instance.renewal_interval,
+                        positive(value).map(|seconds| Duration::from_secs(seconds as u64)),
+                    )
+                },
+            },
+            Key {
+                name: "eureka.instance.lease-expiration-duration-in-seconds",
+                default: "90",
+                meaning: "How long a renewal of the instance holds.",
+                set: |settings, value| {
+                    put(
+                        &mut settings.replication.own_instance.lease_duration,
+                        positive(value).map(|seconds| Duration::from_secs(seconds as u64)),
+                    )
+                },
+            },
+            Key {
                 name: "eureka.server.peer-node-connect-timeout-ms",
                 default: "1000",
                 meaning: "How long a connection to a peer may take to be made.",

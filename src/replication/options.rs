@@ -1,7 +1,8 @@
 //! The settings of replication.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::service_url::ServiceUrl;
@@ -38,6 +39,8 @@ pub struct Options {
     pub hostname: Option<String>,
     /// The application that servers are instances of (`spring.application.name`).
     pub application_name: String,
+    /// How this replica describes itself (`eureka.instance.*`).
+    pub own_instance: OwnInstance,
     /// Whether this replica registers itself (`eureka.client.register-with-eureka`); `None`: where it has fixed peers.
     pub register_with_eureka: Option<bool>,
 }
@@ -87,7 +90,47 @@ impl Default for Options {
             max_answer_bytes: 256 << 20,
             hostname: None,
             application_name: "eureka".to_owned(),
+            own_instance: OwnInstance::default(),
             register_with_eureka: None,
+        }
+    }
+}
+
+/// How a replica describes itself as an instance (`eureka.instance.*`); what is not set follows from where it serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnInstance {
+    /// The application (`appname`); `None` for `spring.application.name`.
+    pub app_name: Option<String>,
+    /// The instance's id (`instance-id`).
+    pub instance_id: Option<String>,
+    /// The address (`ip-address`).
+    pub ip_address: Option<IpAddr>,
+    /// Whether the address is the host name, too (`prefer-ip-address`), unless a host name is set.
+    pub prefer_ip_address: bool,
+    /// The virtual address (`virtual-host-name`).
+    pub virtual_host_name: Option<String>,
+    /// The virtual address of HTTPS (`secure-virtual-host-name`).
+    pub secure_virtual_host_name: Option<String>,
+    /// How often it renews (`lease-renewal-interval-in-seconds`).
+    pub renewal_interval: Duration,
+    /// How long a renewal holds (`lease-expiration-duration-in-seconds`).
+    pub lease_duration: Duration,
+    /// Its metadata (`metadata-map.*`).
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Default for OwnInstance {
+    fn default() -> Self {
+        Self {
+            app_name: None,
+            instance_id: None,
+            ip_address: None,
+            prefer_ip_address: false,
+            virtual_host_name: None,
+            secure_virtual_host_name: None,
+            renewal_interval: Duration::from_secs(30),
+            lease_duration: Duration::from_secs(90),
+            metadata: BTreeMap::new(),
         }
     }
 }

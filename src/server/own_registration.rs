@@ -15,9 +15,6 @@ use crate::replication::{Heartbeat, HeartbeatOutcome, Options, PeerAwareInstance
 use crate::tasks::Tasks;
 use crate::time::Clock;
 
-/// How often it renews: Eureka's default.
-const RENEWAL_INTERVAL: Duration = Duration::from_secs(30);
-
 /// The server, described as its clients describe themselves.
 pub(super) fn describe(
     options: &Options,
@@ -26,17 +23,24 @@ pub(super) fn describe(
     secure: bool,
     clock: Clock,
 ) -> InstanceInfo {
-    let ip = address.ip();
+    let own = &options.own_instance;
+    let ip = own.ip_address.unwrap_or_else(|| address.ip());
     let unspecified = ip.is_unspecified() || ip.is_loopback();
     let host_name = match &options.hostname {
         Some(name) => name.clone(),
-        None if unspecified => "localhost".to_owned(),
+        None if unspecified && !own.prefer_ip_address => "localhost".to_owned(),
         None => ip.to_string(),
     };
-    let ip_addr = host_name.parse::<IpAddr>().unwrap_or(ip).to_string();
+    let ip_addr = own.ip_address.or_else(|| host_name.parse::<IpAddr>().ok()).unwrap_or(ip).to_string();
+    // As in Spring: `appname` is the application and nothing else, what else has a name is called by the application's.
     let name = options.application_name.to_lowercase();
-    let mut info = InstanceInfo::new(AppName::new(&name), &host_name, &ip_addr, clock.now());
-    info.instance_id = Some(format!("{host_name}:{name}:{}", address.port()).into());
+    let app = own.app_name.as_deref().unwrap_or(&name);
+    let mut info = InstanceInfo::new(AppName::new(app), &host_name, &ip_addr, clock.now());
+    let id = own.instance_id.clone().unwrap_or_else(|| format!("{host_name}:{name}:{}", address.port()));
+    info.instance_id = Some(id.into());
+    info.metadata = info.metadata.with(own.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    info.lease.renewal_interval_secs = seconds(own.renewal_interval);
+    info.lease.duration_secs = seconds(own.lease_duration);
     info.port = Port { number: address.port().into(), enabled: !secure };
     info.secure_port = Port { number: if secure { address.port().into() } else { 443 }, enabled: secure };
     let scheme = if secure { "https" } else { "http" };
@@ -45,8 +49,8 @@ pub(super) fn describe(
     info.home_page_url = Some(format!("{root}/").into());
     info.status_page_url = Some(format!("{actuator}/info").into());
     info.health_check_url = Some(format!("{actuator}/health").into());
-    info.vip_address = Some(name.clone().into());
-    info.secure_vip_address = Some(name.into());
+    info.vip_address = Some(own.virtual_host_name.clone().unwrap_or_else(|| name.clone()).into());
+    info.secure_vip_address = Some(own.secure_virtual_host_name.clone().unwrap_or(name).into());
     info
 }
 
@@ -54,11 +58,63 @@ pub(super) fn describe(
 pub(super) fn start(tasks: &mut Tasks, peer_aware: &Arc<PeerAwareInstanceRegistry>, own: InstanceInfo, clock: Clock) {
     peer_aware.register(own.clone(), Source::Client, clock.now());
     let (peer_aware, key) = (Arc::clone(peer_aware), own.key());
-    tasks.every("own-registration", RENEWAL_INTERVAL, move || {
+    let interval = Duration::from_secs(u64::try_from(own.lease.renewal_interval_secs).unwrap_or(0).max(1));
+    tasks.every("own-registration", interval, move || {
         let heartbeat = Heartbeat { last_dirty: Some(own.last_dirty), overridden_status: None };
         let outcome = peer_aware.renew(key.as_str(), heartbeat, Source::Client, clock.now());
         if matches!(outcome, HeartbeatOutcome::NotFound) {
             peer_aware.register(own.clone(), Source::Client, clock.now());
         }
     });
+}
+
+/// Seconds as Eureka writes them.
+fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replication::options::OwnInstance;
+    use crate::time::Timestamp;
+
+    fn described(hostname: Option<&str>, own_instance: OwnInstance) -> InstanceInfo {
+        let options = Options {
+            hostname: hostname.map(str::to_owned),
+            application_name: "eureka".to_owned(),
+            own_instance,
+            ..Options::default()
+        };
+        let address = SocketAddr::from(([0, 0, 0, 0], 8761));
+        describe(&options, &http::Options::default(), address, false, Clock::starting_at(Timestamp(1)))
+    }
+
+    #[tokio::test]
+    async fn what_an_operator_sets_is_registered_as_spring_does() {
+        let address: IpAddr = [10, 0, 0, 7].into();
+        let own = described(
+            None,
+            OwnInstance {
+                app_name: Some("registries".to_owned()),
+                instance_id: Some("one".to_owned()),
+                ip_address: Some(address),
+                prefer_ip_address: true,
+                metadata: [("zone".to_owned(), "a".to_owned())].into(),
+                renewal_interval: Duration::from_secs(5),
+                ..OwnInstance::default()
+            },
+        );
+        assert_eq!((own.app.as_str(), own.id(), own.host_name.as_str()), ("REGISTRIES", "one", "10.0.0.7"));
+        assert_eq!((own.ip_addr.as_str(), own.metadata.get("zone")), ("10.0.0.7", Some("a")));
+        assert_eq!((own.vip_address.as_deref(), own.lease.renewal_interval_secs), (Some("eureka"), 5));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_set_follows_from_where_it_serves() {
+        let own = described(Some("peer1"), OwnInstance { prefer_ip_address: true, ..OwnInstance::default() });
+        assert_eq!((own.app.as_str(), own.id(), own.host_name.as_str()), ("EUREKA", "peer1:eureka:8761", "peer1"));
+        assert_eq!((own.vip_address.as_deref(), own.lease.duration_secs), (Some("eureka"), 90));
+        assert_eq!(described(None, OwnInstance::default()).host_name.as_str(), "localhost");
+    }
 }

@@ -326,6 +326,9 @@ eureka:
     assert_eq!(settings.http.actuator.show_details, ShowDetails::Always);
     assert_eq!(settings.logs.filter, "warn,eureka_registry=debug,eureka_registry::replication=info");
     assert!(settings.http.security.rate_limit.enabled);
+    let own = settings.replication.own_instance;
+    assert_eq!((own.prefer_ip_address, own.renewal_interval.as_secs()), (true, 10));
+    assert_eq!(own.metadata, [("zone".to_owned(), "a".to_owned())].into());
     assert!((settings.registry.renewal_percent_threshold - 0.49).abs() < f64::EPSILON);
 }
 
