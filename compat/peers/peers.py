@@ -22,13 +22,13 @@ def free_port():
 class Server:
     """One server, Java or ours, that has the others as fixed peers."""
 
-    def __init__(self, kind, host, hosts, port):
+    def __init__(self, kind, host, hosts, port, *more):
         self.kind, self.host, self.port = kind, host, port
         self.base = f"http://{host}:{port}"
         urls = ",".join(f"http://{peer}:{port}/eureka/" for peer in hosts)
         arguments = [
             f"--server.port={port}", f"--server.address={host}", f"--eureka.instance.hostname={host}",
-            "--spring.application.name=eureka", f"--eureka.client.service-url.defaultZone={urls}",
+            "--spring.application.name=eureka", f"--eureka.client.service-url.defaultZone={urls}", *more,
         ]
         if kind == "java":
             arguments += [
@@ -94,8 +94,10 @@ def body(app, identity):
 def one_cluster():
     """Everything done at any one is seen at all."""
     port, hosts = free_port(), ["127.0.0.21", "127.0.0.22", "127.0.0.23"]
-    java = Server("java", hosts[0], hosts, port).ready()
-    cluster = [java] + [Server("ours", host, hosts, port).ready() for host in hosts[1:]]
+    # An application of another name than Spring's: the Java server calls those available that are registered under it.
+    name = "--eureka.instance.appname=registries"
+    java = Server("java", hosts[0], hosts, port, name).ready()
+    cluster = [java] + [Server("ours", host, hosts, port, name).ready() for host in hosts[1:]]
     slowest = 0.0
 
     def all_see(what, condition):

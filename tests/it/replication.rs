@@ -382,3 +382,41 @@ async fn discovered_peers_are_called_by_the_password_for_peers() {
         replica.stop().await.unwrap();
     }
 }
+
+/// A replica that opened without a copy cannot know whether it is new. A client that asks for a delta holds a list.
+#[tokio::test]
+async fn a_registry_that_lost_its_memory_refuses_fetches_and_says_so() {
+    let names = NameServer::start(free_port().await).await;
+    let server = names.replica(0).await;
+    assert_eq!(
+        server.send("GET", "/eureka/apps/delta", &[], b"").await.status,
+        403,
+        "whoever asks for it holds a list"
+    );
+    assert_eq!(server.send("GET", "/eureka/apps", &[], b"").await.status, 403);
+    server.register("ORDERS", "o-1").await;
+    assert_eq!(server.send("PUT", "/eureka/apps/ORDERS/o-1", &[], b"").await.status, 200, "renewals are taken");
+    let health = server.get_json("/actuator/health").await;
+    let details = &health["components"]["registry"]["details"];
+    assert_eq!(details["memory"], "lost");
+    let (since, until) = (&details["fetchesRefusedSince"], &details["fetchesRefusedUntil"]);
+    assert_eq!(until.as_i64().unwrap() - since.as_i64().unwrap(), 30_000);
+    let overview = server.get_json("/api/v1/overview").await;
+    let reason = overview["health"]["reasons"][0].as_str().unwrap();
+    assert!(reason.starts_with("This registry has lost its memory (a client asked for a delta"), "{reason}");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_registry_of_a_cluster_refuses_nothing() {
+    let names = NameServer::start(free_port().await).await;
+    let server = names.replica(0).await;
+    for path in ["/eureka/apps", "/eureka/apps/delta", "/eureka/apps"] {
+        assert_eq!(server.send("GET", path, &[], b"").await.status, 200, "{path}");
+    }
+    server.register("ORDERS", "o-1").await;
+    assert_eq!(server.send("DELETE", "/eureka/apps/ORDERS/o-1", &[], b"").await.status, 200);
+    assert_eq!(server.send("PUT", "/eureka/apps/ORDERS/o-1", &[], b"").await.status, 404);
+    assert_eq!(server.send("GET", "/eureka/apps", &[], b"").await.status, 200, "what was here and left is no sign");
+    server.stop().await.unwrap();
+}
