@@ -1,0 +1,1 @@
+"""A laboratory of real replicas in network namespaces of their own."""

@@ -1,0 +1,138 @@
+"""Instances that behave as Netflix's client does, and what is true of each."""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, field
+
+from .http import NoAnswer
+
+DEFAULT_DATA_CENTER = "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo"
+# A client of the laboratory waits so long for an answer before it tries the next replica.
+PATIENCE = 1.0
+
+
+@dataclass
+class Truth:
+    """What readers should see of an instance, and since when."""
+
+    present: bool = False
+    changed: float = 0.0
+    # When it has to be gone at the latest, where it is not present.
+    gone_by: float = 0.0
+    status: str = "UP"
+    overridden: str = "UNKNOWN"
+    metadata: dict = field(default_factory=dict)
+
+
+class Client:
+    """Registers, renews at the replica of its choice, tries the next where that does not answer, registers again on 404."""
+
+    def __init__(self, lab, identity, home, app="ORDERS", lease=(2, 6), fallback=True):
+        self.lab, self.id, self.app, self.home, self.lease, self.fallback = lab, identity, app, home, lease, fallback
+        self.truth = Truth()
+        self.dirty = int(time.time() * 1000)
+        self.task = None
+        self.heard = 0.0
+        self.path = f"/eureka/apps/{app}/{identity}"
+
+    def __str__(self):
+        return self.id
+
+    def body(self):
+        renewal, duration = self.lease
+        return json.dumps({"instance": {
+            "instanceId": self.id, "hostName": f"{self.id}.local", "app": self.app, "ipAddr": "10.0.0.1", "status": "UP",
+            "port": {"$": 8080, "@enabled": "true"}, "securePort": {"$": 443, "@enabled": "false"}, "vipAddress": self.app.lower(),
+            "dataCenterInfo": {"@class": DEFAULT_DATA_CENTER, "name": "MyOwn"}, "metadata": self.truth.metadata,
+            "leaseInfo": {"renewalIntervalInSecs": renewal, "durationInSecs": duration}, "lastDirtyTimestamp": str(self.dirty),
+        }}).encode()
+
+    def replicas(self, at):
+        if at is not None:
+            return [at]
+        others = [one for one in self.lab.replicas if one is not self.home] if self.fallback else []
+        return [self.home, *others]
+
+    async def call(self, method, path, body=b"", at=None):
+        """The answer of the first replica that gives one, or None."""
+        for replica in self.replicas(at):
+            try:
+                answer = await replica.caller.call(method, path, body, patience=PATIENCE)
+            except NoAnswer:
+                continue
+            if answer.status < 500:
+                return answer
+        self.lab.count("calls that no replica answered")
+        return None
+
+    def now_true(self, **values):
+        for name, value in values.items():
+            setattr(self.truth, name, value)
+        self.truth.changed = self.lab.now()
+
+    async def register(self, at=None, again=False):
+        """Registers; with `again` the data is newer than before."""
+        if again:
+            self.dirty = int(time.time() * 1000)
+        answer = await self.call("POST", f"/eureka/apps/{self.app}", self.body(), at)
+        if answer is None or answer.status != 204:
+            return False
+        self.heard = self.lab.now()
+        if not self.truth.present:
+            self.lab.came(self)
+            self.now_true(present=True)
+        return True
+
+    async def renew(self):
+        answer = await self.call("PUT", f"{self.path}?status=UP&lastDirtyTimestamp={self.dirty}")
+        if answer is None:
+            return
+        if answer.status == 404:
+            self.lab.count("renewals answered 404")
+            await self.register(again=True)
+        elif answer.status == 200:
+            self.heard = self.lab.now()
+
+    async def live(self, first=0.0):
+        await asyncio.sleep(first)
+        while True:
+            due = self.lab.now() + self.lease[0]
+            await self.renew()
+            await asyncio.sleep(max(0.0, due - self.lab.now()))
+
+    def start(self, first=0.0):
+        self.task = self.lab.background(self.live(first))
+
+    def die(self):
+        """No more renewals: every replica has to have evicted it twice its lease and a look later."""
+        self.task.cancel()
+        self.now_true(present=False, gone_by=self.heard + 2 * self.lease[1] + 3)
+
+    async def cancel(self, at=None):
+        if self.task:
+            self.task.cancel()
+        answer = await self.call("DELETE", self.path, at=at)
+        self.now_true(present=False, gone_by=self.lab.now() + 1)
+        return answer is not None and answer.status == 200
+
+    async def override(self, status, at=None):
+        answer = await self.call("PUT", f"{self.path}/status?value={status}&lastDirtyTimestamp={self.dirty}", at=at)
+        return self.ordered(answer, status, status)
+
+    async def remove_override(self, at=None):
+        answer = await self.call("DELETE", f"{self.path}/status?value=UP&lastDirtyTimestamp={self.dirty}", at=at)
+        return self.ordered(answer, "UP", "UNKNOWN")
+
+    def ordered(self, answer, status, overridden):
+        if answer is None or answer.status != 200:
+            return False
+        self.now_true(status=status, overridden=overridden)
+        return True
+
+    async def set_metadata(self, key, value, at=None):
+        answer = await self.call("PUT", f"{self.path}/metadata?{key}={value}", at=at)
+        if answer is None or answer.status != 200:
+            return False
+        self.now_true(metadata={**self.truth.metadata, key: value})
+        return True
