@@ -188,9 +188,9 @@ class Lab:
             and (replicas is None or fault.replica in replicas) and (clients is None or fault.client in clients)
         ]
 
-    def none(self, kind, figure=None, longest=0.0, **where):
-        """No reader saw this; what was seen is a figure and, beyond `longest` seconds, a failure."""
-        found = self.faults(kind, **where)
+    def none(self, kind, figure=None, longest=0.0, unless=None, **where):
+        """No reader saw this, but where `unless` explains it. What was seen is a figure and, beyond `longest` seconds, a failure."""
+        found = [fault for fault in self.faults(kind, **where) if not (unless and unless(fault))]
         self.figures[figure or kind] = len(found)
         bad = [fault for fault in found if fault.seconds() > longest]
         for fault in bad[:SENTENCES]:
@@ -203,10 +203,10 @@ class Lab:
             self.failures.append(f"{len(bad) - SENTENCES} more times {kind}")
         return found
 
-    def truthful(self, since=0.0, replicas=None):
+    def truthful(self, since=0.0, replicas=None, unless=None):
         """From a moment on no reader saw anything that was not true."""
         for kind in ("absent", "wrong", "revived", "lingers"):
-            self.none(kind, since=since, replicas=replicas)
+            self.none(kind, since=since, replicas=replicas, unless=unless)
 
     def matching(self, replicas=None, since=0.0, allowed=0):
         """Readers of deltas arrived at the hash codes of these replicas."""

@@ -113,6 +113,8 @@ class Follower:
         self.fetches = self.deltas = 0
         # When its hash code was not the server's.
         self.mismatches = []
+        # When it held fewer of the instances that live than there are, and how many.
+        self.partial = []
 
     async def run(self):
         while True:
@@ -120,6 +122,7 @@ class Follower:
                 await self.fetch()
             except NoAnswer:
                 pass
+            self.look()
             await asyncio.sleep(self.pause)
 
     async def fetch(self):
@@ -134,6 +137,15 @@ class Follower:
         if answer.status == 200:
             self.fetches += 1
             self.instances = {key: one["status"] for key, one in instances_of(answer.json()).items()}
+
+    def look(self):
+        if self.instances is None:
+            return
+        moment = self.lab.now()
+        living = [client.id for client in self.lab.clients if client.truth.present and client.truth.changed + 2 * self.pause < moment]
+        held = sum(identity in self.instances for identity in living)
+        if held < len(living):
+            self.partial.append((moment, held))
 
     def apply(self, delta):
         """Whether what it holds then is what the server holds."""

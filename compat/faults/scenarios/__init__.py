@@ -34,6 +34,6 @@ def scenario(seconds, weight=1, short=False, java=False, needs_java=False):
 
 
 def load():
-    from . import cuts, kills, operations  # noqa: F401
+    from . import clocks, cuts, kills, lies, names, operations, peers, start  # noqa: F401
 
     return SCENARIOS

@@ -1,0 +1,80 @@
+"""Clocks that differ, and clocks that step."""
+
+import time
+
+from . import scenario
+
+HOUR = 3600
+
+
+async def ahead(lab, replica):
+    """By how many seconds a replica's clock is ahead, by what it says of a registration that is removed again."""
+    client = lab.client(replica, "clock", fallback=False)
+    lab.clients.remove(client)
+    before = time.time()
+    await client.register(replica)
+    answer = await replica.caller.call("GET", client.path)
+    await client.cancel(replica)
+    return int(answer.json()["instance"]["leaseInfo"]["registrationTimestamp"]) / 1000 - before
+
+
+async def shifted(lab, *seconds):
+    replicas = [await lab.replica(number) for number in range(len(seconds))]
+    for replica, clock in zip(replicas, seconds):
+        replica.start(clock=clock)
+    for replica in replicas:
+        await replica.ready()
+    lab.replicas = replicas
+    for replica, clock in zip(replicas, seconds):
+        measured = await ahead(lab, replica)
+        if abs(measured - clock) > 5:
+            raise SystemExit(f"libfaketime has no effect on {replica}: its clock is {measured:+.0f} s ahead, not {clock:+d}. A static binary cannot be tested.")
+    await lab.sleep(2)
+    return replicas
+
+
+@scenario(seconds=60, short=True)
+async def clocks_an_hour_apart(lab):
+    """Three replicas whose clocks are an hour behind, right, and an hour ahead. Nobody who renews may go; who dies or is
+    cancelled has to; of two commands in a cut the later holds, on whichever side it was given; a replica restarts."""
+    replicas = await shifted(lab, -HOUR, 0, HOUR)
+    crowd = await lab.crowd(30)
+    lab.watch(deltas=False)
+    await lab.sleep(2)
+    crowd[0].die()
+    lab.mark("an instance died")
+    lab.must(await crowd[1].cancel(replicas[0]), "a cancellation was not taken")
+    await lab.sleep(2)
+    await replicas[2].restart(clock=HOUR)
+    await replicas[2].ready()
+    lab.mark("registry-2 restarted")
+    await lab.sleep(16)
+    # What was acknowledged at one is known to all when the next is given: the later is later, whatever the clocks say.
+    for number, client in enumerate(crowd[2:8]):
+        await client.override("DOWN", replicas[number % 3])
+        await lab.sleep(0.3)
+        await client.remove_override(replicas[(number + 1) % 3])
+    await lab.sleep(1)
+    lab.truthful()
+    await lab.agree(what="the last command")
+
+
+@scenario(seconds=40)
+async def clock_that_steps(lab):
+    """The clock of one replica steps an hour ahead, and later back, while it runs. Nobody may go."""
+    replicas = await shifted(lab, 0, 0, 0)
+    crowd = await lab.crowd(30)
+    lab.watch(deltas=False)
+    await lab.sleep(2)
+    replicas[2].step_clock(HOUR)
+    lab.mark("the clock stepped ahead")
+    await lab.sleep(8)
+    await crowd[0].override("DOWN", replicas[2])
+    await crowd[1].cancel(replicas[2])
+    replicas[2].step_clock(0)
+    lab.mark("the clock stepped back")
+    await lab.sleep(2)
+    await crowd[0].remove_override(replicas[2])
+    await lab.sleep(8)
+    lab.truthful()
+    await lab.agree(what="the clock was right again")

@@ -1,0 +1,140 @@
+"""Peers: as whom they are called, what is said of them, what waits for them, and Java servers among them."""
+
+import asyncio
+import base64
+import json
+
+from lab.replica import PORT
+
+from . import scenario
+
+
+@scenario(seconds=15, short=True)
+async def users_alone(lab):
+    """spring.security.user.* and nothing else: the replicas have to be one registry."""
+    user = base64.b64encode(b"operator:secret").decode()
+    arguments = ["--spring.security.user.name=operator", "--spring.security.user.password=secret"]
+    replicas = [await lab.replica(number, *arguments, user=user) for number in range(3)]
+    for replica in replicas:
+        replica.start()
+    for replica in replicas:
+        await replica.ready()
+    lab.replicas = replicas
+    for replica in replicas:
+        lab.must(await lab.client(replica).register(), "a registration was not taken")
+    lab.mark("the registrations")
+    await lab.agree(what="the registrations")
+
+
+@scenario(seconds=20, short=True)
+async def what_is_said_of_a_peer(lab):
+    """A peer is killed and comes back after 6 s, with nothing to tell it and with much. The log has to say so once each time."""
+    replicas = await lab.cluster(2)
+    await lab.crowd(20, homes=replicas[:1])
+    await lab.sleep(2)
+    lines = len(replicas[0].logged().splitlines())
+    await replicas[1].kill()
+    lab.mark("the kill")
+    await lab.sleep(6)
+    gone = [line for line in replicas[0].logged().splitlines()[lines:] if lab.host_name(1) in line]
+    lab.figures["lines when it went"] = len(gone)
+    warned = [line for line in gone if "WARN" in line and "refused" in line.lower()]
+    lab.must(warned, "6 s after a peer was killed no warning with its name says that it refuses connections")
+    lab.must(len(gone) <= 3, f"{len(gone)} lines in 6 s of one peer that is gone")
+    lines = len(replicas[0].logged().splitlines())
+    replicas[1].start()
+    await replicas[1].ready()
+    await lab.sleep(4)
+    back = [line for line in replicas[0].logged().splitlines()[lines:] if lab.host_name(1) in line]
+    lab.figures["when it came back"] = len(back)
+    lab.must(any("INFO" in line for line in back), "4 s after the peer came back no line with its name says so")
+
+
+@scenario(seconds=60, weight=2)
+async def queue_of_a_peer_that_is_down(lab):
+    """15,000 instances with long ids register and leave, three times: twice while the peer is up, then while it is down. The
+    third time must take no more memory than the second, once what waited has expired."""
+    expiry = ["--eureka.server.max-time-for-replication=2000", "--eureka.server.retention-time-in-m-s-in-delta-queue=1000",
+              "--eureka.server.delta-retention-timer-interval-in-ms=500"]
+    first, second = await lab.cluster(2, *expiry)
+    grown = []
+    for number in range(3):
+        if number == 2:
+            await second.kill()
+            lab.mark("the kill")
+        before = first.memory_mb()
+        await come_and_go(first, f"{number}-", 15_000)
+        await lab.sleep(6)
+        grown.append(first.memory_mb() - before)
+    lab.figures["grown by"] = ", ".join(f"{one:.0f}" for one in grown) + " MB"
+    leaked = grown[2] - max(grown[1], 0)
+    lab.must(leaked < 8, f"{leaked:.0f} MB more for 15,000 instances that came and went while the peer was down")
+
+
+async def come_and_go(replica, prefix, count):
+    filler = "x" * 800
+    center = {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"}
+
+    async def some(numbers):
+        for number in numbers:
+            identity = f"{prefix}{number}-{filler}"
+            instance = {"instanceId": identity, "hostName": "h", "app": "PASSING", "ipAddr": "10.0.0.1", "status": "UP", "dataCenterInfo": center}
+            answer = await replica.caller.call("POST", "/eureka/apps/PASSING", json.dumps({"instance": instance}).encode(), patience=20)
+            if answer.status != 204:
+                raise SystemExit(f"a registration was answered {answer.status}: {answer.body[:200]}")
+            await replica.caller.call("DELETE", f"/eureka/apps/PASSING/{identity}", patience=20)
+
+    await asyncio.gather(*(some(range(start, count, 8)) for start in range(8)))
+
+
+@scenario(seconds=75, weight=2, needs_java=True)
+async def java_peer_and_appname(lab):
+    """A Java server and two of ours, eureka.instance.appname set at all: the Java server has to call both of ours available."""
+    replicas = [await lab.replica(number, kind=kind, named=False) for number, kind in enumerate(("java", "ours", "ours"))]
+    urls = ",".join(f"http://{one.address}:{PORT}/eureka/" for one in replicas)
+    for one in replicas:
+        one.arguments += [f"--eureka.client.service-url.defaultZone={urls}", f"--eureka.instance.hostname={one.address}",
+                          "--spring.application.name=eureka", "--eureka.instance.appname=discovery"]
+        one.start()
+    for one in replicas:
+        await one.ready()
+    listed = ""
+    for _ in range(40):
+        status = (await replicas[0].caller.call("GET", "/eureka/status", headers={"Accept": "application/xml"}, patience=10)).body.decode()
+        listed = status.split("<available-replicas>")[-1].split("</available-replicas>")[0] if "<available-replicas>" in status else ""
+        if all(one.address in listed for one in replicas[1:]):
+            break
+        await lab.sleep(1)
+    lab.figures["available"] = sum(one.address in listed for one in replicas[1:])
+    for one in replicas[1:]:
+        lab.must(one.address in listed, f"the Java server does not call {one.name} ({one.address}) available: '{listed}'")
+
+
+@scenario(seconds=110, weight=2, needs_java=True)
+async def java_peer_through_cuts(lab):
+    """A Java server is the third peer of two of ours. Cuts of 3 s and of 20 s, an instance cancelled in each. Ours have to agree
+    and show nothing false; the Java server, which nothing sets right, has to show every instance that lives."""
+    replicas = await lab.cluster(3, kinds=["ours", "ours", "java"])
+    crowd = await lab.crowd(30)
+    lab.watch(*replicas[:2])
+    await lab.sleep(3)
+    begun = lab.now()
+    for number, seconds in enumerate((3, 20)):
+        lab.switch.cut(replicas[2], replicas)
+        lab.mark(f"a cut of {seconds} s")
+        await lab.sleep(1)
+        lab.must(await crowd[number].cancel(replicas[0]), "a cancellation was not taken")
+        await lab.sleep(seconds - 1)
+        lab.switch.heal()
+        healed = lab.mark("the heal")
+        await lab.sleep(10)
+    await lab.agree(replicas=replicas[:2])
+
+    def explained(fault):
+        return fault.client.home is replicas[2] and begun <= fault.first and fault.last <= healed + 6
+
+    lab.truthful(unless=explained)
+    shown = await replicas[2].shown(10) or {}
+    missing = [client for client in crowd[2:] if client.id not in shown]
+    lab.figures["missing at the Java server"] = len(missing)
+    lab.must(not missing, f"the Java server lacks {len(missing)} instances that live, {missing[0] if missing else ''} among them, {lab.after(lab.now())}")
