@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import dataclasses
 import json
 import os
 import shutil
@@ -44,7 +45,7 @@ def choice(chosen, scenarios):
     if chosen.short and not chosen.only:
         found = [one for one in found if one.short]
     if chosen.java:
-        found = [one for one in found if one.java]
+        found = [dataclasses.replace(one, weight=2) for one in found if one.java]
     elif not chosen.jar:
         found = [one for one in found if not one.needs_java]
     return sorted(found, key=lambda one: -one.seconds)

@@ -120,7 +120,7 @@ class Lab:
     # Clients and readers.
 
     def client(self, home, name=None, **more):
-        client = Client(self, name or f"orders-{len(self.clients)}", home, **more)
+        client = Client(self, name or f"{more.get('app', 'ORDERS').lower()}-{len(self.clients)}", home, **more)
         self.clients.append(client)
         return client
 
@@ -156,12 +156,13 @@ class Lab:
                 raise TimeoutError(f"waited {seconds} s in vain for {what}")
             await asyncio.sleep(0.05)
 
-    def watch(self, *replicas, deltas=True):
-        """Readers look at these from now on."""
+    def watch(self, *replicas, whole=True, deltas=True):
+        """Readers look at these from now on: of full fetches, and of deltas."""
         for replica in replicas or self.replicas:
-            watch = Watch(self, replica)
-            self.watches.append(watch)
-            self.background(watch.run())
+            if whole:
+                watch = Watch(self, replica)
+                self.watches.append(watch)
+                self.background(watch.run())
             if deltas:
                 follower = Follower(self, replica)
                 self.followers.append(follower)

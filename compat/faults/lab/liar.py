@@ -44,7 +44,7 @@ class Liar(Host):
     async def endless(writer):
         writer.write(OK + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
         while True:
-            writer.write(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+            writer.write(b"100000\r\n" + b" " * 0x100000 + b"\r\n")
             await writer.drain()
 
     def with_password(self):

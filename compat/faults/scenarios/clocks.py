@@ -9,7 +9,7 @@ HOUR = 3600
 
 async def ahead(lab, replica):
     """By how many seconds a replica's clock is ahead, by what it says of a registration that is removed again."""
-    client = lab.client(replica, "clock", fallback=False)
+    client = lab.client(replica, f"clock-of-{replica}", fallback=False)
     lab.clients.remove(client)
     before = time.time()
     await client.register(replica)

@@ -1,16 +1,13 @@
 """Names that are late, wrong, doubled or missing."""
 
 import asyncio
+import socket
 
 from lab.replica import PORT, SERVICE, Host
 
 from . import scenario
 
 OTHER = "registry.other.test"
-
-
-async def ids(replica):
-    return {identity for identity in await replica.shown() or {} if not identity.startswith("registry-")}
 
 
 @scenario(seconds=35, short=True)
@@ -27,9 +24,7 @@ async def another_registrys_address(lab):
     lab.replicas = ours
     crowd = await lab.crowd(10, homes=ours[:1], fallback=False)
     lab.replicas, lab.clients = others, []
-    strangers = await lab.crowd(10, homes=others, fallback=False, app="PAYMENTS")
-    for number, client in enumerate(strangers):
-        client.id = client.id
+    await lab.crowd(10, homes=others, fallback=False, app="PAYMENTS")
     lab.clients = crowd
     name = lab.host_name(1)
     right = lab.zone.hosts[name]
@@ -37,7 +32,7 @@ async def another_registrys_address(lab):
     lab.zone.hosts[name] = [others[0].address]
     lab.mark("the name was wrong")
     mixed = set()
-    for moment in range(30):
+    for _ in range(30):
         await lab.sleep(0.5)
         for replica, foreign in ((ours[0], "PAYMENTS"), (others[0], "ORDERS"), (others[1], "ORDERS")):
             shown = await replica.shown() or {}
@@ -154,8 +149,6 @@ async def counted(lab, first, second, begun):
 
 
 def wire(*replicas):
-    import socket
-
     return tuple(socket.inet_aton(one.address) for one in replicas)
 
 
@@ -179,21 +172,20 @@ async def service_with_two_ports(lab):
     """The Service has two ports that both lead to the registry, so SRV names each replica twice. A peer must be told once."""
     replicas = [await lab.replica(number) for number in range(2)]
     lab.zone.services[SERVICE] += [(host, 8762) for host, _ in lab.zone.services[SERVICE]]
-    forwarders = []
     for replica in replicas:
-        forwarders.append(await forward(replica))
         replica.start()
     for replica in replicas:
         await replica.ready()
+    forwarders = [await forward(replica) for replica in replicas]
     lab.replicas = replicas
     await lab.sleep(3)
     await counted(lab, *replicas, wire(*replicas))
+    for forwarder in forwarders:
+        forwarder.close()
 
 
 async def forward(replica):
     """What connects to port 8762 of its host is led to the registry's port."""
-    import socket
-
     async def carry(reader, writer):
         while data := await reader.read(65536):
             writer.write(data)

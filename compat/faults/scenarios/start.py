@@ -9,6 +9,8 @@ from . import scenario
 INSTANCES = 100
 # So long the reason lasts for which the peers cannot be found; less than any replica waits.
 SECONDS = 8
+# Longer than a replica of version 0.1 waited, and shorter than `registry.sync.timeout`.
+LONG = 24
 
 
 async def start(lab, spoil, mend, within=6.0, lasts=SECONDS):
@@ -37,10 +39,6 @@ async def start(lab, spoil, mend, within=6.0, lasts=SECONDS):
     lab.none("absent")
 
 
-def nothing(_):
-    pass
-
-
 @scenario(seconds=25, short=True)
 async def start_while_peers_time_out(lab):
     """A replica restarts while packets to its peers' addresses vanish."""
@@ -49,12 +47,15 @@ async def start_while_peers_time_out(lab):
 
 @scenario(seconds=25)
 async def start_far_from_the_peers(lab):
-    """A replica restarts 600 ms away from its peers: a call takes more than the second that a connection may take."""
+    """A replica restarts 600 ms away from its peers, so that a connection takes more than its second; after 8 s they are 300 ms away."""
 
     def spoil(replicas):
         lab.switch.everywhere(replicas, delay=(0.6, 0.6))
 
-    await start(lab, spoil, nothing, within=15, lasts=0)
+    def mend(replicas):
+        lab.switch.everywhere(replicas, delay=(0.3, 0.3))
+
+    await start(lab, spoil, mend, within=12)
 
 
 @scenario(seconds=25)
@@ -90,24 +91,24 @@ async def start_before_the_name_exists(lab):
     await start(lab, names("nxdomain"), mend)
 
 
-@scenario(seconds=25)
+@scenario(seconds=40)
 async def start_while_names_are_silent(lab):
     """A replica restarts while the name server does not answer."""
 
     def mend(replicas):
         replicas[2].zone = lab.zone
 
-    await start(lab, names("silent"), mend)
+    await start(lab, names("silent"), mend, lasts=LONG)
 
 
-@scenario(seconds=25)
+@scenario(seconds=40)
 async def start_while_names_fail(lab):
     """A replica restarts while the name server answers SERVFAIL."""
 
     def mend(replicas):
         replicas[2].zone = lab.zone
 
-    await start(lab, names("servfail"), mend)
+    await start(lab, names("servfail"), mend, lasts=LONG)
 
 
 @scenario(seconds=12, short=True)
