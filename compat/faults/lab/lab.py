@@ -110,7 +110,7 @@ class Lab:
         for one in self.replicas:
             await one.ready()
         if not named:
-            await self.until("the Java servers to know all peers", self.all_registered, 60)
+            await self.until("the Java servers to know all peers", self.all_registered, 120)
         return self.replicas
 
     async def all_registered(self):
@@ -132,7 +132,7 @@ class Lab:
             done = await asyncio.gather(*(client.register() for client in batch))
             if not all(done):
                 raise TimeoutError("a healthy replica did not take a registration")
-        await self.until("all replicas to know all instances", self.all_known, 30)
+        await self.until("all replicas to know all instances", self.all_known, 90 if self.options.java else 30)
         for client in crowd if live else []:
             client.start(self.random.uniform(0, client.lease[0]))
         return crowd

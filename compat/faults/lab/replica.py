@@ -14,7 +14,7 @@ from .namespace import Namespace, die_with_parent
 PORT = 8761
 SERVICE = "registry.lab.test"
 # What is freed goes back at once: memory then says what is held.
-QUIET_HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
+QUIET_HEAP = {"MIMALLOC_PURGE_DELAY": "0", "MIMALLOC_PURGE_DECOMMITS": "1"}
 LEASES = [
     "--eureka.server.eviction-interval-timer-in-ms=1000",
     "--eureka.server.enable-self-preservation=false",

@@ -40,11 +40,11 @@ async def joined(lab, replicas, lag=0):
     await client.register()
     client.start()
     await lab.agree(2.5 if lag else 6, what="a registration at registry-0")
-    await lab.sleep(lag)
+    lab.watch(third)
+    await lab.sleep(max(lag, 20))
     for one in replicas:
         one.zone = lab.zone
-    lab.watch(third)
-    await lab.sleep(16)
+    await lab.sleep(2)
     lab.truthful()
 
 
@@ -73,7 +73,7 @@ async def hundred_invented_names(lab):
     replicas = await lab.cluster(2)
     await announce(replicas, *(f"http://registry-{number}.{SERVICE}:{PORT}/eureka/" for number in range(100, 250)))
     await lab.sleep(1)
-    await joined(lab, replicas, lag=5)
+    await joined(lab, replicas, lag=24)
 
 
 async def beside_a_liar(lab, answer, **more):

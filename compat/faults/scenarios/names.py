@@ -126,12 +126,13 @@ async def service_with_addresses_only(lab):
     await lab.agree(what="the registrations")
 
 
-async def counted(lab, first, second, begun):
-    """How often what happens at `first` is told to `second`, by the bytes on the wire."""
+async def counted(lab, first, second):
+    """How often what happens at `first` is told to `second`, by the bytes on the wire; and how many peers it lists."""
+    ends = [socket.inet_aton(one.address) for one in (first, second)]
     told = {"register": 0, "heartbeat": 0}
 
     def tap(source, target, text):
-        if source == begun[0] and target == begun[1]:
+        if source == ends[0] and target == ends[1]:
             told["register"] += text.count(b'"action":"Register"')
             told["heartbeat"] += text.count(b'"action":"Heartbeat"')
 
@@ -143,13 +144,13 @@ async def counted(lab, first, second, begun):
     await lab.sleep(9.8)
     lab.figures["registrations"] = f"told {told['register']} times for 20"
     renewals = 20 * 5
+    status = (await first.caller.call("GET", "/eureka/status")).json()["applicationStats"]
+    peers = [url for url in status["registered-replicas"].split(",") if url.strip()]
+    lab.figures["peers listed"] = len(peers)
+    lab.must(len(peers) == 1, f"{first} lists one peer as {len(peers)}: {', '.join(peers)}")
     lab.figures["heartbeats"] = f"told {told['heartbeat']} times for {renewals}"
     lab.must(20 <= told["register"] < 30, f"20 registrations were told {told['register']} times")
     lab.must(renewals / 2 <= told["heartbeat"] < renewals * 1.4, f"{renewals} heartbeats were told {told['heartbeat']} times")
-
-
-def wire(*replicas):
-    return tuple(socket.inet_aton(one.address) for one in replicas)
 
 
 @scenario(seconds=20)
@@ -164,7 +165,7 @@ async def peer_with_two_names(lab):
         await replica.ready()
     lab.replicas = replicas
     await lab.sleep(3)
-    await counted(lab, *replicas, wire(*replicas))
+    await counted(lab, *replicas)
 
 
 @scenario(seconds=20)
@@ -179,7 +180,7 @@ async def service_with_two_ports(lab):
     forwarders = [await forward(replica) for replica in replicas]
     lab.replicas = replicas
     await lab.sleep(3)
-    await counted(lab, *replicas, wire(*replicas))
+    await counted(lab, *replicas)
     for forwarder in forwarders:
         forwarder.close()
 
