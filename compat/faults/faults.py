@@ -107,6 +107,7 @@ class Running:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        shutil.rmtree(self.folder)
 
 
 def report(running, width):
@@ -166,7 +167,9 @@ def main():
         return 0
     if not found:
         raise SystemExit("faults: nothing to play")
-    signal.signal(signal.SIGTERM, stopped)
+    # Of both: a shell starts what runs in the background with SIGINT ignored.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stopped)
     logs = chosen.logs or tempfile.mkdtemp(prefix=f"eureka-registry-faults.{os.getpid()}.")
     try:
         return 0 if play_all(found, chosen, logs) else 1

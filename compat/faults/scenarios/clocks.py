@@ -35,8 +35,8 @@ async def shifted(lab, *seconds):
 
 @scenario(seconds=60, short=True)
 async def clocks_an_hour_apart(lab):
-    """Three replicas whose clocks are an hour behind, right, and an hour ahead. Nobody who renews may go; who dies or is
-    cancelled has to; of two commands in a cut the later holds, on whichever side it was given; a replica restarts."""
+    """Three replicas whose clocks are an hour behind, right, and an hour ahead, one of which restarts. Nobody who
+    renews may go, who dies or is cancelled has to, and of two commands given one after the other the later holds."""
     replicas = await shifted(lab, -HOUR, 0, HOUR)
     crowd = await lab.crowd(30)
     lab.watch(deltas=False)
@@ -57,6 +57,25 @@ async def clocks_an_hour_apart(lab):
     await lab.sleep(1)
     lab.truthful()
     await lab.agree(what="the last command")
+
+
+@scenario(seconds=25)
+async def commands_in_a_cut_with_wrong_clocks(lab):
+    """As overrides-in-a-cut, while the clocks of the two sides are an hour apart: the later of two commands has to hold, whichever
+    side's clock is ahead."""
+    first, second, third = await shifted(lab, -HOUR, HOUR, 0)
+    crowd = await lab.crowd(8)
+    await lab.sleep(3)
+    lab.switch.cut(second, [first, third])
+    lab.mark("the cut")
+    for number, client in enumerate(crowd):
+        sides = (first, second) if number % 2 else (second, first)
+        for status, side in zip(("OUT_OF_SERVICE", "DOWN"), sides):
+            lab.must(await client.override(status, side), f"{side} did not take a command")
+            await lab.sleep(0.2)
+    lab.switch.heal()
+    lab.mark("the heal")
+    lab.figures["different or wrong"] = f"{len(await lab.agree())} of 8"
 
 
 @scenario(seconds=40)
