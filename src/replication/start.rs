@@ -47,6 +47,8 @@ pub enum Answer {
     Forgetful,
     /// It is this replica, or belongs to another cluster.
     NoPeer,
+    /// Its name does not exist. Of a peer that only another peer named that settles it: anybody may have invented the name.
+    NoSuchName,
     /// No answer that settles anything: a time-out, a name that does not resolve, an error.
     Open(String),
 }
@@ -91,6 +93,8 @@ pub struct Start {
     names: Names,
     /// What each peer answered in this round; `None` before it is asked.
     round: BTreeMap<ServiceUrl, Option<Answer>>,
+    /// The peers that nobody but another peer named.
+    told: BTreeSet<ServiceUrl>,
     copied: Option<Opening>,
     said: Option<String>,
 }
@@ -101,12 +105,13 @@ impl Start {
     pub fn new(own: Option<ServiceUrl>, likely: impl IntoIterator<Item = ServiceUrl>, deadline: Timestamp) -> Self {
         let likely = likely.into_iter().take(MOST_PEERS).collect();
         let names = Names::Listed(BTreeSet::new());
-        Self { own, likely, deadline, names, round: BTreeMap::new(), copied: None, said: None }
+        Self { own, likely, deadline, names, round: BTreeMap::new(), told: BTreeSet::new(), copied: None, said: None }
     }
 
     /// Begins a round with what the names say now. `same` says whether two names are of one replica.
     pub fn named(&mut self, names: Names, same: impl Fn(&ServiceUrl, &ServiceUrl) -> bool) {
         self.round.clear();
+        self.told.clear();
         if let Names::Listed(listed) = &names {
             for peer in listed {
                 self.add(peer.clone());
@@ -128,7 +133,13 @@ impl Start {
     /// Notes what a peer answered.
     pub fn answered(&mut self, peer: &ServiceUrl, answer: Answer) {
         match &answer {
-            Answer::Up(others) => others.iter().for_each(|other| self.add(other.clone())),
+            Answer::Up(others) => {
+                for other in others.iter().filter(|other| !self.round.contains_key(other)).cloned().collect::<Vec<_>>()
+                {
+                    self.told.insert(other.clone());
+                    self.add(other);
+                }
+            }
             Answer::Copied { instances, whole } => {
                 let opening = Opening::Copied { from: peer.clone(), instances: *instances, whole: *whole };
                 // A whole registry is preferred to one that opened without a copy.
@@ -136,7 +147,7 @@ impl Start {
                     self.copied = Some(opening);
                 }
             }
-            Answer::Refused | Answer::Forgetful | Answer::NoPeer | Answer::Open(_) => {}
+            Answer::Refused | Answer::Forgetful | Answer::NoPeer | Answer::NoSuchName | Answer::Open(_) => {}
         }
         self.round.insert(peer.clone(), Some(answer));
     }
@@ -171,7 +182,15 @@ impl Start {
     fn waits_for(&self) -> Option<String> {
         let unsettled = self.round.iter().filter_map(|(peer, answer)| match answer {
             Some(Answer::Open(why)) => Some(format!("{peer}: {why}")),
-            Some(Answer::Up(_) | Answer::Copied { .. } | Answer::Refused | Answer::Forgetful | Answer::NoPeer)
+            Some(Answer::NoSuchName) if !self.told.contains(peer) => Some(format!("{peer}: there is no such name")),
+            Some(
+                Answer::Up(_)
+                | Answer::Copied { .. }
+                | Answer::Refused
+                | Answer::Forgetful
+                | Answer::NoPeer
+                | Answer::NoSuchName,
+            )
             | None => None,
         });
         let names = match &self.names {

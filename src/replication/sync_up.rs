@@ -185,7 +185,16 @@ fn identify() -> Call {
 }
 
 fn failed(error: &PeerError) -> Answer {
-    if matches!(error, PeerError::Refused) { Answer::Refused } else { Answer::Open(error.to_string()) }
+    match error {
+        PeerError::Refused => Answer::Refused,
+        PeerError::NoSuchName => Answer::NoSuchName,
+        PeerError::Connect(_)
+        | PeerError::Unresolved(_)
+        | PeerError::Certificate(_)
+        | PeerError::TooLarge(_)
+        | PeerError::Timeout
+        | PeerError::Broken(_) => Answer::Open(error.to_string()),
+    }
 }
 
 fn copy(registry: &InstanceRegistry, body: &[u8], clock: Clock) -> Result<u32, String> {

@@ -69,7 +69,10 @@ pub enum PeerError {
     /// There is no way there.
     #[error("{0}")]
     Connect(String),
-    /// The name has no address, or nobody says which.
+    /// There is no such name.
+    #[error("there is no such name")]
+    NoSuchName,
+    /// Nobody says which address the name has.
     #[error("{0}")]
     Unresolved(String),
     /// Its certificate is not believed.

@@ -112,6 +112,8 @@ class Client:
     async def cancel(self, at=None):
         if self.task:
             self.task.cancel()
+        # From the moment it is sent it may be carried out; when it is answered it has been.
+        self.now_true(present=False, gone_by=self.lab.now() + 30)
         answer = await self.call("DELETE", self.path, at=at)
         self.now_true(present=False, gone_by=self.lab.now() + 1)
         return answer is not None and answer.status == 200

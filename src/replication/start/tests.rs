@@ -173,3 +173,19 @@ fn every_start_ends_in_time_and_never_with_an_open_question() {
         }
     }
 }
+
+#[test]
+fn a_name_that_only_a_peer_told_and_that_does_not_exist_is_waited_for_by_nobody() {
+    let answer = |listed: bool| {
+        let mut start = start(&[]);
+        let names = if listed { &["a", "invented"][..] } else { &["a"] };
+        let answer = |peer: &str, copying| match (peer, copying) {
+            ("a", false) => Answer::Up(vec![url("invented")]),
+            ("a", true) => Answer::Copied { instances: 3, whole: false },
+            _ => Answer::NoSuchName,
+        };
+        round(&mut start, self::listed(names), answer, BEGUN)
+    };
+    assert!(matches!(answer(false), Step::Open(Opening::Copied { .. })));
+    assert!(is_again(&answer(true)), "one that the names list may be about to exist");
+}

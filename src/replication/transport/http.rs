@@ -226,8 +226,10 @@ fn failure(error: reqwest::Error, service_url: &ServiceUrl) -> PeerError {
     if error.is_timeout() {
         return PeerError::Timeout;
     }
-    if let Some(lookup) = cause::<LookupError>(&error) {
-        return PeerError::Unresolved(lookup.to_string());
+    match cause::<LookupError>(&error) {
+        Some(LookupError::NoSuchName | LookupError::NoRecords) => return PeerError::NoSuchName,
+        Some(lookup @ LookupError::NoAnswer(_)) => return PeerError::Unresolved(lookup.to_string()),
+        None => {}
     }
     if let Some(error) = cause::<rustls::Error>(&error) {
         return certificate(error, service_url);
