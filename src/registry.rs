@@ -29,7 +29,7 @@ pub use journal::{Change, ChangeKind, ChangesAfter, InstanceHistory};
 pub use lease::Lease;
 pub use measured_rate::MeasuredRate;
 pub use memory::PeerMemory;
-pub use merge::{KnownHere, Repaired};
+pub use merge::Repaired;
 pub use options::Options;
 pub use pages::View;
 pub use response_cache::{Answer, Pending, ReadError, Reading, Scope};

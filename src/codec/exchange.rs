@@ -17,6 +17,8 @@ use crate::time::Timestamp;
 /// A hash of all that a replica knows, and of each application.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Digests {
+    /// What its stamp clock reads, in milliseconds: those of replicas that compare agree.
+    pub clock: u64,
     /// Of everything.
     pub total: u64,
     /// By the application's name.
@@ -25,6 +27,7 @@ pub struct Digests {
 
 #[derive(Serialize, Deserialize)]
 struct WireDigests {
+    clock: u64,
     total: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     applications: BTreeMap<String, String>,
@@ -34,7 +37,7 @@ struct WireDigests {
 pub fn encode_digests(digests: &Digests, out: &mut Vec<u8>) {
     let hex = |hash: &u64| format!("{hash:016x}");
     let applications = digests.applications.iter().map(|(app, hash)| (app.clone(), hex(hash))).collect();
-    write(&WireDigests { total: hex(&digests.total), applications }, out);
+    write(&WireDigests { clock: digests.clock, total: hex(&digests.total), applications }, out);
 }
 
 /// Reads digests.
@@ -45,7 +48,8 @@ pub fn decode_digests(body: &[u8]) -> Result<Digests, CodecError> {
     let wire: WireDigests = read(body)?;
     let hash = |hex: &str| u64::from_str_radix(hex, 16).map_err(|_no_hash| broken("a digest must be a number"));
     let applications = wire.applications.iter().map(|(app, hex)| Ok((app.clone(), hash(hex)?)));
-    Ok(Digests { total: hash(&wire.total)?, applications: applications.collect::<Result<_, CodecError>>()? })
+    let applications = applications.collect::<Result<_, CodecError>>()?;
+    Ok(Digests { clock: wire.clock, total: hash(&wire.total)?, applications })
 }
 
 /// Asks for all that is known of some applications.

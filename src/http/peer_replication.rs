@@ -4,9 +4,8 @@
 use axum::body::Body;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue};
 
-use super::error::empty;
 use super::negotiate::Produced;
 use super::{ApiError, App, negotiate, reads};
 use crate::codec::exchange::{self, RecordsRequest};
@@ -29,15 +28,17 @@ pub(super) async fn batch(app: &App, headers: &HeaderMap, body: Body) -> Result<
     Ok(with_time(app, headers, reads::respond(produced, out.into())))
 }
 
-/// Compares what is known here with a peer's digest of everything: 204 if they are the same, else ours.
+/// Compares what is known here with a peer's digest of everything, and answers ours: of all applications if they differ.
 pub(super) async fn digests(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
     let bytes = app.bodies().read(headers, body).await?;
     let (theirs, now) = (exchange::decode_digests(&bytes)?, app.now());
-    if app.registry().digest(now) == theirs.total {
-        return Ok(with_time(app, headers, empty(StatusCode::NO_CONTENT)));
+    app.registry().meet(theirs.clock, now);
+    let mut ours = app.registry().digest(now);
+    if ours.total != theirs.total {
+        ours = app.registry().digests(now);
     }
     let mut out = Vec::new();
-    exchange::encode_digests(&app.registry().digests(now), &mut out);
+    exchange::encode_digests(&ours, &mut out);
     Ok(with_time(app, headers, json(out)))
 }
 

@@ -1,4 +1,4 @@
-//! [`Record`] and [`Tombstone`]: what replicas know of an instance, and how it merges.
+//! [`Fact`]: what a replica knows of an instance, and how that merges with what another one knows.
 //!
 //! Merging takes the later of two facts, each by its own stamp. So it does not matter in which order facts arrive, nor how
 //! often: the result is the same (`registry/merge` has the rules for what is there on one side alone).
@@ -33,7 +33,7 @@ pub struct StatusOverride {
 
 impl StatusOverride {
     /// The later of the two.
-    pub fn merge(self, other: Self) -> Self {
+    fn merge(self, other: Self) -> Self {
         // The status decides only between stamps that no two replicas make; without it order would matter.
         if (other.stamp, other.status) > (self.stamp, self.status) { other } else { self }
     }
@@ -66,19 +66,16 @@ impl Record {
         };
     }
 
-    /// The two, merged: the later data with the later override.
-    #[must_use]
-    pub fn merge(self, other: Self) -> Self {
+    fn merge(self, other: Self) -> Self {
         let status_override = self.status_override.merge(other.status_override);
         let later = if other.data > self.data { other } else { self };
-        let mut merged = Self { status_override, ..later };
-        merged.show();
-        merged
+        later.overridden(status_override)
     }
 
-    /// Whether merging `other` would change this one.
-    pub fn lacks(&self, other: &Self) -> bool {
-        other.data > self.data || self.status_override.merge(other.status_override) != self.status_override
+    fn overridden(self, status_override: StatusOverride) -> Self {
+        let mut record = Self { status_override, ..self };
+        record.show();
+        record
     }
 }
 
@@ -99,16 +96,79 @@ impl Tombstone {
         Self { key, cancelled, status_override: StatusOverride { status: None, stamp: cancelled } }
     }
 
-    /// The two, merged.
-    #[must_use]
-    pub fn merge(self, other: &Self) -> Self {
-        let cancelled = self.cancelled.max(other.cancelled);
-        let status_override = self.status_override.merge(other.status_override);
-        Self { cancelled, status_override, ..self }
-    }
-
     /// Whether the instance was cancelled after it was registered.
-    pub fn ends(&self, record: &Record) -> bool {
+    fn ends(&self, record: &Record) -> bool {
         self.cancelled > record.data.registered
     }
 }
+
+/// What a replica knows of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// It is registered.
+    Registered(Box<Record>),
+    /// It was cancelled.
+    Cancelled(Tombstone),
+}
+
+impl Fact {
+    /// The two, merged. In whatever order facts are merged, and however often: the result is the same.
+    #[must_use]
+    pub fn merge(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Registered(one), Self::Registered(other)) => Self::Registered(Box::new(one.merge(*other))),
+            (Self::Cancelled(one), Self::Cancelled(other)) => {
+                let status_override = one.status_override.merge(other.status_override);
+                Self::Cancelled(Tombstone { cancelled: one.cancelled.max(other.cancelled), status_override, ..one })
+            }
+            (Self::Registered(record), Self::Cancelled(tombstone))
+            | (Self::Cancelled(tombstone), Self::Registered(record)) => {
+                let status_override = record.status_override.merge(tombstone.status_override);
+                if tombstone.ends(&record) {
+                    Self::Cancelled(Tombstone { status_override, ..tombstone })
+                } else {
+                    Self::Registered(Box::new(record.overridden(status_override)))
+                }
+            }
+        }
+    }
+
+    /// Whether merging `other` into this would change it.
+    pub fn lacks(&self, other: &Self) -> bool {
+        let changes = match (self, other) {
+            (Self::Registered(ours), Self::Registered(theirs)) => theirs.data > ours.data,
+            (Self::Registered(ours), Self::Cancelled(theirs)) => theirs.ends(ours),
+            (Self::Cancelled(ours), Self::Registered(theirs)) => !ours.ends(theirs),
+            (Self::Cancelled(ours), Self::Cancelled(theirs)) => theirs.cancelled > ours.cancelled,
+        };
+        let (ours, theirs) = (self.status_override(), other.status_override());
+        changes || ours.merge(theirs) != ours
+    }
+
+    /// The stamps of what it says.
+    pub fn stamps(&self) -> [Stamp; 3] {
+        let overridden = self.status_override().stamp;
+        match self {
+            Self::Registered(record) => [record.data.registered, record.data.changed, overridden],
+            Self::Cancelled(tombstone) => [tombstone.cancelled, tombstone.cancelled, overridden],
+        }
+    }
+
+    /// The instance it is about.
+    pub fn key(&self) -> InstanceKey {
+        match self {
+            Self::Registered(record) => record.info.key(),
+            Self::Cancelled(tombstone) => tombstone.key.clone(),
+        }
+    }
+
+    fn status_override(&self) -> StatusOverride {
+        match self {
+            Self::Registered(record) => record.status_override,
+            Self::Cancelled(tombstone) => tombstone.status_override,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -90,7 +90,15 @@ impl StampClock {
     /// Notes the stamp of an event elsewhere.
     pub fn observe(&mut self, stamp: Stamp, now: Timestamp) {
         self.last = self.last.max(stamp.time);
-        self.ahead += stamp.millis().saturating_sub(self.millis(now));
+        self.meet(stamp.millis(), now);
+    }
+
+    /// Notes what another replica's stamp clock reads: this one is not behind it from now on. One that is out of range is
+    /// not believed.
+    pub fn meet(&mut self, millis: u64, now: Timestamp) {
+        if Stamp::received(millis << COUNTER_BITS, 0, now).is_some() {
+            self.ahead += millis.saturating_sub(self.millis(now));
+        }
     }
 
     /// The time on it, in milliseconds.
@@ -126,7 +134,7 @@ mod tests {
     #[test]
     fn clocks_that_met_agree_when_they_are_cut_off() {
         let (mut ahead, mut behind) = (StampClock::new(1), StampClock::new(2));
-        behind.observe(ahead.tick(NOW + HOUR), NOW);
+        behind.meet(ahead.millis(NOW + HOUR), NOW);
         let minute = Duration::from_secs(60);
         let unseen = ahead.tick(NOW + HOUR + minute);
         assert!(behind.tick(NOW + minute + Duration::from_millis(1)) > unseen, "issued later, so it is later");

@@ -3,9 +3,8 @@
 //! Two replicas that know the same have the same sums. Only stamps are hashed: they name the facts that readers see, so what
 //! has the same stamps is the same, metadata included.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::codec::exchange::Digests;
 use crate::model::{InstanceKey, Record, Stamp, StatusOverride, Tombstone};
 
 /// The hashes of each application's instances and cancellations, added up: an order would cost a search.
@@ -43,9 +42,8 @@ impl DigestSums {
     }
 
     /// The hashes, application by application.
-    pub(super) fn digests(&self) -> Digests {
-        let applications = self.0.iter().map(|(app, sum)| (app.to_string(), sum.hashes)).collect();
-        Digests { total: self.total(), applications }
+    pub(super) fn applications(&self) -> BTreeMap<String, u64> {
+        self.0.iter().map(|(app, sum)| (app.to_string(), sum.hashes)).collect()
     }
 }
 

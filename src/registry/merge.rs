@@ -1,14 +1,12 @@
 //! Merging what another replica of ours knows.
 //!
 //! What is pushed, what a comparison finds different and what is copied at the start all come here, so it does not matter by
-//! which of these a fact arrives, in which order or how often. Of two facts the later one holds ([`Record`]). For what is on
-//! one side alone:
-//!
-//! - An instance that was cancelled here after it was registered there stays gone; registered later, it is taken.
-//! - An instance that is not known here is taken, unless it is dead: evicted here and not heard since, or overdue although this
+//! which of these a fact arrives, in which order or how often. Of two facts the later one holds ([`Fact::merge`]). An instance
+//! that is not registered here is taken, unless it is dead: evicted here and not heard since, or overdue although this
 //!   replica was up for longer than it has been silent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::edit::Edit;
 use super::eviction::is_dead;
@@ -16,7 +14,7 @@ use super::journal::ChangeKind;
 use super::pages::Entry;
 use super::{InstanceRegistry, Lease, Source};
 use crate::codec::exchange::{self, Digests, Records, RecordsRequest};
-use crate::model::{Heard, Record, StatusOverride, Tombstone};
+use crate::model::{Fact, Heard, Record, Tombstone};
 use crate::time::Timestamp;
 
 /// So large an answer to a peer that asks for records may grow before it is cut; the peer asks for the rest.
@@ -46,26 +44,33 @@ impl std::ops::AddAssign for Repaired {
 }
 
 impl InstanceRegistry {
-    /// The hashes of what is known, application by application.
+    /// The hash of everything that is known, and what the stamp clock reads. No application is named.
+    pub fn digest(&self, now: Timestamp) -> Digests {
+        let mut content = self.content.lock();
+        content.expire_tombstones(now);
+        let (clock, total) = (content.clock.millis(now), content.digests.total());
+        Digests { clock, total, ..Digests::default() }
+    }
+
+    /// The same, with the hashes of all applications.
     pub fn digests(&self, now: Timestamp) -> Digests {
-        let mut content = self.content.lock();
-        content.expire_tombstones(now);
-        content.digests.digests()
+        let digest = self.digest(now);
+        let applications = self.content.lock().digests.applications();
+        Digests { applications, ..digest }
     }
 
-    /// The hash of everything that is known.
-    pub fn digest(&self, now: Timestamp) -> u64 {
-        let mut content = self.content.lock();
-        content.expire_tombstones(now);
-        content.digests.total()
+    /// Notes what the stamp clock of a peer reads.
+    pub fn meet(&self, clock: u64, now: Timestamp) {
+        self.content.lock().clock.meet(clock, now);
     }
 
-    /// What is known of an instance, to be told to a peer.
-    pub fn known(&self, key: &str) -> Option<KnownHere> {
+    /// What is known of an instance, to be told to a peer; with its lease, if it is registered.
+    pub fn known(&self, key: &str) -> Option<(Fact, Option<Arc<Lease>>)> {
         if let Some(lease) = self.leases.get(key) {
-            return Some(KnownHere::Registered(lease.record(), lease));
+            let record = Record::clone(&lease.record());
+            return Some((Fact::Registered(Box::new(record)), Some(lease)));
         }
-        self.content.lock().tombstone(key).cloned().map(KnownHere::Cancelled)
+        self.content.lock().tombstone(key).cloned().map(|tombstone| (Fact::Cancelled(tombstone), None))
     }
 
     /// Appends what is known of these applications, for a peer that knows something else; a part of it where it is much.
@@ -98,103 +103,52 @@ impl InstanceRegistry {
     pub fn merge(&self, records: Records, now: Timestamp) -> Repaired {
         let mut repaired = Repaired::default();
         for tombstone in records.cancelled {
-            repaired.cancelled += usize::from(self.merge_cancelled(tombstone, now));
+            repaired.cancelled += usize::from(self.merge_fact(Fact::Cancelled(tombstone), None, now));
         }
         for (record, heard) in records.registered {
-            repaired.registered += usize::from(self.merge_registered(record, heard, now));
+            let fact = Fact::Registered(Box::new(record));
+            repaired.registered += usize::from(self.merge_fact(fact, Some(heard), now));
         }
         repaired
     }
 
-    /// Merges an instance that is registered at a peer. Says whether that changed what is known.
-    pub fn merge_registered(&self, theirs: Record, heard: Heard, now: Timestamp) -> bool {
-        let (key, heard) = (theirs.info.key(), heard.not_after(now));
+    /// Merges what a peer knows of an instance, and when it was heard there. Says whether that changed what is known.
+    pub fn merge_fact(&self, theirs: Fact, heard: Option<Heard>, now: Timestamp) -> bool {
+        let (key, heard) = (theirs.key(), heard.map(|heard| heard.not_after(now)));
         let mut edit = self.edit(Some(Source::Peer), now);
-        for stamp in [theirs.data.registered, theirs.data.changed, theirs.status_override.stamp] {
-            edit.clock.observe(stamp, now);
+        theirs.stamps().into_iter().for_each(|stamp| edit.clock.observe(stamp, now));
+        if let Some(lease) = self.leases.get(key.as_str()) {
+            heard.into_iter().for_each(|heard| lease.hear(heard));
+            return merge_into_lease(&mut edit, &lease, theirs, now);
         }
-        let Some(lease) = self.leases.get(key.as_str()) else {
-            return self.take_over(&mut edit, theirs, heard, now);
-        };
-        lease.hear(heard);
-        let ours = lease.record();
-        if !ours.lacks(&theirs) {
+        let ours = edit.tombstone(key.as_str()).cloned().map(Fact::Cancelled);
+        if ours.as_ref().is_some_and(|ours| !ours.lacks(&theirs)) {
             return false;
         }
-        let registered_later = theirs.data.registered > ours.data.registered;
-        let (mut merged, before) = (Record::clone(&ours).merge(theirs), ours);
-        merged.info.app = before.info.app.clone();
-        if registered_later {
-            merged.info.last_updated = now;
-            let (key, service_up, heard) = (lease.key().clone(), lease.service_up(), lease.heard());
-            let lease = Arc::new(Lease::new(key, Arc::new(merged), service_up, heard, now));
-            edit.put_lease(&lease, Some(before));
-        } else {
-            edit.put_record(kind_of(&before, &merged), &lease, merged);
-        }
-        true
-    }
-
-    /// An instance that is not known here, or was cancelled.
-    fn take_over(&self, edit: &mut Edit<'_>, mut theirs: Record, heard: Heard, now: Timestamp) -> bool {
-        let key = theirs.info.key();
-        if let Some(tombstone) = edit.tombstone(key.as_str()).cloned() {
-            let status_override = tombstone.status_override.merge(theirs.status_override);
-            if tombstone.ends(&theirs) {
-                return bury_with(edit, tombstone, status_override, now);
+        let is_known = ours.is_some();
+        match ours.map_or(theirs.clone(), |ours| ours.merge(theirs)) {
+            Fact::Cancelled(tombstone) if !is_known && edit.need_not_bury(&tombstone, now) => false,
+            Fact::Cancelled(tombstone) => {
+                edit.bury(tombstone, now);
+                true
             }
-            theirs.status_override = status_override;
+            Fact::Registered(record) => self.take_over(&mut edit, *record, heard, now),
         }
-        let silent = now.since(heard.at);
-        let duration = std::time::Duration::from_secs(u64::try_from(theirs.info.lease.duration_secs).unwrap_or(0));
-        if edit.evicted.covers(key.as_str(), heard.at) || is_dead(silent, duration, self.uptime(now)) {
-            return false;
-        }
-        theirs.info.app = self.applications.name_of(&theirs.info.app);
-        theirs.info.last_updated = now;
-        theirs.show();
-        let lease = Lease::new(key, Arc::new(theirs), Timestamp::NEVER, heard, now);
-        edit.put_lease(&Arc::new(lease), None);
-        true
     }
 
-    /// Merges a cancellation that a peer knows. Says whether that changed what is known.
-    pub fn merge_cancelled(&self, theirs: Tombstone, now: Timestamp) -> bool {
-        let mut edit = self.edit(Some(Source::Peer), now);
-        edit.clock.observe(theirs.cancelled, now);
-        edit.clock.observe(theirs.status_override.stamp, now);
-        let key = theirs.key.clone();
-        let Some(lease) = self.leases.get(key.as_str()) else {
-            return match edit.tombstone(key.as_str()).cloned() {
-                Some(ours) => {
-                    let merged = theirs.merge(&ours);
-                    let changed = merged != ours;
-                    if changed {
-                        edit.bury(merged, now);
-                    }
-                    changed
-                }
-                None if edit.need_not_bury(&theirs, now) => false,
-                None => {
-                    edit.bury(theirs, now);
-                    true
-                }
-            };
-        };
-        let ours = lease.record();
-        let status_override = ours.status_override.merge(theirs.status_override);
-        if theirs.ends(&ours) {
-            edit.take_out(ChangeKind::Cancelled, key.as_str());
-            // The key that is kept already, not its equal.
-            edit.bury(Tombstone { key: lease.key().clone(), status_override, ..theirs }, now);
-            return true;
+    /// Takes an instance that is not registered here, unless it is dead.
+    fn take_over(&self, edit: &mut Edit<'_>, mut record: Record, heard: Option<Heard>, now: Timestamp) -> bool {
+        let (key, heard) = (record.info.key(), heard.unwrap_or(Heard { at: Timestamp::NEVER, renewed: false }));
+        let duration = Duration::from_secs(u64::try_from(record.info.lease.duration_secs).unwrap_or(0));
+        let dead = is_dead(now.since(heard.at), duration, self.uptime(now));
+        if dead || edit.evicted.covers(key.as_str(), heard.at) {
+            return false;
         }
-        let changed = status_override != ours.status_override;
-        if changed {
-            let merged = Record { status_override, ..Record::clone(&ours) };
-            edit.put_record(kind_of(&ours, &merged), &lease, merged);
-        }
-        changed
+        record.info.app = self.applications.name_of(&record.info.app);
+        record.info.last_updated = now;
+        record.show();
+        edit.put_lease(&Arc::new(Lease::new(key, Arc::new(record), Timestamp::NEVER, heard, now)), None);
+        true
     }
 
     /// Notes that a peer heard an instance at this time, by this replica's clock. Says whether it is known here.
@@ -208,21 +162,32 @@ impl InstanceRegistry {
     }
 }
 
-/// What is known of an instance here.
-#[derive(Clone, Debug)]
-pub enum KnownHere {
-    /// It is registered.
-    Registered(Arc<Record>, Arc<Lease>),
-    /// It was cancelled.
-    Cancelled(Tombstone),
-}
-
-fn bury_with(edit: &mut Edit<'_>, tombstone: Tombstone, status_override: StatusOverride, now: Timestamp) -> bool {
-    let changed = status_override != tombstone.status_override;
-    if changed {
-        edit.bury(Tombstone { status_override, ..tombstone }, now);
+/// Merges what a peer knows of an instance that is registered here.
+fn merge_into_lease(edit: &mut Edit<'_>, lease: &Arc<Lease>, theirs: Fact, now: Timestamp) -> bool {
+    let before = lease.record();
+    let ours = Fact::Registered(Box::new(Record::clone(&before)));
+    if !ours.lacks(&theirs) {
+        return false;
     }
-    changed
+    match ours.merge(theirs) {
+        Fact::Cancelled(tombstone) => {
+            edit.take_out(ChangeKind::Cancelled, lease.key().as_str());
+            // The key that is kept already, not its equal.
+            edit.bury(Tombstone { key: lease.key().clone(), ..tombstone }, now);
+        }
+        Fact::Registered(mut merged) if merged.data.registered > before.data.registered => {
+            merged.info.app = before.info.app.clone();
+            merged.info.last_updated = now;
+            let (key, service_up, heard) = (lease.key().clone(), lease.service_up(), lease.heard());
+            let lease = Arc::new(Lease::new(key, Arc::new(*merged), service_up, heard, now));
+            edit.put_lease(&lease, Some(before));
+        }
+        Fact::Registered(mut merged) => {
+            merged.info.app = before.info.app.clone();
+            edit.put_record(kind_of(&before, &merged), lease, *merged);
+        }
+    }
+    true
 }
 
 /// What a merge that takes no later registration did.
@@ -239,3 +204,6 @@ fn approximate_len(record: &Record) -> usize {
     let metadata: usize = info.metadata.iter().map(|(key, value)| key.len() + value.len() + 8).sum();
     1_000 + urls + metadata
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,6 @@
 //! the start is such a comparison of an empty registry. Besides, the other is asked when it last heard the instances that are
 //! overdue here: they may renew there.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tracing::info;
@@ -40,9 +39,11 @@ impl PeerEurekaNode {
     pub(super) async fn compare(&self, around: &Surroundings) -> Result<Repaired, String> {
         let ours = around.registry.digest(around.clock.now());
         let mut body = Vec::new();
-        exchange::encode_digests(&Digests { total: ours, ..Digests::default() }, &mut body);
+        exchange::encode_digests(&ours, &mut body);
         let reply = self.ask(around, Call::Digests(body.into())).await?;
-        let differing = if reply.status == 204 { Vec::new() } else { differing(around, &reply.body)? };
+        let theirs = exchange::decode_digests(&reply.body).map_err(|error| error.to_string())?;
+        around.registry.meet(theirs.clock, around.clock.now());
+        let differing = if theirs.total == ours.total { Vec::new() } else { differing(around, &theirs) };
         self.compared(differing.len(), around.clock.now());
         let mut repaired = Repaired::default();
         for applications in differing.chunks(APPLICATIONS_ASKED) {
@@ -116,11 +117,9 @@ impl PeerEurekaNode {
 }
 
 /// The applications of which one side knows something else.
-fn differing(around: &Surroundings, theirs: &[u8]) -> Result<Vec<String>, String> {
-    let theirs = exchange::decode_digests(theirs).map_err(|error| error.to_string())?;
+fn differing(around: &Surroundings, theirs: &Digests) -> Vec<String> {
     let ours = around.registry.digests(around.clock.now());
-    let all: BTreeSet<&String> = ours.applications.keys().chain(theirs.applications.keys()).collect();
-    let differs = |app: &&String| ours.applications.get(*app) != theirs.applications.get(*app);
     // Of what the peer knows nothing there is nothing to take.
-    Ok(all.into_iter().filter(differs).filter(|app| theirs.applications.contains_key(*app)).cloned().collect())
+    let differs = |(app, hash): &(&String, &u64)| ours.applications.get(*app) != Some(*hash);
+    theirs.applications.iter().filter(differs).map(|(app, _)| app.clone()).collect()
 }

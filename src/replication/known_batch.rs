@@ -3,17 +3,16 @@
 //! Whatever was queued, the latest state is sent, so a batch that comes late or twice can undo nothing.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use super::{PeerClock, ReplicationTask};
 use crate::codec::json::encode::{KnownItem, ReplicationItem, replication_list};
-use crate::model::{Action, LeaseInfo, Record, Tombstone};
-use crate::registry::{InstanceRegistry, KnownHere, Lease};
+use crate::model::{Action, Fact, Heard, LeaseInfo, Record, Tombstone};
+use crate::registry::InstanceRegistry;
 use crate::time::Timestamp;
 
 /// One item, as it is when the batch is put together.
 enum Item {
-    Registered(Arc<Record>, LeaseInfo, Arc<Lease>),
+    Registered(LeaseInfo, Box<Record>, Heard),
     Cancelled(Tombstone),
     Renewed(Timestamp, Timestamp),
 }
@@ -34,13 +33,13 @@ pub(super) fn encode(
                 Some(Item::Renewed(lease.last_heard(), last_dirty))
             }
             _ if !told.insert(&task.key) => None,
-            _ => registry.known(task.key.as_str()).map(|known| match known {
-                KnownHere::Registered(record, lease) => {
-                    let info = lease.info(&record.info);
-                    Item::Registered(record, info, lease)
+            _ => match registry.known(task.key.as_str()) {
+                Some((Fact::Registered(record), Some(lease))) => {
+                    Some(Item::Registered(lease.info(&record.info), record, lease.heard()))
                 }
-                KnownHere::Cancelled(tombstone) => Item::Cancelled(tombstone),
-            }),
+                Some((Fact::Cancelled(tombstone), _)) => Some(Item::Cancelled(tombstone)),
+                Some((Fact::Registered(_), None)) | None => None,
+            },
         };
         items.extend(item.map(|item| (task, item)));
     }
@@ -53,10 +52,8 @@ fn wire_item<'a>(task: &'a ReplicationTask, item: &'a Item, clock: &PeerClock) -
     // Who has answered a call, which every peer has before it is told anything, has shown its clock.
     let there = |at: Timestamp| clock.to_theirs(at).unwrap_or(Timestamp::NEVER);
     let (action, last_dirty, instance, known) = match item {
-        Item::Registered(record, info, lease) => {
-            let mut heard = lease.heard();
-            heard.at = there(heard.at);
-            let known = KnownItem::Registered(record, heard);
+        Item::Registered(info, record, heard) => {
+            let known = KnownItem::Registered(record, Heard { at: there(heard.at), ..*heard });
             (Action::Register, Some(record.info.last_dirty), Some((&record.info, info)), known)
         }
         Item::Cancelled(tombstone) => (Action::Cancel, None, None, KnownItem::Cancelled(tombstone)),

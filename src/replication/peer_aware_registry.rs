@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::{Options, Peers, ReplicationTask};
 use crate::model::{
-    Action, InstanceInfo, InstanceKey, InstanceStatus, Known, ReplicationInstance, ReplicationInstanceResponse,
+    Action, Fact, InstanceInfo, InstanceKey, InstanceStatus, Known, ReplicationInstance, ReplicationInstanceResponse,
     ReplicationList,
 };
 use crate::registry::{InstanceRegistry, Lease, Registration, Renewal, Source};
@@ -209,12 +209,12 @@ impl PeerAwareInstanceRegistry {
         match known {
             Known::Registered(mut record, heard) => {
                 if record.info.validate(item.app_name.as_str()).is_ok() && record.info.key() == *key {
-                    self.registry.merge_registered(*record, heard, now);
+                    self.registry.merge_fact(Fact::Registered(record), Some(heard), now);
                 }
                 true
             }
             Known::Cancelled(tombstone) => {
-                self.registry.merge_cancelled(tombstone, now);
+                self.registry.merge_fact(Fact::Cancelled(tombstone), None, now);
                 true
             }
             // Who is not known here, or in an older version, is to be told of whole.

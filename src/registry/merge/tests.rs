@@ -1,0 +1,452 @@
+//! Replicas that tell each other what they know, over what peers really send.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use super::*;
+use crate::codec::exchange::{decode_heard, decode_records, encode_heard};
+use crate::model::{AppName, InstanceInfo, InstanceStatus};
+use crate::registry::Options;
+
+const START: Timestamp = Timestamp(1_700_000_000_000);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Replicas whose clocks are an hour apart each.
+struct Cluster {
+    replicas: Vec<InstanceRegistry>,
+    secs: u64,
+}
+
+impl Cluster {
+    fn new(count: usize) -> Self {
+        let replicas = (0..count).map(|replica| {
+            let options = Options { enable_self_preservation: false, ..Options::default() };
+            let registry = InstanceRegistry::new(options, replica as u64 + 1, clock(replica, START));
+            registry.open_for_traffic(0, clock(replica, START - Duration::from_secs(60)));
+            registry
+        });
+        Self { replicas: replicas.collect(), secs: 0 }
+    }
+
+    fn at(&mut self, secs: u64) -> &Self {
+        self.secs = secs;
+        self
+    }
+
+    fn now(&self, replica: usize) -> Timestamp {
+        clock(replica, START + Duration::from_secs(self.secs))
+    }
+
+    fn register(&self, replica: usize, id: &str, last_dirty: i64) {
+        self.replicas[replica].register(instance(id, last_dirty), Source::Client, self.now(replica));
+    }
+
+    fn renew(&self, replica: usize, id: &str) -> bool {
+        let renewed = self.replicas[replica].renew(&key(id), self.now(replica));
+        matches!(renewed, crate::registry::Renewal::Renewed(_))
+    }
+
+    fn cancel(&self, replica: usize, id: &str) -> bool {
+        self.replicas[replica].cancel(&key(id), Source::Client, self.now(replica))
+    }
+
+    fn set(&self, replica: usize, id: &str, status: InstanceStatus) -> bool {
+        self.replicas[replica].status_update(&key(id), status, None, Source::Client, self.now(replica))
+    }
+
+    fn remove_override(&self, replica: usize, id: &str) -> bool {
+        let (up, now) = (InstanceStatus::Up, self.now(replica));
+        self.replicas[replica].delete_status_override(&key(id), up, None, Source::Client, now)
+    }
+
+    fn evict(&self, replica: usize) -> usize {
+        self.replicas[replica].evict(&mut SmallRng::seed_from_u64(1), self.now(replica))
+    }
+
+    /// `to` compares with `from`, as replicas do every two seconds.
+    fn compare(&self, to: usize, from: usize) -> Repaired {
+        let (ours, theirs) = (&self.replicas[to], &self.replicas[from]);
+        let (mine, other) = (ours.digests(self.now(to)), theirs.digests(self.now(from)));
+        ours.meet(other.clock, self.now(to));
+        theirs.meet(mine.clock, self.now(from));
+        let differs = |app: &&String| mine.applications.get(*app) != other.applications.get(*app);
+        let mut request =
+            RecordsRequest { applications: other.applications.keys().filter(differs).cloned().collect(), after: None };
+        let mut repaired = Repaired::default();
+        loop {
+            let mut body = Vec::new();
+            theirs.encode_records(&request, &mut body);
+            let mut records = decode_records(&body, self.now(to)).unwrap();
+            for (_, heard) in &mut records.registered {
+                heard.at = translated(heard.at, from, to);
+            }
+            request.after = records.next.take();
+            repaired += ours.merge(records, self.now(to));
+            if request.after.is_none() {
+                break;
+            }
+        }
+        repaired.cancelled += self.ask(to, from);
+        ours.check();
+        repaired
+    }
+
+    /// `to` asks when `from` heard the instances that are overdue at `to`.
+    fn ask(&self, to: usize, from: usize) -> usize {
+        let overdue = self.replicas[to].overdue(None, 100, self.now(to));
+        let keys: Vec<String> = overdue.iter().map(ToString::to_string).collect();
+        let mut body = Vec::new();
+        encode_heard(&self.replicas[from].when_heard(&keys, self.now(from)), &mut body);
+        let mut answer = decode_heard(&body).unwrap();
+        for heard in answer.heard.iter_mut().flatten() {
+            heard.at = translated(heard.at, from, to);
+        }
+        self.replicas[to].take_heard(&overdue, &answer, self.now(to))
+    }
+
+    fn compare_all(&self) {
+        let count = self.replicas.len();
+        for _ in 0..count {
+            for to in 0..count {
+                (0..count).filter(|from| *from != to).for_each(|from| _ = self.compare(to, from));
+            }
+        }
+    }
+
+    /// What readers see at a replica: status, override, version and metadata.
+    fn seen(&self, replica: usize) -> BTreeMap<String, String> {
+        let held = self.replicas[replica].snapshot();
+        let text = |info: &InstanceInfo| {
+            let metadata: Vec<_> = info.metadata.iter().collect();
+            format!("{} {} {} {metadata:?}", info.status, info.overridden_status, info.last_dirty)
+        };
+        held.iter().map(|one| (one.info().id().to_owned(), text(one.info()))).collect()
+    }
+
+    /// Everybody knows the same, and a comparison finds nothing.
+    fn agree(&self) -> BTreeMap<String, String> {
+        self.compare_all();
+        for replica in 1..self.replicas.len() {
+            assert_eq!(self.seen(0), self.seen(replica), "registry-0 and registry-{replica}");
+            let digest = |replica: usize| self.replicas[replica].digest(self.now(replica)).total;
+            assert_eq!(digest(0), digest(replica));
+            assert!(
+                self.compare(0, replica).is_none() && self.compare(replica, 0).is_none(),
+                "nothing is left to repair"
+            );
+        }
+        self.seen(0)
+    }
+
+    fn status(&self, id: &str) -> String {
+        self.agree()[id].split(' ').next().unwrap().to_owned()
+    }
+}
+
+fn clock(replica: usize, now: Timestamp) -> Timestamp {
+    now + HOUR * u32::try_from(replica).unwrap()
+}
+
+/// A time as the clock of another replica reads, half a second older, as a slow call makes it.
+fn translated(at: Timestamp, from: usize, to: usize) -> Timestamp {
+    clock(to, at) - HOUR * u32::try_from(from).unwrap() - Duration::from_millis(500)
+}
+
+fn key(id: &str) -> String {
+    format!("A/{id}")
+}
+
+fn instance(id: &str, last_dirty: i64) -> InstanceInfo {
+    let mut info = InstanceInfo::new(AppName::new("a"), "h", "1.2.3.4", START);
+    info.instance_id = Some(id.into());
+    info.last_dirty = Timestamp(last_dirty);
+    info
+}
+
+#[test]
+fn a_registration_that_never_arrived_is_taken_over_with_its_age() {
+    let mut cluster = Cluster::new(2);
+    cluster.register(0, "1", 1);
+    cluster.at(30).agree();
+    let lease = cluster.replicas[1].lease("A/1").unwrap();
+    assert_eq!(lease.last_heard(), clock(1, START) - Duration::from_millis(500), "never younger than it is");
+    assert!(
+        lease.is_expired(Duration::ZERO, clock(1, START + Duration::from_secs(91))),
+        "it lasts no longer than there"
+    );
+}
+
+#[test]
+fn what_was_evicted_comes_back_from_nobody() {
+    let mut cluster = Cluster::new(2);
+    cluster.register(0, "1", 1);
+    cluster.agree();
+    cluster.at(91);
+    assert_eq!(cluster.evict(0), 1);
+    assert!(cluster.compare(0, 1).is_none(), "the other has it still");
+    assert_eq!(cluster.compare(1, 0).cancelled, 1, "which gives it up, since nobody has heard it");
+    assert!(cluster.agree().is_empty());
+}
+
+#[test]
+fn what_was_evicted_comes_back_when_it_was_heard_elsewhere_since() {
+    let mut cluster = Cluster::new(2);
+    cluster.register(0, "1", 1);
+    cluster.agree();
+    assert!(cluster.at(60).renew(1, "1"));
+    assert_eq!(cluster.at(95).evict(0), 1, "nobody was asked");
+    assert_eq!(cluster.agree().len(), 1);
+    cluster.at(120);
+    assert_eq!(cluster.replicas[0].expired(cluster.now(0)).len(), 0, "and lasts as long as there");
+}
+
+#[test]
+fn a_replica_that_just_started_takes_what_is_overdue_and_says_nobody_is_dead() {
+    let mut cluster = Cluster::new(1);
+    cluster.register(0, "1", 1);
+    cluster.renew(0, "1");
+    cluster.at(100);
+    let options = Options { enable_self_preservation: false, ..Options::default() };
+    cluster.replicas.push(InstanceRegistry::new(options, 2, cluster.now(1)));
+    cluster.replicas[1].open_for_traffic(0, cluster.now(1));
+    assert!(cluster.compare(0, 1).is_none(), "it lacks the instance because it is new");
+    assert_eq!(cluster.agree().len(), 1);
+    cluster.at(181);
+    assert_eq!((cluster.evict(0), cluster.evict(1)), (1, 1), "with the age that it has");
+    assert!(cluster.agree().is_empty());
+}
+
+#[test]
+fn a_cancellation_is_carried_out_however_late_it_is_found() {
+    let mut cluster = Cluster::new(2);
+    cluster.register(0, "1", 1);
+    cluster.agree();
+    assert!(cluster.at(10).cancel(0, "1"));
+    assert!(cluster.at(20).renew(1, "1"), "a heartbeat is no registration");
+    cluster.at(3_000);
+    assert_eq!(cluster.compare(1, 0).cancelled, 1);
+    assert!(cluster.agree().is_empty());
+}
+
+#[test]
+fn a_cancellation_that_was_forgotten_is_found_out_once_the_instance_is_overdue() {
+    let mut cluster = Cluster::new(2);
+    cluster.register(0, "1", 1);
+    cluster.agree();
+    cluster.at(10).cancel(0, "1");
+    cluster.at(4_000);
+    cluster.replicas[0].digest(cluster.now(0));
+    assert_eq!(cluster.replicas[0].content.lock().tombstones().count(), 0, "an hour is over");
+    assert_eq!(cluster.replicas[1].len(), 1);
+    assert!(cluster.agree().is_empty());
+}
+
+#[test]
+fn what_registered_again_after_it_was_cancelled_stays() {
+    let mut cluster = Cluster::new(2);
+    cluster.register(1, "1", 1);
+    cluster.agree();
+    cluster.at(10).cancel(0, "1");
+    cluster.at(20).register(1, "1", 2);
+    assert_eq!(cluster.at(25).agree().len(), 1);
+}
+
+#[test]
+fn the_override_changed_last_holds_though_the_other_was_not_known() {
+    use InstanceStatus::{Down, OutOfService};
+    for (first, second) in [(0, 1), (1, 0)] {
+        let mut cluster = Cluster::new(2);
+        cluster.register(0, "1", 1);
+        cluster.set(0, "1", OutOfService);
+        cluster.agree();
+        cluster.at(10).remove_override(first, "1");
+        cluster.at(11).set(second, "1", Down);
+        assert_eq!(cluster.status("1"), "DOWN", "removed at {first}, then set at {second}");
+
+        cluster.at(20).set(first, "1", OutOfService);
+        cluster.at(21).remove_override(second, "1");
+        assert_eq!(cluster.status("1"), "UP", "set at {first}, then removed at {second}");
+    }
+}
+
+#[test]
+fn a_command_that_changes_nothing_here_holds_against_an_earlier_one_elsewhere() {
+    let mut cluster = Cluster::new(2);
+    cluster.register(0, "1", 1);
+    cluster.agree();
+    cluster.at(10).set(1, "1", InstanceStatus::Down);
+    assert!(cluster.at(11).set(0, "1", InstanceStatus::Up), "it is UP here");
+    assert_eq!(cluster.status("1"), "UP");
+    cluster.at(20).set(1, "1", InstanceStatus::Down);
+    assert!(cluster.at(21).remove_override(0, "1"), "there is no override here");
+    assert_eq!(cluster.status("1"), "UP");
+}
+
+#[test]
+fn metadata_changed_on_both_sides_becomes_the_later() {
+    let mut cluster = Cluster::new(2);
+    cluster.register(0, "1", 1);
+    cluster.agree();
+    cluster.at(10);
+    for replica in [1, 0] {
+        cluster.secs += 1;
+        let value = format!("{replica}");
+        cluster.replicas[replica].update_metadata("A/1", [("k", value.as_str())], cluster.now(replica)).unwrap();
+    }
+    assert!(cluster.agree()["1"].ends_with("[(\"k\", \"0\")]"));
+}
+
+#[test]
+fn who_renews_anywhere_is_evicted_nowhere_once_the_others_were_asked() {
+    let mut cluster = Cluster::new(2);
+    cluster.register(0, "1", 1);
+    cluster.renew(0, "1");
+    cluster.agree();
+    cluster.at(170).renew(0, "1");
+    cluster.at(185);
+    assert_eq!(cluster.replicas[1].expired(cluster.now(1)).len(), 1);
+    cluster.ask(1, 0);
+    assert_eq!(cluster.evict(1), 0);
+    assert_eq!(cluster.agree().len(), 1);
+}
+
+#[test]
+fn records_come_in_parts_where_they_are_many() {
+    let cluster = Cluster::new(2);
+    for id in 0..3_000 {
+        cluster.register(0, &format!("{id:04}"), 1);
+    }
+    let request = RecordsRequest { applications: vec!["A".to_owned()], after: None };
+    let mut body = Vec::new();
+    cluster.replicas[0].encode_records(&request, &mut body);
+    assert!(body.len() < 3 * RECORDS_BYTES, "{} bytes", body.len());
+    assert!(decode_records(&body, START).unwrap().next.is_some());
+    assert_eq!(cluster.agree().len(), 3_000);
+}
+
+#[test]
+fn what_is_remembered_of_the_cancelled_is_bounded() {
+    let cluster = Cluster::new(1);
+    for id in 0..20_100 {
+        cluster.register(0, &id.to_string(), 1);
+        cluster.cancel(0, &id.to_string());
+    }
+    assert_eq!(cluster.replicas[0].content.lock().tombstones().count(), 20_000);
+    cluster.replicas[0].check();
+}
+
+#[test]
+fn a_time_in_the_future_keeps_nobody() {
+    let mut cluster = Cluster::new(1);
+    cluster.register(0, "1", 1);
+    let far = cluster.now(0) + HOUR;
+    cluster.replicas[0].merge_renewed("A/1", far, cluster.now(0));
+    assert_eq!(cluster.at(181).evict(0), 1);
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Register(usize, u8),
+    Renew(usize, u8),
+    Cancel(usize, u8),
+    Set(usize, u8),
+    RemoveOverride(usize, u8),
+    Metadata(usize, u8),
+    Evict(usize),
+    Compare(usize, usize),
+    Wait(u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let (replica, id) = (|| 0usize..3, || 0u8..3);
+    prop_oneof![
+        3 => (replica(), id()).prop_map(|(replica, id)| Op::Register(replica, id)),
+        3 => (replica(), id()).prop_map(|(replica, id)| Op::Renew(replica, id)),
+        2 => (replica(), id()).prop_map(|(replica, id)| Op::Cancel(replica, id)),
+        2 => (replica(), id()).prop_map(|(replica, id)| Op::Set(replica, id)),
+        2 => (replica(), id()).prop_map(|(replica, id)| Op::RemoveOverride(replica, id)),
+        1 => (replica(), id()).prop_map(|(replica, id)| Op::Metadata(replica, id)),
+        1 => replica().prop_map(Op::Evict),
+        4 => (replica(), replica()).prop_map(|(to, from)| Op::Compare(to, from)),
+        2 => (1u64..70).prop_map(Op::Wait),
+    ]
+}
+
+/// What has to be true of an instance: the last command that was acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    Registered,
+    Cancelled,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// After any history, replicas that can talk agree; the last of two commands wins wherever it was given; nobody who was
+    /// cancelled and not registered again is there; who was heard within its lease is.
+    #[test]
+    fn replicas_agree_on_the_last_of_everything(ops in proptest::collection::vec(op(), 1..60)) {
+        let mut cluster = Cluster::new(3);
+        // Clocks meet once, as those of replicas do that look at each other when they start.
+        cluster.register(2, "first", 1);
+        cluster.agree();
+        let (mut last, mut heard, mut overrides) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for (number, op) in ops.iter().enumerate() {
+            cluster.secs += 1;
+            let now = cluster.secs;
+            match op {
+                Op::Register(replica, id) => {
+                    cluster.register(*replica, &id.to_string(), i64::try_from(number).unwrap());
+                    last.insert(*id, Last::Registered);
+                    heard.insert(*id, now);
+                }
+                Op::Renew(replica, id) if cluster.renew(*replica, &id.to_string()) => drop(heard.insert(*id, now)),
+                Op::Cancel(replica, id) if cluster.cancel(*replica, &id.to_string()) => {
+                    last.insert(*id, Last::Cancelled);
+                    overrides.remove(id);
+                }
+                Op::Set(replica, id) if cluster.set(*replica, &id.to_string(), InstanceStatus::OutOfService) => {
+                    overrides.insert(*id, true);
+                    heard.insert(*id, now);
+                }
+                Op::RemoveOverride(replica, id) if cluster.remove_override(*replica, &id.to_string()) => {
+                    overrides.insert(*id, false);
+                    heard.insert(*id, now);
+                }
+                Op::Metadata(replica, id) => {
+                    let at = cluster.now(*replica);
+                    let (key, value) = (key(&id.to_string()), number.to_string());
+                    if cluster.replicas[*replica].update_metadata(&key, [("k", value.as_str())], at).is_some() {
+                        last.insert(*id, Last::Registered);
+                        heard.insert(*id, now);
+                    }
+                }
+                Op::Evict(replica) => _ = cluster.evict(*replica),
+                Op::Compare(to, from) if to != from => _ = cluster.compare(*to, *from),
+                Op::Wait(secs) => cluster.secs += secs,
+                Op::Renew(..) | Op::Cancel(..) | Op::Set(..) | Op::RemoveOverride(..) | Op::Compare(..) => {}
+            }
+        }
+        cluster.secs += 1;
+        let seen = cluster.agree();
+        let known: BTreeSet<u8> = last.keys().copied().collect();
+        for id in known {
+            let there = seen.get(&id.to_string());
+            if last[&id] == Last::Cancelled {
+                prop_assert!(there.is_none(), "{id} was cancelled: {there:?}");
+                continue;
+            }
+            // The translation of times makes it half a second older a hop, and operations are a second apart.
+            let alive = cluster.secs - heard[&id] < 90 - 3;
+            prop_assert!(!alive || there.is_some(), "{id} was heard {} s ago", cluster.secs - heard[&id]);
+            // An eviction forgets an override, as in the Java server; so of those that live through all.
+            if let (Some(there), Some(set), true) = (there, overrides.get(&id), ops.iter().all(|op| !matches!(op, Op::Evict(_)))) {
+                let overridden = there.split(' ').nth(1) == Some("OUT_OF_SERVICE");
+                prop_assert_eq!(overridden, *set, "{} {}", id, there);
+            }
+        }
+    }
+}
