@@ -48,7 +48,7 @@ def choice(chosen, scenarios):
         found = [dataclasses.replace(one, weight=2) for one in found if one.java]
     elif not chosen.jar:
         found = [one for one in found if not one.needs_java]
-    return sorted(found, key=lambda one: -one.seconds)
+    return sorted(found, key=lambda one: -one.seconds * one.weight)
 
 
 # One scenario, in a process of its own.

@@ -52,27 +52,28 @@ async def what_is_said_of_a_peer(lab):
 
 @scenario(seconds=60, weight=2)
 async def queue_of_a_peer_that_is_down(lab):
-    """10,000 instances with long ids register and leave, six times: three times while the peer is up, then while it is
+    """7,000 instances with long ids register and leave, seven times: three times while the peer is up, then while it is
     down. That must not take more memory for good, once what waited has expired."""
     expiry = ["--eureka.server.max-time-for-replication=2000", "--eureka.server.retention-time-in-m-s-in-delta-queue=1000",
               "--eureka.server.delta-retention-timer-interval-in-ms=500"]
     first, second = await lab.cluster(2, *expiry)
     grown = []
-    for number in range(6):
+    for number in range(7):
         if number == 3:
             await second.kill()
             lab.mark("the kill")
         before = first.memory_mb()
-        await come_and_go(first, f"{number}-", 10_000)
+        await come_and_go(first, f"{number}-", 7_000)
         await lab.sleep(4)
         grown.append(first.memory_mb() - before)
     lab.figures["grown by"] = ", ".join(f"{one:.0f}" for one in grown) + " MB"
-    leaked = grown[5] - max(grown[2], 0)
-    lab.must(leaked < 10, f"{leaked:.0f} MB more for 10,000 instances that came and went while the peer was down")
+    # What is remembered of those that left grows at first in either case, and is bounded or equal.
+    leaked = grown[5] + grown[6] - 2 * max(grown[2], 0)
+    lab.must(leaked < 20, f"{leaked:.0f} MB more for 14,000 instances that came and went while the peer was down")
 
 
 async def come_and_go(replica, prefix, count):
-    filler = "x" * 2000
+    filler = "x" * 4000
     center = {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"}
 
     async def some(numbers):
@@ -93,8 +94,9 @@ async def java_peer_and_appname(lab):
     replicas = [await lab.replica(number, kind=kind, named=False) for number, kind in enumerate(("java", "ours", "ours"))]
     urls = ",".join(f"http://{one.address}:{PORT}/eureka/" for one in replicas)
     for one in replicas:
-        one.arguments += [f"--eureka.client.service-url.defaultZone={urls}", f"--eureka.instance.hostname={one.address}",
-                          "--spring.application.name=eureka", "--eureka.instance.appname=discovery"]
+        one.arguments += [f"--eureka.client.service-url.defaultZone={urls}", "--eureka.instance.appname=discovery"]
+        if one.kind == "ours":
+            one.arguments += [f"--eureka.instance.hostname={one.address}", "--spring.application.name=eureka"]
         one.start()
     for one in replicas:
         await one.ready()
