@@ -60,8 +60,9 @@ async def play(one, chosen, folder):
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, playing.cancel)
     try:
-        await asyncio.wait_for(one.play(lab), LONGEST)
-    except (TimeoutError, asyncio.TimeoutError) as error:
+        async with asyncio.timeout(LONGEST):
+            await one.play(lab)
+    except TimeoutError as error:
         lab.failures.append(str(error) or f"not over after {LONGEST} s")
     except SystemExit as error:
         lab.failures.append(str(error))
@@ -86,6 +87,7 @@ class Running:
         self.one, self.folder = one, Path(logs, one.name)
         self.folder.mkdir(parents=True)
         arguments = ["--play", one.name, "--logs", str(self.folder), "--binary", chosen.binary, "--jar", chosen.jar]
+        self.started = time.monotonic()
         self.errors = Path(self.folder, "laboratory.log").open("w+", encoding="utf-8")
         self.process = subprocess.Popen(
             [sys.executable, __file__, *arguments, *(["--java"] if chosen.java else [])],
@@ -99,6 +101,10 @@ class Running:
             return json.loads(text)
         said = Path(self.folder, "laboratory.log").read_text(encoding="utf-8").strip()
         return {"seconds": 0.0, "figures": {}, "failures": [f"the laboratory ended with {self.process.returncode}: {said[-2000:]}"]}
+
+    def end_if_it_hangs(self):
+        if time.monotonic() > self.started + LONGEST + 30:
+            self.process.kill()
 
     def stop(self):
         self.process.terminate()
@@ -138,6 +144,8 @@ def play_all(waiting, chosen, logs):
                     break
             else:
                 time.sleep(0.1)
+            for each in running:
+                each.end_if_it_hangs()
             for each in [each for each in running if each.process.poll() is not None]:
                 running.remove(each)
                 if report(each, width):

@@ -34,8 +34,10 @@ class Caller:
 
     async def call(self, method, path, body=b"", headers=None, patience=PATIENCE):
         try:
-            return await asyncio.wait_for(self.exchange(method, path, body, headers or {}), patience)
-        except (asyncio.TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ValueError, IndexError) as error:
+            # Not `wait_for`: of Python 3.11 that swallows a cancellation which comes together with the answer.
+            async with asyncio.timeout(patience):
+                return await self.exchange(method, path, body, headers or {})
+        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ValueError, IndexError) as error:
             raise NoAnswer(f"{method} {path}: {type(error).__name__} {error}") from error
 
     async def exchange(self, method, path, body, headers):

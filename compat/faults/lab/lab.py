@@ -40,13 +40,15 @@ class Lab:
         return time.monotonic() - self.origin
 
     async def close(self):
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
         for replica in self.everything:
             if replica.up:
                 replica.process.send_signal(signal.SIGKILL)
                 replica.process.wait()
+        for task in self.tasks:
+            task.cancel()
+        if self.tasks:
+            _, left = await asyncio.wait(self.tasks, timeout=10)
+            self.must(not left, f"{len(left)} tasks of the laboratory did not end")
 
     def background(self, coroutine):
         task = asyncio.ensure_future(coroutine)
