@@ -126,7 +126,7 @@ impl InstanceRegistry {
             return false;
         }
         let is_known = ours.is_some();
-        match ours.map_or(theirs.clone(), |ours| ours.merge(theirs)) {
+        match ours.map_or_else(|| theirs.clone(), |ours| ours.merge(theirs.clone())) {
             Fact::Cancelled(tombstone) if !is_known && edit.need_not_bury(&tombstone, now) => false,
             Fact::Cancelled(tombstone) => {
                 edit.bury(tombstone, now);

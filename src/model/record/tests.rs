@@ -37,7 +37,7 @@ impl Replica {
             (Op::Register, known) => {
                 let mut info = InstanceInfo::new(AppName::new("a"), "h", "10.0.0.1", NOW);
                 info.metadata = info.metadata.with([("registered", number.to_string())]);
-                let status_override = known.map_or(StatusOverride::default(), |known| known.status_override());
+                let status_override = known.map_or_else(StatusOverride::default, |known| known.status_override());
                 let data = DataStamp { registered: stamp, changed: stamp };
                 let mut record = Record { sent_status: info.status, info, data, status_override };
                 record.show();
