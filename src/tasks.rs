@@ -1,8 +1,12 @@
 //! [`Tasks`]: every task has a name, an owner, and a say in what happens when it fails.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -16,12 +20,18 @@ use tracing::{error, warn};
 pub struct Tasks {
     set: JoinSet<&'static str>,
     stop: CancellationToken,
+    gate: Gate,
 }
 
 impl Tasks {
     /// No tasks yet, stopped when `parent` is.
     pub fn under(parent: &CancellationToken) -> Self {
-        Self { set: JoinSet::new(), stop: parent.child_token() }
+        Self { set: JoinSet::new(), stop: parent.child_token(), gate: Gate::default() }
+    }
+
+    /// What holds the tasks where they stand.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// The token that tells the tasks to stop.
@@ -34,9 +44,9 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let future = task(self.stop.clone());
+        let (future, gate) = (task(self.stop.clone()), self.gate.clone());
         self.set.spawn(async move {
-            future.await;
+            gate.pass(future).await;
             name
         })
     }
@@ -67,5 +77,71 @@ impl Tasks {
         if tokio::time::timeout(deadline, ended).await.is_err() {
             warn!("some tasks did not stop in time and were ended");
         }
+    }
+}
+
+/// Holds tasks where they stand while it is closed, as SIGSTOP holds a process: nothing of them runs, time goes on, and what
+/// became due meanwhile is late afterwards. It is open but for a simulation that closes it.
+#[derive(Clone, Debug, Default)]
+pub struct Gate(Arc<Mutex<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    closed: bool,
+    waiting: Vec<Waker>,
+}
+
+impl Gate {
+    /// Stops the tasks.
+    pub fn close(&self) {
+        self.0.lock().closed = true;
+    }
+
+    /// Lets them go on.
+    pub fn open(&self) {
+        let waiting = {
+            let mut held = self.0.lock();
+            held.closed = false;
+            std::mem::take(&mut held.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Runs `task` whenever the gate is open.
+    async fn pass(&self, task: impl Future<Output = ()>) {
+        let mut task = pin!(task);
+        poll_fn(|context| if self.holds(context) { Poll::Pending } else { task.as_mut().poll(context) }).await;
+    }
+
+    fn holds(&self, context: &Context<'_>) -> bool {
+        let mut held = self.0.lock();
+        if held.closed {
+            held.waiting.push(context.waker().clone());
+        }
+        held.closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_gate_holds_tasks_and_none_is_made_up_for() {
+        let (ran, mut tasks) = (Arc::new(AtomicU32::new(0)), Tasks::under(&CancellationToken::new()));
+        let counted = Arc::clone(&ran);
+        tasks.every("counting", Duration::from_secs(1), move || {
+            counted.fetch_add(1, Relaxed);
+        });
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert_eq!(ran.load(Relaxed), 1);
+        tasks.gate().close();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(ran.load(Relaxed), 1);
+        tasks.gate().open();
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert_eq!(ran.load(Relaxed), 3, "once late, and once in its time");
     }
 }

@@ -17,7 +17,7 @@ use crate::replication::discovery::{Discovery, PeerDiscovery};
 use crate::replication::transport::PeerTransport;
 use crate::replication::transport::http::HttpTransport;
 use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes, Place, evict, sync_up};
-use crate::tasks::Tasks;
+use crate::tasks::{Gate, Tasks};
 use crate::time::Clock;
 use crate::tls::Tls;
 
@@ -192,6 +192,11 @@ impl Node {
     /// Tells probes to send no clients any more. Requests are answered as before.
     pub fn leave(&self) {
         self.readiness.refuse_traffic();
+    }
+
+    /// What holds the background work where it stands, as SIGSTOP does; requests are held by whoever brings them.
+    pub fn gate(&self) -> &Gate {
+        self.tasks.gate()
     }
 
     /// Waits until a task ends that nobody told to.

@@ -1,54 +1,116 @@
 //! Replicas, clients and faults under simulated time.
 //!
-//! Three replicas run their real code, from the HTTP handlers down, over a network that cuts links, delays calls, loses
-//! requests, and loses answers after the request was applied; replicas crash and come back empty, and the names lag. Clients
-//! register, renew, leave, and operators set statuses. Then everything heals and is quiet, and the invariants have to hold.
+//! Replicas run their real code, the product's own start and stop, over a network that cuts links, delays calls, loses
+//! requests, and loses answers after the request was applied. They crash, stop, freeze, and come back with other clocks;
+//! names lag and lead astray. Clients register, renew, change and leave, operators command, readers follow deltas. All the
+//! while the invariants are looked at ([`checks`]), against what was done when and where ([`oracle`]).
 //!
-//! One seed is one history: `SIM_SEED=17 cargo test --test sim` plays that one alone and prints it.
+//! One seed is one history, a script that can be cut down:
+//!
+//! - `cargo test --test sim` plays a thousand seeds;
+//! - `SIM_SEEDS=0..20000 cargo test --test sim` plays others, and counts which invariants they break;
+//! - `SIM_SEED=17 cargo test --test sim` plays one aloud, shrinks its script if it breaks an invariant, and prints it with what
+//!   everybody knew.
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking and owns its tasks")]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a history that failed is told")]
+#![expect(clippy::print_stdout, reason = "a history that failed is told")]
 
+mod checks;
+mod clients;
+mod links;
 mod net;
+mod oracle;
+mod readers;
+mod replicas;
+mod script;
+mod shrink;
+mod table;
+mod trace;
+mod view;
+mod wire;
 mod world;
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+
+use crate::script::Script;
+use crate::world::Violation;
 
 /// How many histories are played.
-const SEEDS: u64 = 320;
+const SEEDS: Range<u64> = 0..1000;
 
-fn play(seed: u64, aloud: bool) {
+/// Plays a script. Says what happened, as one number.
+fn play(script: &Script, aloud: bool) -> Result<u64, Violation> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(world::history(seed, aloud));
+    let panicked = |_| Violation { invariant: "nothing panics", at: 0, what: String::new(), states: String::new() };
+    catch_unwind(AssertUnwindSafe(|| runtime.block_on(world::play(script, aloud))))
+        .unwrap_or_else(|panic| Err(panicked(panic)))
 }
 
-fn play_all(seeds: impl Iterator<Item = u64>) {
-    for seed in seeds {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| play(seed, false))) {
-            eprintln!(
-                "the history of seed {seed} broke an invariant; replay it: SIM_SEED={seed} cargo test --test sim"
-            );
-            std::panic::resume_unwind(panic);
+/// Cuts the script of a seed down, and tells what remains.
+fn explain(seed: u64, violation: &Violation) -> String {
+    let script = Script::of(seed);
+    let breaks = |script: &Script| play(script, false).is_err_and(|other| other.invariant == violation.invariant);
+    let shrunk = shrink::shrink(&script, breaks);
+    let violation = play(&shrunk, false).unwrap_err();
+    format!("{shrunk}{violation}\nreplay it: SIM_SEED={seed} cargo test --test sim")
+}
+
+fn alone(seed: u64) {
+    let script = Script::of(seed);
+    println!("{script}");
+    if let Err(violation) = play(&script, true) {
+        panic!("{violation}\n{}", explain(seed, &violation));
+    }
+}
+
+/// Plays many on a few threads; says which failed, and by what.
+fn play_all(seeds: Range<u64>) -> BTreeMap<u64, Violation> {
+    let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(BTreeMap::new()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            if let Err(violation) = play(&Script::of(seed), false) {
+                failed.lock().insert(seed, violation);
+            }
         }
-    }
+    };
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    failed.into_inner()
 }
 
-/// A seed that is to be played alone.
-fn chosen() -> Option<u64> {
-    std::env::var("SIM_SEED").ok()?.parse().ok()
-}
-
-#[test]
-fn replicas_converge_whatever_happens_even_seeds() {
-    match chosen() {
-        Some(seed) => play(seed, true),
-        None => play_all((0..SEEDS).step_by(2)),
-    }
+fn chosen_seeds() -> Range<u64> {
+    let chosen = std::env::var("SIM_SEEDS").ok();
+    let range = chosen.as_deref().and_then(|chosen| chosen.split_once(".."));
+    range.map_or(SEEDS, |(from, to)| from.parse().unwrap()..to.parse().unwrap())
 }
 
 #[test]
-fn replicas_converge_whatever_happens_odd_seeds() {
-    if chosen().is_none() {
-        play_all((1..SEEDS).step_by(2));
+fn invariants_hold_whatever_happens() {
+    if let Some(seed) = std::env::var("SIM_SEED").ok() {
+        return alone(seed.parse().unwrap());
+    }
+    let failed = play_all(chosen_seeds());
+    let mut by_invariant: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    failed.iter().for_each(|(seed, violation)| by_invariant.entry(violation.invariant).or_default().push(*seed));
+    if let Some((seed, violation)) = failed.first_key_value() {
+        panic!("broken, by seeds: {by_invariant:?}\n{}", explain(*seed, violation));
+    }
+}
+
+#[test]
+fn one_seed_is_one_history() {
+    for seed in 0..12 {
+        let script = Script::of(seed);
+        let played = || play(&script, false).map_err(|violation| violation.to_string());
+        assert_eq!(played(), played(), "seed {seed}");
     }
 }

@@ -1,27 +1,35 @@
-//! The network between replicas, and the names they find each other by.
+//! The network between processes: who is there, which calls get through, and what a name leads to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use axum::body::Body;
-use bytes::Bytes;
-use eureka_registry::http::{App, handle};
-use eureka_registry::registry::PeerMemory;
-use eureka_registry::replication::ServiceUrl;
-use eureka_registry::replication::discovery::{Endpoint, Found, LookingUp, LookupError, PeerDiscovery};
-use eureka_registry::replication::protocol;
+use eureka_registry::http::App;
+use eureka_registry::replication::discovery::{Endpoint, LookingUp, LookupError, PeerDiscovery};
 use eureka_registry::replication::transport::{Call, Calling, PeerError, PeerTransport, Reply};
-use eureka_registry::time::Timestamp;
-use http::{Method, Request};
-use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::script::Shape;
+use crate::trace::Trace;
+use crate::wire;
+use crate::world::World;
+
+/// How long a replica waits for a peer's answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// A link that loses nothing and delays no more than this is in order.
+const ORDERLY_DELAY: u64 = 100;
 
 /// What a link does to calls, and who is there.
 #[derive(Debug)]
 pub(crate) struct Net {
+    pub(crate) shape: Shape,
+    pub(crate) trace: Trace,
+    pub(crate) world: OnceLock<Weak<World>>,
+    frozen: Vec<watch::Sender<bool>>,
     state: Mutex<State>,
 }
 
@@ -32,39 +40,51 @@ struct State {
     cut: BTreeSet<(usize, usize)>,
     /// Of a hundred calls: requests lost, answers lost after the request was applied.
     lost: (u8, u8),
-    longest_delay_ms: u64,
+    longest_delay: u64,
     /// Whether the name server answers, and whom it names.
     names_answer: bool,
     named: BTreeSet<usize>,
+    wrong_names: BTreeMap<usize, Option<usize>>,
     batches: u64,
 }
 
+/// What becomes of one call.
+struct Fate {
+    to: Option<usize>,
+    is_cut: bool,
+    loses_request: bool,
+    loses_answer: bool,
+    delays: (Duration, Duration),
+}
+
 impl Net {
-    pub(crate) fn new(seed: u64) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, shape: &Shape, trace: Trace) -> Arc<Self> {
         let state = State {
             rng: SmallRng::seed_from_u64(seed),
             apps: BTreeMap::new(),
             cut: BTreeSet::new(),
             lost: (0, 0),
-            longest_delay_ms: 1,
+            longest_delay: 2,
             names_answer: true,
             named: BTreeSet::new(),
+            wrong_names: BTreeMap::new(),
             batches: 0,
         };
-        Arc::new(Self { state: Mutex::new(state) })
+        let frozen = (0..shape.processes()).map(|_| watch::Sender::new(false)).collect();
+        Arc::new(Self { shape: shape.clone(), trace, world: OnceLock::new(), frozen, state: Mutex::new(state) })
     }
 
-    /// From now on `replica` listens, or no longer.
-    pub(crate) fn listens(&self, replica: usize, app: Option<App>) {
+    /// From now on `process` listens, or no longer.
+    pub(crate) fn listens(&self, process: usize, app: Option<App>) {
         let mut state = self.state.lock();
         match app {
-            Some(app) => drop(state.apps.insert(replica, app)),
-            None => drop(state.apps.remove(&replica)),
+            Some(app) => drop(state.apps.insert(process, app)),
+            None => drop(state.apps.remove(&process)),
         }
     }
 
-    pub(crate) fn app(&self, replica: usize) -> Option<App> {
-        self.state.lock().apps.get(&replica).cloned()
+    pub(crate) fn app(&self, process: usize) -> Option<App> {
+        self.state.lock().apps.get(&process).cloned()
     }
 
     pub(crate) fn name(&self, replica: usize, named: bool) {
@@ -73,6 +93,25 @@ impl Net {
             state.named.insert(replica);
         } else {
             state.named.remove(&replica);
+        }
+    }
+
+    pub(crate) fn is_named(&self, replica: usize) -> bool {
+        let state = self.state.lock();
+        state.names_answer && (state.named.contains(&replica) || replica >= self.shape.replicas)
+    }
+
+    /// Whether names name it, or do not answer, so that it may be there.
+    pub(crate) fn is_named_or_silent(&self, replica: usize) -> bool {
+        let state = self.state.lock();
+        !state.names_answer || state.named.contains(&replica)
+    }
+
+    pub(crate) fn name_leads(&self, replica: usize, wrong: Option<Option<usize>>) {
+        let mut state = self.state.lock();
+        match wrong {
+            Some(to) => drop(state.wrong_names.insert(replica, to)),
+            None => drop(state.wrong_names.remove(&replica)),
         }
     }
 
@@ -89,133 +128,164 @@ impl Net {
         }
     }
 
-    pub(crate) fn lose(&self, requests: u8, answers: u8, longest_delay_ms: u64) {
+    pub(crate) fn lose(&self, requests: u8, answers: u8, longest_delay: u64) {
         let mut state = self.state.lock();
-        state.lost = (requests, answers);
-        state.longest_delay_ms = longest_delay_ms;
+        (state.lost, state.longest_delay) = ((requests, answers), longest_delay);
     }
 
     pub(crate) fn heal(&self) {
         let mut state = self.state.lock();
         state.cut.clear();
-        state.lost = (0, 0);
-        state.longest_delay_ms = 1;
-        state.names_answer = true;
+        state.wrong_names.clear();
+        (state.lost, state.longest_delay, state.names_answer) = ((0, 0), 2, true);
+        self.frozen.iter().for_each(|frozen| drop(frozen.send_replace(false)));
     }
 
-    /// How many batches were sent.
+    pub(crate) fn freeze(&self, process: usize, frozen: bool) {
+        self.frozen[process].send_replace(frozen);
+    }
+
+    pub(crate) fn is_frozen(&self, process: usize) -> bool {
+        *self.frozen[process].borrow()
+    }
+
+    /// Returns when the process runs.
+    pub(crate) async fn runs(&self, process: usize) {
+        self.frozen[process].subscribe().wait_for(|frozen| !frozen).await.unwrap();
+    }
+
+    /// Whether both answer, and calls from one to the other get through in time.
+    pub(crate) fn is_orderly(&self, from: usize, to: usize) -> bool {
+        let both_listen = {
+            let state = self.state.lock();
+            state.apps.contains_key(&from) && state.apps.contains_key(&to)
+        };
+        both_listen && self.is_way_clear(from, to)
+    }
+
+    /// Whether nothing holds up calls from one to the other.
+    pub(crate) fn is_way_clear(&self, from: usize, to: usize) -> bool {
+        let state = self.state.lock();
+        !self.is_frozen(from)
+            && !self.is_frozen(to)
+            && !state.cut.contains(&(from, to))
+            && !state.wrong_names.contains_key(&to)
+            && state.lost == (0, 0)
+            && state.longest_delay <= ORDERLY_DELAY
+    }
+
+    pub(crate) fn leads_right(&self, replica: usize) -> bool {
+        !self.state.lock().wrong_names.contains_key(&replica)
+    }
+
+    /// How many batches our replicas sent.
     pub(crate) fn batches(&self) -> u64 {
         self.state.lock().batches
     }
-}
 
-/// One replica's way to the others.
-#[derive(Debug)]
-pub(crate) struct From {
-    pub(crate) net: Arc<Net>,
-    pub(crate) replica: usize,
-}
+    fn fate(&self, from: usize, service_url: &str, call: &Call) -> Fate {
+        let name = process_of(service_url);
+        let mut state = self.state.lock();
+        state.batches += u64::from(matches!(call, Call::Batch(_)));
+        let to = state.wrong_names.get(&name).copied().unwrap_or(Some(name));
+        let (requests, answers) = state.lost;
+        let longest = state.longest_delay;
+        let of_a_hundred: u8 = state.rng.random_range(0..100);
+        let mut delay = || Duration::from_millis(state.rng.random_range(1..=longest.max(1)));
+        let delays = (delay(), delay());
+        Fate {
+            to,
+            is_cut: to.is_some_and(|to| state.cut.contains(&(from, to))),
+            loses_request: of_a_hundred < requests,
+            loses_answer: of_a_hundred >= 100 - answers,
+            delays,
+        }
+    }
 
-impl PeerTransport for From {
-    fn call<'a>(&'a self, service_url: &'a ServiceUrl, call: Call) -> Calling<'a> {
-        Box::pin(async move {
-            let to = replica_of(service_url);
-            let (app, cut, lost_request, lost_answer, delay) = {
-                let mut state = self.net.state.lock();
-                state.batches += u64::from(matches!(call, Call::Batch(_)));
-                let dice: u8 = state.rng.random_range(0..100);
-                let (requests, answers) = state.lost;
-                let longest = state.longest_delay_ms;
-                let delay = state.rng.random_range(0..=longest);
-                let cut = state.cut.contains(&(self.replica, to));
-                (state.apps.get(&to).cloned(), cut, dice < requests, dice >= 100 - answers, delay)
-            };
-            tokio::time::sleep(Duration::from_millis(delay)).await;
-            if cut || lost_request {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                return Err(PeerError::Timeout);
-            }
-            let Some(app) = app else { return Err(PeerError::Refused) };
-            let reply = deliver(app, call).await;
-            if lost_answer {
-                return Err(PeerError::Broken("the connection was lost".to_owned()));
-            }
-            Ok(reply)
-        })
+    async fn call(self: Arc<Self>, from: usize, service_url: &str, call: Call) -> Result<Reply, PeerError> {
+        self.runs(from).await;
+        let kind = wire::kind(&call);
+        let fate = self.fate(from, service_url, &call);
+        let result =
+            timeout(PATIENCE, Arc::clone(&self).carry(from, fate, call)).await.unwrap_or(Err(PeerError::Timeout));
+        self.runs(from).await;
+        self.trace.say(format_args!("{from} calls {service_url} {kind}: {}", wire::shown(&result)));
+        result
+    }
+
+    async fn carry(self: Arc<Self>, from: usize, fate: Fate, call: Call) -> Result<Reply, PeerError> {
+        let Some(to) = fate.to else { return Err(PeerError::Connect("refused".to_owned())) };
+        sleep(fate.delays.0).await;
+        if fate.is_cut || fate.loses_request {
+            std::future::pending::<()>().await;
+        }
+        if self.app(to).is_none() {
+            return Err(PeerError::Connect("refused".to_owned()));
+        }
+        let (answer, answered) = oneshot::channel();
+        let net = Arc::clone(&self);
+        // What arrived is worked on whether or not the caller still waits.
+        tokio::spawn(async move {
+            net.runs(to).await;
+            let Some(app) = net.app(to) else { return };
+            let between_ours = net.shape.java().is_none_or(|java| java != from && java != to);
+            let reply = wire::deliver(app, call, between_ours).await;
+            net.applied(to);
+            let _caller_is_gone = answer.send(reply);
+        });
+        let broken = || PeerError::Broken("the connection was lost".to_owned());
+        let reply = answered.await.map_err(|_crashed| broken())?;
+        sleep(fate.delays.1).await;
+        self.applied(from);
+        if fate.loses_answer { Err(broken()) } else { Ok(reply) }
+    }
+
+    /// Something was done at `process`: the invariants are looked at.
+    pub(crate) fn applied(&self, process: usize) {
+        if let Some(world) = self.world.get().and_then(Weak::upgrade) {
+            world.inspect(process);
+        }
     }
 }
 
-async fn deliver(app: App, call: Call) -> Reply {
-    let post = |what: &str, body: Bytes| request(Method::POST, &format!("/eureka/peerreplication/{what}"), body);
-    let request = match call {
-        Call::Identify { token } => {
-            let mut request = request(Method::OPTIONS, "/eureka/apps", Bytes::new());
-            request.headers_mut().insert(protocol::TOKEN_HEADER, token.parse().unwrap());
-            request
-        }
-        Call::Batch(body) => post("batch/", body),
-        Call::Digests(body) => post("digests", body),
-        Call::Records(body) => post("records", body),
-        Call::Heard(body) => post("heard", body),
-        Call::Applications { newcomer } => {
-            let mut request = request(Method::GET, "/eureka/apps/", Bytes::new());
-            let header = protocol::NEWCOMER_HEADER;
-            if let Some(url) = newcomer {
-                request.headers_mut().insert(header, url.to_string().parse().unwrap());
-            }
-            request
-        }
-        Call::Announce { newcomer } => {
-            let mut request = request(Method::HEAD, "/eureka/apps/delta", Bytes::new());
-            let header = protocol::NEWCOMER_HEADER;
-            request.headers_mut().insert(header, newcomer.to_string().parse().unwrap());
-            request
-        }
-    };
-    let mut request = request;
-    request.headers_mut().insert(protocol::TIME_HEADER, "?".parse().unwrap());
-    let response = handle(app, request).await;
-    let node = response.headers().get("x-eureka-registry-node").map(|id| id.to_str().unwrap().to_owned());
-    let time = response.headers().get(protocol::TIME_HEADER);
-    let time = time.map(|millis| millis.to_str().unwrap().parse().unwrap());
-    let status = response.status().as_u16();
-    let peers = response.headers().get(protocol::PEERS_HEADER);
-    let peers = peers.map(|urls| protocol::listed(urls.to_str().unwrap()));
-    let peers = peers.unwrap_or_default();
-    let memory = response.headers().get(protocol::MEMORY_HEADER);
-    let memory = memory.map_or(PeerMemory::Whole, |word| PeerMemory::named(word.to_str().unwrap()));
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    let time = time.map(Timestamp);
-    Reply { status, node, time, peers, memory, cluster: None, body }
+/// One process's way to the others.
+#[derive(Debug)]
+pub(crate) struct From {
+    pub(crate) net: Arc<Net>,
+    pub(crate) process: usize,
 }
 
-pub(crate) fn request(method: Method, path: &str, body: Bytes) -> Request<Body> {
-    let request = Request::builder().method(method).uri(path);
-    let json = "application/json";
-    request.header("Accept", json).header("Content-Type", json).body(Body::from(body)).unwrap()
+impl PeerTransport for From {
+    fn call<'a>(&'a self, service_url: &'a str, call: Call) -> Calling<'a> {
+        Box::pin(Arc::clone(&self.net).call(self.process, service_url, call))
+    }
 }
 
 impl PeerDiscovery for From {
-    fn endpoints<'a>(&'a self, _service: &'a str, port: u16) -> LookingUp<'a> {
+    fn endpoints<'a>(&'a self, service: &'a str, port: u16) -> LookingUp<'a> {
         Box::pin(async move {
+            self.net.runs(self.process).await;
             let state = self.net.state.lock();
             if !state.names_answer {
                 return Err(LookupError::NoAnswer("the name server is gone".to_owned()));
             }
-            if state.named.is_empty() {
-                return Err(LookupError::NoRecords);
-            }
-            let endpoints = state.named.iter().map(|replica| Endpoint { host: host(*replica), port }).collect();
-            Ok(Found { service: "registry".to_owned(), endpoints })
+            let stranger = self.net.shape.stranger();
+            let named = state.named.iter().copied().filter(|named| (*named == stranger) == (service == "other"));
+            Ok(named.map(|replica| Endpoint { host: host(&self.net.shape, replica), port }).collect())
         })
     }
 }
 
-pub(crate) fn host(replica: usize) -> String {
-    format!("registry-{replica}.registry")
+/// What a process is called.
+pub(crate) fn host(shape: &Shape, process: usize) -> String {
+    match process {
+        java if java == shape.replicas => format!("java-{java}.local"),
+        stranger if stranger == shape.stranger() => format!("other-{stranger}.other"),
+        replica => format!("registry-{replica}.registry"),
+    }
 }
 
-fn replica_of(service_url: &ServiceUrl) -> usize {
-    let number = service_url.host().split(['-', '.']).nth(1);
+fn process_of(service_url: &str) -> usize {
+    let number = service_url.split(['-', '.']).nth(1);
     number.and_then(|number| number.parse().ok()).unwrap()
 }

@@ -1,0 +1,283 @@
+//! The invariants, by name.
+
+use eureka_registry::model::InstanceStatus;
+
+use crate::clients::LEASE;
+use crate::links::Group;
+use crate::oracle::{Aspect, Value};
+use crate::script::{CLIENTS, Shape};
+use crate::view::{Seen, View, client_of, id, view};
+use crate::world::State;
+
+/// A lease in milliseconds; it is borne twice as long after a renewal.
+const LEASE_MS: u64 = LEASE.as_secs() * 1000;
+/// After its client was last heard, an instance is gone everywhere: two leases, and evictions of one after the other.
+const GONE_AFTER: u64 = 2 * LEASE_MS + 14_000;
+/// Replicas note times in milliseconds, and hear of things later than they happened.
+const SLACK: u64 = 150;
+
+impl State {
+    /// Looks at a process, if anything changed there.
+    pub(crate) fn inspect(&mut self, process: usize, shape: &Shape, now: u64) {
+        let Some(slot) = self.slots.get_mut(process).filter(|slot| slot.opened.is_some()) else { return };
+        let Some(registry) = &slot.registry else { return };
+        let version = registry.version();
+        if slot.view.is_some() && version == slot.version {
+            return;
+        }
+        let after = view(registry);
+        slot.version = version;
+        let before = slot.view.replace(after.clone());
+        self.one_cluster(process, &after, shape, now);
+        if shape.java() == Some(process) || process >= shape.replicas {
+            return;
+        }
+        for (id, held) in before.iter().flatten().filter(|(id, _)| !after.contains_key(*id)) {
+            let slot = &mut self.slots[process];
+            let heard = slot.real(held.heard());
+            slot.gone.insert(id.clone(), heard);
+        }
+        for (id, held) in &after {
+            match before.as_ref().map(|before| before.get(id)) {
+                Some(Some(earlier)) if earlier.seen.last_dirty > held.seen.last_dirty => {
+                    let what = format!("{id} at {process}: {:?} became {:?}", earlier.seen, held.seen);
+                    self.violated("data never goes back", now, what);
+                }
+                Some(Some(_)) => {}
+                Some(None) if !shape.java => self.no_revival(process, id, true, now),
+                None if !shape.java => self.no_revival(process, id, false, now),
+                Some(None) | None => {}
+            }
+        }
+    }
+
+    /// Nothing of another cluster is here, nor of ours there.
+    fn one_cluster(&mut self, process: usize, view: &View, shape: &Shape, now: u64) {
+        let is_stranger = process == shape.stranger();
+        if let Some(id) = view.keys().find(|id| client_of(id).is_none() != is_stranger) {
+            self.violated("one cluster", now, format!("{process} holds {id}"));
+        }
+    }
+
+    /// What was cancelled and not registered again, or evicted and not heard again, never comes back.
+    fn no_revival(&mut self, process: usize, id: &str, was_looked_at: bool, now: u64) {
+        let Some(client) = client_of(id) else { return };
+        let touched = self.oracle.touched[client];
+        let slot = &self.slots[process];
+        if now > touched + GONE_AFTER {
+            let what = format!("{id} came to {process}, which nobody has heard for {} ms", now - touched);
+            return self.violated("no revival", now, what);
+        }
+        let rivals = self.oracle.rivals(client, Aspect::Presence);
+        let is_cancelled = rivals.iter().all(|event| event.value == Value::Present(false));
+        let knew = rivals.first().is_some_and(|event| event.holders.contains(&process));
+        if is_cancelled && knew && was_looked_at {
+            return self.violated(
+                "no revival",
+                now,
+                format!("{id} was cancelled, which {process} knew, and came back"),
+            );
+        }
+        let heard = slot.gone.get(id).and_then(|heard| u64::try_from(*heard).ok());
+        if let Some(heard) = heard.filter(|heard| was_looked_at && touched <= heard + SLACK && !is_cancelled) {
+            let what =
+                format!("{id} came back to {process}, which had heard it at {heard}, as nobody has since {touched}");
+            self.violated("no revival", now, what);
+        }
+    }
+
+    /// All that holds at any moment.
+    pub(crate) fn check(&mut self, shape: &Shape, now: u64) {
+        self.delivery(shape, now);
+        let groups = self.links.groups();
+        for group in groups.iter().filter(|group| now >= group.since + group.takes()) {
+            self.convergence(group, now);
+            if groups.len() == 1 && !shape.java {
+                self.last_command(group, now);
+            }
+            self.oracle.knows_the_same(&group.members, now - group.takes());
+        }
+        for client in 0..CLIENTS {
+            for replica in 0..shape.replicas {
+                let is_open = self.slots[replica].opened.is_some();
+                if is_open && self.must_show(client, replica, now) && !self.shows(client, replica) {
+                    self.violated("no loss", now, format!("{} is missing at {replica}", id(client)));
+                }
+            }
+        }
+    }
+
+    fn seen(&self, client: usize, replica: usize) -> Option<Seen> {
+        self.slots[replica].view.as_ref()?.get(&id(client)).map(|held| held.seen)
+    }
+
+    fn shows(&self, client: usize, replica: usize) -> bool {
+        self.seen(client, replica).is_some()
+    }
+
+    /// Who got 200 for a heartbeat at a replica that is up is shown there, and by all that can talk with it.
+    pub(crate) fn must_show(&self, client: usize, replica: usize, now: u64) -> bool {
+        let Some(last) = self.oracle.last(client, Aspect::Presence) else { return false };
+        if last.value != Value::Present(true) || !self.clients[client].lives {
+            return false;
+        }
+        // What was accepted before the process started was accepted by another.
+        let opened = self.slots[replica].opened.unwrap_or(now);
+        let here = self.oracle.contact_at(client, replica).filter(|at| *at >= opened);
+        if here.is_some_and(|at| now <= at + LEASE_MS && last.applied <= at && self.no_cancel_since(client, at)) {
+            return true;
+        }
+        let groups = self.links.groups();
+        let Some(group) = groups.iter().find(|group| group.members.contains(&replica)) else { return false };
+        let takes = group.takes();
+        let settled = now >= group.since + takes && now >= last.applied + takes && takes < LEASE_MS;
+        let within = (group.since.max(now.saturating_sub(LEASE_MS)), now.saturating_sub(takes));
+        settled && self.no_cancel_since(client, within.0) && self.oracle.was_heard_by(client, &group.members, within)
+    }
+
+    fn no_cancel_since(&self, client: usize, since: u64) -> bool {
+        let cancels =
+            self.oracle.events.iter().filter(|event| event.client == client && event.value == Value::Present(false));
+        cancels.map(|event| event.applied).all(|applied| applied + LEASE_MS < since)
+    }
+
+    /// Whether a client was registered well before a moment, and has not been cancelled since.
+    pub(crate) fn was_present_before(&self, client: usize, moment: u64) -> bool {
+        let is_registration = |event: &&crate::oracle::Event| event.value == Value::Present(true);
+        let first = self.oracle.events.iter().filter(|event| event.client == client).find(is_registration);
+        let last = self.oracle.last(client, Aspect::Presence);
+        first.is_some_and(|event| event.applied + LEASE_MS < moment)
+            && last.is_some_and(|event| event.value == Value::Present(true))
+            && self.no_cancel_since(client, moment)
+    }
+
+    /// What a replica accepted is at each peer to which it can get.
+    fn delivery(&mut self, shape: &Shape, now: u64) {
+        for number in 0..self.oracle.events.len() {
+            let event = &self.oracle.events[number];
+            let due: Vec<_> =
+                event.awaited.iter().filter(|(_, (by, _))| *by <= now).map(|(peer, of)| (*peer, *of)).collect();
+            for (peer, (by, is_settled)) in due {
+                let event = &self.oracle.events[number];
+                let rivals = self.oracle.rivals(event.client, event.value.aspect());
+                let is_alone = rivals.len() == 1 && std::ptr::eq(rivals[0], event);
+                let is_there = fits(self.seen(event.client, peer), event.value);
+                if is_alone && !is_there && !shape.java {
+                    let invariant = if is_settled { "delivery" } else { "joining" };
+                    let what = format!(
+                        "{} {:?}, accepted at {} at {}, is not at {peer} at {by}",
+                        id(event.client),
+                        event.value,
+                        event.place,
+                        event.applied
+                    );
+                    self.violated(invariant, now, what);
+                }
+                let event = &mut self.oracle.events[number];
+                event.awaited.remove(&peer);
+                event.holders.insert(peer);
+            }
+        }
+    }
+
+    /// Replicas that can talk know the same.
+    fn convergence(&mut self, group: &Group, now: u64) {
+        for client in 0..CLIENTS {
+            let changed =
+                self.oracle.events.iter().filter(|event| event.client == client).map(|event| event.applied).max();
+            let is_quiet = changed.is_none_or(|changed| now >= changed + group.takes());
+            // Who has been silent for a lease is evicted by one before another.
+            if !is_quiet || now > self.oracle.touched[client] + LEASE_MS {
+                continue;
+            }
+            let first = self.seen(client, group.members[0]);
+            for other in &group.members[1..] {
+                let theirs = self.seen(client, *other);
+                if theirs != first {
+                    let what = format!("{}: {first:?} at {}, {theirs:?} at {other}", id(client), group.members[0]);
+                    self.violated("convergence", now, what);
+                }
+            }
+        }
+    }
+
+    /// Where all can talk, what was said last holds.
+    fn last_command(&mut self, group: &Group, now: u64) {
+        for client in 0..CLIENTS {
+            let changed =
+                self.oracle.events.iter().filter(|event| event.client == client).map(|event| event.applied).max();
+            if changed.is_none_or(|changed| now < changed + group.takes()) {
+                continue;
+            }
+            for aspect in [Aspect::Presence, Aspect::Status, Aspect::Data] {
+                let Some(expected) = self.oracle.expected(client, aspect) else { continue };
+                // Who has been silent for long may be evicted, and with it what was said of it.
+                let is_silent = now > self.oracle.touched[client] + LEASE_MS;
+                if is_silent && !expected.iter().all(|value| *value == Value::Present(false)) {
+                    continue;
+                }
+                for member in &group.members {
+                    let seen = self.seen(client, *member);
+                    if !expected.iter().any(|value| fits(seen, *value)) {
+                        let what = format!("{} at {member} is {seen:?}, not {expected:?}", id(client));
+                        self.violated("the last command wins", now, what);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A replica that answers is whole, or has waited for as long as it may.
+    pub(crate) fn is_whole(&mut self, process: usize, now: u64) {
+        let slot = &self.slots[process];
+        let waited = u128::from(now - slot.began);
+        if slot.known.is_empty() || waited >= crate::replicas::SYNC_TIMEOUT.as_millis() {
+            return;
+        }
+        let lacks = |peer: usize| {
+            (0..CLIENTS).find(|client| {
+                let last = self.oracle.last(*client, Aspect::Presence);
+                let is_old =
+                    last.is_some_and(|event| event.value == Value::Present(true) && now > event.applied + 2_500);
+                is_old
+                    && self.oracle.contact_at(*client, peer).is_some_and(|at| now < at + LEASE_MS && now > at + SLACK)
+                    && self.shows(*client, peer)
+                    && !self.shows(*client, process)
+            })
+        };
+        let lacking: Vec<_> = slot.known.iter().map(|peer| (*peer, lacks(*peer))).collect();
+        if lacking.iter().all(|(_, missing)| missing.is_some()) {
+            let what = format!("{process} answers after {waited} ms, and lacks what others know: {lacking:?}");
+            self.violated("whole or closed", now, what);
+        }
+    }
+
+    /// Everybody knows the same; who lives is known, who left is not.
+    pub(crate) fn check_the_end(&mut self, shape: &Shape, now: u64) {
+        for replica in 0..shape.replicas + usize::from(shape.java) {
+            if self.slots[replica].opened.is_none() {
+                self.violated("everybody starts", now, format!("{replica} does not answer"));
+            }
+            for client in 0..CLIENTS {
+                let (known, lives) = (self.shows(client, replica), self.clients[client].lives);
+                if known != lives {
+                    let invariant = if lives { "no loss" } else { "no revival" };
+                    let what = format!("{} lives: {lives}, is known to {replica}: {known}", id(client));
+                    self.violated(invariant, now, what);
+                }
+            }
+        }
+    }
+}
+
+/// Whether what is seen is what an event says; one that says nothing of an instance's presence fits where it is gone.
+fn fits(seen: Option<Seen>, value: Value) -> bool {
+    match (value, seen) {
+        (Value::Present(present), seen) => seen.is_some() == present,
+        (_, None) => true,
+        (Value::Status(status), Some(seen)) => {
+            seen.status == status && seen.overridden.is_none_or(|set: InstanceStatus| set == status)
+        }
+        (Value::Data { last_dirty, tag }, Some(seen)) => (seen.last_dirty, seen.tag) == (last_dirty, tag),
+    }
+}

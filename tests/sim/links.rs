@@ -1,0 +1,143 @@
+//! [`Links`]: since when replicas can talk, as far as the invariants go by it.
+
+use std::collections::BTreeMap;
+
+use crate::net::Net;
+
+/// Names that a replica did not see when it started are known to it after this long.
+const NAMES_SETTLE: u64 = 3_000;
+
+/// What is known of the ways between our replicas.
+#[derive(Debug)]
+pub(crate) struct Links {
+    replicas: usize,
+    /// Since when a replica answers; `None` while it does not.
+    pub(crate) open: Vec<Option<u64>>,
+    /// Since when both names of a pair have been right and named.
+    named: BTreeMap<(usize, usize), u64>,
+    /// Pairs that know each other: one announced itself to the other when it started, or both saw the names.
+    acquainted: BTreeMap<(usize, usize), bool>,
+    /// Since when calls from one to another have got through.
+    orderly: BTreeMap<(usize, usize), u64>,
+}
+
+impl Links {
+    pub(crate) fn new(replicas: usize) -> Self {
+        Self {
+            replicas,
+            open: vec![None; replicas],
+            named: BTreeMap::new(),
+            acquainted: BTreeMap::new(),
+            orderly: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn closed(&mut self, replica: usize) {
+        if let Some(open) = self.open.get_mut(replica) {
+            *open = None;
+            self.acquainted.retain(|(one, other), _| *one != replica && *other != replica);
+        }
+    }
+
+    /// A replica answers from now on; it announced itself to those with which it could talk all the while that it joined.
+    pub(crate) fn opened(&mut self, replica: usize, met: &[usize], now: u64) {
+        if let Some(open) = self.open.get_mut(replica) {
+            *open = Some(now);
+            for other in met {
+                self.acquainted.insert((replica, *other), true);
+                self.acquainted.insert((*other, replica), true);
+            }
+        }
+    }
+
+    /// Looks at the network. Says which ways are no longer in order.
+    pub(crate) fn refresh(&mut self, net: &Net, now: u64) -> Vec<(usize, usize)> {
+        let mut lost = Vec::new();
+        for pair in self.pairs() {
+            let (from, to) = pair;
+            let is_named = net.is_named(from) && net.is_named(to) && net.leads_right(from) && net.leads_right(to);
+            let named = keep(&mut self.named, pair, is_named, now);
+            let both_open = self.open[from].is_some() && self.open[to].is_some();
+            if both_open && named.is_some_and(|since| now >= since + NAMES_SETTLE) {
+                self.acquainted.insert(pair, true);
+            }
+            let orderly = both_open && self.acquainted.contains_key(&pair) && net.is_orderly(from, to);
+            let before = self.orderly.contains_key(&pair);
+            keep(&mut self.orderly, pair, orderly, now);
+            if before && !orderly {
+                lost.push(pair);
+            }
+        }
+        lost
+    }
+
+    fn pairs(&self) -> Vec<(usize, usize)> {
+        let all = 0..self.replicas;
+        all.clone().flat_map(|from| all.clone().map(move |to| (from, to))).filter(|(from, to)| from != to).collect()
+    }
+
+    /// Since when calls from one to the other have got through.
+    pub(crate) fn orderly_since(&self, from: usize, to: usize) -> Option<u64> {
+        self.orderly.get(&(from, to)).copied()
+    }
+
+    /// Since when two have been able to talk, whoever calls whom.
+    fn talk_since(&self, one: usize, other: usize) -> Option<u64> {
+        let ways = [self.orderly_since(one, other), self.orderly_since(other, one)];
+        ways.into_iter().flatten().min()
+    }
+
+    /// The groups of replicas that can talk, directly or through others: who is in one, since when it has been as it is, and
+    /// how many steps it is across at most.
+    pub(crate) fn groups(&self) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
+        for replica in (0..self.replicas).filter(|replica| self.open[*replica].is_some()) {
+            if groups.iter().any(|group| group.members.contains(&replica)) {
+                continue;
+            }
+            let mut group = Group { members: vec![replica], since: 0, is_whole: true };
+            let mut next = 0;
+            while let Some(member) = group.members.get(next).copied() {
+                for other in 0..self.replicas {
+                    if let Some(since) = self.talk_since(member, other).filter(|_| member != other) {
+                        group.since = group.since.max(since);
+                        if !group.members.contains(&other) {
+                            group.members.push(other);
+                        }
+                    }
+                }
+                next += 1;
+            }
+            group.since = group.members.iter().filter_map(|member| self.open[*member]).fold(group.since, u64::max);
+            let direct = |one: &usize, other: &usize| one == other || self.orderly_since(*one, *other).is_some();
+            group.is_whole = group.members.iter().all(|one| group.members.iter().all(|other| direct(one, other)));
+            groups.push(group);
+        }
+        groups
+    }
+}
+
+/// Replicas that can talk.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) members: Vec<usize>,
+    pub(crate) since: u64,
+    /// Whether each can call each.
+    pub(crate) is_whole: bool,
+}
+
+impl Group {
+    /// How long it takes at most until all know the same: one comparison a step.
+    pub(crate) fn takes(&self) -> u64 {
+        let steps = if self.is_whole { 1 } else { u64::try_from(self.members.len() - 1).unwrap() };
+        5_000 * steps.max(1)
+    }
+}
+
+fn keep(since: &mut BTreeMap<(usize, usize), u64>, pair: (usize, usize), holds: bool, now: u64) -> Option<u64> {
+    if holds {
+        return Some(*since.entry(pair).or_insert(now));
+    }
+    since.remove(&pair);
+    None
+}

@@ -1,0 +1,190 @@
+//! [`Oracle`]: what was done, when and where: what the replicas have to agree on in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use eureka_registry::model::InstanceStatus;
+
+use crate::links::Links;
+
+/// What is accepted over a link that is in order is there before the next comparison.
+const DELIVERED_WITHIN: u64 = 2_500;
+/// What is accepted where the link was out of order just before is there when replicas have to know the same.
+const KNOWN_WITHIN: u64 = 5_000;
+
+/// What an event decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Aspect {
+    Presence,
+    Status,
+    Data,
+}
+
+/// What it decides on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    Present(bool),
+    Status(InstanceStatus),
+    /// The version of the data that the client sent, and what an operator put into it since.
+    Data {
+        last_dirty: i64,
+        tag: Option<u32>,
+    },
+}
+
+impl Value {
+    pub(crate) fn aspect(self) -> Aspect {
+        match self {
+            Self::Present(_) => Aspect::Presence,
+            Self::Status(_) => Aspect::Status,
+            Self::Data { .. } => Aspect::Data,
+        }
+    }
+
+    /// Data goes by its version first.
+    fn rank(self) -> i64 {
+        if let Self::Data { last_dirty, .. } = self { last_dirty } else { 0 }
+    }
+}
+
+/// Something that a replica applied.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) client: usize,
+    pub(crate) value: Value,
+    pub(crate) place: usize,
+    pub(crate) issued: u64,
+    pub(crate) applied: u64,
+    /// Whether it is later than all before it, whatever the clocks say.
+    is_ordered: bool,
+    /// Who has it for sure.
+    pub(crate) holders: BTreeSet<usize>,
+    /// Who must have it by when, and whether over a link that was in order.
+    pub(crate) awaited: BTreeMap<usize, (u64, bool)>,
+}
+
+impl Event {
+    /// Whether it holds against all before it, and somebody who lives has it.
+    fn is_firm(&self) -> bool {
+        self.is_ordered && !(self.holders.is_empty() && self.awaited.is_empty())
+    }
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    pub(crate) events: Vec<Event>,
+    /// When a client's heartbeat or registration was accepted, and where; newest last.
+    pub(crate) contacts: Vec<Vec<(u64, usize)>>,
+    /// When anything at all was done to an instance, by client: a replica may have heard of it then.
+    pub(crate) touched: Vec<u64>,
+}
+
+impl Oracle {
+    pub(crate) fn new(clients: usize) -> Self {
+        Self { events: Vec::new(), contacts: vec![Vec::new(); clients], touched: vec![0; clients] }
+    }
+
+    /// Notes an event. Where clocks differ, an event is later only than those that its replica has for sure.
+    pub(crate) fn note(
+        &mut self,
+        event: (usize, Value, usize),
+        (issued, applied): (u64, u64),
+        links: &Links,
+        skewed: bool,
+    ) {
+        let (client, value, place) = event;
+        let earlier = self.rivals(client, value.aspect());
+        let is_ordered = earlier.iter().all(|earlier| {
+            earlier.holders.contains(&place) || (!skewed && (earlier.applied < issued || earlier.place == place))
+        });
+        let awaited = (0..links.open.len()).filter(|peer| *peer != place).filter_map(|peer| {
+            let since = links.orderly_since(place, peer)?;
+            let is_settled = applied >= since + DELIVERED_WITHIN;
+            Some((peer, (applied + if is_settled { DELIVERED_WITHIN } else { KNOWN_WITHIN }, is_settled)))
+        });
+        let awaited = awaited.collect();
+        let holders = BTreeSet::from([place]);
+        self.events.push(Event { client, value, place, issued, applied, is_ordered, holders, awaited });
+    }
+
+    fn of(&self, client: usize, aspect: Aspect) -> impl DoubleEndedIterator<Item = &Event> {
+        self.events.iter().filter(move |event| event.client == client && event.value.aspect() == aspect)
+    }
+
+    /// The last event of a kind.
+    pub(crate) fn last(&self, client: usize, aspect: Aspect) -> Option<&Event> {
+        self.of(client, aspect).next_back()
+    }
+
+    /// The events that may hold in the end: the last, and those before it that it may not have beaten.
+    pub(crate) fn rivals(&self, client: usize, aspect: Aspect) -> Vec<&Event> {
+        let mut rivals: Vec<&Event> = Vec::new();
+        let newest: Vec<&Event> = self.of(client, aspect).rev().collect();
+        let floor = newest.iter().filter(|event| event.is_firm()).map(|event| event.value.rank()).max();
+        for event in newest.into_iter().filter(|event| floor.is_none_or(|floor| event.value.rank() >= floor)) {
+            let rank = event.value.rank();
+            // One that is firm beats all of its rank before it.
+            if !rivals.iter().any(|later| later.is_firm() && later.value.rank() >= rank) {
+                rivals.push(event);
+            }
+        }
+        rivals
+    }
+
+    /// What may hold in the end; `None` where nothing that was done has to have lasted.
+    pub(crate) fn expected(&self, client: usize, aspect: Aspect) -> Option<Vec<Value>> {
+        let rivals = self.rivals(client, aspect);
+        rivals.iter().any(|event| event.is_firm()).then(|| rivals.iter().map(|event| event.value).collect())
+    }
+
+    /// What may hold, and what held before, from now on: an instance that was gone may have kept an operator's status.
+    pub(crate) fn blur(&mut self, client: usize, aspect: Aspect) {
+        for event in self.events.iter_mut().filter(|event| event.client == client && event.value.aspect() == aspect) {
+            event.is_ordered = false;
+        }
+    }
+
+    /// The link is out of order: nobody can say what got over it.
+    pub(crate) fn excuse(&mut self, from: usize, to: usize) {
+        for event in self.events.iter_mut().filter(|event| event.place == from) {
+            event.awaited.remove(&to);
+        }
+    }
+
+    /// A replica forgot everything.
+    pub(crate) fn forgets(&mut self, replica: usize, was_killed: bool) {
+        for event in &mut self.events {
+            event.holders.remove(&replica);
+            event.awaited.remove(&replica);
+            // Told to stop, it tells its peers first; killed, it does not.
+            if event.place == replica && was_killed {
+                event.awaited.clear();
+            }
+        }
+    }
+
+    /// Those of `members` that had nothing of an event have it now, if one has.
+    pub(crate) fn knows_the_same(&mut self, members: &[usize], until: u64) {
+        for event in self.events.iter_mut().filter(|event| event.applied <= until) {
+            if members.iter().any(|member| event.holders.contains(member)) {
+                event.holders.extend(members);
+            }
+        }
+    }
+
+    pub(crate) fn contact(&mut self, client: usize, place: usize, now: u64) {
+        self.touched[client] = now;
+        self.contacts[client].push((now, place));
+    }
+
+    /// The last time when the client was answered well by `place`.
+    pub(crate) fn contact_at(&self, client: usize, place: usize) -> Option<u64> {
+        self.contacts[client].iter().rev().find(|(_, at)| *at == place).map(|(when, _)| *when)
+    }
+
+    /// Whether the client was answered well by one of `members` in this time.
+    pub(crate) fn was_heard_by(&self, client: usize, members: &[usize], (from, until): (u64, u64)) -> bool {
+        let within = |when: u64| when >= from && when <= until;
+        self.contacts[client].iter().rev().any(|(when, place)| within(*when) && members.contains(place))
+    }
+}

@@ -1,0 +1,135 @@
+//! Readers that fetch everything once, follow deltas and compare hash codes, as Eureka's clients do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use eureka_registry::model::{AppsHashCode, InstanceStatus};
+use http::Method;
+use serde_json::Value as Json;
+use tokio::time::sleep;
+
+use crate::clients::{RENEWAL, send};
+use crate::replicas::RETENTION;
+use crate::view::client_of;
+use crate::wire::request;
+use crate::world::{State, World};
+
+pub(crate) const READERS: usize = 2;
+/// Some read so seldom that the delta has forgotten what they missed.
+const POLLS: [Duration; READERS] = [Duration::from_secs(3), Duration::from_secs(17)];
+
+/// What a reader knows, and from whom.
+#[derive(Debug, Default)]
+struct Known {
+    statuses: Option<BTreeMap<String, InstanceStatus>>,
+    /// The process that answered last, and when.
+    from: (usize, u64),
+    at: u64,
+}
+
+/// A reader's life.
+pub(crate) async fn follow(world: Arc<World>, reader: usize) {
+    let replicas = world.net.shape.replicas;
+    let (mut known, mut replica) = (Known::default(), reader % replicas);
+    sleep(Duration::from_millis(730 + 190 * reader as u64)).await;
+    loop {
+        if !read(&world, replica, &mut known, POLLS[reader]).await {
+            replica = (replica + 1) % replicas;
+        }
+        sleep(POLLS[reader]).await;
+    }
+}
+
+/// Reads once; says whether the replica answered.
+async fn read(world: &Arc<World>, replica: usize, known: &mut Known, poll: Duration) -> bool {
+    if let Some(before) = known.statuses.clone() {
+        let Some((answer, from)) = fetch(world, replica, "/eureka/apps/delta").await else { return false };
+        let Some(delta) = answer else { return true };
+        let after = applied(before, &delta);
+        let is_right = hash_of(&after) == delta["applications"]["apps__hashcode"].as_str().unwrap();
+        let now = world.now();
+        let follows = known.from == from && now - known.at + 500 < u64::try_from(RETENTION.as_millis()).unwrap();
+        if is_right {
+            read_through(world, known, after, from);
+            return true;
+        }
+        if follows {
+            let what = format!("a reader that polls every {poll:?} applied a delta of {replica} and got {after:?}");
+            world.state.lock().violated("deltas lead to the hash code", now, format!("{what}, not {delta}"));
+        }
+    }
+    let Some((answer, from)) = fetch(world, replica, "/eureka/apps/").await else { return false };
+    let Some(full) = answer else { return true };
+    let after = applied(BTreeMap::new(), &full);
+    if hash_of(&after) != full["applications"]["apps__hashcode"].as_str().unwrap() {
+        world.state.lock().violated("an answer has its hash code", world.now(), full.to_string());
+    }
+    read_through(world, known, after, from);
+    true
+}
+
+/// Asks; the answer is `None` if it was refused. Says which process answered.
+async fn fetch(world: &Arc<World>, replica: usize, path: &str) -> Option<(Option<Json>, (usize, u64))> {
+    let handle = Arc::clone(world);
+    let is_delta = path.ends_with("delta");
+    let request = request(Method::GET, path, Bytes::new());
+    let (status, body) = send(world, replica, request, move |_| {
+        let now = handle.now();
+        if is_delta {
+            handle.state.lock().slots[replica].first_sign.get_or_insert(now);
+        }
+    })
+    .await?;
+    let incarnation = world.state.lock().slots[replica].incarnation;
+    let answer = (status == 200).then(|| serde_json::from_slice(&body).unwrap());
+    Some((answer, (replica, incarnation)))
+}
+
+/// What is known now; nobody who lives is missing.
+fn read_through(world: &Arc<World>, known: &mut Known, after: BTreeMap<String, InstanceStatus>, from: (usize, u64)) {
+    let now = world.now();
+    let before = known.statuses.take().unwrap_or_default();
+    let mut state = world.state.lock();
+    for id in before.keys().filter(|id| !after.contains_key(*id)) {
+        state.lost_by_reader(id, from.0, now);
+    }
+    (known.statuses, known.from, known.at) = (Some(after), from, now);
+}
+
+fn applied(mut known: BTreeMap<String, InstanceStatus>, answer: &Json) -> BTreeMap<String, InstanceStatus> {
+    for application in answer["applications"]["application"].as_array().unwrap() {
+        for instance in application["instance"].as_array().unwrap() {
+            let id = instance["instanceId"].as_str().unwrap().to_owned();
+            let status = InstanceStatus::from_name(instance["status"].as_str().unwrap()).unwrap();
+            if instance["actionType"] == "DELETED" {
+                known.remove(&id);
+            } else {
+                known.insert(id, status);
+            }
+        }
+    }
+    known
+}
+
+fn hash_of(statuses: &BTreeMap<String, InstanceStatus>) -> String {
+    statuses.values().copied().collect::<AppsHashCode>().to_string()
+}
+
+impl State {
+    /// A reader had an instance, and a replica's answer took it away.
+    fn lost_by_reader(&mut self, id: &str, replica: usize, now: u64) {
+        let Some(client) = client_of(id).filter(|client| self.clients[*client].lives) else { return };
+        let slot = &self.slots[replica];
+        let renewal = u64::try_from(RENEWAL.as_millis()).unwrap();
+        // A registry that has lost its memory refuses to be read until its clients have had the time to come back.
+        let may_not_be_read = slot.opened_empty && slot.first_sign.is_some_and(|sign| now < sign + renewal);
+        let opened = slot.opened.unwrap_or_default();
+        if may_not_be_read && self.was_present_before(client, opened) {
+            self.violated("whole or closed", now, format!("{replica} lost its memory, and took {id} from a reader"));
+        } else if self.must_show(client, replica, now) {
+            self.violated("no loss", now, format!("a reader lost {id} by an answer of {replica}"));
+        }
+    }
+}

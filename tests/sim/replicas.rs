@@ -1,0 +1,273 @@
+//! The processes: replicas that start, stop, crash, freeze and come back with another clock, by the product's own start and stop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eureka_registry::registry::{self, InstanceRegistry};
+use eureka_registry::replication;
+use eureka_registry::server::{Node, PeerAccess, Settings};
+use eureka_registry::tasks::Gate;
+use eureka_registry::time::{Clock, Timestamp};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use crate::clients::RENEWAL;
+use crate::net::{From, Net, host};
+use crate::script::Shape;
+use crate::view::View;
+use crate::world::{State, World};
+
+/// The time at which histories begin.
+pub(crate) const EPOCH: i64 = 1_700_000_000_000;
+/// How long a replica waits for a peer to copy from.
+pub(crate) const SYNC_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long the delta shows a change.
+pub(crate) const RETENTION: Duration = Duration::from_secs(12);
+const LAME_DUCK: Duration = Duration::from_secs(1);
+/// How long a name stays, or is not there yet, at most.
+const NAMES_LAG: u64 = 1_500;
+
+/// A place for a process.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    /// By how much the clock is ahead of the one that runs there, and of the next.
+    pub(crate) ahead: i64,
+    pub(crate) ahead_next: i64,
+    /// How many processes there were; another process is another incarnation.
+    pub(crate) incarnation: u64,
+    pub(crate) registry: Option<Arc<InstanceRegistry>>,
+    node: Option<Node>,
+    gate: Option<Gate>,
+    /// What starts or stops the process.
+    task: Option<AbortHandle>,
+    starts_waiting: bool,
+    /// When it began to start, and when it answered first.
+    pub(crate) began: u64,
+    pub(crate) opened: Option<u64>,
+    /// With whom it has been able to talk since it began.
+    met: Vec<usize>,
+    /// Those that answered and were named when it began, and since.
+    pub(crate) known: Vec<usize>,
+    /// What it held when it was looked at last, and of which version that is.
+    pub(crate) view: Option<View>,
+    pub(crate) version: u64,
+    /// When instances that it no longer holds had been heard, as far as it knew.
+    pub(crate) gone: BTreeMap<String, i64>,
+    /// Whether it opened without a copy, and since when clients have shown that they knew a registry before.
+    pub(crate) opened_empty: bool,
+    pub(crate) first_sign: Option<u64>,
+}
+
+impl Slot {
+    pub(crate) fn new(ahead: i64) -> Self {
+        Self { ahead_next: ahead, ..Self::default() }
+    }
+
+    /// The process is there, whether or not it answers yet.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.registry.is_some()
+    }
+
+    /// Milliseconds since the history's start, of a time by the process's clock.
+    pub(crate) fn real(&self, by_clock: i64) -> i64 {
+        by_clock - EPOCH - self.ahead
+    }
+
+    fn empty(&mut self) -> Option<Node> {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+        let (ahead_next, incarnation, starts_waiting) = (self.ahead_next, self.incarnation, self.starts_waiting);
+        let node = self.node.take();
+        *self = Self { ahead_next, incarnation, starts_waiting, ..Self::default() };
+        node
+    }
+
+    pub(crate) fn end(mut self) {
+        drop(self.empty());
+    }
+}
+
+fn settings(shape: &Shape, process: usize) -> Settings {
+    let url = |process: usize| format!("http://{}:8761/eureka/", host(shape, process));
+    let is_java = process == shape.replicas;
+    let service_urls = match (is_java, shape.java()) {
+        (true, _) => (0..shape.replicas).map(url).collect(),
+        (false, Some(java)) if process < shape.replicas => vec![url(java)],
+        (false, _) => Vec::new(),
+    };
+    let service = if process == shape.stranger() { "other" } else { "registry" };
+    Settings {
+        registry: registry::Options {
+            enable_self_preservation: false,
+            eviction_interval: Duration::from_secs(2),
+            retention_time_in_delta_queue: RETENTION,
+            delta_retention_timer_interval: Duration::from_secs(2),
+            expected_client_renewal_interval: RENEWAL,
+            ..registry::Options::default()
+        },
+        replication: replication::Options {
+            discovery_service: (!is_java).then(|| service.to_owned()),
+            service_urls,
+            register_with_eureka: Some(false),
+            discovery_refresh_interval: Duration::from_secs(1),
+            registry_sync_timeout: SYNC_TIMEOUT,
+            hostname: Some(host(shape, process)),
+            ..replication::Options::default()
+        },
+        ..Settings::default()
+    }
+}
+
+/// Starts a process, as soon as the one before it is gone.
+pub(crate) fn start(world: &Arc<World>, process: usize) {
+    if std::mem::replace(&mut world.state.lock().slots[process].starts_waiting, true) {
+        return;
+    }
+    if !world.state.lock().slots[process].is_taken() {
+        return begin(world, process);
+    }
+    if world.state.lock().slots[process].task.is_none() {
+        world.state.lock().slots[process].starts_waiting = false;
+        return;
+    }
+    let world = Arc::clone(world);
+    tokio::spawn(async move {
+        while world.state.lock().slots.get(process).is_some_and(Slot::is_taken) {
+            sleep(Duration::from_millis(100)).await;
+        }
+        begin(&world, process);
+    });
+}
+
+fn begin(world: &Arc<World>, process: usize) {
+    let (shape, now) = (&world.net.shape, world.now());
+    let mut state = world.state.lock();
+    let seed = state.rng.random();
+    let others: Vec<usize> = (0..shape.replicas).filter(|other| *other != process).collect();
+    let Some(slot) = state.slots.get_mut(process) else { return };
+    slot.ahead = slot.ahead_next;
+    slot.incarnation += 1;
+    (slot.began, slot.starts_waiting, slot.met, slot.known) = (now, false, others.clone(), others);
+    let epoch = EPOCH + slot.ahead + i64::try_from(now).unwrap();
+    let from = || Arc::new(From { net: Arc::clone(&world.net), process });
+    let access = PeerAccess { discovery: from(), transport: from() };
+    let clock = Clock::starting_at(Timestamp(epoch));
+    let settings = settings(shape, process);
+    let rng = SmallRng::seed_from_u64(seed);
+    let mut node = Node::build(&settings, ([10, 0, 0, 1], 8761).into(), Some(access), clock, rng);
+    slot.registry = Some(Arc::clone(node.registry()));
+    slot.gate = Some(node.gate().clone());
+    let handle = Arc::clone(world);
+    let task = tokio::spawn(async move {
+        node.join().await;
+        node.accept_traffic();
+        open(&handle, process, node);
+    });
+    slot.task = Some(task.abort_handle());
+    keep_those_met(&mut state, &world.net);
+}
+
+/// The process answers from now on; its name follows.
+fn open(world: &Arc<World>, process: usize, node: Node) {
+    let now = world.now();
+    world.net.trace.say(format_args!("* {process} answers, with {} instances", node.registry().len()));
+    world.net.listens(process, Some(node.app().clone()));
+    let lag = {
+        let mut state = world.state.lock();
+        keep_those_met(&mut state, &world.net);
+        let slot = &mut state.slots[process];
+        (slot.task, slot.opened) = (None, Some(now));
+        slot.opened_empty = node.registry().is_empty();
+        slot.node = Some(node);
+        let met = slot.met.clone();
+        state.links.opened(process, &met, now);
+        state.inspect(process, &world.net.shape, now);
+        state.is_whole(process, now);
+        state.rng.random_range(0..NAMES_LAG)
+    };
+    rename(world, process, true, lag);
+}
+
+/// Those with which a starting process cannot talk are not met; those that do not answer, or have no name, are not known.
+pub(crate) fn keep_those_met(state: &mut State, net: &Net) {
+    let open: Vec<bool> = state.slots.iter().map(|slot| slot.opened.is_some()).collect();
+    for (process, slot) in state.slots.iter_mut().enumerate().filter(|(_, slot)| slot.opened.is_none()) {
+        let is_there = |other: usize| open[other] && net.is_named(other) && net.leads_right(other);
+        slot.met
+            .retain(|other| is_there(*other) && net.is_way_clear(process, *other) && net.is_way_clear(*other, process));
+        slot.known.retain(|other| open[*other] && net.is_named_or_silent(*other) && net.leads_right(*other));
+    }
+}
+
+fn rename(world: &Arc<World>, process: usize, named: bool, lag: u64) {
+    let incarnation = world.state.lock().slots[process].incarnation;
+    let world = Arc::clone(world);
+    tokio::spawn(async move {
+        sleep(Duration::from_millis(lag)).await;
+        let state = world.state.lock();
+        let Some(slot) = state.slots.get(process) else { return };
+        // A process that came in the meantime goes on under the name.
+        if slot.incarnation == incarnation && (slot.opened.is_some() == named) {
+            drop(state);
+            world.net.name(process, named);
+        }
+    });
+}
+
+/// The process is no longer there.
+fn gone(world: &Arc<World>, process: usize, was_killed: bool) {
+    world.net.listens(process, None);
+    world.net.freeze(process, false);
+    let (node, lag) = {
+        let mut state = world.state.lock();
+        let node = state.slots[process].empty();
+        state.links.closed(process);
+        state.oracle.forgets(process, was_killed);
+        (node, state.rng.random_range(0..NAMES_LAG))
+    };
+    drop(node);
+    rename(world, process, false, lag);
+}
+
+/// SIGKILL.
+pub(crate) fn crash(world: &Arc<World>, process: usize) {
+    if world.state.lock().slots[process].is_taken() {
+        gone(world, process, true);
+    }
+}
+
+/// SIGTERM: it leaves the names, answers for a while, and tells its peers what they do not know yet.
+pub(crate) fn stop(world: &Arc<World>, process: usize) {
+    let Some(node) = world.state.lock().slots[process].node.take() else { return };
+    world.net.name(process, false);
+    node.leave();
+    let handle = Arc::clone(world);
+    let task = tokio::spawn(async move {
+        sleep(LAME_DUCK).await;
+        handle.net.runs(process).await;
+        handle.net.listens(process, None);
+        handle.state.lock().links.closed(process);
+        node.stop(Duration::from_secs(5)).await;
+        // It ends itself, so nobody needs to.
+        drop(handle.state.lock().slots[process].task.take());
+        gone(&handle, process, false);
+    });
+    world.state.lock().slots[process].task = Some(task.abort_handle());
+}
+
+/// SIGSTOP and SIGCONT.
+pub(crate) fn freeze(world: &Arc<World>, process: usize, frozen: bool) {
+    let gate = world.state.lock().slots[process].gate.clone();
+    if let Some(gate) = gate {
+        if frozen {
+            gate.close()
+        } else {
+            gate.open()
+        }
+        world.net.freeze(process, frozen);
+    }
+}

@@ -1,0 +1,60 @@
+//! What a replica shows of each instance: the one place that reads a replica's registry.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use eureka_registry::model::InstanceStatus;
+use eureka_registry::registry::{InstanceRegistry, Lease};
+
+/// What readers see of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) status: InstanceStatus,
+    pub(crate) overridden: Option<InstanceStatus>,
+    /// The version of the client's data.
+    pub(crate) last_dirty: i64,
+    /// What an operator put into its metadata last.
+    pub(crate) tag: Option<u32>,
+}
+
+/// What a replica holds of an instance.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) seen: Seen,
+    lease: Arc<Lease>,
+}
+
+impl Held {
+    /// When the client was last heard, by the clock of the replica.
+    pub(crate) fn heard(&self) -> i64 {
+        self.lease.last_heard().0
+    }
+}
+
+/// Everything that a replica holds, by the instances' ids.
+pub(crate) type View = BTreeMap<String, Held>;
+
+pub(crate) fn view(registry: &InstanceRegistry) -> View {
+    let held = registry.snapshot().into_iter().map(|held| {
+        let seen = Seen {
+            status: held.info.status,
+            overridden: held.lease.status_override(),
+            last_dirty: held.info.last_dirty.0,
+            tag: held.info.metadata.get(TAG).and_then(|value| value.parse().ok()),
+        };
+        (held.info.id().to_owned(), Held { seen, lease: held.lease })
+    });
+    held.collect()
+}
+
+/// The metadata that operators put.
+pub(crate) const TAG: &str = "tag";
+
+pub(crate) fn id(client: usize) -> String {
+    format!("client-{client}")
+}
+
+/// The client of an instance; `None` for one of another cluster.
+pub(crate) fn client_of(id: &str) -> Option<usize> {
+    id.strip_prefix("client-")?.parse().ok()
+}

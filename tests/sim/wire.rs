@@ -1,0 +1,66 @@
+//! What a call between peers is on the wire, and what a peer that behaves as a Java server leaves out of it.
+
+use axum::body::Body;
+use bytes::Bytes;
+use eureka_registry::http::{App, handle};
+use eureka_registry::replication::transport::http::{NEWCOMER_HEADER, NODE_HEADER, PEERS_HEADER, listed};
+use eureka_registry::replication::transport::{Call, PeerError, Reply};
+use http::{Method, Request, Response};
+use http_body_util::BodyExt;
+
+pub(crate) fn request(method: Method, path: &str, body: Bytes) -> Request<Body> {
+    let request = Request::builder().method(method).uri(path);
+    let json = "application/json";
+    request.header("Accept", json).header("Content-Type", json).body(Body::from(body)).unwrap()
+}
+
+/// Brings a call to a process. Where one of the two is a Java server, nothing of ours is on the wire: it sends no headers of
+/// ours, reads none, and knows neither digests nor exchanges.
+pub(crate) async fn deliver(app: App, call: Call, between_ours: bool) -> Reply {
+    let post = |what: &str, body: Bytes| request(Method::POST, &format!("/eureka/peerreplication/{what}"), body);
+    let (mut request, newcomer) = match call {
+        Call::Identify => (request(Method::OPTIONS, "/eureka/apps", Bytes::new()), None),
+        Call::Batch(body) => (post("batch/", body), None),
+        Call::Digest(_) | Call::Exchange(_) if !between_ours => return nothing_of_the_kind(),
+        Call::Digest(body) => (post("digest", body), None),
+        Call::Exchange(body) => (post("exchange", body), None),
+        Call::Applications { newcomer } => (request(Method::GET, "/eureka/apps/", Bytes::new()), newcomer),
+        Call::Announce { newcomer } => (request(Method::HEAD, "/eureka/apps/delta", Bytes::new()), Some(newcomer)),
+    };
+    if let Some(url) = newcomer.filter(|_| between_ours) {
+        request.headers_mut().insert(NEWCOMER_HEADER, url.parse().unwrap());
+    }
+    let response = handle(app, request).await;
+    let (node, peers) =
+        if between_ours { (text(&response, NODE_HEADER), text(&response, PEERS_HEADER)) } else { (None, None) };
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    Reply { status, node, peers: peers.map_or_else(Vec::new, |urls| listed(&urls)), body }
+}
+
+fn text<T>(response: &Response<T>, name: &str) -> Option<String> {
+    response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+}
+
+fn nothing_of_the_kind() -> Reply {
+    Reply { status: 404, node: None, peers: Vec::new(), body: Bytes::new() }
+}
+
+/// What a call is called in the trace.
+pub(crate) fn kind(call: &Call) -> String {
+    match call {
+        Call::Identify => "identify".to_owned(),
+        Call::Batch(body) => format!("batch of {} bytes", body.len()),
+        Call::Digest(body) => format!("digest {}", String::from_utf8_lossy(body)),
+        Call::Exchange(body) => format!("exchange {}", String::from_utf8_lossy(body)),
+        Call::Applications { .. } => "apps".to_owned(),
+        Call::Announce { newcomer } => format!("announce {newcomer}"),
+    }
+}
+
+pub(crate) fn shown(result: &Result<Reply, PeerError>) -> String {
+    match result {
+        Ok(reply) => format!("{}, {} bytes", reply.status, reply.body.len()),
+        Err(error) => error.to_string(),
+    }
+}
