@@ -10,7 +10,7 @@ use eureka_registry::replication::transport::{Call, Calling, PeerError, PeerTran
 use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::script::Shape;
@@ -29,7 +29,8 @@ pub(crate) struct Net {
     pub(crate) shape: Shape,
     pub(crate) trace: Trace,
     pub(crate) world: OnceLock<Weak<World>>,
-    frozen: Vec<watch::Sender<bool>>,
+    /// Wakes what waits for a frozen process. (A `watch` channel wakes in random order.)
+    thawed: Vec<Notify>,
     state: Mutex<State>,
 }
 
@@ -45,6 +46,7 @@ struct State {
     names_answer: bool,
     named: BTreeSet<usize>,
     wrong_names: BTreeMap<usize, Option<usize>>,
+    frozen: BTreeSet<usize>,
     batches: u64,
 }
 
@@ -68,10 +70,11 @@ impl Net {
             names_answer: true,
             named: BTreeSet::new(),
             wrong_names: BTreeMap::new(),
+            frozen: BTreeSet::new(),
             batches: 0,
         };
-        let frozen = (0..shape.processes()).map(|_| watch::Sender::new(false)).collect();
-        Arc::new(Self { shape: shape.clone(), trace, world: OnceLock::new(), frozen, state: Mutex::new(state) })
+        let thawed = (0..shape.processes()).map(|_| Notify::new()).collect();
+        Arc::new(Self { shape: shape.clone(), trace, world: OnceLock::new(), thawed, state: Mutex::new(state) })
     }
 
     /// From now on `process` listens, or no longer.
@@ -138,20 +141,26 @@ impl Net {
         state.cut.clear();
         state.wrong_names.clear();
         (state.lost, state.longest_delay, state.names_answer) = ((0, 0), 2, true);
-        self.frozen.iter().for_each(|frozen| drop(frozen.send_replace(false)));
     }
 
     pub(crate) fn freeze(&self, process: usize, frozen: bool) {
-        self.frozen[process].send_replace(frozen);
-    }
-
-    pub(crate) fn is_frozen(&self, process: usize) -> bool {
-        *self.frozen[process].borrow()
+        if frozen {
+            self.state.lock().frozen.insert(process);
+        } else {
+            self.state.lock().frozen.remove(&process);
+            self.thawed[process].notify_waiters();
+        }
     }
 
     /// Returns when the process runs.
     pub(crate) async fn runs(&self, process: usize) {
-        self.frozen[process].subscribe().wait_for(|frozen| !frozen).await.unwrap();
+        loop {
+            let thawed = self.thawed[process].notified();
+            if !self.state.lock().frozen.contains(&process) {
+                return;
+            }
+            thawed.await;
+        }
     }
 
     /// Whether both answer, and calls from one to the other get through in time.
@@ -166,8 +175,8 @@ impl Net {
     /// Whether nothing holds up calls from one to the other.
     pub(crate) fn is_way_clear(&self, from: usize, to: usize) -> bool {
         let state = self.state.lock();
-        !self.is_frozen(from)
-            && !self.is_frozen(to)
+        !state.frozen.contains(&from)
+            && !state.frozen.contains(&to)
             && !state.cut.contains(&(from, to))
             && !state.wrong_names.contains_key(&to)
             && state.lost == (0, 0)

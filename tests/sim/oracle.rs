@@ -52,7 +52,6 @@ pub(crate) struct Event {
     pub(crate) client: usize,
     pub(crate) value: Value,
     pub(crate) place: usize,
-    pub(crate) issued: u64,
     pub(crate) applied: u64,
     /// Whether it is later than all before it, whatever the clocks say.
     is_ordered: bool,
@@ -104,7 +103,7 @@ impl Oracle {
         });
         let awaited = awaited.collect();
         let holders = BTreeSet::from([place]);
-        self.events.push(Event { client, value, place, issued, applied, is_ordered, holders, awaited });
+        self.events.push(Event { client, value, place, applied, is_ordered, holders, awaited });
     }
 
     fn of(&self, client: usize, aspect: Aspect) -> impl DoubleEndedIterator<Item = &Event> {

@@ -264,9 +264,9 @@ pub(crate) fn freeze(world: &Arc<World>, process: usize, frozen: bool) {
     let gate = world.state.lock().slots[process].gate.clone();
     if let Some(gate) = gate {
         if frozen {
-            gate.close()
+            gate.close();
         } else {
-            gate.open()
+            gate.open();
         }
         world.net.freeze(process, frozen);
     }

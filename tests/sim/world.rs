@@ -1,7 +1,7 @@
 //! [`World`]: plays a script.
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -100,10 +100,6 @@ pub(crate) async fn play(script: &Script, aloud: bool) -> Result<u64, Violation>
 impl World {
     pub(crate) fn now(&self) -> u64 {
         self.net.trace.now()
-    }
-
-    pub(crate) fn handle(&self) -> Arc<Self> {
-        self.net.world.get().and_then(Weak::upgrade).unwrap()
     }
 
     async fn play(self: &Arc<Self>, script: &Script) -> Result<(), Violation> {
