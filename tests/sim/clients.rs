@@ -149,8 +149,8 @@ async fn ask(world: &Arc<World>, client: usize, replica: usize, what: Ask) -> Op
         let now = handle.now();
         handle.net.trace.say(format_args!("> client {client} asks {replica} {what:?}: {status}"));
         let mut state = handle.state.lock();
-        state.inspect(replica, &handle.net.shape, now);
         state.asked((client, replica, what, status), (issued, now), handle.net.shape.is_skewed());
+        state.inspect(replica, &handle.net.shape, now);
     });
     Some(status.await?.0)
 }
