@@ -25,6 +25,7 @@ impl State {
         if slot.view.is_some() && version == slot.version {
             return;
         }
+        registry.check();
         let after = view(registry);
         slot.version = version;
         let before = slot.view.replace(after.clone());

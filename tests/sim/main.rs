@@ -30,9 +30,12 @@ mod view;
 mod wire;
 mod world;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
@@ -43,12 +46,24 @@ use crate::world::Violation;
 /// How many histories are played.
 const SEEDS: Range<u64> = 0..1000;
 
+thread_local! {
+    /// What panicked on this thread: tasks that panic take nobody with them.
+    static PANICKED: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
 /// Plays a script. Says what happened, as one number.
 fn play(script: &Script, aloud: bool) -> Result<u64, Violation> {
+    static WATCHING: Once = Once::new();
+    WATCHING.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| PANICKED.set(Some(panic.to_string()))));
+    });
+    PANICKED.set(None);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let panicked = |_| Violation { invariant: "nothing panics", at: 0, what: String::new(), states: String::new() };
-    catch_unwind(AssertUnwindSafe(|| runtime.block_on(world::play(script, aloud))))
-        .unwrap_or_else(|panic| Err(panicked(panic)))
+    let played = catch_unwind(AssertUnwindSafe(|| runtime.block_on(world::play(script, aloud))));
+    if let Some(what) = PANICKED.take() {
+        return Err(Violation { invariant: "nothing panics", at: 0, what, states: String::new() });
+    }
+    played.unwrap()
 }
 
 /// Cuts the script of a seed down, and tells what remains.
@@ -60,12 +75,10 @@ fn explain(seed: u64, violation: &Violation) -> String {
     format!("{shrunk}{violation}\nreplay it: SIM_SEED={seed} cargo test --test sim")
 }
 
-fn alone(seed: u64) {
+fn alone(seed: u64) -> Result<(), String> {
     let script = Script::of(seed);
     println!("{script}");
-    if let Err(violation) = play(&script, true) {
-        panic!("{violation}\n{}", explain(seed, &violation));
-    }
+    play(&script, true).map(drop).map_err(|violation| format!("{violation}\n{}", explain(seed, &violation)))
 }
 
 /// Plays many on a few threads; says which failed, and by what.
@@ -94,23 +107,39 @@ fn chosen_seeds() -> Range<u64> {
 }
 
 #[test]
-fn invariants_hold_whatever_happens() {
+fn invariants_hold_whatever_happens() -> Result<(), Told> {
     if let Ok(seed) = std::env::var("SIM_SEED") {
-        return alone(seed.parse().unwrap());
+        return alone(seed.parse().unwrap()).map_err(Told);
     }
     let failed = play_all(chosen_seeds());
     let mut by_invariant: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     failed.iter().for_each(|(seed, violation)| by_invariant.entry(violation.invariant).or_default().push(*seed));
-    if let Some((seed, violation)) = failed.first_key_value() {
-        panic!("broken, by seeds: {by_invariant:?}\n{}", explain(*seed, violation));
+    match failed.first_key_value() {
+        Some((seed, violation)) => {
+            Err(Told(format!("broken, by seeds: {by_invariant:?}\n{}", explain(*seed, violation))))
+        }
+        None => Ok(()),
     }
 }
 
 #[test]
-fn one_seed_is_one_history() {
+fn one_seed_is_one_history() -> Result<(), Told> {
     for seed in 0..24 {
         let script = Script::of(seed);
         let played = || play(&script, false).map_err(|violation| violation.to_string());
-        assert_eq!(played(), played(), "seed {seed}");
+        let (once, again) = (played(), played());
+        if once != again {
+            return Err(Told(format!("seed {seed}: {once:?}, and {again:?}")));
+        }
+    }
+    Ok(())
+}
+
+/// Why a test failed, in lines. (A panic would not be told: the hook keeps what histories panic with.)
+struct Told(String);
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }

@@ -18,8 +18,9 @@ use crate::trace::Trace;
 use crate::wire;
 use crate::world::World;
 
-/// How long a replica waits for a peer's answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a replica waits for a peer's answer, and how long while it starts.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE_AT_START: Duration = Duration::from_secs(3);
 /// A link that loses nothing and delays no more than this is in order.
 const ORDERLY_DELAY: u64 = 100;
 
@@ -211,25 +212,30 @@ impl Net {
         }
     }
 
-    async fn call(self: Arc<Self>, from: usize, service_url: &str, call: Call) -> Result<Reply, PeerError> {
+    async fn call(
+        self: Arc<Self>,
+        (from, patience): (usize, Duration),
+        service_url: &str,
+        call: Call,
+    ) -> Result<Reply, PeerError> {
         self.runs(from).await;
         let kind = wire::kind(&call);
         let fate = self.fate(from, service_url, &call);
         let result =
-            timeout(PATIENCE, Arc::clone(&self).carry(from, fate, call)).await.unwrap_or(Err(PeerError::Timeout));
+            timeout(patience, Arc::clone(&self).carry(from, fate, call)).await.unwrap_or(Err(PeerError::Timeout));
         self.runs(from).await;
         self.trace.say(format_args!("{from} calls {service_url} {kind}: {}", wire::shown(&result)));
         result
     }
 
     async fn carry(self: Arc<Self>, from: usize, fate: Fate, call: Call) -> Result<Reply, PeerError> {
-        let Some(to) = fate.to else { return Err(PeerError::Connect("refused".to_owned())) };
+        let Some(to) = fate.to else { return Err(PeerError::Refused) };
         sleep(fate.delays.0).await;
         if fate.is_cut || fate.loses_request {
             std::future::pending::<()>().await;
         }
         if self.app(to).is_none() {
-            return Err(PeerError::Connect("refused".to_owned()));
+            return Err(PeerError::Refused);
         }
         let (answer, answered) = oneshot::channel();
         let net = Arc::clone(&self);
@@ -262,11 +268,12 @@ impl Net {
 pub(crate) struct From {
     pub(crate) net: Arc<Net>,
     pub(crate) process: usize,
+    pub(crate) patience: Duration,
 }
 
 impl PeerTransport for From {
     fn call<'a>(&'a self, service_url: &'a str, call: Call) -> Calling<'a> {
-        Box::pin(Arc::clone(&self.net).call(self.process, service_url, call))
+        Box::pin(Arc::clone(&self.net).call((self.process, self.patience), service_url, call))
     }
 }
 

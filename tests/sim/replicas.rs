@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use crate::clients::RENEWAL;
-use crate::net::{From, Net, host};
+use crate::net::{From, Net, PATIENCE, PATIENCE_AT_START, host};
 use crate::script::Shape;
 use crate::view::View;
 use crate::world::{State, World};
@@ -153,8 +153,8 @@ fn begin(world: &Arc<World>, process: usize) {
     slot.incarnation += 1;
     (slot.began, slot.starts_waiting, slot.met, slot.known) = (now, false, others.clone(), others);
     let epoch = EPOCH + slot.ahead + i64::try_from(now).unwrap();
-    let from = || Arc::new(From { net: Arc::clone(&world.net), process });
-    let access = PeerAccess { discovery: from(), transport: from() };
+    let from = |patience| Arc::new(From { net: Arc::clone(&world.net), process, patience });
+    let access = PeerAccess { discovery: from(PATIENCE), transport: from(PATIENCE), joining: from(PATIENCE_AT_START) };
     let clock = Clock::starting_at(Timestamp(epoch));
     let settings = settings(shape, process);
     let rng = SmallRng::seed_from_u64(seed);

@@ -37,12 +37,12 @@ pub(crate) type View = BTreeMap<String, Held>;
 pub(crate) fn view(registry: &InstanceRegistry) -> View {
     let held = registry.snapshot().into_iter().map(|held| {
         let seen = Seen {
-            status: held.info.status,
+            status: held.info().status,
             overridden: held.lease.status_override(),
-            last_dirty: held.info.last_dirty.0,
-            tag: held.info.metadata.get(TAG).and_then(|value| value.parse().ok()),
+            last_dirty: held.info().last_dirty.0,
+            tag: held.info().metadata.get(TAG).and_then(|value| value.parse().ok()),
         };
-        (held.info.id().to_owned(), Held { seen, lease: held.lease })
+        (held.info().id().to_owned(), Held { seen, lease: held.lease })
     });
     held.collect()
 }

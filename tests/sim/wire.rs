@@ -3,8 +3,12 @@
 use axum::body::Body;
 use bytes::Bytes;
 use eureka_registry::http::{App, handle};
-use eureka_registry::replication::transport::http::{NEWCOMER_HEADER, NODE_HEADER, PEERS_HEADER, listed};
+use eureka_registry::registry::PeerMemory;
+use eureka_registry::replication::transport::http::{
+    MEMORY_HEADER, NEWCOMER_HEADER, NODE_HEADER, PEERS_HEADER, TIME_HEADER, listed,
+};
 use eureka_registry::replication::transport::{Call, PeerError, Reply};
+use eureka_registry::time::Timestamp;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 
@@ -21,21 +25,35 @@ pub(crate) async fn deliver(app: App, call: Call, between_ours: bool) -> Reply {
     let (mut request, newcomer) = match call {
         Call::Identify => (request(Method::OPTIONS, "/eureka/apps", Bytes::new()), None),
         Call::Batch(body) => (post("batch/", body), None),
-        Call::Digest(_) | Call::Exchange(_) if !between_ours => return nothing_of_the_kind(),
-        Call::Digest(body) => (post("digest", body), None),
-        Call::Exchange(body) => (post("exchange", body), None),
+        Call::Digests(_) | Call::Records(_) | Call::Heard(_) if !between_ours => return nothing_of_the_kind(),
+        Call::Digests(body) => (post("digests", body), None),
+        Call::Records(body) => (post("records", body), None),
+        Call::Heard(body) => (post("heard", body), None),
         Call::Applications { newcomer } => (request(Method::GET, "/eureka/apps/", Bytes::new()), newcomer),
         Call::Announce { newcomer } => (request(Method::HEAD, "/eureka/apps/delta", Bytes::new()), Some(newcomer)),
     };
-    if let Some(url) = newcomer.filter(|_| between_ours) {
-        request.headers_mut().insert(NEWCOMER_HEADER, url.parse().unwrap());
+    if between_ours {
+        request.headers_mut().insert(TIME_HEADER, "?".parse().unwrap());
+        if let Some(url) = newcomer {
+            request.headers_mut().insert(NEWCOMER_HEADER, url.parse().unwrap());
+        }
     }
-    let response = handle(app, request).await;
-    let (node, peers) =
-        if between_ours { (text(&response, NODE_HEADER), text(&response, PEERS_HEADER)) } else { (None, None) };
+    let mut response = handle(app, request).await;
+    if !between_ours {
+        response.headers_mut().clear();
+    }
+    let [node, time, peers, memory] =
+        [NODE_HEADER, TIME_HEADER, PEERS_HEADER, MEMORY_HEADER].map(|name| text(&response, name));
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
-    Reply { status, node, peers: peers.map_or_else(Vec::new, |urls| listed(&urls)), body }
+    Reply {
+        status,
+        node,
+        time: time.map(|millis| Timestamp(millis.parse().unwrap())),
+        peers: peers.map_or_else(Vec::new, |urls| listed(&urls)),
+        memory: memory.map_or(PeerMemory::Whole, |word| PeerMemory::named(&word)),
+        body,
+    }
 }
 
 fn text<T>(response: &Response<T>, name: &str) -> Option<String> {
@@ -43,7 +61,8 @@ fn text<T>(response: &Response<T>, name: &str) -> Option<String> {
 }
 
 fn nothing_of_the_kind() -> Reply {
-    Reply { status: 404, node: None, peers: Vec::new(), body: Bytes::new() }
+    let memory = PeerMemory::Whole;
+    Reply { status: 404, node: None, time: None, peers: Vec::new(), memory, body: Bytes::new() }
 }
 
 /// What a call is called in the trace.
@@ -51,8 +70,9 @@ pub(crate) fn kind(call: &Call) -> String {
     match call {
         Call::Identify => "identify".to_owned(),
         Call::Batch(body) => format!("batch of {} bytes", body.len()),
-        Call::Digest(body) => format!("digest {}", String::from_utf8_lossy(body)),
-        Call::Exchange(body) => format!("exchange {}", String::from_utf8_lossy(body)),
+        Call::Digests(body) => format!("digests {}", String::from_utf8_lossy(body)),
+        Call::Records(body) => format!("records {}", String::from_utf8_lossy(body)),
+        Call::Heard(body) => format!("heard {}", String::from_utf8_lossy(body)),
         Call::Applications { .. } => "apps".to_owned(),
         Call::Announce { newcomer } => format!("announce {newcomer}"),
     }
