@@ -47,12 +47,25 @@ struct State {
     names_answer: bool,
     named: BTreeSet<usize>,
     wrong_names: BTreeMap<usize, Option<usize>>,
+    /// Which of the processes at a place listens there, by number; and who has a connection to it, for which no name is asked.
+    listeners: BTreeMap<usize, u64>,
+    connections: BTreeSet<(usize, usize, u64)>,
     frozen: BTreeSet<usize>,
     batches: u64,
 }
 
+impl State {
+    /// Whether a caller finds the process: by a connection that it has, or by a name that leads there.
+    fn is_found(&self, shape: &Shape, from: usize, to: usize) -> bool {
+        let listener = self.listeners.get(&to).copied().unwrap_or_default();
+        let by_name = self.names_answer && (self.named.contains(&to) || to == shape.replicas);
+        by_name || self.connections.contains(&(from, to, listener))
+    }
+}
+
 /// What becomes of one call.
 struct Fate {
+    /// Where it leads; `None` if there is no such name, or nobody says.
     to: Option<usize>,
     is_cut: bool,
     loses_request: bool,
@@ -71,6 +84,8 @@ impl Net {
             names_answer: true,
             named: BTreeSet::new(),
             wrong_names: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            connections: BTreeSet::new(),
             frozen: BTreeSet::new(),
             batches: 0,
         };
@@ -82,7 +97,10 @@ impl Net {
     pub(crate) fn listens(&self, process: usize, app: Option<App>) {
         let mut state = self.state.lock();
         match app {
-            Some(app) => drop(state.apps.insert(process, app)),
+            Some(app) => {
+                *state.listeners.entry(process).or_default() += 1;
+                drop(state.apps.insert(process, app));
+            }
             None => drop(state.apps.remove(&process)),
         }
     }
@@ -166,11 +184,12 @@ impl Net {
 
     /// Whether both answer, and calls from one to the other get through in time.
     pub(crate) fn is_orderly(&self, from: usize, to: usize) -> bool {
-        let both_listen = {
+        let is_found = {
             let state = self.state.lock();
-            state.apps.contains_key(&from) && state.apps.contains_key(&to)
+            let both_listen = state.apps.contains_key(&from) && state.apps.contains_key(&to);
+            both_listen && state.is_found(&self.shape, from, to)
         };
-        both_listen && self.is_way_clear(from, to)
+        is_found && self.is_way_clear(from, to)
     }
 
     /// Whether nothing holds up calls from one to the other.
@@ -194,10 +213,13 @@ impl Net {
     }
 
     fn fate(&self, from: usize, service_url: &str, call: &Call) -> Fate {
-        let name = process_of(service_url);
+        let name = self.process_of(service_url);
         let mut state = self.state.lock();
         state.batches += u64::from(matches!(call, Call::Batch(_)));
-        let to = state.wrong_names.get(&name).copied().unwrap_or(Some(name));
+        let to = name.and_then(|name| {
+            let found = state.is_found(&self.shape, from, name).then_some(name);
+            state.wrong_names.get(&name).copied().unwrap_or(found)
+        });
         let (requests, answers) = state.lost;
         let longest = state.longest_delay;
         let of_a_hundred: u8 = state.rng.random_range(0..100);
@@ -210,6 +232,12 @@ impl Net {
             loses_answer: of_a_hundred >= 100 - answers,
             delays,
         }
+    }
+
+    fn process_of(&self, service_url: &str) -> Option<usize> {
+        let authority = service_url.split('/').nth(2)?;
+        let name = authority.split_once(':').map_or(authority, |(name, _)| name);
+        (0..self.shape.processes()).find(|process| host(&self.shape, *process) == name)
     }
 
     async fn call(
@@ -229,13 +257,18 @@ impl Net {
     }
 
     async fn carry(self: Arc<Self>, from: usize, fate: Fate, call: Call) -> Result<Reply, PeerError> {
-        let Some(to) = fate.to else { return Err(PeerError::Refused) };
+        let Some(to) = fate.to else { return Err(PeerError::Connect("there is no such name".to_owned())) };
         sleep(fate.delays.0).await;
         if fate.is_cut || fate.loses_request {
             std::future::pending::<()>().await;
         }
         if self.app(to).is_none() {
             return Err(PeerError::Refused);
+        }
+        {
+            let mut state = self.state.lock();
+            let listener = state.listeners.get(&to).copied().unwrap_or_default();
+            state.connections.insert((from, to, listener));
         }
         let (answer, answered) = oneshot::channel();
         let net = Arc::clone(&self);
@@ -296,12 +329,7 @@ impl PeerDiscovery for From {
 pub(crate) fn host(shape: &Shape, process: usize) -> String {
     match process {
         java if java == shape.replicas => format!("java-{java}.local"),
-        stranger if stranger == shape.stranger() => format!("other-{stranger}.other"),
+        stranger if stranger == shape.stranger() => format!("other-{}.other", stranger - shape.stranger()),
         replica => format!("registry-{replica}.registry"),
     }
-}
-
-fn process_of(service_url: &str) -> usize {
-    let number = service_url.split(['-', '.']).nth(1);
-    number.and_then(|number| number.parse().ok()).unwrap()
 }
