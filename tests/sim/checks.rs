@@ -160,8 +160,10 @@ impl State {
                 event.awaited.iter().filter(|(_, (by, _))| *by <= now).map(|(peer, of)| (*peer, *of)).collect();
             for (peer, (by, is_settled)) in due {
                 let event = &self.oracle.events[number];
-                let rivals = self.oracle.rivals(event.client, event.value.aspect());
-                let is_alone = rivals.len() == 1 && std::ptr::eq(rivals[0], event);
+                let is_last =
+                    self.oracle.last(event.client, event.value.aspect()).is_some_and(|last| std::ptr::eq(last, event));
+                let expected = self.oracle.expected(event.client, event.value.aspect());
+                let is_alone = is_last && expected.is_some_and(|expected| expected == [event.value]);
                 let is_there = fits(self.seen(event.client, peer), event.value);
                 if is_alone && !is_there && !shape.java {
                     let invariant = if is_settled { "delivery" } else { "joining" };
@@ -188,7 +190,7 @@ impl State {
                 self.oracle.events.iter().filter(|event| event.client == client).map(|event| event.applied).max();
             let is_quiet = changed.is_none_or(|changed| now >= changed + group.takes());
             // Who has been silent for a lease is evicted by one before another.
-            if !is_quiet || now > self.oracle.touched[client] + LEASE_MS {
+            if !is_quiet || now > self.oracle.heard(client) + LEASE_MS {
                 continue;
             }
             let first = self.seen(client, group.members[0]);
@@ -213,7 +215,7 @@ impl State {
             for aspect in [Aspect::Presence, Aspect::Status, Aspect::Data] {
                 let Some(expected) = self.oracle.expected(client, aspect) else { continue };
                 // Who has been silent for long may be evicted, and with it what was said of it.
-                let is_silent = now > self.oracle.touched[client] + LEASE_MS;
+                let is_silent = now > self.oracle.heard(client) + LEASE_MS;
                 if is_silent && !expected.iter().all(|value| *value == Value::Present(false)) {
                     continue;
                 }

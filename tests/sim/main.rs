@@ -67,18 +67,18 @@ fn play(script: &Script, aloud: bool) -> Result<u64, Violation> {
 }
 
 /// Cuts the script of a seed down, and tells what remains.
-fn explain(seed: u64, violation: &Violation) -> String {
+fn explain(seed: u64, violation: &Violation, aloud: bool) -> String {
     let script = Script::of(seed);
     let breaks = |script: &Script| play(script, false).is_err_and(|other| other.invariant == violation.invariant);
     let shrunk = shrink::shrink(&script, breaks);
-    let violation = play(&shrunk, false).unwrap_err();
+    let violation = play(&shrunk, aloud).unwrap_err();
     format!("{shrunk}{violation}\nreplay it: SIM_SEED={seed} cargo test --test sim")
 }
 
 fn alone(seed: u64) -> Result<(), String> {
     let script = Script::of(seed);
     println!("{script}");
-    play(&script, true).map(drop).map_err(|violation| format!("{violation}\n{}", explain(seed, &violation)))
+    play(&script, true).map(drop).map_err(|violation| format!("{violation}\n{}", explain(seed, &violation, true)))
 }
 
 /// Plays many on a few threads; says which failed, and by what.
@@ -116,7 +116,7 @@ fn invariants_hold_whatever_happens() -> Result<(), Told> {
     failed.iter().for_each(|(seed, violation)| by_invariant.entry(violation.invariant).or_default().push(*seed));
     match failed.first_key_value() {
         Some((seed, violation)) => {
-            Err(Told(format!("broken, by seeds: {by_invariant:?}\n{}", explain(*seed, violation))))
+            Err(Told(format!("broken, by seeds: {by_invariant:?}\n{}", explain(*seed, violation, false))))
         }
         None => Ok(()),
     }

@@ -176,6 +176,11 @@ impl Oracle {
         self.contacts[client].push((now, place));
     }
 
+    /// When the client was heard last, by anybody.
+    pub(crate) fn heard(&self, client: usize) -> u64 {
+        self.contacts[client].last().map_or(0, |(when, _)| *when)
+    }
+
     /// The last time when the client was answered well by `place`.
     pub(crate) fn contact_at(&self, client: usize, place: usize) -> Option<u64> {
         self.contacts[client].iter().rev().find(|(_, at)| *at == place).map(|(when, _)| *when)
