@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use eureka_registry::http::App;
-use eureka_registry::replication::discovery::{Endpoint, LookingUp, LookupError, PeerDiscovery};
+use eureka_registry::replication::ServiceUrl;
+use eureka_registry::replication::discovery::{Endpoint, Found, LookingUp, LookupError, PeerDiscovery};
 use eureka_registry::replication::transport::{Call, Calling, PeerError, PeerTransport, Reply};
 use parking_lot::Mutex;
 use rand::rngs::SmallRng;
@@ -56,10 +57,10 @@ struct State {
 
 impl State {
     /// Whether a caller finds the process: by a connection that it has, or by a name that leads there.
-    fn is_found(&self, shape: &Shape, from: usize, to: usize) -> bool {
+    fn is_found(&self, shape: &Shape, from: usize, to: usize, keeps_connections: bool) -> bool {
         let listener = self.listeners.get(&to).copied().unwrap_or_default();
         let by_name = self.names_answer && (self.named.contains(&to) || to == shape.replicas);
-        by_name || self.connections.contains(&(from, to, listener))
+        by_name || keeps_connections && self.connections.contains(&(from, to, listener))
     }
 }
 
@@ -187,7 +188,7 @@ impl Net {
         let is_found = {
             let state = self.state.lock();
             let both_listen = state.apps.contains_key(&from) && state.apps.contains_key(&to);
-            both_listen && state.is_found(&self.shape, from, to)
+            both_listen && state.is_found(&self.shape, from, to, true)
         };
         is_found && self.is_way_clear(from, to)
     }
@@ -212,12 +213,13 @@ impl Net {
         self.state.lock().batches
     }
 
-    fn fate(&self, from: usize, service_url: &str, call: &Call) -> Fate {
+    fn fate(&self, from: usize, service_url: &ServiceUrl, call: &Call) -> Fate {
         let name = self.process_of(service_url);
+        let keeps_connections = !matches!(call, Call::Identify { .. });
         let mut state = self.state.lock();
         state.batches += u64::from(matches!(call, Call::Batch(_)));
         let to = name.and_then(|name| {
-            let found = state.is_found(&self.shape, from, name).then_some(name);
+            let found = state.is_found(&self.shape, from, name, keeps_connections).then_some(name);
             state.wrong_names.get(&name).copied().unwrap_or(found)
         });
         let (requests, answers) = state.lost;
@@ -234,30 +236,42 @@ impl Net {
         }
     }
 
-    fn process_of(&self, service_url: &str) -> Option<usize> {
-        let authority = service_url.split('/').nth(2)?;
-        let name = authority.split_once(':').map_or(authority, |(name, _)| name);
-        (0..self.shape.processes()).find(|process| host(&self.shape, *process) == name)
+    /// Forgets the connections to whom a name led before.
+    fn disconnect(&self, from: usize, service_url: &ServiceUrl) {
+        if let Some(to) = self.process_of(service_url) {
+            self.state.lock().connections.retain(|(caller, called, _)| (*caller, *called) != (from, to));
+        }
+    }
+
+    fn process_of(&self, service_url: &ServiceUrl) -> Option<usize> {
+        (0..self.shape.processes()).find(|process| host(&self.shape, *process) == service_url.host())
     }
 
     async fn call(
         self: Arc<Self>,
-        (from, patience): (usize, Duration),
-        service_url: &str,
+        (from, patience, cluster): (usize, Duration, Option<String>),
+        service_url: &ServiceUrl,
         call: Call,
     ) -> Result<Reply, PeerError> {
         self.runs(from).await;
         let kind = wire::kind(&call);
         let fate = self.fate(from, service_url, &call);
-        let result =
-            timeout(patience, Arc::clone(&self).carry(from, fate, call)).await.unwrap_or(Err(PeerError::Timeout));
+        let result = timeout(patience, Arc::clone(&self).carry(from, fate, call, cluster))
+            .await
+            .unwrap_or(Err(PeerError::Timeout));
         self.runs(from).await;
         self.trace.say(format_args!("{from} calls {service_url} {kind}: {}", wire::shown(&result)));
         result
     }
 
-    async fn carry(self: Arc<Self>, from: usize, fate: Fate, call: Call) -> Result<Reply, PeerError> {
-        let Some(to) = fate.to else { return Err(PeerError::Connect("there is no such name".to_owned())) };
+    async fn carry(
+        self: Arc<Self>,
+        from: usize,
+        fate: Fate,
+        call: Call,
+        cluster: Option<String>,
+    ) -> Result<Reply, PeerError> {
+        let Some(to) = fate.to else { return Err(PeerError::Unresolved("there is no such name".to_owned())) };
         sleep(fate.delays.0).await;
         if fate.is_cut || fate.loses_request {
             std::future::pending::<()>().await;
@@ -277,7 +291,7 @@ impl Net {
             net.runs(to).await;
             let Some(app) = net.app(to) else { return };
             let between_ours = net.shape.java().is_none_or(|java| java != from && java != to);
-            let reply = wire::deliver(app, call, between_ours).await;
+            let reply = wire::deliver(app, call, cluster, between_ours).await;
             net.applied(to);
             let _caller_is_gone = answer.send(reply);
         });
@@ -302,11 +316,21 @@ pub(crate) struct From {
     pub(crate) net: Arc<Net>,
     pub(crate) process: usize,
     pub(crate) patience: Duration,
+    pub(crate) cluster: Mutex<Option<String>>,
 }
 
 impl PeerTransport for From {
-    fn call<'a>(&'a self, service_url: &'a str, call: Call) -> Calling<'a> {
-        Box::pin(Arc::clone(&self.net).call((self.process, self.patience), service_url, call))
+    fn call<'a>(&'a self, service_url: &'a ServiceUrl, call: Call) -> Calling<'a> {
+        let cluster = self.cluster.lock().clone();
+        Box::pin(Arc::clone(&self.net).call((self.process, self.patience, cluster), service_url, call))
+    }
+
+    fn belongs_to(&self, cluster: &str) {
+        *self.cluster.lock() = Some(cluster.to_owned());
+    }
+
+    fn moved(&self, service_url: &ServiceUrl) {
+        self.net.disconnect(self.process, service_url);
     }
 }
 
@@ -320,7 +344,13 @@ impl PeerDiscovery for From {
             }
             let stranger = self.net.shape.stranger();
             let named = state.named.iter().copied().filter(|named| (*named == stranger) == (service == "other"));
-            Ok(named.map(|replica| Endpoint { host: host(&self.net.shape, replica), port }).collect())
+            let endpoints: BTreeSet<Endpoint> =
+                named.map(|replica| Endpoint { host: host(&self.net.shape, replica), port }).collect();
+            if endpoints.is_empty() {
+                Err(LookupError::NoRecords)
+            } else {
+                Ok(Found { service: service.to_owned(), endpoints })
+            }
         })
     }
 }

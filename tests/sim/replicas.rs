@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use eureka_registry::registry::{self, InstanceRegistry};
 use eureka_registry::replication;
+use eureka_registry::replication::ServiceUrl;
 use eureka_registry::server::{Node, PeerAccess, Settings};
 use eureka_registry::tasks::Gate;
 use eureka_registry::time::{Clock, Timestamp};
+use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::task::AbortHandle;
@@ -92,7 +94,7 @@ impl Slot {
 }
 
 fn settings(shape: &Shape, process: usize) -> Settings {
-    let url = |process: usize| format!("http://{}:8761/eureka/", host(shape, process));
+    let url = |process: usize| ServiceUrl::new("http", &host(shape, process), 8761, "/eureka/");
     let is_java = process == shape.replicas;
     let service_urls = match (is_java, shape.java()) {
         (true, _) => (0..shape.replicas).map(url).collect(),
@@ -153,7 +155,7 @@ fn begin(world: &Arc<World>, process: usize) {
     slot.incarnation += 1;
     (slot.began, slot.starts_waiting, slot.met, slot.known) = (now, false, others.clone(), others);
     let epoch = EPOCH + slot.ahead + i64::try_from(now).unwrap();
-    let from = |patience| Arc::new(From { net: Arc::clone(&world.net), process, patience });
+    let from = |patience| Arc::new(From { net: Arc::clone(&world.net), process, patience, cluster: Mutex::default() });
     let access = PeerAccess { discovery: from(PATIENCE), transport: from(PATIENCE), joining: from(PATIENCE_AT_START) };
     let clock = Clock::starting_at(Timestamp(epoch));
     let settings = settings(shape, process);

@@ -4,8 +4,8 @@ use axum::body::Body;
 use bytes::Bytes;
 use eureka_registry::http::{App, handle};
 use eureka_registry::registry::PeerMemory;
-use eureka_registry::replication::transport::http::{
-    MEMORY_HEADER, NEWCOMER_HEADER, NODE_HEADER, PEERS_HEADER, TIME_HEADER, listed,
+use eureka_registry::replication::protocol::{
+    CLUSTER_HEADER, MEMORY_HEADER, NEWCOMER_HEADER, NODE_HEADER, PEERS_HEADER, TIME_HEADER, TOKEN_HEADER, listed,
 };
 use eureka_registry::replication::transport::{Call, PeerError, Reply};
 use eureka_registry::time::Timestamp;
@@ -20,30 +20,40 @@ pub(crate) fn request(method: Method, path: &str, body: Bytes) -> Request<Body> 
 
 /// Brings a call to a process. Where one of the two is a Java server, nothing of ours is on the wire: it sends no headers of
 /// ours, reads none, and knows neither digests nor exchanges.
-pub(crate) async fn deliver(app: App, call: Call, between_ours: bool) -> Reply {
+pub(crate) async fn deliver(app: App, call: Call, cluster: Option<String>, between_ours: bool) -> Reply {
     let post = |what: &str, body: Bytes| request(Method::POST, &format!("/eureka/peerreplication/{what}"), body);
-    let (mut request, newcomer) = match call {
-        Call::Identify => (request(Method::OPTIONS, "/eureka/apps", Bytes::new()), None),
-        Call::Batch(body) => (post("batch/", body), None),
+    let mut ours = vec![(TIME_HEADER, "?".to_owned())];
+    ours.extend(cluster.map(|cluster| (CLUSTER_HEADER, cluster)));
+    let mut request = match call {
+        Call::Identify { token } => {
+            ours.push((TOKEN_HEADER, token));
+            request(Method::OPTIONS, "/eureka/apps", Bytes::new())
+        }
+        Call::Batch(body) => post("batch/", body),
         Call::Digests(_) | Call::Records(_) | Call::Heard(_) if !between_ours => return nothing_of_the_kind(),
-        Call::Digests(body) => (post("digests", body), None),
-        Call::Records(body) => (post("records", body), None),
-        Call::Heard(body) => (post("heard", body), None),
-        Call::Applications { newcomer } => (request(Method::GET, "/eureka/apps/", Bytes::new()), newcomer),
-        Call::Announce { newcomer } => (request(Method::HEAD, "/eureka/apps/delta", Bytes::new()), Some(newcomer)),
+        Call::Digests(body) => post("digests", body),
+        Call::Records(body) => post("records", body),
+        Call::Heard(body) => post("heard", body),
+        Call::Applications { newcomer } => {
+            ours.extend(newcomer.map(|url| (NEWCOMER_HEADER, url.to_string())));
+            request(Method::GET, "/eureka/apps/", Bytes::new())
+        }
+        Call::Announce { newcomer } => {
+            ours.push((NEWCOMER_HEADER, newcomer.to_string()));
+            request(Method::HEAD, "/eureka/apps/delta", Bytes::new())
+        }
     };
     if between_ours {
-        request.headers_mut().insert(TIME_HEADER, "?".parse().unwrap());
-        if let Some(url) = newcomer {
-            request.headers_mut().insert(NEWCOMER_HEADER, url.parse().unwrap());
+        for (name, value) in ours {
+            request.headers_mut().insert(name, value.parse().unwrap());
         }
     }
     let mut response = handle(app, request).await;
     if !between_ours {
         response.headers_mut().clear();
     }
-    let [node, time, peers, memory] =
-        [NODE_HEADER, TIME_HEADER, PEERS_HEADER, MEMORY_HEADER].map(|name| text(&response, name));
+    let [node, time, peers, memory, cluster] =
+        [NODE_HEADER, TIME_HEADER, PEERS_HEADER, MEMORY_HEADER, CLUSTER_HEADER].map(|name| text(&response, name));
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     Reply {
@@ -52,6 +62,7 @@ pub(crate) async fn deliver(app: App, call: Call, between_ours: bool) -> Reply {
         time: time.map(|millis| Timestamp(millis.parse().unwrap())),
         peers: peers.map_or_else(Vec::new, |urls| listed(&urls)),
         memory: memory.map_or(PeerMemory::Whole, |word| PeerMemory::named(&word)),
+        cluster,
         body,
     }
 }
@@ -62,13 +73,13 @@ fn text<T>(response: &Response<T>, name: &str) -> Option<String> {
 
 fn nothing_of_the_kind() -> Reply {
     let memory = PeerMemory::Whole;
-    Reply { status: 404, node: None, time: None, peers: Vec::new(), memory, body: Bytes::new() }
+    Reply { status: 404, node: None, time: None, peers: Vec::new(), memory, cluster: None, body: Bytes::new() }
 }
 
 /// What a call is called in the trace.
 pub(crate) fn kind(call: &Call) -> String {
     match call {
-        Call::Identify => "identify".to_owned(),
+        Call::Identify { .. } => "identify".to_owned(),
         Call::Batch(body) => format!("batch of {} bytes", body.len()),
         Call::Digests(body) => format!("digests {}", String::from_utf8_lossy(body)),
         Call::Records(body) => format!("records {}", String::from_utf8_lossy(body)),
