@@ -79,7 +79,9 @@ impl State {
                 format!("{id} was cancelled, which {process} knew, and came back"),
             );
         }
-        let heard = slot.gone.get(id).and_then(|heard| u64::try_from(*heard).ok());
+        // Whoever did not know of the last registration has something to learn.
+        let knew = self.oracle.last(client, Aspect::Presence).is_some_and(|event| event.holders.contains(&process));
+        let heard = slot.gone.get(id).filter(|_| knew).and_then(|heard| u64::try_from(*heard).ok());
         if let Some(heard) = heard.filter(|heard| was_looked_at && touched <= heard + SLACK && !is_cancelled) {
             let what =
                 format!("{id} came back to {process}, which had heard it at {heard}, as nobody has since {touched}");
@@ -101,7 +103,7 @@ impl State {
         for client in 0..CLIENTS {
             for replica in 0..shape.replicas {
                 let is_open = self.slots[replica].opened.is_some();
-                if is_open && self.must_show(client, replica, now) && !self.shows(client, replica) {
+                if is_open && !self.shows(client, replica) && self.must_show(client, replica, now) {
                     self.violated("no loss", now, format!("{} is missing at {replica}", id(client)));
                 }
             }
@@ -232,7 +234,7 @@ impl State {
 
     /// A replica that answers is whole, or has waited for as long as it may.
     pub(crate) fn is_whole(&mut self, process: usize, now: u64) {
-        let slot = &self.slots[process];
+        let Some(slot) = self.slots[..self.links.open.len()].get(process) else { return };
         let waited = u128::from(now - slot.began);
         if slot.known.is_empty() || waited >= crate::replicas::SYNC_TIMEOUT.as_millis() {
             return;

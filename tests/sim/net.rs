@@ -220,7 +220,9 @@ impl Net {
         state.batches += u64::from(matches!(call, Call::Batch(_)));
         let to = name.and_then(|name| {
             let found = state.is_found(&self.shape, from, name, keeps_connections).then_some(name);
-            state.wrong_names.get(&name).copied().unwrap_or(found)
+            // A Java server cannot tell clusters apart: where it is led astray, so are all.
+            let wrong = state.wrong_names.get(&name).filter(|_| Some(from) != self.shape.java());
+            wrong.copied().unwrap_or(found)
         });
         let (requests, answers) = state.lost;
         let longest = state.longest_delay;
