@@ -80,8 +80,9 @@ impl Tasks {
     }
 }
 
-/// Holds tasks where they stand while it is closed, as SIGSTOP holds a process: nothing of them runs, time goes on, and what
-/// became due meanwhile is late afterwards. It is open but for a simulation that closes it.
+/// Holds tasks where they stand while it is closed, as SIGSTOP holds a process.
+///
+/// Nothing of them runs, time goes on, and what became due meanwhile is late afterwards. Only a simulation closes it.
 #[derive(Clone, Debug, Default)]
 pub struct Gate(Arc<Mutex<Held>>);
 

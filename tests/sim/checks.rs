@@ -93,6 +93,7 @@ impl State {
     pub(crate) fn check(&mut self, shape: &Shape, now: u64) {
         self.delivery(shape, now);
         let groups = self.links.groups();
+        self.groups.clone_from(&groups);
         for group in groups.iter().filter(|group| now >= group.since + group.takes()) {
             self.convergence(group, now);
             if groups.len() == 1 && !shape.java {
@@ -130,8 +131,7 @@ impl State {
         if here.is_some_and(|at| now <= at + LEASE_MS && last.applied <= at && self.no_cancel_since(client, at)) {
             return true;
         }
-        let groups = self.links.groups();
-        let Some(group) = groups.iter().find(|group| group.members.contains(&replica)) else { return false };
+        let Some(group) = self.groups.iter().find(|group| group.members.contains(&replica)) else { return false };
         let takes = group.takes();
         let settled = now >= group.since + takes && now >= last.applied + takes && takes < LEASE_MS;
         let within = (group.since.max(now.saturating_sub(LEASE_MS)), now.saturating_sub(takes));

@@ -10,7 +10,7 @@ use rand::rngs::SmallRng;
 use tokio::task::JoinSet;
 
 use crate::clients::{self, Ask, Client};
-use crate::links::Links;
+use crate::links::{Group, Links};
 use crate::net::Net;
 use crate::oracle::Oracle;
 use crate::readers;
@@ -49,6 +49,8 @@ pub(crate) struct State {
     pub(crate) slots: Vec<Slot>,
     pub(crate) clients: Vec<Client>,
     pub(crate) links: Links,
+    /// Who can talk with whom, as of the last look at everything.
+    pub(crate) groups: Vec<Group>,
     pub(crate) oracle: Oracle,
     pub(crate) rng: SmallRng,
     pub(crate) broken: Option<Violation>,
@@ -80,6 +82,7 @@ pub(crate) async fn play(script: &Script, aloud: bool) -> Result<u64, Violation>
         slots: slots.collect(),
         clients: (0..CLIENTS).map(|number| Client::new(number % shape.replicas)).collect(),
         links: Links::new(shape.replicas),
+        groups: Vec::new(),
         oracle: Oracle::new(CLIENTS),
         rng: SmallRng::seed_from_u64(script.seed.wrapping_mul(31)),
         broken: None,
@@ -160,7 +163,7 @@ impl World {
             Op::Die(client) => self.state.lock().clients[client].lives = false,
             Op::Leave(client) => clients::leave(self, client),
             Op::SetStatus { client, replica, status } => {
-                clients::command(self, client, replica, Ask::SetStatus(status))
+                clients::command(self, client, replica, Ask::SetStatus(status));
             }
             Op::RemoveStatus { client, replica } => clients::command(self, client, replica, Ask::RemoveStatus),
             Op::PutMetadata { client, replica, value } => clients::command(self, client, replica, Ask::Put(value)),
