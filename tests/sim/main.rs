@@ -9,6 +9,8 @@
 //!
 //! - `cargo test --test sim` plays a thousand seeds;
 //! - `SIM_SEEDS=0..20000 cargo test --test sim` plays others, and counts which invariants they break;
+//! - `SIM_BRIEF=1` shrinks nothing;
+//! - `tests/sim/faults.py` breaks the product on purpose, fault by fault, and says which invariant or test noticed;
 //! - `SIM_SEED=17 cargo test --test sim` plays one aloud, shrinks its script if it breaks an invariant, and prints it with what
 //!   everybody knew.
 
@@ -68,6 +70,9 @@ fn play(script: &Script, aloud: bool) -> Result<u64, Violation> {
 
 /// Cuts the script of a seed down, and tells what remains.
 fn explain(seed: u64, violation: &Violation, aloud: bool) -> String {
+    if std::env::var("SIM_BRIEF").is_ok() {
+        return violation.to_string();
+    }
     let script = Script::of(seed);
     let breaks = |script: &Script| play(script, false).is_err_and(|other| other.invariant == violation.invariant);
     let shrunk = shrink::shrink(&script, breaks);

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Breaks the product on purpose, one fault at a time, and says which invariant of the simulation, or which test of the library,
+notices it. Every fault has to be noticed: one that is not shows what the tests do not see.
+
+    tests/sim/faults.py [WORD ...]     the faults whose name has one of the words; all without any
+
+Works on a copy below target/, so the sources stay as they are. SIM_SEEDS chooses the seeds (0..60).
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COPY = ROOT / "target" / "faults"
+SEEDS = os.environ.get("SIM_SEEDS", "0..60")
+
+# The fault, the file, what stands there, and what takes its place.
+FAULTS = [
+    ("failed batches are dropped", "src/replication/batcher.rs",
+     "            self.put_back(place, queued);", "            drop((place, queued));"),
+    ("newcomers are not queued for", "src/replication/peer_eureka_nodes.rs",
+     "            let changes = state.membership.announced(service_url, now);",
+     "            let changes = Default::default();\n            let _ = (service_url, now);"),
+    ("what is copied gets a fresh age", "src/registry/merge.rs",
+     "Lease::new(key, Arc::new(theirs), Timestamp::NEVER, heard, now)",
+     "Lease::new(key, Arc::new(theirs), Timestamp::NEVER, Heard { at: now, ..heard }, now)"),
+    ("overrides are dated on arrival", "src/registry/merge.rs",
+     "        let Some(lease) = self.leases.get(key.as_str()) else {\n            return self.take_over",
+     "        let mut theirs = theirs;\n        theirs.status_override.stamp = edit.clock.tick(now);\n"
+     "        let Some(lease) = self.leases.get(key.as_str()) else {\n            return self.take_over"),
+    ("the digest leaves metadata out", "src/registry/digest.rs",
+     "[record.data.registered, record.data.changed]", "[record.data.registered]"),
+    ("the digest leaves overrides out", "src/registry/digest.rs",
+     "    let stamps = stamps.iter().chain([&status_override.stamp]);", "    let stamps = stamps.iter();\n"
+     "    let status_override = StatusOverride { status: None, ..status_override };"),
+    ("the digest leaves cancellations out", "src/registry/digest.rs",
+     "    hash(&tombstone.key, 2, &[tombstone.cancelled], tombstone.status_override)",
+     "    hash(&tombstone.key, 2, &[tombstone.cancelled], tombstone.status_override).wrapping_mul(0)"),
+    ("cancellations are not remembered", "src/registry/merge.rs",
+     "            if tombstone.ends(&theirs) {", "            if tombstone.ends(&theirs) && false {"),
+    ("evictions are not remembered", "src/registry/eviction.rs",
+     "            edit.evicted.insert(key, lease.last_heard());", "            drop((key, lease.last_heard()));"),
+    ("nobody is asked before an eviction", "src/replication/eviction.rs",
+     "        nodes.ask_before_eviction().await;", "        let _ = nodes;"),
+    ("stamps are not observed", "src/model/stamp.rs",
+     "        self.last = self.last.max(stamp.time);\n        self.ahead += stamp.millis().saturating_sub(self.millis(now));",
+     "        let _ = (stamp, now);"),
+    ("what a peer heard counts as heard now", "src/registry/merge.rs",
+     "        lease.hear(heard);\n        let ours", "        lease.hear(Heard { at: now, ..heard });\n        let ours"),
+    ("what a peer heard later is not taken", "src/registry/lease.rs",
+     "        self.heard_ms.fetch_max(heard.at.0, Relaxed);", ""),
+    ("clocks of peers are believed", "src/replication/peer_clock.rs",
+     "        self.bounds().map(|(_, most)| Timestamp(theirs.0.saturating_sub(most)))",
+     "        self.bounds().map(|_| theirs)"),
+    ("the earlier override wins", "src/model/record.rs",
+     "if (other.stamp, other.status) > (self.stamp, self.status) { other }",
+     "if (other.stamp, other.status) < (self.stamp, self.status) { other }"),
+    ("a peer that does not answer is nobody", "src/replication/sync_up.rs",
+     "if matches!(error, PeerError::Refused) { Answer::Refused }", "if !error.to_string().is_empty() { Answer::Refused }"),
+    ("other clusters are believed", "src/http/clusters.rs",
+     "    if nodes.is_of_another_cluster(&caller, cluster) {", "    if nodes.is_of_another_cluster(&caller, cluster) && false {"),
+    ("a lost memory is not noticed", "src/registry/memory.rs",
+     "        self.state = State::Lost(lost);", "        self.state = State::Whole;\n        let _ = &lost;"),
+    ("queues are not flushed at the end", "src/server/node.rs",
+     "        self.tasks.stop(deadline).await;", "        let _ = deadline;\n        drop(self.tasks);"),
+    ("nothing is compared", "src/replication/peer_eureka_node.rs",
+     "            self.compare(around).await?;", "            if false {\n                self.compare(around).await?;\n            }"),
+    ("a registration is not told", "src/replication/peer_aware_registry.rs",
+     "        self.tell(Action::Register, registered.lease.key(), Some(&registered.lease), source, now);\n        registered",
+     "        registered"),
+    ("evictions are not in the delta", "src/registry/content.rs",
+     "        self.changed(lease, last, now);\n", "        let _ = (last, now);\n"),
+]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(ROOT / "target"), "SIM_SEEDS": SEEDS, "SIM_BRIEF": "1"}
+    environment.pop("SIM_SEED", None)
+    return subprocess.run(
+        ["cargo", "test", "--offline", *arguments], cwd=COPY, env=environment, text=True, capture_output=True, check=False
+    )
+
+
+def broken() -> dict[str, set[int]] | str:
+    """The seeds that break an invariant, by invariant; or why there is no saying."""
+    ran = run("--test", "sim", "invariants_hold")
+    found = re.search(r"broken, by seeds: \{(.*)\}", ran.stdout)
+    if found:
+        pairs = re.findall(r'"([^"]+)": \[([^\]]*)\]', found[1])
+        return {name: {int(seed) for seed in seeds.split(",")} for name, seeds in pairs}
+    return {} if ran.returncode == 0 else ran.stderr[-1500:]
+
+
+def noticed(before: dict[str, set[int]]) -> str:
+    now = broken()
+    if isinstance(now, str):
+        return f"DOES NOT COMPILE\n{now}"
+    known = set().union(*before.values()) if before else set()
+    more = {name: sorted(seeds - known) for name, seeds in now.items() if seeds - known}
+    if more:
+        worst = max(more, key=lambda name: len(more[name]))
+        return f"simulation: {', '.join(f'{name} {len(seeds)}' for name, seeds in more.items())} (seed {more[worst][0]})"
+    ran = run("--lib")
+    failed = re.findall(r"^test (\S+) \.\.\. FAILED$", ran.stdout, re.MULTILINE)
+    return f"library: {', '.join(failed)}" if failed else "NOT NOTICED"
+
+
+def main() -> int:
+    words = sys.argv[1:]
+    chosen = [fault for fault in FAULTS if not words or any(word in fault[0] for word in words)]
+    shutil.rmtree(COPY, ignore_errors=True)
+    ignore = shutil.ignore_patterns("corpus")
+    for part in ("src", "tests"):
+        shutil.copytree(ROOT / part, COPY / part, ignore=ignore)
+    for part in ("Cargo.toml", "Cargo.lock", "README.md"):
+        shutil.copy(ROOT / part, COPY / part)
+    before = broken()
+    if isinstance(before, str):
+        print(before)
+        return 1
+    print(f"without a fault: {before or 'nothing is broken'}", flush=True)
+    missed = 0
+    for name, file, old, new in chosen:
+        path = COPY / file
+        text = path.read_text()
+        if text.count(old) != 1:
+            print(f"{name}: STALE, {file} has what it replaces {text.count(old)} times", flush=True)
+            missed += 1
+            continue
+        path.write_text(text.replace(old, new))
+        result = noticed(before)
+        path.write_text(text)
+        missed += not result.startswith(("simulation", "library"))
+        print(f"{name}: {result}", flush=True)
+    print(f"{len(chosen) - missed} of {len(chosen)} faults noticed")
+    return missed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
