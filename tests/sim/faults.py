@@ -16,6 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 COPY = ROOT / "target" / "faults"
+# Not the tree's own folder: cargo gives the two the same names.
+TARGET = ROOT / "target" / "faults-build"
 SEEDS = os.environ.get("SIM_SEEDS", "0..60")
 
 # The fault, the file, what stands there, and what takes its place.
@@ -78,7 +80,7 @@ FAULTS = [
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(ROOT / "target"), "SIM_SEEDS": SEEDS, "SIM_BRIEF": "1"}
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(TARGET), "SIM_SEEDS": SEEDS, "SIM_BRIEF": "1"}
     environment.pop("SIM_SEED", None)
     return subprocess.run(
         ["cargo", "test", "--offline", *arguments], cwd=COPY, env=environment, text=True, capture_output=True, check=False
@@ -118,6 +120,10 @@ def main() -> int:
         shutil.copytree(ROOT / part, COPY / part, ignore=ignore)
     for part in ("Cargo.toml", "Cargo.lock", "README.md"):
         shutil.copy(ROOT / part, COPY / part)
+    if not TARGET.exists() and (ROOT / "target" / "debug").exists():
+        # The dependencies, which are built already.
+        ignore = shutil.ignore_patterns("incremental", "examples", "*eureka_registry*", "*eureka-registry*", "sim-*", "it-*")
+        shutil.copytree(ROOT / "target" / "debug", TARGET / "debug", ignore=ignore)
     before = broken()
     if isinstance(before, str):
         print(before)

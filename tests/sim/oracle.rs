@@ -11,6 +11,9 @@ const DELIVERED_WITHIN: u64 = 2_500;
 /// What is accepted where the link was out of order just before is there when replicas have to know the same.
 const KNOWN_WITHIN: u64 = 5_000;
 
+/// Replicas with different clocks agree on the time of an event to within this.
+const AGREED_TO: u64 = 2_000;
+
 /// What an event decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Aspect {
@@ -83,7 +86,9 @@ impl Oracle {
         Self { events: Vec::new(), contacts: vec![Vec::new(); clients], touched: vec![0; clients] }
     }
 
-    /// Notes an event. Where clocks differ, an event is later only than those that its replica has for sure.
+    /// Notes an event. It is later than those that were accepted before it was asked for, anywhere. Where clocks differ, the
+    /// replicas agree on the time to within a call and its answer: there it is later than those that are older than that, or
+    /// that its replica has for sure.
     pub(crate) fn note(
         &mut self,
         event: (usize, Value, usize),
@@ -94,7 +99,8 @@ impl Oracle {
         let (client, value, place) = event;
         let earlier = self.rivals(client, value.aspect());
         let is_ordered = earlier.iter().all(|earlier| {
-            earlier.holders.contains(&place) || (!skewed && (earlier.applied < issued || earlier.place == place))
+            let close = if skewed { AGREED_TO } else { 0 };
+            earlier.holders.contains(&place) || earlier.place == place || earlier.applied + close < issued
         });
         let awaited = (0..links.open.len()).filter(|peer| *peer != place).filter_map(|peer| {
             let since = links.orderly_since(place, peer)?;
