@@ -8,6 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tracing::debug;
 
 use super::content::Content;
+use super::edit::Edit;
 use super::journal::{ChangeKind, ChangesAfter, InstanceHistory};
 use super::memory::SharedMemory;
 use super::pages::View;
@@ -156,8 +157,20 @@ impl InstanceRegistry {
     /// Registers an instance, anew or again (`register`). Data known in a newer version stays, as registered now; the lease
     /// starts anew in any case.
     pub fn register(&self, sent: InstanceInfo, source: Source, now: Timestamp) -> Registration {
+        self.put_registration(&mut self.edit(Some(source), now), sent, source, now, |_| None)
+    }
+
+    /// Puts a registration in. `registered` says of what is known when that was registered, if this is not to count as a
+    /// registration that ends what was registered elsewhere.
+    fn put_registration(
+        &self,
+        edit: &mut Edit<'_>,
+        sent: InstanceInfo,
+        source: Source,
+        now: Timestamp,
+        registered: impl FnOnce(&Record) -> Option<Stamp>,
+    ) -> Registration {
         let key = sent.key();
-        let mut edit = self.edit(Some(source), now);
         let existing = self.leases.get(key.as_str());
         let known = existing.as_ref().map(|lease| lease.record());
         // The names that are kept already, not their equals: a thousand instances need an application's name once, and
@@ -190,8 +203,8 @@ impl InstanceRegistry {
         info.action_type = Some(ActionType::Added);
         info.is_coordinating_discovery_server = false;
         info.last_updated = now;
-        let mut record =
-            Record { info, sent_status, data: DataStamp { registered: stamp, changed: stamp }, status_override };
+        let registered = known.as_ref().and_then(|known| registered(known)).unwrap_or(stamp);
+        let mut record = Record { info, sent_status, data: DataStamp { registered, changed: stamp }, status_override };
         record.show();
         let service_up = existing.as_ref().map_or(Timestamp::NEVER, |lease| lease.service_up());
         let heard = Heard { at: now, renewed: false };
@@ -298,7 +311,8 @@ impl InstanceRegistry {
         edit.put_record(ChangeKind::StatusChanged, &lease, record);
     }
 
-    /// Adds to an instance's metadata, which counts as registering it again (`InstanceResource.updateMetadata`).
+    /// Adds to an instance's metadata. To readers that looks as if it had registered again (`InstanceResource.updateMetadata`);
+    /// to replicas it is a change of the data that was registered, and gives way to what the instance registered since.
     /// `None` if there is no such instance.
     pub fn update_metadata<'a>(
         &self,
@@ -306,9 +320,11 @@ impl InstanceRegistry {
         entries: impl IntoIterator<Item = (&'a str, &'a str)>,
         now: Timestamp,
     ) -> Option<Registration> {
+        let mut edit = self.edit(Some(Source::Client), now);
         let mut info = self.leases.get(key)?.record().info.clone();
         info.metadata = info.metadata.with(entries);
-        Some(self.register(info, Source::Client, now))
+        let of_known = |known: &Record| Some(known.data.registered);
+        Some(self.put_registration(&mut edit, info, Source::Client, now, of_known))
     }
 
     pub(super) fn count_renewal(&self, now: Timestamp) {

@@ -448,9 +448,9 @@ proptest! {
                     let at = cluster.now(*replica);
                     let (key, value) = (key(&id.to_string()), number.to_string());
                     if cluster.replicas[*replica].update_metadata(&key, [("k", value.as_str())], at).is_some() {
-                        last.insert(*id, Last::Registered);
-                        heard.insert(*id, now);
-                        registrations.insert(*id, cluster.registration(*replica, &id.to_string()).unwrap());
+                        if renews(*replica, *id, &cluster) {
+                            heard.insert(*id, now);
+                        }
                     }
                 }
                 Op::Evict(replica) => _ = cluster.evict(*replica),
