@@ -96,7 +96,10 @@ impl State {
         self.groups.clone_from(&groups);
         for group in groups.iter().filter(|group| now >= group.since + group.takes()) {
             self.convergence(group, now);
-            if groups.len() == 1 && !shape.java {
+            // One that starts, stops or stands still may know what the others cannot.
+            let all_talk =
+                groups.len() == 1 && self.slots[..shape.replicas].iter().all(|slot| !slot.is_taken() || slot.is_well());
+            if all_talk && !shape.java {
                 self.last_command(group, now);
             }
             self.oracle.knows_the_same(&group.members, now - group.takes());

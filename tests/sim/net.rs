@@ -221,7 +221,8 @@ impl Net {
         let to = name.and_then(|name| {
             let found = state.is_found(&self.shape, from, name, keeps_connections).then_some(name);
             // A Java server cannot tell clusters apart: where it is led astray, so are all.
-            let wrong = state.wrong_names.get(&name).filter(|_| Some(from) != self.shape.java());
+            let is_led = state.names_answer && Some(from) != self.shape.java();
+            let wrong = state.wrong_names.get(&name).filter(|_| is_led);
             wrong.copied().unwrap_or(found)
         });
         let (requests, answers) = state.lost;

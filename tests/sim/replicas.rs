@@ -46,6 +46,7 @@ pub(crate) struct Slot {
     /// What starts or stops the process.
     task: Option<AbortHandle>,
     starts_waiting: bool,
+    is_frozen: bool,
     /// When it began to start, and when it answered first.
     pub(crate) began: u64,
     pub(crate) opened: Option<u64>,
@@ -71,6 +72,11 @@ impl Slot {
     /// The process is there, whether or not it answers yet.
     pub(crate) fn is_taken(&self) -> bool {
         self.registry.is_some()
+    }
+
+    /// Whether it runs and answers: it does not start, stop or stand still.
+    pub(crate) fn is_well(&self) -> bool {
+        self.node.is_some() && !self.is_frozen
     }
 
     /// Milliseconds since the history's start, of a time by the process's clock.
@@ -265,6 +271,7 @@ pub(crate) fn stop(world: &Arc<World>, process: usize) {
 pub(crate) fn freeze(world: &Arc<World>, process: usize, frozen: bool) {
     let gate = world.state.lock().slots[process].gate.clone();
     if let Some(gate) = gate {
+        world.state.lock().slots[process].is_frozen = frozen;
         if frozen {
             gate.close();
         } else {
