@@ -274,7 +274,10 @@ impl Net {
         call: Call,
         cluster: Option<String>,
     ) -> Result<Reply, PeerError> {
-        let Some(to) = fate.to else { return Err(PeerError::Unresolved("there is no such name".to_owned())) };
+        let Some(to) = fate.to else {
+            let says_nothing = || PeerError::Unresolved("the name server does not answer".to_owned());
+            return Err(if self.state.lock().names_answer { PeerError::NoSuchName } else { says_nothing() });
+        };
         sleep(fate.delays.0).await;
         if fate.is_cut || fate.loses_request {
             std::future::pending::<()>().await;
