@@ -118,9 +118,12 @@ struct WireCancelled {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireFacts {
+    version: i64,
     registered: String,
     changed: String,
     sent_status: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancelled: Option<String>,
     #[serde(flatten)]
     status_override: WireOverride,
     heard: i64,
@@ -132,6 +135,9 @@ pub(super) struct WireFacts {
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireTombstone {
     cancelled: String,
+    version: i64,
+    registered: String,
+    changed: String,
     #[serde(flatten)]
     status_override: WireOverride,
 }
@@ -147,20 +153,20 @@ struct WireOverride {
 
 impl WireOverride {
     fn new(known: StatusOverride) -> Self {
-        let overridden = (known.stamp != Stamp::NEVER).then(|| known.stamp.to_string());
-        Self { status_override: known.status.map(|status| status.name().to_owned()), overridden }
+        Self { status_override: known.status.map(|status| status.name().to_owned()), overridden: if_ever(known.stamp) }
     }
 
     fn read(&self, now: Timestamp) -> Result<StatusOverride, CodecError> {
         let status = self.status_override.as_deref().map(status_named).transpose()?;
-        let stamp = self.overridden.as_deref().map_or(Ok(Stamp::NEVER), |text| stamp(text, now))?;
-        Ok(StatusOverride { status, stamp })
+        Ok(StatusOverride { status, stamp: read_if_ever(self.overridden.as_deref(), now)? })
     }
 }
 
 impl WireFacts {
     pub(super) fn new(record: &Record, heard: Heard) -> Self {
         Self {
+            version: record.data.version.0,
+            cancelled: if_ever(record.cancelled),
             registered: record.data.registered.to_string(),
             changed: record.data.changed.to_string(),
             sent_status: record.sent_status.name().to_owned(),
@@ -171,9 +177,10 @@ impl WireFacts {
     }
 
     pub(super) fn read(&self, info: InstanceInfo, now: Timestamp) -> Result<(Record, Heard), CodecError> {
-        let data = DataStamp { registered: stamp(&self.registered, now)?, changed: stamp(&self.changed, now)? };
+        let data = data_stamp(self.version, &self.registered, &self.changed, now)?;
         let (sent_status, status_override) = (status_named(&self.sent_status)?, self.status_override.read(now)?);
-        let mut record = Record { info, sent_status, data, status_override };
+        let cancelled = read_if_ever(self.cancelled.as_deref(), now)?;
+        let mut record = Record { info, sent_status, data, cancelled, status_override };
         record.show();
         Ok((record, Heard { at: Timestamp(self.heard), renewed: self.renewed }))
     }
@@ -182,12 +189,24 @@ impl WireFacts {
 impl WireTombstone {
     pub(super) fn new(tombstone: &Tombstone) -> Self {
         let status_override = WireOverride::new(tombstone.status_override);
-        Self { cancelled: tombstone.cancelled.to_string(), status_override }
+        let DataStamp { version, registered, changed } = tombstone.data;
+        Self {
+            cancelled: tombstone.cancelled.to_string(),
+            version: version.0,
+            registered: registered.to_string(),
+            changed: changed.to_string(),
+            status_override,
+        }
     }
 
     pub(super) fn read(&self, app: &str, id: &str, now: Timestamp) -> Result<Tombstone, CodecError> {
         let key = InstanceKey::new(&AppName::new(app), id);
-        Ok(Tombstone { key, cancelled: stamp(&self.cancelled, now)?, status_override: self.status_override.read(now)? })
+        let data = data_stamp(self.version, &self.registered, &self.changed, now)?;
+        let (cancelled, status_override) = (stamp(&self.cancelled, now)?, self.status_override.read(now)?);
+        if data.registered >= cancelled {
+            return Err(broken("what was cancelled was registered before"));
+        }
+        Ok(Tombstone { key, cancelled, data, status_override })
     }
 }
 
@@ -284,6 +303,18 @@ pub fn decode_heard(body: &[u8]) -> Result<HeardAnswer, CodecError> {
     let wire: WireHeard = read(body)?;
     let heard = |known: Option<(i64, bool)>| known.map(|(at, renewed)| Heard { at: Timestamp(at), renewed });
     Ok(HeardAnswer { uptime_ms: wire.uptime_ms, heard: wire.heard.into_iter().map(heard).collect() })
+}
+
+fn data_stamp(version: i64, registered: &str, changed: &str, now: Timestamp) -> Result<DataStamp, CodecError> {
+    Ok(DataStamp { version: Timestamp(version), registered: stamp(registered, now)?, changed: stamp(changed, now)? })
+}
+
+fn if_ever(stamp: Stamp) -> Option<String> {
+    (stamp != Stamp::NEVER).then(|| stamp.to_string())
+}
+
+fn read_if_ever(text: Option<&str>, now: Timestamp) -> Result<Stamp, CodecError> {
+    text.map_or(Ok(Stamp::NEVER), |text| stamp(text, now))
 }
 
 fn stamp(text: &str, now: Timestamp) -> Result<Stamp, CodecError> {

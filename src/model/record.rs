@@ -5,16 +5,20 @@
 //!
 //! | fact | what is kept |
 //! |---|---|
-//! | registered, with the data as sent | of the latest registration; of that, the latest change of its data |
-//! | cancelled | the latest cancellation; the instance is there if it was registered later |
+//! | registered, with the data as sent | of the newest version; of that, of the latest registration; of that, the latest change |
+//! | cancelled | the latest cancellation; the instance is there if that data was registered later |
 //! | override | the one set or removed last |
 //! | heard | the latest renewal or registration; kept by the lease, since it has no stamp |
 
 use super::{InstanceInfo, InstanceKey, InstanceStatus, Stamp};
+use crate::time::Timestamp;
 
-/// When what is known of an instance happened.
+/// Of which version the data of an instance is, and of when. In this order: a registration that hung on its way does not put
+/// older data in the place of newer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DataStamp {
+    /// Its `lastDirtyTimestamp`, or that of data that it took the place of knowingly, if that was greater.
+    pub version: Timestamp,
     /// Its last registration.
     pub registered: Stamp,
     /// The last change of what was registered then: that registration, or metadata or a status since.
@@ -48,6 +52,8 @@ pub struct Record {
     pub sent_status: InstanceStatus,
     /// When the data is of.
     pub data: DataStamp,
+    /// The last cancellation of it that is known, which was before it registered.
+    pub cancelled: Stamp,
     /// The override.
     pub status_override: StatusOverride,
 }
@@ -65,18 +71,6 @@ impl Record {
             Some(_) | None => self.sent_status,
         };
     }
-
-    fn merge(self, other: Self) -> Self {
-        let status_override = self.status_override.merge(other.status_override);
-        let later = if other.data > self.data { other } else { self };
-        later.overridden(status_override)
-    }
-
-    fn overridden(self, status_override: StatusOverride) -> Self {
-        let mut record = Self { status_override, ..self };
-        record.show();
-        record
-    }
 }
 
 /// What a replica knows of an instance that was cancelled.
@@ -86,19 +80,17 @@ pub struct Tombstone {
     pub key: InstanceKey,
     /// When it was cancelled.
     pub cancelled: Stamp,
+    /// The greatest stamp of data that is known of, which was registered before: older data does not come back.
+    pub data: DataStamp,
     /// The override: removed with the cancellation, or set later where that was not known.
     pub status_override: StatusOverride,
 }
 
 impl Tombstone {
     /// The cancellation of an instance, which removes its override.
-    pub fn new(key: InstanceKey, cancelled: Stamp) -> Self {
-        Self { key, cancelled, status_override: StatusOverride { status: None, stamp: cancelled } }
-    }
-
-    /// Whether the instance was cancelled after it was registered.
-    fn ends(&self, record: &Record) -> bool {
-        self.cancelled > record.data.registered
+    pub fn new(key: InstanceKey, record: &Record, cancelled: Stamp) -> Self {
+        let status_override = StatusOverride { status: None, stamp: cancelled };
+        Self { key, cancelled, data: record.data, status_override }
     }
 }
 
@@ -113,36 +105,28 @@ pub enum Fact {
 
 impl Fact {
     /// The two, merged. In whatever order facts are merged, and however often: the result is the same.
+    ///
+    /// Each part becomes the later one. Data that was cancelled may be forgotten, since no later merge can show it again: its
+    /// registration stays earlier than the cancellation.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Registered(one), Self::Registered(other)) => Self::Registered(Box::new(one.merge(*other))),
-            (Self::Cancelled(one), Self::Cancelled(other)) => {
-                let status_override = one.status_override.merge(other.status_override);
-                Self::Cancelled(Tombstone { cancelled: one.cancelled.max(other.cancelled), status_override, ..one })
+        let cancelled = self.cancelled().max(other.cancelled());
+        let status_override = self.status_override().merge(other.status_override());
+        let newest = if other.data() > self.data() { other } else { self };
+        match newest {
+            Self::Registered(record) if record.data.registered > cancelled => {
+                let mut record = Record { cancelled, status_override, ..*record };
+                record.show();
+                Self::Registered(Box::new(record))
             }
-            (Self::Registered(record), Self::Cancelled(tombstone))
-            | (Self::Cancelled(tombstone), Self::Registered(record)) => {
-                let status_override = record.status_override.merge(tombstone.status_override);
-                if tombstone.ends(&record) {
-                    Self::Cancelled(Tombstone { status_override, ..tombstone })
-                } else {
-                    Self::Registered(Box::new(record.overridden(status_override)))
-                }
-            }
+            newest => Self::Cancelled(Tombstone { key: newest.key(), cancelled, data: newest.data(), status_override }),
         }
     }
 
     /// Whether merging `other` into this would change it.
     pub fn lacks(&self, other: &Self) -> bool {
-        let changes = match (self, other) {
-            (Self::Registered(ours), Self::Registered(theirs)) => theirs.data > ours.data,
-            (Self::Registered(ours), Self::Cancelled(theirs)) => theirs.ends(ours),
-            (Self::Cancelled(ours), Self::Registered(theirs)) => !ours.ends(theirs),
-            (Self::Cancelled(ours), Self::Cancelled(theirs)) => theirs.cancelled > ours.cancelled,
-        };
         let (ours, theirs) = (self.status_override(), other.status_override());
-        changes || ours.merge(theirs) != ours
+        other.data() > self.data() || other.cancelled() > self.cancelled() || ours.merge(theirs) != ours
     }
 
     /// The stamps of what it says.
@@ -150,7 +134,7 @@ impl Fact {
         let overridden = self.status_override().stamp;
         match self {
             Self::Registered(record) => [record.data.registered, record.data.changed, overridden],
-            Self::Cancelled(tombstone) => [tombstone.cancelled, tombstone.cancelled, overridden],
+            Self::Cancelled(tombstone) => [tombstone.cancelled, tombstone.data.changed, overridden],
         }
     }
 
@@ -159,6 +143,20 @@ impl Fact {
         match self {
             Self::Registered(record) => record.info.key(),
             Self::Cancelled(tombstone) => tombstone.key.clone(),
+        }
+    }
+
+    fn data(&self) -> DataStamp {
+        match self {
+            Self::Registered(record) => record.data,
+            Self::Cancelled(tombstone) => tombstone.data,
+        }
+    }
+
+    fn cancelled(&self) -> Stamp {
+        match self {
+            Self::Registered(record) => record.cancelled,
+            Self::Cancelled(tombstone) => tombstone.cancelled,
         }
     }
 

@@ -198,6 +198,8 @@ impl Content {
             assert!(!entry.lease.is_cancelled(), "{key} is there, so its lease is held");
             assert!(self.tombstones.get(key.as_str()).is_none(), "{key} is registered or cancelled, not both");
             assert!(record.data.registered <= record.data.changed, "{key}: data changes after it was registered");
+            assert!(record.data.version >= record.info.last_dirty, "{key}: the version is no older than the data");
+            assert!(record.cancelled < record.data.registered, "{key}: it registered after it was cancelled");
             let mut shown = Record::clone(&record);
             shown.show();
             assert_eq!(shown.info.status, record.info.status, "{key} is shown as its override says");

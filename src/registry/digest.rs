@@ -49,13 +49,13 @@ impl DigestSums {
 
 /// The hash of an instance that is registered.
 pub(super) fn of_record(key: &InstanceKey, record: &Record) -> u64 {
-    let stamps = [record.data.registered, record.data.changed];
+    let stamps = [record.data.registered, record.data.changed, record.cancelled];
     hash(key, 1, &stamps, record.status_override)
 }
 
 /// The hash of a cancellation.
 pub(super) fn of_tombstone(tombstone: &Tombstone) -> u64 {
-    hash(&tombstone.key, 2, &[tombstone.cancelled], tombstone.status_override)
+    hash(&tombstone.key, 2, &[tombstone.cancelled, tombstone.data.changed], tombstone.status_override)
 }
 
 fn hash(key: &InstanceKey, kind: u64, stamps: &[Stamp], status_override: StatusOverride) -> u64 {

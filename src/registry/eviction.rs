@@ -113,7 +113,8 @@ impl InstanceRegistry {
         }
         let evicted = edit.take_out(ChangeKind::Evicted, key.as_str());
         if let Some(lease) = &evicted {
-            edit.evicted.insert(key, lease.last_heard());
+            let data = lease.with_record(|record| record.data);
+            edit.evicted.insert(key, lease.last_heard(), data);
         }
         evicted.is_some()
     }

@@ -192,10 +192,10 @@ impl InstanceRegistry {
                 (InstanceInfo { app, ..sent }, status)
             }
         };
-        let mut status_override = match (&known, edit.tombstone(key.as_str())) {
-            (Some(known), _) => known.status_override,
-            (None, Some(tombstone)) => tombstone.status_override,
-            (None, None) => StatusOverride::default(),
+        let (earlier, cancelled, mut status_override) = match (&known, edit.tombstone(key.as_str())) {
+            (Some(known), _) => (Some(known.data.version), known.cancelled, known.status_override),
+            (None, Some(gone)) => (Some(gone.data.version), gone.cancelled, gone.status_override),
+            (None, None) => (edit.evicted.version(key.as_str()), Stamp::NEVER, StatusOverride::default()),
         };
         if status_override.status.is_none() && info.overridden_status != InstanceStatus::Unknown {
             status_override = StatusOverride { status: Some(info.overridden_status), stamp };
@@ -204,7 +204,10 @@ impl InstanceRegistry {
         info.is_coordinating_discovery_server = false;
         info.last_updated = now;
         let registered = known.as_ref().and_then(|known| registered(known)).unwrap_or(stamp);
-        let mut record = Record { info, sent_status, data: DataStamp { registered, changed: stamp }, status_override };
+        // It takes the place of what is known, however new that is.
+        let version = earlier.map_or(info.last_dirty, |earlier| earlier.max(info.last_dirty));
+        let data = DataStamp { version, registered, changed: stamp };
+        let mut record = Record { info, sent_status, data, cancelled, status_override };
         record.show();
         let service_up = existing.as_ref().map_or(Timestamp::NEVER, |lease| lease.service_up());
         let heard = Heard { at: now, renewed: false };
@@ -231,7 +234,8 @@ impl InstanceRegistry {
         let mut edit = self.edit(Some(source), now);
         let Some(lease) = edit.take_out(ChangeKind::Cancelled, key) else { return false };
         let cancelled = edit.clock.tick(now);
-        edit.bury(Tombstone::new(lease.key().clone(), cancelled), now);
+        let tombstone = lease.with_record(|record| Tombstone::new(lease.key().clone(), record, cancelled));
+        edit.bury(tombstone, now);
         true
     }
 
@@ -542,6 +546,7 @@ impl InstanceRegistry {
 fn raise_last_dirty(record: &mut Record, last_dirty: Option<Timestamp>, stamp: Stamp) {
     if let Some(sent) = last_dirty.filter(|sent| *sent > record.info.last_dirty) {
         record.info.last_dirty = sent;
+        record.data.version = record.data.version.max(sent);
         record.data.changed = stamp;
     }
 }

@@ -162,14 +162,14 @@ impl Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AppName, DataStamp, StatusOverride};
+    use crate::model::{AppName, DataStamp, Stamp, StatusOverride};
 
     fn lease(at: Timestamp) -> Lease {
         let mut info = InstanceInfo::new(AppName::new("a"), "h", "1.2.3.4", at);
         info.lease.duration_secs = 2;
         let (key, sent_status) = (info.key(), info.status);
-        let record =
-            Record { info, sent_status, data: DataStamp::default(), status_override: StatusOverride::default() };
+        let (data, cancelled, status_override) = (DataStamp::default(), Stamp::NEVER, StatusOverride::default());
+        let record = Record { info, sent_status, data, cancelled, status_override };
         Lease::new(key, Arc::new(record), Timestamp::NEVER, Heard { at, renewed: false }, at)
     }
 

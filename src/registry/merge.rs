@@ -175,7 +175,7 @@ fn merge_into_lease(edit: &mut Edit<'_>, lease: &Arc<Lease>, theirs: Fact, now: 
             // The key that is kept already, not its equal.
             edit.bury(Tombstone { key: lease.key().clone(), ..tombstone }, now);
         }
-        Fact::Registered(mut merged) if merged.data.registered > before.data.registered => {
+        Fact::Registered(mut merged) if merged.data.registered != before.data.registered => {
             merged.info.app = before.info.app.clone();
             merged.info.last_updated = now;
             let (key, service_up, heard) = (lease.key().clone(), lease.service_up(), lease.heard());

@@ -280,15 +280,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{AppName, DataStamp, Heard, StatusOverride};
+    use crate::model::{AppName, DataStamp, Heard, Stamp, StatusOverride};
     use crate::time::Timestamp;
 
     fn entry(app: u8, id: u16, change: u64) -> Entry {
         let mut info = InstanceInfo::new(AppName::new(&format!("app-{app}")), "h", "1.2.3.4", Timestamp(1));
         info.instance_id = Some(format!("{id}").into());
         let (key, sent_status) = (info.key(), info.status);
-        let (data, status_override) = (DataStamp::default(), StatusOverride::default());
-        let record = Arc::new(Record { info, sent_status, data, status_override });
+        let (data, cancelled, status_override) = (DataStamp::default(), Stamp::NEVER, StatusOverride::default());
+        let record = Arc::new(Record { info, sent_status, data, cancelled, status_override });
         let heard = Heard { at: Timestamp(1), renewed: false };
         let lease = Lease::new(key, Arc::clone(&record), Timestamp(0), heard, Timestamp(1));
         Entry::new(Arc::new(lease), record, change)

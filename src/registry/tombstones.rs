@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::model::{InstanceKey, Stamp, Tombstone};
+use crate::model::{DataStamp, InstanceKey, Stamp, Tombstone};
 use crate::time::{Timestamp, millis};
 
 /// So long a cancellation is remembered. It need not be longer than any cut: an instance that nobody hears any more is found
@@ -72,14 +72,14 @@ fn is_outdated(cancelled: Stamp, stamp_millis: u64) -> bool {
 /// Of no use to others: each asks for itself whether an instance is dead.
 #[derive(Debug, Default)]
 pub(super) struct Evicted {
-    heard: HashMap<InstanceKey, Timestamp>,
+    heard: HashMap<InstanceKey, (Timestamp, DataStamp)>,
     in_order: VecDeque<InstanceKey>,
 }
 
 impl Evicted {
     /// Notes an eviction.
-    pub(super) fn insert(&mut self, key: &InstanceKey, heard: Timestamp) {
-        if self.heard.insert(key.clone(), heard).is_none() {
+    pub(super) fn insert(&mut self, key: &InstanceKey, heard: Timestamp, data: DataStamp) {
+        if self.heard.insert(key.clone(), (heard, data)).is_none() {
             self.in_order.push_back(key.clone());
         }
         while self.in_order.len() > MOST {
@@ -90,7 +90,12 @@ impl Evicted {
 
     /// Whether an instance that was heard at this time was evicted, and not heard since.
     pub(super) fn covers(&self, key: &str, heard: Timestamp) -> bool {
-        self.heard.get(key).is_some_and(|evicted| heard <= *evicted)
+        self.heard.get(key).is_some_and(|(evicted, _)| heard <= *evicted)
+    }
+
+    /// The version of the data that was evicted with an instance: others may have it still.
+    pub(super) fn version(&self, key: &str) -> Option<Timestamp> {
+        self.heard.get(key).map(|(_, data)| data.version)
     }
 
     /// # Panics

@@ -11,13 +11,15 @@ const REPLICAS: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
     Register,
+    /// Of an older version than any that was sent before, as a request that hung on its way.
+    RegisterOlder,
     ChangeMetadata,
     Cancel,
     SetStatus,
     RemoveStatus,
 }
 
-const OPS: [Op; 5] = [Op::Register, Op::ChangeMetadata, Op::Cancel, Op::SetStatus, Op::RemoveStatus];
+const OPS: [Op; 6] = [Op::Register, Op::RegisterOlder, Op::ChangeMetadata, Op::Cancel, Op::SetStatus, Op::RemoveStatus];
 
 /// A replica, as far as the merge is concerned.
 struct Replica {
@@ -34,12 +36,15 @@ impl Replica {
     fn apply(&mut self, op: Op, number: usize, now: Timestamp) -> Option<Fact> {
         let stamp = self.clock.tick(now);
         let fact = match (op, self.known.clone()) {
-            (Op::Register, known) => {
+            (Op::Register | Op::RegisterOlder, known) => {
                 let mut info = InstanceInfo::new(AppName::new("a"), "h", "10.0.0.1", NOW);
                 info.metadata = info.metadata.with([("registered", number.to_string())]);
+                let sent = if op == Op::Register { 1 + i64::try_from(number).unwrap() } else { 0 };
+                let earlier = known.as_ref().map_or(Timestamp::NEVER, |known| known.data().version);
+                let data = DataStamp { version: earlier.max(Timestamp(sent)), registered: stamp, changed: stamp };
+                let cancelled = known.as_ref().map_or(Stamp::NEVER, Fact::cancelled);
                 let status_override = known.map_or_else(StatusOverride::default, |known| known.status_override());
-                let data = DataStamp { registered: stamp, changed: stamp };
-                let mut record = Record { sent_status: info.status, info, data, status_override };
+                let mut record = Record { sent_status: info.status, info, data, cancelled, status_override };
                 record.show();
                 Fact::Registered(Box::new(record))
             }
@@ -50,7 +55,9 @@ impl Replica {
                 record.show();
                 Fact::Registered(record)
             }
-            (Op::Cancel, Some(Fact::Registered(record))) => Fact::Cancelled(Tombstone::new(record.info.key(), stamp)),
+            (Op::Cancel, Some(Fact::Registered(record))) => {
+                Fact::Cancelled(Tombstone::new(record.info.key(), &record, stamp))
+            }
             (Op::SetStatus | Op::RemoveStatus, Some(Fact::Registered(mut record))) => {
                 let status = (op == Op::SetStatus).then_some(InstanceStatus::OutOfService);
                 record.status_override = StatusOverride { status, stamp };
