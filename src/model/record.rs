@@ -119,7 +119,10 @@ impl Fact {
                 record.show();
                 Self::Registered(Box::new(record))
             }
-            newest => Self::Cancelled(Tombstone { key: newest.key(), cancelled, data: newest.data(), status_override }),
+            newest @ (Self::Registered(_) | Self::Cancelled(_)) => {
+                let (key, data) = (newest.key(), newest.data());
+                Self::Cancelled(Tombstone { key, cancelled, data, status_override })
+            }
         }
     }
 

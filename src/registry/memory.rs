@@ -26,6 +26,8 @@ pub enum PeerMemory {
     Whole,
     /// It opened without a copy, and nothing shows yet that it lacks anything.
     InDoubt,
+    /// The same, and since then somebody fetched everything: a delta is what follows, at any replica.
+    Fetched,
     /// It opened without a copy, and clients showed that they knew a registry before.
     Lost,
 }
@@ -36,8 +38,14 @@ impl PeerMemory {
         match self {
             Self::Whole => "whole",
             Self::InDoubt => "in-doubt",
+            Self::Fetched => "in-doubt-fetched",
             Self::Lost => "lost",
         }
+    }
+
+    /// Whether it is open if it lacks anything.
+    fn is_in_doubt(self) -> bool {
+        matches!(self, Self::InDoubt | Self::Fetched)
     }
 
     /// What a word means; an unknown one means doubt.
@@ -45,6 +53,7 @@ impl PeerMemory {
         match word {
             "whole" => Self::Whole,
             "lost" => Self::Lost,
+            "in-doubt-fetched" => Self::Fetched,
             _ => Self::InDoubt,
         }
     }
@@ -53,7 +62,7 @@ impl PeerMemory {
 /// What showed that clients knew a registry before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
-    /// A delta was asked for before anybody fetched everything or registered.
+    /// A delta was asked for before anybody fetched everything, here or at a peer.
     Delta,
     /// An instance was renewed that is not registered.
     Renewal,
@@ -127,7 +136,8 @@ impl Memory {
     /// What its peers are told, and whether reads are refused.
     pub fn is(&self, now: Timestamp) -> PeerMemory {
         match self.state {
-            State::InDoubt { until, .. } if now < until => PeerMemory::InDoubt,
+            State::InDoubt { until, fetched: false } if now < until => PeerMemory::InDoubt,
+            State::InDoubt { until, fetched: true } if now < until => PeerMemory::Fetched,
             State::Lost(lost) if now < lost.until => PeerMemory::Lost,
             State::Whole | State::InDoubt { .. } | State::Lost(_) => PeerMemory::Whole,
         }
@@ -156,10 +166,10 @@ impl Memory {
         }
     }
 
-    /// A client asks for a delta. `ever_held` says whether any instance was registered here.
-    pub fn delta_asked(&mut self, ever_held: bool, now: Timestamp) -> Option<News> {
+    /// A client asks for a delta: it holds a list, which nobody of this cluster gave it.
+    pub fn delta_asked(&mut self, now: Timestamp) -> Option<News> {
         let State::InDoubt { fetched: false, .. } = self.state else { return None };
-        if ever_held { None } else { self.shown(Sign::Delta, now) }
+        self.shown(Sign::Delta, now)
     }
 
     /// A client renews an instance that is not registered, and was not here.
@@ -172,12 +182,16 @@ impl Memory {
         match peer {
             PeerMemory::Whole => self.settle(true),
             PeerMemory::InDoubt => None,
+            PeerMemory::Fetched => {
+                self.fetched();
+                None
+            }
             PeerMemory::Lost => self.shown(Sign::Peer, now),
         }
     }
 
     fn shown(&mut self, sign: Sign, now: Timestamp) -> Option<News> {
-        if self.is(now) != PeerMemory::InDoubt {
+        if !self.is(now).is_in_doubt() {
             return None;
         }
         let lost = Lost { sign, since: now, until: now + self.renewal_interval };
@@ -251,12 +265,11 @@ impl InstanceRegistry {
 
     /// Notes that a client, not a peer, asks for everything or for a delta.
     pub fn client_reads(&self, scope: Scope, now: Timestamp) {
-        if self.memory(now) != PeerMemory::InDoubt {
+        if !self.memory(now).is_in_doubt() {
             return;
         }
-        let ever_held = self.last_change() > 0;
         self.memory.change(now, |memory| match scope {
-            Scope::Delta => memory.delta_asked(ever_held, now),
+            Scope::Delta => memory.delta_asked(now),
             Scope::All => {
                 memory.fetched();
                 None
@@ -266,7 +279,7 @@ impl InstanceRegistry {
 
     /// Notes that a client renewed what is not registered. What was here and left is no sign.
     pub fn client_renewed_unknown(&self, key: &str, now: Timestamp) {
-        if self.memory(now) == PeerMemory::InDoubt && self.history(key).changes.is_empty() {
+        if self.memory(now).is_in_doubt() && self.history(key).changes.is_empty() {
             self.memory.change(now, |memory| memory.renewed_unknown(now));
         }
     }
@@ -304,7 +317,7 @@ mod tests {
         let mut copied = Memory::new(INTERVAL);
         copied.opened(true, OPENED);
         for mut memory in [Memory::new(INTERVAL), copied] {
-            assert_eq!(memory.delta_asked(false, OPENED), None);
+            assert_eq!(memory.delta_asked(OPENED), None);
             assert_eq!(memory.renewed_unknown(OPENED), None);
             assert_eq!(memory.compared_with(PeerMemory::Lost, OPENED), None);
             assert_eq!(memory.is(OPENED), PeerMemory::Whole);
@@ -316,7 +329,7 @@ mod tests {
         for sign in [Sign::Delta, Sign::Renewal, Sign::Peer] {
             let (mut memory, at) = (in_doubt(), OPENED + Duration::from_secs(7));
             let show = |memory: &mut Memory, at| match sign {
-                Sign::Delta => memory.delta_asked(false, at),
+                Sign::Delta => memory.delta_asked(at),
                 Sign::Renewal => memory.renewed_unknown(at),
                 Sign::Peer => memory.compared_with(PeerMemory::Lost, at),
             };
@@ -338,8 +351,11 @@ mod tests {
     fn a_new_registry_never_refuses_anything() {
         let mut memory = in_doubt();
         memory.fetched();
-        assert_eq!(memory.delta_asked(false, OPENED), None, "after a full fetch a delta is what follows");
-        assert_eq!(in_doubt().delta_asked(true, OPENED), None, "the full fetch was answered by another replica");
+        assert_eq!(memory.delta_asked(OPENED), None, "after a full fetch a delta is what follows");
+        assert_eq!(memory.is(OPENED), PeerMemory::Fetched);
+        let mut told = in_doubt();
+        told.compared_with(PeerMemory::Fetched, OPENED);
+        assert_eq!(told.delta_asked(OPENED), None, "the full fetch was answered by another replica");
         let mut quiet = in_doubt();
         let end = OPENED + INTERVAL * INTERVALS_IN_DOUBT;
         assert_eq!((quiet.is(end), quiet.tick(end)), (PeerMemory::Whole, None));

@@ -118,11 +118,27 @@ impl PeerEurekaNodes {
         configured.or_else(|| self.state.lock().membership.resolved_service().map(str::to_owned))
     }
 
+    /// Whether a cluster's name is not the one of this cluster. As long as that has not been resolved, it is called like the
+    /// Service, in whatever domain.
+    pub(super) fn is_another_cluster(&self, name: &str) -> bool {
+        let (name, own) = (name.to_ascii_lowercase(), self.cluster());
+        let is_in = |short: &str, long: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with('.'));
+        match (own, &self.options.discovery_service) {
+            (Some(own), _) => !own.eq_ignore_ascii_case(&name),
+            (None, Some(service)) => {
+                let service = service.trim_end_matches('.').to_ascii_lowercase();
+                service != name && !is_in(&service, &name) && !is_in(&name, &service)
+            }
+            (None, None) => false,
+        }
+    }
+
     /// Whether a caller who says that it is of this cluster is of another one. That is said once of each caller, until it changes.
     pub fn is_of_another_cluster(&self, caller: &str, cluster: &str) -> bool {
-        let Some(own) = self.cluster() else { return false };
+        let is_other = self.is_another_cluster(cluster);
+        let own = self.cluster();
         let mut strangers = self.strangers.lock();
-        if own.eq_ignore_ascii_case(cluster) {
+        if !is_other {
             strangers.remove(caller);
             return false;
         }
@@ -133,7 +149,12 @@ impl PeerEurekaNodes {
         }
         drop(strangers);
         if say {
-            warn!(caller, cluster, own_cluster = own, "refusing calls of a replica of another cluster");
+            warn!(
+                caller,
+                cluster,
+                own_cluster = own.unwrap_or_default(),
+                "refusing calls of a replica of another cluster"
+            );
         }
         true
     }

@@ -109,8 +109,7 @@ impl Joining<'_> {
     }
 
     fn is_of_another_cluster(&self, reply: &Reply) -> bool {
-        let own = self.nodes.cluster();
-        reply.cluster.as_ref().is_some_and(|theirs| own.is_some_and(|own| !own.eq_ignore_ascii_case(theirs)))
+        reply.cluster.as_ref().is_some_and(|theirs| self.nodes.is_another_cluster(theirs))
     }
 
     /// Copies what a peer knows. From a replica of ours that is what a comparison of an empty registry finds: with the stamps
@@ -119,6 +118,7 @@ impl Joining<'_> {
         let clock = self.around.clock;
         let sent = clock.now();
         let reply = match self.around.transport.call(peer, identify()).await {
+            Ok(reply) if self.is_of_another_cluster(&reply) => return Answer::NoPeer,
             Ok(reply) if (200..300).contains(&reply.status) => reply,
             Ok(reply) => return Answer::Open(complaint(reply.status)),
             Err(error) => return failed(&error),

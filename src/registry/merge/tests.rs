@@ -447,10 +447,9 @@ proptest! {
                 Op::Metadata(replica, id) => {
                     let at = cluster.now(*replica);
                     let (key, value) = (key(&id.to_string()), number.to_string());
-                    if cluster.replicas[*replica].update_metadata(&key, [("k", value.as_str())], at).is_some() {
-                        if renews(*replica, *id, &cluster) {
-                            heard.insert(*id, now);
-                        }
+                    let changed = cluster.replicas[*replica].update_metadata(&key, [("k", value.as_str())], at).is_some();
+                    if changed && renews(*replica, *id, &cluster) {
+                        heard.insert(*id, now);
                     }
                 }
                 Op::Evict(replica) => _ = cluster.evict(*replica),

@@ -261,10 +261,7 @@ impl PeerEurekaNodes {
 
     /// Why an answer does not say who a peer is.
     fn complaint(&self, reply: &Reply) -> Option<String> {
-        let own = self.cluster();
-        if let Some(theirs) = reply.cluster.as_ref()
-            && own.is_some_and(|own| !own.eq_ignore_ascii_case(theirs))
-        {
+        if let Some(theirs) = reply.cluster.as_ref().filter(|theirs| self.is_another_cluster(theirs)) {
             return Some(format!("belongs to cluster {theirs}"));
         }
         matches!(reply.status, 401 | 403 | 404 | 409 | 500..).then(|| protocol::complaint(reply.status))
