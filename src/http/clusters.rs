@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Request};
 
 use super::security::ClientAddress;
 use super::{ApiError, App};
-use crate::replication::protocol::{CLUSTER_HEADER, TOKEN_HEADER};
+use crate::replication::protocol::{CLUSTER_HEADER, TIME_HEADER, TOKEN_HEADER};
 
 /// The methods of replicas' own calls. A heartbeat is none of them and is not looked at for their headers.
 fn may_be_of_a_replica(method: &Method) -> bool {
@@ -33,9 +33,12 @@ pub(super) fn admit(app: &App, request: &Parts) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The name of this replica's cluster, to be told to a caller that names its own.
+/// The name of this replica's cluster, to be told to another replica: one that names its own, or does not know it yet.
 pub(super) fn named(app: &App, request: &Request<Body>) -> Option<HeaderValue> {
-    cluster(request.method(), request.headers())?;
+    let is_replica = |headers: &HeaderMap| headers.contains_key(CLUSTER_HEADER) || headers.contains_key(TIME_HEADER);
+    if !may_be_of_a_replica(request.method()) || !is_replica(request.headers()) {
+        return None;
+    }
     HeaderValue::try_from(app.nodes()?.cluster()?).ok()
 }
 
