@@ -259,6 +259,17 @@ fn a_cancellation_that_was_forgotten_is_found_out_once_the_instance_is_overdue()
 }
 
 #[test]
+fn a_cancellation_is_known_also_where_the_instance_never_was() {
+    let mut cluster = Cluster::new(3);
+    cluster.register(2, "1", 1);
+    cluster.compare(0, 2);
+    cluster.at(10).cancel(0, "1");
+    cluster.compare(1, 0);
+    assert!(cluster.at(20).compare(1, 2).is_none(), "who missed the cancellation brings nothing back");
+    assert!(cluster.agree().is_empty());
+}
+
+#[test]
 fn what_registered_again_after_it_was_cancelled_stays() {
     let mut cluster = Cluster::new(2);
     cluster.register(1, "1", 1);
