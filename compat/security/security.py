@@ -311,9 +311,9 @@ def good_peers():
 def bad_peers():
     """A replica tells nothing to a peer that shows a bad certificate, nor to one that refuses its own."""
     shown = {
-        "expired": "certificate expired",
+        "expired": "the certificate of 127.0.0.1 has expired",
         "another-authority": "UnknownIssuer",
-        "another-host": "certificate not valid for name",
+        "another-host": "certificate not valid for 127.0.0.1",
         "self-signed": "CaUsedAsEndEntity|UnknownIssuer",
     }
     refused = {"expired": r"AlertReceived\(CertificateExpired\)", "another-authority": r"AlertReceived\(UnknownCA\)"}
