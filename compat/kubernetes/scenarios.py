@@ -687,6 +687,9 @@ def fleet(it):
         ns.install("registry", *FLEET_SETS)
         url = f"http://registry.{ns.name}:8761/eureka/"
         mesh(len(ns.pods()), url)
+        # As the first client of each replica does. Deltas alone would show that clients knew a registry before this one.
+        for pod in ns.pods():
+            ns.ask(pod, "/eureka/apps/")
         before = failed_probes(ns)  # those of a port that was not open yet
         instances, ramp, hold = (os.environ.get(f"KUBE_FLEET{name}", usual) for name, usual in (("", "10000"), ("_RAMP", "30s"), ("_HOLD", "45s")))
         command = client_command("fleet", f"--url={url}", f"--instances={instances}", f"--ramp={ramp}", f"--hold={hold}")
