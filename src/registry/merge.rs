@@ -151,14 +151,16 @@ impl InstanceRegistry {
         true
     }
 
-    /// Notes that a peer heard an instance at this time, by this replica's clock. Says whether it is known here.
-    pub fn merge_renewed(&self, key: &str, at: Timestamp, now: Timestamp) -> bool {
+    /// Notes that a peer heard an instance at this time, by this replica's clock. Gives back the version that is known
+    /// here; `None` if the instance is not.
+    pub fn merge_renewed(&self, key: &str, at: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let heard = Heard { at, renewed: true }.not_after(now);
-        let known = self.leases.with(key, |lease| lease.hear(heard)).is_some();
-        if known {
-            self.count_renewal(now);
-        }
-        known
+        let known = self.leases.with(key, |lease| {
+            lease.hear(heard);
+            lease.with_record(|record| record.info.last_dirty)
+        })?;
+        self.count_renewal(now);
+        Some(known)
     }
 }
 

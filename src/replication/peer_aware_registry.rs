@@ -219,9 +219,8 @@ impl PeerAwareInstanceRegistry {
             }
             // Who is not known here, or in an older version, is to be told of whole.
             Known::Renewed(at) => {
-                let known =
-                    self.registry.lease(key.as_str()).map(|lease| lease.with_record(|record| record.info.last_dirty));
-                self.registry.merge_renewed(key.as_str(), at, now) && item.last_dirty <= known
+                let known = self.registry.merge_renewed(key.as_str(), at, now);
+                known.is_some() && item.last_dirty <= known
             }
         }
     }

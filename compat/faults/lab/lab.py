@@ -218,6 +218,16 @@ class Lab:
         self.figures["hash mismatches"] = f"{len(found)} of {deltas}"
         self.must(len(found) <= allowed, f"{len(found)} times the hash code after a delta was not the server's, first {self.after(found[0]) if found else ''}")
 
+    async def one_registry(self, replicas):
+        """These replicas, which were started, open, and what registers at each is soon at all of them."""
+        for replica in replicas:
+            await replica.ready()
+        self.replicas = replicas
+        for replica in replicas:
+            self.must(await self.client(replica).register(), "a registration was not taken")
+        self.mark("the registrations")
+        await self.agree(what="the registrations")
+
     async def agree(self, seconds=HEALED, replicas=None, what="the heal"):
         """These replicas show the truth, and the same of every instance, within so many seconds. Returns of which instances
         they do not."""

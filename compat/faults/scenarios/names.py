@@ -117,13 +117,7 @@ async def service_with_addresses_only(lab):
         del lab.zone.hosts[lab.host_name(number)]
         replica.arguments[0] = f"--eureka.instance.hostname={replica.address}"
         replica.start()
-    for replica in replicas:
-        await replica.ready()
-    lab.replicas = replicas
-    for replica in replicas:
-        lab.must(await lab.client(replica).register(), "a registration was not taken")
-    lab.mark("the registrations")
-    await lab.agree(what="the registrations")
+    await lab.one_registry(replicas)
 
 
 async def counted(lab, first, second):

@@ -17,13 +17,7 @@ async def users_alone(lab):
     replicas = [await lab.replica(number, *arguments, user=user) for number in range(3)]
     for replica in replicas:
         replica.start()
-    for replica in replicas:
-        await replica.ready()
-    lab.replicas = replicas
-    for replica in replicas:
-        lab.must(await lab.client(replica).register(), "a registration was not taken")
-    lab.mark("the registrations")
-    await lab.agree(what="the registrations")
+    await lab.one_registry(replicas)
 
 
 @scenario(seconds=20, short=True)
