@@ -93,14 +93,17 @@ pub struct Discovery {
     resolver: TokioResolver,
     /// The domains in which a name is looked for.
     search: Vec<String>,
+    /// The first label of this replica's own name: `registry-0`.
+    own_pod: Option<String>,
 }
 
 impl Discovery {
-    /// A look-up by these name servers, or by the system's with its search list.
+    /// A look-up by these name servers, or by the system's with its search list, for the replica that peers call by `own_host`.
     ///
     /// # Errors
     /// If the system's configuration cannot be read.
-    pub fn new(nameservers: &[SocketAddr]) -> anyhow::Result<Self> {
+    pub fn new(nameservers: &[SocketAddr], own_host: Option<&str>) -> anyhow::Result<Self> {
+        let own_pod = own_host.and_then(|host| host.split('.').next()).map(str::to_ascii_lowercase);
         let mut search = Vec::new();
         let mut builder = if nameservers.is_empty() {
             let (config, options) = read_system_conf().context("cannot read the system's resolver configuration")?;
@@ -120,7 +123,7 @@ impl Discovery {
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         options.timeout = Duration::from_secs(1);
         options.attempts = 2;
-        Ok(Self { resolver: builder.build().context("cannot make a resolver")?, search })
+        Ok(Self { resolver: builder.build().context("cannot make a resolver")?, search, own_pod })
     }
 
     /// The addresses of a host.
@@ -216,13 +219,18 @@ impl Discovery {
         }
     }
 
-    /// The replicas of a StatefulSet, counted from 0.
+    /// The replicas of a StatefulSet, counted from 0. This replica does not ask for its own name: while it is not ready there is
+    /// none, a name server would remember that for seconds, and who starts next asks for it.
     async fn ordinals(&self, service: &str, port: u16) -> Result<BTreeSet<Endpoint>, LookupError> {
         let base = service.split('.').next().unwrap_or(service);
         let mut found = BTreeSet::new();
         let mut missing = 0;
         for ordinal in 0..MOST_ENDPOINTS {
-            let host = format!("{base}-{ordinal}.{service}");
+            let pod = format!("{base}-{ordinal}");
+            if self.own_pod.as_ref() == Some(&pod) {
+                continue;
+            }
+            let host = format!("{pod}.{service}");
             if self.some_addresses(&host).await?.is_empty() {
                 missing += 1;
             } else {

@@ -49,7 +49,7 @@ impl PeerAccess {
         if !options.is_clustered() {
             return Ok(None);
         }
-        let discovery = Arc::new(Discovery::new(&options.discovery_nameservers)?);
+        let discovery = Arc::new(Discovery::new(&options.discovery_nameservers, options.hostname.as_deref())?);
         let transport = Arc::new(HttpTransport::new(options, &discovery, tls)?);
         let patient = replication::Options {
             peer_node_connect_timeout: options.peer_node_connect_timeout.max(JOINING_CONNECT_TIMEOUT),

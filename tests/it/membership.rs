@@ -23,7 +23,7 @@ struct Zone {
     records: BTreeMap<(String, u16), Vec<Vec<u8>>>,
     /// The address of every name that has no other.
     wildcard: Option<Ipv4Addr>,
-    questions: usize,
+    asked: Vec<String>,
 }
 
 impl Zone {
@@ -54,8 +54,8 @@ impl Zone {
             labels.push(String::from_utf8_lossy(&query[at + 1..=at + len]).to_lowercase());
             at += len + 1;
         }
-        self.questions += 1;
         let (name, kind, end) = (labels.join("."), u16::from_be_bytes([query[at + 1], query[at + 2]]), at + 5);
+        self.asked.push(name.clone());
         let mut records = self.records.get(&(name.clone(), kind)).cloned().unwrap_or_default();
         if let (true, A, Some(address)) = (records.is_empty(), kind, self.wildcard) {
             records.push(address.octets().to_vec());
@@ -164,8 +164,20 @@ async fn a_domain_that_answers_every_name_names_nobody() {
     names.zone.lock().wildcard = Some(Ipv4Addr::new(127, 0, 0, 99));
     let server = names.replica(53, |settings| settings.replication.discovery_refresh_interval = DEADLINE).await;
     has_peers(&server, &[]).await;
-    let questions = names.zone.lock().questions;
+    let questions = names.zone.lock().asked.len();
     assert!(questions < 50, "{questions} questions for a few looks");
+    stop([server]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_does_not_make_name_servers_remember_that_it_is_not_there() {
+    let names = Names::start().await;
+    let own = |settings: &mut Settings| settings.replication.hostname = Some("registry-1.registry".to_owned());
+    let server = names.replica(63, own).await;
+    has_peers(&server, &[]).await;
+    let asked = names.zone.lock().asked.clone();
+    assert!(asked.iter().any(|name| name == "registry-2.registry"), "the other ordinals are tried: {asked:?}");
+    assert!(!asked.iter().any(|name| name == "registry-1.registry"), "{asked:?}");
     stop([server]).await;
 }
 
