@@ -15,7 +15,7 @@ pub enum ApiError {
     /// No such thing, in a word for people: 404.
     NotFound(&'static str),
     /// No such lease: 404 without a body, since Netflix's Jersey 2 and 3 clients read any body of a heartbeat's answer
-    /// as an instance and then never register again (protocol.md 7.5).
+    /// as an instance and then never register again (src/PROTOCOL.md, quirk 5).
     LeaseNotFound,
     /// The path has it, but not with this method: 405 with those it has.
     MethodNotAllowed(Vec<Method>),
@@ -41,7 +41,8 @@ pub enum ApiError {
     OtherCluster(String),
     /// Who asks is not known: 401.
     Unauthorized,
-    /// The rate limiter refuses, or too many passwords wait to be checked: 503 without a body (protocol.md 3.14).
+    /// The rate limiter refuses, or too many passwords wait to be checked: 503 without a body
+    /// (src/PROTOCOL.md, section 1.11).
     TooManyFetches,
     /// Not now, later: 503, for people and pages; no client of Eureka's is answered this.
     Busy(&'static str),

@@ -1,7 +1,7 @@
 //! [`Resource`]: what a path below `/eureka` names, and the methods it has.
 //!
 //! Eureka's paths come with `v2` and without, with a slash at the end and without, with slashes doubled by
-//! hand-written URLs, and with ids that are percent-encoded or not (protocol.md 1.1, users.md W1 to W3). Real clients
+//! hand-written URLs, and with ids that are percent-encoded or not (src/PROTOCOL.md, section 1.1). Real clients
 //! follow no redirect, so all of it is understood as it comes. A router of patterns would need each path many times;
 //! and a heartbeat, which is nearly all a registry does, finds its key here without a copy.
 
@@ -116,7 +116,7 @@ impl<'a> Resource<'a> {
         matches!(self, Self::PeerReplication | Self::PeerDigests | Self::PeerRecords | Self::PeerHeard)
     }
 
-    /// The methods it has, in the Java server's order (protocol.md 1.3).
+    /// The methods it has, in the Java server's order (src/PROTOCOL.md, section 1.3).
     pub(super) fn methods(&self) -> &'static [Method] {
         match self {
             Self::Application(_) => &[Method::POST, Method::GET],

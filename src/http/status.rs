@@ -6,7 +6,7 @@ use http::HeaderMap;
 use super::{ApiError, App, negotiate, reads};
 use crate::codec::{self, Media};
 
-/// What the Java server says of itself, by its names (protocol.md 2.12).
+/// What the Java server says of itself, by its names (src/PROTOCOL.md, section 1.10).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StatusInfo {
     /// `num-of-cpus`, `total-avail-memory`, …

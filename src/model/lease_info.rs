@@ -39,7 +39,7 @@ pub struct LeaseInfo {
     /// When it last registered.
     pub registration: Timestamp,
     /// When it last renewed; after a renewal one duration in the future, as the Java server writes it
-    /// (protocol.md 3.1).
+    /// (src/PROTOCOL.md, section 5.1).
     pub last_renewal: Timestamp,
     /// When it was cancelled or evicted; zero while it is held.
     pub eviction: Timestamp,

@@ -77,7 +77,7 @@ pub struct Heard {
     /// The last renewal or registration.
     pub at: Timestamp,
     /// Whether it renewed since it registered. The lease of one that did lasts two durations, of one that did not, one
-    /// (protocol.md 3.1, quirk 1).
+    /// (src/PROTOCOL.md, section 5.1).
     pub renewed: bool,
 }
 

@@ -97,7 +97,7 @@ impl Lease {
 
     /// Whether it was given up, or its client was silent for too long; `compensation` is time in which the server
     /// could not have heard it. The Java server writes a renewal one duration ahead, so a lease that was ever renewed
-    /// lasts two durations; operators and mixed clusters count on it (protocol.md 3.1, quirk 1).
+    /// lasts two durations; operators and mixed clusters count on it (src/PROTOCOL.md, section 5.1).
     pub fn is_expired(&self, compensation: Duration, now: Timestamp) -> bool {
         let until = self.last_renewal().0.saturating_add(self.duration_ms);
         self.is_cancelled() || now.0 > until.saturating_add(millis(compensation))

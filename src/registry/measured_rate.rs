@@ -7,7 +7,7 @@ use crate::time::{Timestamp, millis};
 
 /// Counts by the minute (`MeasuredRate`): the count is that of the last *completed* minute, zero in the first.
 ///
-/// Self-preservation compares with it, so it is no sliding window: quirk 18 of protocol.md.
+/// Self-preservation compares with it, so it is no sliding window (src/PROTOCOL.md, quirk 18).
 #[derive(Debug)]
 pub struct MeasuredRate {
     sample_ms: i64,

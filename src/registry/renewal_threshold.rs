@@ -4,7 +4,7 @@ use super::Options;
 
 /// How many renewals a minute are expected, and below how many nothing is evicted.
 ///
-/// Java's formula, counted in heartbeats and with one interval for all clients (protocol.md 3.10).
+/// Java's formula, counted in heartbeats and with one interval for all clients (src/PROTOCOL.md, section 6).
 #[derive(Debug)]
 pub(super) struct RenewalThreshold {
     expected_clients: u32,

@@ -125,7 +125,7 @@ struct Held {
     renewed: bool,
 }
 
-/// The rules of protocol.md section 3, said once more in the plainest way.
+/// The rules of src/PROTOCOL.md, sections 3 to 6, said once more in the plainest way.
 #[derive(Default)]
 struct Model {
     held: BTreeMap<(String, String), Held>,

@@ -1,7 +1,7 @@
 //! The server as an instance of itself, as Java servers are of each other.
 //!
 //! A Java server calls a replica available if its own registry holds an instance of its own application whose host name
-//! is that of the replica's URL (protocol.md 2.12). So a replica that is one of a Java cluster's fixed peers registers
+//! is that of the replica's URL (src/PROTOCOL.md, section 1.10). So a replica that is one of a Java cluster's fixed peers registers
 //! itself and renews; one that finds its peers by discovery has no need to.
 
 use std::net::{IpAddr, SocketAddr};

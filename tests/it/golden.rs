@@ -1,7 +1,7 @@
 //! The recorded exchanges of the real Java server, replayed.
 //!
 //! Each file of `tests/golden` is one scenario, replayed against a fresh server. How an answer compares with the
-//! recorded one is what the recordings' README says: status; on a 2xx answer with a body the media type, the encoding
+//! recorded one is what tests/golden/README.md says: status; on a 2xx answer with a body the media type, the encoding
 //! and the body as a tree, times made by the server compared by type and by zero or not; the body of a 409; the
 //! one-line texts of a refused registration.
 

@@ -1,4 +1,4 @@
-//! JSON decoders. What is accepted, and what an odd value becomes, is protocol.md 2.10.
+//! JSON decoders. What is accepted, and what an odd value becomes, is src/PROTOCOL.md, section 2.6.
 //!
 //! Hand-written visitors: a derive could neither let the last of two equal keys win nor skip what it does not know
 //! and take numbers for text at once. Nothing here is copied that the model does not keep.
@@ -334,8 +334,8 @@ impl<'de> Visitor<'de> for InstanceSeed {
     }
 }
 
-/// Sets what a key has as text, number or boolean. A key that means nothing is skipped with all its value holds (quirk
-/// 29: the Java server walks into it).
+/// Sets what a key has as text, number or boolean. A key that means nothing is skipped with all its value holds
+/// (quirk 29: the Java server walks into it).
 fn set_scalar<'de>(
     info: &mut InstanceInfo,
     app: &mut Option<Cow<'de, str>>,

@@ -1,4 +1,4 @@
-//! JSON encoders. Keys, types and order are those of the recordings (protocol.md 2.2 to 2.8).
+//! JSON encoders. Keys, types and order are those of the recordings (src/PROTOCOL.md, sections 2.1 to 2.5).
 
 use crate::codec::exchange::{self, WireFacts, WireTombstone};
 use crate::codec::{AMAZON_CLASS, DEFAULT_DATA_CENTER_CLASS, Detail, EMPTY_MAP_CLASS, is_compact_amazon_key};
@@ -110,7 +110,7 @@ pub(crate) fn replication_response(responses: &[ReplicationInstanceResponse], ou
     out.extend_from_slice(b"]}");
 }
 
-/// One item of a batch to send: what is `None` is left out (protocol.md 4.2).
+/// One item of a batch to send: what is `None` is left out (src/PROTOCOL.md, section 9.2).
 #[derive(Clone, Copy, Debug)]
 pub struct ReplicationItem<'a> {
     /// What to do.

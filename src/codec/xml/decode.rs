@@ -1,4 +1,4 @@
-//! The XML decoder. What is accepted, and what an odd value becomes, is protocol.md 2.11.
+//! The XML decoder. What is accepted, and what an odd value becomes, is src/PROTOCOL.md, section 2.7.
 //!
 //! Only what a registration can be: no document type, so no entities but XML's own five and characters by number; an
 //! element lies no deeper than [`DEEPEST`] and there are no more than [`MOST_ELEMENTS`].

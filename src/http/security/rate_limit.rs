@@ -1,4 +1,4 @@
-//! Netflix's `RateLimitingFilter` (protocol.md 3.14): off unless `eureka.server.rate-limiter-enabled`.
+//! Netflix's `RateLimitingFilter` (src/PROTOCOL.md, section 1.11): off unless `eureka.server.rate-limiter-enabled`.
 //!
 //! Two token buckets: one for every fetch, one more for full fetches. Heartbeats and registrations are never refused.
 

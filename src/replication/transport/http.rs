@@ -115,7 +115,7 @@ impl HttpTransport {
                 client.head(format!("{service_url}apps/delta")).header(NEWCOMER_HEADER, newcomer.to_string())
             }
         };
-        // What a Java server says of itself when it replicates (protocol.md 4.2).
+        // What a Java server says of itself when it replicates (src/PROTOCOL.md, section 9.2).
         let request = self
             .authenticated(service_url, request)
             .header(TIME_HEADER, "?")
