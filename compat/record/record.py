@@ -46,7 +46,7 @@ def read(file):
         scenario = json.loads(file.read_text(encoding="utf-8"))
         steps = [{"request": request(step["request"]), "response": step.get("response")} for step in scenario["steps"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        sys.exit(f"{file} is no scenario (tests/golden/README.md has the format): {type(error).__name__}: {error}")
+        sys.exit(f"{file.resolve()} is no scenario (tests/golden/README.md has the format): {error!r}")
     return {"name": file.stem, "steps": steps}
 
 
