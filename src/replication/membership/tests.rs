@@ -95,6 +95,24 @@ fn names_elsewhere_are_refused_once() {
 }
 
 #[test]
+fn a_replica_has_a_short_and_a_long_name_under_the_service() {
+    let mut membership = membership();
+    assert_eq!(membership.resolved_service(), None);
+    membership.observe(&pods(&[1]), at(0));
+    assert_eq!(membership.resolved_service(), Some("registry.ns.svc.cluster.local"));
+    let short = url("registry-2.registry", 8761);
+    let long = url("registry-2.registry.ns.svc.cluster.local", 8761);
+    let (other, elsewhere) = (url("registry-3.registry", 8761), url("eureka.example", 8761));
+    for (url, is_ours) in [(&short, true), (&long, true), (&other, true), (&elsewhere, false)] {
+        assert_eq!((membership.believes(url), membership.is_under_service(url)), (is_ours, is_ours), "{url}");
+    }
+    assert!(membership.is_same_replica(&short, &long));
+    assert!(!membership.is_same_replica(&short, &other));
+    assert!(membership.is_same_replica(&elsewhere, &elsewhere), "a name that is the same word for word");
+    assert!(!membership.is_same_replica(&elsewhere, &url("other.example", 8761)), "neither is a replica of ours");
+}
+
+#[test]
 fn of_several_ports_our_own_counts() {
     let mut membership = membership();
     let host = "registry-1.registry.ns.svc.cluster.local";
