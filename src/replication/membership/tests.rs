@@ -113,6 +113,18 @@ fn a_replica_has_a_short_and_a_long_name_under_the_service() {
 }
 
 #[test]
+fn a_name_that_moves_to_a_known_process_moves_alone() {
+    let mut membership = membership();
+    membership.observe(&pods(&[1, 2, 3]), at(0));
+    for (number, id) in [(1, "a"), (2, "a"), (3, "b")] {
+        membership.identified(&pod(number), &node(id));
+    }
+    let (a, b) = (queue(&membership, &pod(1)), queue(&membership, &pod(3)));
+    membership.identified(&pod(2), &node("b"));
+    assert_eq!([1, 2, 3].map(|number| queue(&membership, &pod(number))), [a, b, b]);
+}
+
+#[test]
 fn of_several_ports_our_own_counts() {
     let mut membership = membership();
     let host = "registry-1.registry.ns.svc.cluster.local";
