@@ -189,10 +189,15 @@ async fn info(State(app): State<App>) -> Response {
         "build": { "version": env!("CARGO_PKG_VERSION"), "artifact": env!("CARGO_PKG_NAME"), "name": env!("CARGO_PKG_NAME") },
         "process": { "pid": std::process::id(), "uptime": app.uptime().as_secs(), "node": app.node_id() },
     });
-    if let Some(commit) = option_env!("GIT_COMMIT") {
-        body["git"] = json!({ "commit": { "id": commit } });
+    if let Some(git) = git(option_env!("GIT_COMMIT")) {
+        body["git"] = git;
     }
     actuator(StatusCode::OK, &body)
+}
+
+/// What Spring Boot says of git, if the build knew of which commit it was.
+fn git(commit: Option<&str>) -> Option<Value> {
+    commit.map(|id| json!({ "commit": { "id": id } }))
 }
 
 /// `GET /actuator/prometheus`: the figures, in OpenMetrics for who asks for it, else in Prometheus' older text format.
@@ -235,5 +240,10 @@ mod tests {
         }
         assert!(is_below(&at(""), "/health/readiness"));
         assert!(!is_below(&at(""), "") && !is_below(&at(""), "/") && !is_below(&at(""), "/eureka/apps"));
+    }
+    #[test]
+    fn the_commit_is_where_spring_boot_has_it() {
+        assert_eq!(git(Some("abc")), Some(json!({ "commit": { "id": "abc" } })));
+        assert_eq!(git(None), None);
     }
 }

@@ -93,19 +93,25 @@ fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
     fn of_the_address_with_the_most_connections_the_oldest_goes() {
         let crowd = Arc::new(Crowd::default());
-        let address = |text: &str| text.parse::<IpAddr>().unwrap();
-        let enter = |text: &str| crowd.enter(address(text), &Activity::new());
-        let (_good, _crowded) = (enter("10.0.0.1"), [enter("2001:db8::1"), enter("2001:db8::2"), enter("2001:db8::3")]);
-        let left = |text: &str| crowd.0.lock().by_address.get(&network(address(text))).map_or(0, HashMap::len);
+        let enter = |address: &str| {
+            let activity = Activity::new();
+            (crowd.enter(address.parse().unwrap(), &activity), activity)
+        };
+        let good = enter("10.0.0.1");
+        // Addresses of one network.
+        let crowded = ["2001:db8::3", "2001:db8::1", "2001:db8::2"].map(enter);
+        let goes = |(_, activity): &(Member, Arc<Activity>)| activity.displaced().now_or_never().is_some();
         crowd.make_room();
-        assert_eq!((left("10.0.0.1"), left("2001:db8::ffff")), (1, 2), "one network");
+        assert_eq!((goes(&good), crowded.each_ref().map(goes)), (false, [true, false, false]));
         crowd.make_room();
-        assert_eq!((left("10.0.0.1"), left("2001:db8::ffff")), (1, 1));
+        assert_eq!((goes(&good), crowded.each_ref().map(goes)), (false, [false, true, false]), "nobody goes twice");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use eureka_registry::http::actuator::ShowDetails;
 use serde_json::{Value, json};
 
 use crate::security::{EUREKA, WRONG, with_users};
-use crate::support::{Answer, Client, TestServer};
+use crate::support::{Answer, Client, ReservedPort, TestServer};
 
 const ACTUATOR_TYPE: &str = "application/vnd.spring-boot.actuator.v3+json";
 
@@ -42,7 +42,8 @@ async fn every_link_of_the_list_leads_somewhere() {
 
 #[tokio::test]
 async fn the_actuator_can_stand_at_the_root() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let reserved = ReservedPort::new();
+    let port = reserved.number;
     let server = TestServer::with(|settings| {
         settings.http.actuator.base_path = String::new();
         settings.server.management_port = Some(port);
@@ -104,7 +105,8 @@ async fn info_says_what_runs_and_of_which_commit() {
     assert_eq!(info["build"]["version"], env!("CARGO_PKG_VERSION"));
     assert!(info["process"]["uptime"].is_u64());
     let overview = server.get_json("/api/v1/overview").await;
-    assert_eq!(info["git"]["commit"]["id"], overview["server"]["commit"], "both, or neither");
+    let commit = json!(option_env!("GIT_COMMIT"));
+    assert_eq!((&info["git"]["commit"]["id"], &overview["server"]["commit"]), (&commit, &commit));
     server.stop().await.unwrap();
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use crate::security::{EUREKA, READER, with_users};
-use crate::support::{Answer, Client, DEADLINE, TestServer, instance};
+use crate::support::{Answer, Client, DEADLINE, NEVER, TestServer, instance, until, wait_for};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
@@ -196,8 +196,7 @@ async fn every_answer_is_as_described() {
     let refused = server.send("GET", "/api/v1/events", &[], b"").await;
     contract.hold("/api/v1/events", &refused);
     drop(streams);
-    let again = async { while open_stream(&server).await.1.status != 200 {} };
-    tokio::time::timeout(DEADLINE, again).await.expect("who left makes room");
+    until("who left makes room", async || open_stream(&server).await.1.status == 200).await;
     server.stop().await.unwrap();
 
     let server = TestServer::with(with_users).await;
@@ -291,15 +290,11 @@ async fn self_preservation_and_overdue_leases_are_said_with_their_numbers() {
     let short = instance("ORDERS", "o-1")
         .replace("\"app\"", "\"leaseInfo\":{\"renewalIntervalInSecs\":1,\"durationInSecs\":1},\"app\"");
     assert_eq!(server.send("POST", "/eureka/apps/ORDERS", &[JSON], short.as_bytes()).await.status, 204);
-    let kept = async {
-        loop {
-            let overview = server.get_json("/api/v1/overview").await;
-            if overview["leases"]["keptBySelfPreservation"] == 1 {
-                return overview;
-            }
-        }
-    };
-    let overview = tokio::time::timeout(DEADLINE, kept).await.expect("the lease expires and is kept");
+    let overview = wait_for("the lease to expire and be kept", async || {
+        let overview = server.get_json("/api/v1/overview").await;
+        (overview["leases"]["keptBySelfPreservation"] == 1).then_some(overview)
+    })
+    .await;
     assert_eq!(
         overview["leases"],
         json!({
@@ -326,15 +321,11 @@ async fn a_peer_that_does_not_answer_is_named_without_its_password() {
         settings.replication.registry_sync_timeout = Duration::ZERO;
     })
     .await;
-    let failed = async {
-        loop {
-            let overview = server.get_json("/api/v1/overview").await;
-            if overview["peers"][0]["lastError"].is_string() {
-                return overview;
-            }
-        }
-    };
-    let overview = tokio::time::timeout(DEADLINE, failed).await.expect("the peer is asked");
+    let overview = wait_for("the peer to be asked", async || {
+        let overview = server.get_json("/api/v1/overview").await;
+        overview["peers"][0]["lastError"].is_string().then_some(overview)
+    })
+    .await;
     let peer = &overview["peers"][0];
     assert_eq!((&peer["kind"], &peer["available"]), (&json!("unknown"), &json!(false)));
     assert_eq!(peer["url"], "http://127.0.0.1:1/eureka/");
@@ -510,12 +501,10 @@ impl Events {
 
     /// The next event that is no overview.
     async fn next_news(&mut self) -> Event {
-        loop {
-            let event = self.next().await.expect("the stream goes on");
-            if event.name != "overview" {
-                return event;
-            }
-        }
+        wait_for("an event that is no overview", async || {
+            Some(self.next().await.expect("the stream goes on")).filter(|event| event.name != "overview")
+        })
+        .await
     }
 }
 
@@ -540,12 +529,11 @@ async fn changes_are_told_as_they_happen_and_from_where_one_left_off() {
     let change = events.next_news().await;
     hold(&change);
     assert_eq!((&change.data["instanceId"], &change.data["kind"]), (&json!("o-1"), &json!("registered")));
-    loop {
+    wait_for("an overview with both", async || {
         let event = events.next().await.unwrap();
-        if event.name == "overview" && event.data["instances"]["total"] == 2 {
-            break;
-        }
-    }
+        (event.name == "overview" && event.data["instances"]["total"] == 2).then_some(())
+    })
+    .await;
     drop(events);
 
     server.register("ORDERS", "o-2").await;
@@ -584,7 +572,7 @@ async fn who_waits_for_news_is_not_taken_for_slow() {
 #[tokio::test]
 async fn streams_end_when_the_server_stops() {
     // A stream that did not end would keep the server for longer than this test waits.
-    let server = TestServer::with(|settings| settings.server.drain_timeout = DEADLINE * 10).await;
+    let server = TestServer::with(|settings| settings.server.drain_timeout = NEVER).await;
     let mut events = Events::open(&server, None).await;
     assert!(events.next().await.is_some());
     let (stopped, ()) = tokio::join!(server.stop(), async { while events.next().await.is_some() {} });

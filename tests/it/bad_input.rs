@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::Instant;
+use tokio::net::TcpSocket;
 
-use crate::support::{Client, DEADLINE, TestServer, instance};
+use crate::support::{Client, TestServer, instance, until};
 
 const JSON_BODY: (&str, &str) = ("Content-Type", "application/json");
 const XML_BODY: (&str, &str) = ("Content-Type", "application/xml");
@@ -229,15 +228,11 @@ async fn who_sends_a_little_now_and_then_is_closed_too() {
     server.register("orders", "a").await;
     let head = "POST /eureka/apps/ORDERS HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n";
     let mut drips = raw(&server, head.as_bytes()).await;
-    let deadline = Instant::now() + DEADLINE;
-    while !drips.is_closed_now() {
+    until("it is closed", async || {
         // A reset shows only to who sends again.
-        if drips.stream.write_all(b" ").await.is_err() {
-            break;
-        }
-        assert!(Instant::now() < deadline, "it is still open");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        drips.is_closed_now() || drips.stream.write_all(b" ").await.is_err()
+    })
+    .await;
     server.stop().await.unwrap();
 }
 
@@ -249,10 +244,10 @@ async fn who_connects_and_says_nothing_is_closed() {
 }
 
 /// A connection from another loopback address.
-async fn connect_from(address: [u8; 4], server: &TestServer) -> TcpStream {
+async fn connect_from(address: [u8; 4], server: &TestServer) -> Client {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((address, 0).into()).unwrap();
-    socket.connect(server.address).await.unwrap()
+    Client::over(socket.connect(server.address).await.unwrap())
 }
 
 #[tokio::test]
@@ -264,6 +259,11 @@ async fn who_takes_all_connections_locks_nobody_out() {
     for _ in 0..20 {
         crowd.push(connect_from([127, 0, 0, 2], &server).await);
     }
+    // Of 20 silent connections beside the good one there is place for 3.
+    until("those beyond the limit to go", async || {
+        crowd.iter_mut().map(Client::is_closed_now).filter(|closed| *closed).count() == 17
+    })
+    .await;
     assert_eq!(good.send("GET", "/eureka/apps", &[], b"").await.status, 200, "it keeps its connection");
     assert_eq!(server.send("GET", "/eureka/apps", &[], b"").await.status, 200, "and others get theirs");
     server.stop().await.unwrap();

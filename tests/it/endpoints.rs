@@ -1,6 +1,6 @@
 //! Each endpoint on a real socket: what the recordings do not show, and the headers of all.
 
-use crate::support::{Answer, Client, TestServer, instance};
+use crate::support::{Answer, Client, NEVER, TestServer, instance, until};
 
 const JSON: (&str, &str) = ("Accept", "application/json");
 const JSON_BODY: (&str, &str) = ("Content-Type", "application/json");
@@ -213,11 +213,7 @@ async fn silent_instances_are_evicted() {
     let mut body: serde_json::Value = serde_json::from_str(&instance("ORDERS", "a")).unwrap();
     body["instance"]["leaseInfo"] = serde_json::json!({"renewalIntervalInSecs": 1, "durationInSecs": 1});
     check(&server, "POST", "/eureka/apps/ORDERS", &[JSON_BODY], &body.to_string(), 204).await;
-    let started = tokio::time::Instant::now();
-    while server.send("GET", "/eureka/apps/ORDERS", &[JSON], b"").await.status == 200 {
-        assert!(started.elapsed() < crate::support::DEADLINE, "it is never evicted");
-        tokio::task::yield_now().await;
-    }
+    until("it is evicted", async || server.send("GET", "/eureka/apps/ORDERS", &[JSON], b"").await.status == 404).await;
     let delta = server.get_json("/eureka/apps/delta").await;
     assert_eq!(delta["applications"]["application"][0]["instance"][0]["actionType"], "DELETED");
     server.stop().await.unwrap();
@@ -225,7 +221,7 @@ async fn silent_instances_are_evicted() {
 
 #[tokio::test]
 async fn probes_find_what_they_look_for() {
-    let server = TestServer::with(|settings| settings.server.lame_duck = std::time::Duration::from_secs(2)).await;
+    let mut server = TestServer::with(|settings| settings.server.lame_duck = NEVER).await;
     for path in ["/actuator/health", "/actuator/health/liveness", "/actuator/health/readiness"] {
         let answer = check(&server, "GET", path, &[], "", 200).await;
         assert!(answer.text().contains("\"status\":\"UP\""), "{path}: {}", answer.text());
@@ -234,12 +230,10 @@ async fn probes_find_what_they_look_for() {
     check(&server, "GET", "/actuator/nothing", &[], "", 404).await;
     check(&server, "GET", "/nothing", &[], "", 404).await;
     let address = server.address;
-    let stopping = tokio::task::spawn(server.stop());
+    server.begin_to_stop();
     let ready = async |path: &str| Client::connect(address).await.send("GET", path, &[], b"").await.status;
-    while ready("/actuator/health/readiness").await == 200 {}
-    assert_eq!(ready("/actuator/health/readiness").await, 503, "clients are to go elsewhere");
+    until("clients are to go elsewhere", async || ready("/actuator/health/readiness").await == 503).await;
     assert_eq!(ready("/actuator/health/liveness").await, 200, "nobody is to restart it");
-    stopping.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{TestServer, instance};
+use crate::support::{TestServer, instance, until};
 
 /// The samples of a scrape, by name and labels.
 async fn scrape(server: &TestServer) -> BTreeMap<String, f64> {
@@ -95,7 +95,7 @@ async fn expired_leases_that_stay_are_counted_with_the_reason() {
     let json = [("Content-Type", "application/json")];
     assert_eq!(server.send("POST", "/eureka/apps/ORDERS", &json, short.as_bytes()).await.status, 204);
     let kept = r#"eureka_registry_expired_leases_kept{reason="self_preservation"}"#;
-    while scrape(&server).await[kept] != 1.0 {}
+    until("the expired lease is counted", async || scrape(&server).await[kept] == 1.0).await;
     server.stop().await.unwrap();
 }
 

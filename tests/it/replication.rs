@@ -1,50 +1,62 @@
 //! Replicas on loopback addresses behind a name server that answers like a headless Service.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use eureka_registry::http::security::User;
 use eureka_registry::replication::ServiceUrl;
 use eureka_registry::replication::options::Credentials;
 use eureka_registry::server::Settings;
-use tokio::net::UdpSocket;
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use parking_lot::Mutex;
 
-use crate::support::{DEADLINE, TestServer};
+use crate::support::name_server::NameServer;
+use crate::support::{DEADLINE, ReservedPort, TestServer, until};
 
-/// A name server for `registry`: SRV of the Service, addresses of its pods, NXDOMAIN for everything else.
-struct NameServer {
-    address: SocketAddr,
-    pods: Arc<parking_lot::Mutex<BTreeMap<String, Ipv4Addr>>>,
-    port: u16,
-    serving: JoinHandle<()>,
+/// What Kubernetes adds to the names in SRV records, though a pod calls itself by the short one.
+const DOMAIN: &str = ".default.svc.cluster.local";
+
+fn address_of(pod: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, 11 + pod)
 }
 
-impl NameServer {
-    async fn start(port: u16) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
-        let pods = Arc::new(parking_lot::Mutex::new(BTreeMap::new()));
-        let known = Arc::clone(&pods);
-        let serving = tokio::task::spawn(async move {
-            let mut query = [0; 512];
-            while let Ok((len, from)) = socket.recv_from(&mut query).await {
-                let answer = answer(&query[..len], &known.lock().clone(), port);
-                let _sent = socket.send_to(&answer, from).await;
-            }
-        });
-        Self { address, pods, port, serving }
+/// A headless Service: a name server that has SRV records of the Service, and addresses of it and of its pods.
+struct Service {
+    names: NameServer,
+    pods: Mutex<Vec<u8>>,
+    port: u16,
+}
+
+impl Service {
+    async fn start(port: &ReservedPort) -> Self {
+        let service = Self { names: NameServer::start().await, pods: Mutex::default(), port: port.number };
+        service.publish();
+        service
     }
 
     fn add(&self, pod: u8) {
-        self.pods.lock().insert(format!("registry-{pod}.registry"), Ipv4Addr::new(127, 0, 0, 11 + pod));
+        self.pods.lock().push(pod);
+        self.publish();
     }
 
     fn remove(&self, pod: u8) {
-        self.pods.lock().remove(&format!("registry-{pod}.registry"));
+        self.pods.lock().retain(|known| *known != pod);
+        self.publish();
+    }
+
+    /// Makes the records anew. Every name is there with the domain and, as by a search list, without it.
+    fn publish(&self) {
+        let (pods, mut zone) = (self.pods.lock(), self.names.zone.lock());
+        zone.records.clear();
+        let targets: Vec<String> = pods.iter().map(|pod| format!("registry-{pod}.registry{DOMAIN}")).collect();
+        let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+        for domain in ["", DOMAIN] {
+            let service = format!("registry{domain}");
+            zone.service(&service, &targets, self.port);
+            zone.addresses(&service, pods.iter().map(|pod| address_of(*pod)));
+            for pod in &*pods {
+                zone.addresses(&format!("registry-{pod}.{service}"), [address_of(*pod)]);
+            }
+        }
     }
 
     /// A replica as the pod of this number.
@@ -53,9 +65,9 @@ impl NameServer {
     }
 
     async fn replica_with(&self, pod: u8, change: impl FnOnce(&mut Settings)) -> TestServer {
-        let (address, port, nameserver) = (Ipv4Addr::new(127, 0, 0, 11 + pod), self.port, self.address);
+        let (port, nameserver) = (self.port, self.names.address);
         TestServer::with(move |settings: &mut Settings| {
-            settings.server.address = Some(IpAddr::V4(address));
+            settings.server.address = Some(IpAddr::V4(address_of(pod)));
             settings.server.port = port;
             settings.replication.discovery_service = Some(format!("registry{DOMAIN}"));
             settings.replication.discovery_refresh_interval = Duration::from_millis(100);
@@ -64,74 +76,6 @@ impl NameServer {
             change(settings);
         })
         .await
-    }
-}
-
-impl Drop for NameServer {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
-
-/// What Kubernetes adds to the names in SRV records, though a pod calls itself by the short one.
-const DOMAIN: &str = ".default.svc.cluster.local";
-
-/// Answers one query in the wire format of RFC 1035.
-fn answer(query: &[u8], pods: &BTreeMap<String, Ipv4Addr>, port: u16) -> Vec<u8> {
-    const A: u16 = 1;
-    const SRV: u16 = 33;
-    let mut labels = Vec::new();
-    let mut at = 12;
-    while query[at] != 0 {
-        let len = usize::from(query[at]);
-        labels.push(String::from_utf8_lossy(&query[at + 1..=at + len]).to_lowercase());
-        at += len + 1;
-    }
-    let name = labels.join(".").trim_end_matches(DOMAIN).to_owned();
-    let (kind, end) = (u16::from_be_bytes([query[at + 1], query[at + 2]]), at + 5);
-    let records: Vec<Vec<u8>> = match kind {
-        A if name == "registry" => pods.values().map(|address| address.octets().to_vec()).collect(),
-        A => pods.get(&name).map(|address| address.octets().to_vec()).into_iter().collect(),
-        SRV if name == "registry" => pods.keys().map(|pod| srv(&format!("{pod}{DOMAIN}"), port)).collect(),
-        _ => Vec::new(),
-    };
-    let exists = name == "registry" || pods.contains_key(&name);
-    let mut answer = query[..end].to_vec();
-    answer[2..4].copy_from_slice(&(if exists { 0x8580_u16 } else { 0x8583 }).to_be_bytes());
-    answer[6..8].copy_from_slice(&u16::try_from(records.len()).unwrap().to_be_bytes());
-    answer[8..12].fill(0);
-    for record in records {
-        answer.extend_from_slice(&[0xc0, 12]); // the name asked for
-        answer.extend_from_slice(&kind.to_be_bytes());
-        answer.extend_from_slice(&[0, 1, 0, 0, 0, 5]); // IN, five seconds
-        answer.extend_from_slice(&u16::try_from(record.len()).unwrap().to_be_bytes());
-        answer.extend_from_slice(&record);
-    }
-    answer
-}
-
-fn srv(pod: &str, port: u16) -> Vec<u8> {
-    let mut data = vec![0, 0, 0, 50];
-    data.extend_from_slice(&port.to_be_bytes());
-    for label in pod.split('.') {
-        data.push(u8::try_from(label.len()).unwrap());
-        data.extend_from_slice(label.as_bytes());
-    }
-    data.push(0);
-    data
-}
-
-/// A port that is free on all loopback addresses used here.
-async fn free_port() -> u16 {
-    let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let started = Instant::now();
-    while !condition().await {
-        assert!(started.elapsed() < DEADLINE, "waited in vain: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -162,7 +106,8 @@ async fn knows_peers(server: &TestServer, count: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_find_each_other_and_tell_each_other_everything() {
-    let names = NameServer::start(free_port().await).await;
+    let port = ReservedPort::new();
+    let names = Service::start(&port).await;
     (0..3).for_each(|pod| names.add(pod));
     let (a, b, c) = tokio::join!(names.replica(0), names.replica(1), names.replica(2));
     for replica in [&a, &b, &c] {
@@ -203,7 +148,8 @@ async fn replicas_find_each_other_and_tell_each_other_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_comes_back_has_all_and_misses_nothing() {
-    let names = NameServer::start(free_port().await).await;
+    let port = ReservedPort::new();
+    let names = Service::start(&port).await;
     (0..2).for_each(|pod| names.add(pod));
     let (a, b) = tokio::join!(names.replica(0), names.replica(1));
     knows_peers(&a, 1).await;
@@ -232,7 +178,8 @@ async fn a_replica_that_comes_back_has_all_and_misses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fixed_peers_may_name_the_replica_itself() {
-    let port = free_port().await;
+    let reserved = ReservedPort::new();
+    let port = reserved.number;
     let url = |host: u8| ServiceUrl::parse(&format!("http://127.0.0.{host}:{port}/eureka/")).unwrap();
     let urls: Vec<ServiceUrl> = (11..=12).map(url).collect();
     let start = |host: u8| {
@@ -255,9 +202,9 @@ async fn fixed_peers_may_name_the_replica_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_that_were_cut_off_from_each_other_agree_again() {
-    let port = free_port().await;
+    let port = ReservedPort::new();
     // Each has a name server of its own: what it does not name is out of reach.
-    let (names_of_a, names_of_b) = (NameServer::start(port).await, NameServer::start(port).await);
+    let (names_of_a, names_of_b) = (Service::start(&port).await, Service::start(&port).await);
     (0..2).for_each(|pod| [&names_of_a, &names_of_b].iter().for_each(|names| names.add(pod)));
     let (a, b) = tokio::join!(names_of_a.replica(0), names_of_b.replica(1));
     for id in ["stays", "goes", "drained", "returned"] {
@@ -280,7 +227,6 @@ async fn replicas_that_were_cut_off_from_each_other_agree_again() {
 
     names_of_a.add(1);
     names_of_b.add(0);
-    let healed = Instant::now();
     for (id, expected) in [
         ("stays", Some("UP")),
         ("goes", None),
@@ -291,7 +237,6 @@ async fn replicas_that_were_cut_off_from_each_other_agree_again() {
     ] {
         all_see(&[&a, &b], id, expected).await;
     }
-    println!("agreed {} ms after the names were back", healed.elapsed().as_millis());
     a.stop().await.unwrap();
     b.stop().await.unwrap();
 }
@@ -324,10 +269,11 @@ async fn user_and_password_of_a_peers_url_are_sent_and_not_shown() {
 /// Whoever is a peer is told all changes, and shown the password for peers.
 #[tokio::test]
 async fn only_a_name_under_the_service_can_announce_itself() {
-    let names = NameServer::start(free_port().await).await;
+    let port = ReservedPort::new();
+    let names = Service::start(&port).await;
     names.add(0);
     let server = names.replica(0).await;
-    let port = names.port;
+    let port = port.number;
     let under = |pod: &str| format!("http://{pod}:{port}/eureka/");
     let wanted = [under("registry-7.registry"), under(&format!("registry-8.registry{DOMAIN}"))];
     let others = [
@@ -340,9 +286,8 @@ async fn only_a_name_under_the_service_can_announce_itself() {
         format!("http://registry-1.registry:{port}@evil.example/eureka/"),
         format!("http://registry-1.registry\\.evil.example:{port}/eureka/"),
     ];
-    let deadline = Instant::now() + DEADLINE;
     // Which domains name servers use is known when they have been asked.
-    loop {
+    until("those under the Service are peers", async || {
         for url in others.iter().chain(&wanted) {
             let newcomer = [("X-Eureka-Registry-Newcomer", url.as_str())];
             assert_eq!(server.send("HEAD", "/eureka/apps/delta", &newcomer, b"").await.status, 200);
@@ -350,17 +295,16 @@ async fn only_a_name_under_the_service_can_announce_itself() {
         let peers = server.get_json("/eureka/status").await.to_string();
         let is_peer = |url: &String| peers.contains(&url[..url.len() - "eureka/".len()]);
         assert!(!others.iter().any(is_peer) && !peers.contains("evil"), "{peers}");
-        if wanted.iter().all(is_peer) {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{peers}");
-    }
+        wanted.iter().all(is_peer)
+    })
+    .await;
     server.stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn discovered_peers_are_called_by_the_password_for_peers() {
-    let names = NameServer::start(free_port().await).await;
+    let port = ReservedPort::new();
+    let names = Service::start(&port).await;
     let with_users = |settings: &mut Settings| {
         let password = "p@ss:w/rd";
         let user = User { name: "peers".to_owned(), password: password.parse().unwrap(), roles: Vec::new() };
@@ -373,10 +317,10 @@ async fn discovered_peers_are_called_by_the_password_for_peers() {
     names.add(1);
     let replicas = [names.replica_with(0, with_users).await, names.replica_with(1, with_users).await];
     replicas[0].register("ORDERS", "o-1").await;
-    let deadline = Instant::now() + DEADLINE;
-    while replicas[1].send("GET", "/eureka/apps/ORDERS/o-1", &[], b"").await.status != 200 {
-        assert!(Instant::now() < deadline, "the peer is told");
-    }
+    until("the peer is told", async || {
+        replicas[1].send("GET", "/eureka/apps/ORDERS/o-1", &[], b"").await.status == 200
+    })
+    .await;
     assert_eq!(replicas[1].send("GET", "/eureka/apps", &[], b"").await.status, 401, "a password is needed");
     for replica in replicas {
         replica.stop().await.unwrap();
@@ -386,7 +330,8 @@ async fn discovered_peers_are_called_by_the_password_for_peers() {
 /// A replica that opened without a copy cannot know whether it is new. A client that asks for a delta holds a list.
 #[tokio::test]
 async fn a_registry_that_lost_its_memory_refuses_fetches_and_says_so() {
-    let names = NameServer::start(free_port().await).await;
+    let port = ReservedPort::new();
+    let names = Service::start(&port).await;
     let server = names.replica(0).await;
     assert_eq!(
         server.send("GET", "/eureka/apps/delta", &[], b"").await.status,
@@ -409,7 +354,8 @@ async fn a_registry_that_lost_its_memory_refuses_fetches_and_says_so() {
 
 #[tokio::test]
 async fn a_new_registry_of_a_cluster_refuses_nothing() {
-    let names = NameServer::start(free_port().await).await;
+    let port = ReservedPort::new();
+    let names = Service::start(&port).await;
     let server = names.replica(0).await;
     for path in ["/eureka/apps", "/eureka/apps/delta", "/eureka/apps"] {
         assert_eq!(server.send("GET", path, &[], b"").await.status, 200, "{path}");

@@ -16,7 +16,7 @@ use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::support::{DEADLINE, TestServer, instance};
+use crate::support::{DEADLINE, ReservedPort, TestServer, instance, until};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 /// `eureka:secret`, `reader:reads` and `eureka:wrong`.
@@ -112,12 +112,13 @@ async fn fetches_beyond_the_rate_are_503() {
     })
     .await;
     server.register("ORDERS", "o-1").await;
-    let mut statuses = Vec::new();
-    for _ in 0..3 {
-        statuses.push(server.send("GET", "/eureka/apps", &[], b"").await.status);
+    assert_eq!(server.send("GET", "/eureka/apps", &[], b"").await.status, 200);
+    until("a fetch to be refused", async || {
+        let fetched = server.send("GET", "/eureka/apps", &[], b"").await.status;
         assert_eq!(server.send("PUT", "/eureka/apps/ORDERS/o-1", &[], b"").await.status, 200);
-    }
-    assert!(statuses.contains(&200) && statuses.contains(&503), "{statuses:?}");
+        fetched == 503
+    })
+    .await;
     let privileged = [("DiscoveryIdentity-Name", "DefaultClient")];
     assert_eq!(server.send("GET", "/eureka/apps", &privileged, b"").await.status, 200);
     server.stop().await.unwrap();
@@ -341,7 +342,8 @@ async fn an_expired_certificate_is_believed_by_nobody() {
 
 /// Two replicas, each other's fixed peers, changed alike.
 async fn pair(change: impl Fn(&mut Settings, &str)) -> [TestServer; 2] {
-    let port = std::net::TcpListener::bind("127.0.0.41:0").unwrap().local_addr().unwrap().port();
+    let reserved = ReservedPort::new();
+    let port = reserved.number;
     let start = async |own: u8, other: u8| {
         TestServer::with(|settings| {
             settings.server.address = Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, own)));
@@ -377,8 +379,7 @@ async fn peers_speak_tls_with_certificates_and_passwords() {
     assert_eq!(registered.status(), 204);
     let seen =
         async || client.get(apps(&servers[1])).basic_auth("reader", Some("reads")).send().await.unwrap().status();
-    let arrives = async { while seen().await != 200 {} };
-    tokio::time::timeout(DEADLINE, arrives).await.expect("the peer is told");
+    until("the peer is told", async || seen().await == 200).await;
     for server in servers {
         server.stop().await.unwrap();
     }
@@ -394,15 +395,11 @@ async fn a_peer_without_the_password_is_told_nothing() {
     .await;
     let body = instance("ORDERS", "o-1");
     assert_eq!(servers[0].send("POST", "/eureka/apps/ORDERS", &[JSON, EUREKA], body.as_bytes()).await.status, 204);
-    let refused = async {
-        loop {
-            let overview = servers[0].send("GET", "/api/v1/overview", &[EUREKA], b"").await.text();
-            if overview.contains("401: wrong user or password") {
-                return;
-            }
-        }
-    };
-    tokio::time::timeout(DEADLINE, refused).await.expect("the refusal is seen");
+    until("the refusal is seen", async || {
+        let overview = servers[0].send("GET", "/api/v1/overview", &[EUREKA], b"").await.text();
+        overview.contains("401: wrong user or password")
+    })
+    .await;
     assert_eq!(servers[1].send("GET", "/eureka/apps/ORDERS", &[EUREKA], b"").await.status, 404);
     for server in servers {
         server.stop().await.unwrap();
@@ -413,7 +410,8 @@ async fn a_peer_without_the_password_is_told_nothing() {
 async fn a_port_of_its_own_has_the_actuator_and_nothing_else() {
     let authority = Authority::new();
     authority.write(false);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let reserved = ReservedPort::new();
+    let port = reserved.number;
     let options = authority.options(ClientAuth::Need);
     let server = TestServer::with(|settings| {
         settings.server.tls = Some(options);

@@ -1,6 +1,8 @@
-//! A server for one test, and a client that shows what is on the wire.
+//! A server for one test, a client that shows what is on the wire, a name server, and how to wait.
 
-use std::net::SocketAddr;
+pub(crate) mod name_server;
+
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -9,15 +11,54 @@ use eureka_registry::time::Clock;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// No answer in a test takes this long; a test that would hang fails instead.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Different dice for each server: their node ids are thrown with them.
 static SEED: AtomicU64 = AtomicU64::new(1);
+
+/// Longer than any test waits: a setting with this value has no part in what a test sees.
+pub(crate) const NEVER: Duration = Duration::from_secs(3600);
+
+/// Asks again and again until there is an answer, and fails at [`DEADLINE`].
+pub(crate) async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(started.elapsed() < DEADLINE, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Asks again and again until a condition holds, and fails at [`DEADLINE`].
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    wait_for(what, async || holds().await.then_some(())).await;
+}
+
+/// A port for servers that have to know it before they start, or that all have the same at different loopback addresses.
+///
+/// A socket holds it that never listens: the system gives the port to nobody else, and who asks for it by its number and with
+/// `SO_REUSEADDR`, as the server does, may listen there.
+pub(crate) struct ReservedPort {
+    pub(crate) number: u16,
+    _held: TcpSocket,
+}
+
+impl ReservedPort {
+    pub(crate) fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind((Ipv4Addr::UNSPECIFIED, 0).into()).unwrap();
+        Self { number: socket.local_addr().unwrap().port(), _held: socket }
+    }
+}
 
 /// A running server, stopped when it is dropped.
 pub(crate) struct TestServer {
@@ -75,9 +116,14 @@ impl TestServer {
         assert_eq!(answer.status, 204, "{}", answer.text());
     }
 
+    /// Tells it to stop.
+    pub(crate) fn begin_to_stop(&mut self) {
+        drop(self.shutdown.take());
+    }
+
     /// Tells it to stop and waits until it has.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
-        drop(self.shutdown.take());
+        self.begin_to_stop();
         tokio::time::timeout(DEADLINE, &mut self.running).await.expect("the server stops").unwrap()
     }
 }
@@ -101,7 +147,10 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self { stream, received: Vec::new() }
     }
