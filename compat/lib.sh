@@ -9,6 +9,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/eureka-registry-compat
 work=$(mktemp -d)
 started=()
 mkdir -p "$cache"
+export PYTHONPATH=$compat PYTHONDONTWRITEBYTECODE=1
 
 finish() {
   local code=$? pid
@@ -64,6 +65,22 @@ wait_until() {
     if ((SECONDS > deadline)); then fail "waited in vain for: $*"; fi
     sleep 0.1
   done
+}
+
+# reserve_ports N: sets $ports to as many, which nobody else is given while the check runs. For servers that have to know each
+# other's before they start; any other binds port 0.
+reserve_ports() {
+  background ports python3 "$compat/lib.py" reserve "$1"
+  wait_until 10 grep -q . "$work/ports.log"
+  read -r -a ports <"$work/ports.log"
+}
+
+# start_prometheus CONFIGURATION: Prometheus on a free port of 127.0.0.1; sets $prometheus_url.
+start_prometheus() {
+  background prometheus prometheus --config.file="$1" --storage.tsdb.path="$work/data" --web.listen-address=127.0.0.1:0
+  wait_until 20 grep -q 'Listening on' "$work/prometheus.log"
+  prometheus_url=http://$(grep -o 'msg="Listening on".*' "$work/prometheus.log" | grep -Eo '127\.0\.0\.1:[0-9]+' | head -n 1)
+  wait_until 20 curl -sf "$prometheus_url/-/ready"
 }
 
 # start_registry NAME ARGUMENT ...: a registry on a free port of 127.0.0.1; sets $registry_url and $registry_pid.

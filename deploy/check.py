@@ -46,7 +46,10 @@ BAD = [
     (["auth.users[0].name=alice", "auth.users[0].password=p", "auth.users[0].existingSecret=s"], ["auth.users.0", "oneOf"]),
     (["auth.users[0].name=a:b", "auth.users[0].password=p"], ["auth.users.0.name", "pattern"]),
     (["auth.users[0].name=alice", "auth.users[0].role=ADMIN"], ["auth.users.0", "role", "not allowed"]),
-    (["auth.enabled=true", "auth.password=p", "auth.users[0].name=eureka", "auth.users[0].password=p"], ["auth.users: eureka is auth.username"]),
+    (
+        ["auth.enabled=true", "auth.password=p", "auth.users[0].name=eureka", "auth.users[0].password=p"],
+        ["auth.users: eureka is auth.username"],
+    ),
     (["auth.openPaths[0]=actuator"], ["auth.openPaths.0", "pattern"]),
     (["tls.enabled=true"], ["tls.existingSecret", "tls.certificate.create"]),
     (["tls.enabled=true", "tls.existingSecret=s", "tls.certificate.create=true"], ["exactly one of tls.existingSecret"]),
@@ -93,8 +96,23 @@ def lint_and_conform(values, schemas, versions):
     location = f"{schemas}/{{{{ .NormalizedKubernetesVersion }}}}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"
     for version in versions:
         result = subprocess.run(
-            ["kubeconform", "-strict", "-summary", "-output", "json", "-kubernetes-version", version, "-skip", CUSTOM, "-schema-location", location],
-            input=objects, capture_output=True, text=True, check=False,
+            [
+                "kubeconform",
+                "-strict",
+                "-summary",
+                "-output",
+                "json",
+                "-kubernetes-version",
+                version,
+                "-skip",
+                CUSTOM,
+                "-schema-location",
+                location,
+            ],
+            input=objects,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         summary = json.loads(must(result, f"kubeconform {version} with {name}"))["summary"]
         if not summary["valid"] or summary["invalid"] or summary["errors"]:
@@ -136,7 +154,15 @@ def secured():
     tls = ["tls.enabled=true", "tls.existingSecret=mine"]
     scrape = [*tls, "metrics.serviceMonitor.enabled=true"]
     for sets, lines in (
-        (tls, ["value: $(POD_NAME).registry.default.svc\n", "scheme: HTTPS\n", "--url=https://registry:8761/eureka/\n", "appProtocol: https\n"]),
+        (
+            tls,
+            [
+                "value: $(POD_NAME).registry.default.svc\n",
+                "scheme: HTTPS\n",
+                "--url=https://registry:8761/eureka/\n",
+                "appProtocol: https\n",
+            ],
+        ),
         ([*tls, "clusterDomain=corp.example"], ["value: $(POD_NAME).registry.default.svc.corp.example\n"]),
         ([*tls, "tls.clientAuth=need"], ["port: management\n", "containerPort: 8762\n", "--certificate=/tls/tls.crt\n"]),
         (scrape, ["- port: http\n", "scheme: https\n", "serverName: registry\n"]),

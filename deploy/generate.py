@@ -39,8 +39,9 @@ SECURED_HEAD = """\
 """
 
 MONITORING_HEAD = """\
-# For the Prometheus operator and Grafana's sidecar. Write the registry's namespace for NAMESPACE below. With users or TLS the ServiceMonitor
-# needs basicAuth and tlsConfig: helm template registry deploy/chart --show-only templates/servicemonitor.yaml --set ... makes it.
+# For the Prometheus operator and Grafana's sidecar. Write the registry's namespace for NAMESPACE below. With users or TLS the
+# ServiceMonitor needs basicAuth and tlsConfig, as this makes it:
+#   helm template registry deploy/chart --show-only templates/servicemonitor.yaml --set ...
 """
 
 SECURED = ["auth.enabled=true", "auth.existingSecret=registry-auth", "tls.enabled=true", "tls.existingSecret=registry-tls"]
@@ -106,9 +107,8 @@ def readme():
         if title != section:
             section = title
             out.append(f"\n## {title}\n\n| value | meaning | default |\n| --- | --- | --- |\n")
-        description = description.replace("|", "\\|")
-        default = default.replace("|", "\\|")
-        out.append(f"| `{name}` | {description} | `{default}` |\n")
+        cells = [cell.replace("|", "\\|") for cell in (f"`{name}`", description, f"`{default}`")]
+        out.append(f"| {' | '.join(cells)} |\n")
     return "".join(out)
 
 
@@ -116,13 +116,24 @@ def manifests(name, head="", sets=(), templates=()):
     """The chart's objects without what only Helm needs: its labels and the namespace, which `kubectl -n` gives."""
     text = subprocess.run(
         [
-            "helm", "template", "registry", str(DEPLOY / "chart"), "--kube-version", KUBE_VERSION, "--skip-tests", "--namespace", "NAMESPACE",
-            *(part for value in sets for part in ("--set", value)), *(part for one in templates for part in ("--show-only", f"templates/{one}.yaml")),
+            "helm",
+            "template",
+            "registry",
+            str(DEPLOY / "chart"),
+            "--kube-version",
+            KUBE_VERSION,
+            "--skip-tests",
+            "--namespace",
+            "NAMESPACE",
+            *(part for value in sets for part in ("--set", value)),
+            *(part for one in templates for part in ("--show-only", f"templates/{one}.yaml")),
         ],
-        check=True, capture_output=True, text=True,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
-    drop = re.compile(r"^ *(namespace: NAMESPACE|helm\.sh/chart: .*|app\.kubernetes\.io/managed-by: .*)\n", re.M)
-    return MANIFEST_HEAD.format(name=name) + head + re.sub(r"^# Source: .*\n", "", drop.sub("", text), flags=re.M)
+    drop = re.compile(r"^ *(namespace: NAMESPACE|helm\.sh/chart: .*|app\.kubernetes\.io/managed-by: .*)\n", re.MULTILINE)
+    return MANIFEST_HEAD.format(name=name) + head + re.sub(r"^# Source: .*\n", "", drop.sub("", text), flags=re.MULTILINE)
 
 
 def check_schema():

@@ -10,7 +10,7 @@ import json
 import struct
 import sys
 import tarfile
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 MACHINES = {62: "amd64", 183: "arm64"}
@@ -62,7 +62,7 @@ def config(arch, layer, version, revision, created):
         "version": version,
         "revision": revision,
     }
-    when = datetime.fromtimestamp(created, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    when = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return to_json({
         "architecture": arch,
         "os": "linux",

@@ -89,7 +89,7 @@ class Crowd:
                 try:
                     reader, writer = await self.connect()
                     await one(place, reader, writer)
-                except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
                     self.count("closed by the server")
                 finally:
                     if writer is not None:
@@ -178,7 +178,9 @@ async def malformed(server):
         chunked + b"zzz\r\n{}\r\n0\r\n\r\n",
         chunked + b"ffffffffffffffffff\r\n{}",
         chunked + b"2\r\n{}garbage\r\n",
-        POST + GOOD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /eureka/apps HTTP/1.1\r\nHost: smuggled\r\n\r\n",
+        POST
+        + GOOD
+        + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /eureka/apps HTTP/1.1\r\nHost: smuggled\r\n\r\n",
         POST + GOOD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
         POST + GOOD + b"Content-Length: -1\r\n\r\n",
         b"GET /eureka/apps HTTP/1.1\r\nHost : x\r\n\r\n",
@@ -369,7 +371,7 @@ async def over_tls(server, authority, seconds):
         try:
             status, _ = await asyncio.wait_for(connection.call("GET", "/eureka/apps", headers=["Accept: application/json"]), 10)
             wrong = None if status == 200 else f"answered {status}"
-        except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError) as error:
+        except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
             wrong = f"{type(error).__name__} {error}"
         connection.close()
         went.append([begun, "tls", time.time() - begun, wrong])
@@ -440,7 +442,10 @@ async def run(arguments):
     files = tls.files()
     _, went = await asyncio.gather(handshakes(tls), over_tls(tls, arguments.authority, SECONDS))
     wrong = [record for record in went if record[3]]
-    print(f"  {'handshakes':22} {len(went):6} {millis(went, 0.5):7.1f} {millis(went, 0.99):7.1f} {millis(went, 1):8.1f} {tls.memory_kb('VmHWM'):8}")
+    print(
+        f"  {'handshakes':22} {len(went):6} {millis(went, 0.5):7.1f} {millis(went, 0.99):7.1f} {millis(went, 1):8.1f}"
+        f" {tls.memory_kb('VmHWM'):8}"
+    )
     checks.check(went and not wrong, f"handshakes: {len(went)} good calls by TLS, no error {wrong[:3] or ''}")
     settled = await tls.fds_settle(files + 8, 15)
     checks.check(settled <= files + 8, f"files of the one with TLS: {files} before, {settled} after")

@@ -81,7 +81,7 @@ async def client(number, host, port, alive, records):
             try:
                 status, _ = await asyncio.wait_for(connection.call(method, target, body, headers), PATIENCE)
                 wrong = None if status == expected else f"answered {status}"
-            except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError) as error:
+            except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
                 wrong = f"{type(error).__name__} {error}"
                 connection.close()
             records.write(json.dumps([begun, what, time.time() - begun, wrong]) + "\n")

@@ -9,6 +9,7 @@ import time
 
 import cases
 import instances
+import nacos
 import peers
 import report
 import servers
@@ -94,7 +95,6 @@ class Bench:
     def nacos(self):
         if not self.arguments.rnacos:
             return
-        import nacos
         self.put("r-nacos", "single", nacos.measure(self.effort))
 
     def heartbeat_with_peer(self):

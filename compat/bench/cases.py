@@ -51,7 +51,7 @@ def one_round(server, effort, plan, connections, pause_ms, others):
     before, machine, driver, begun = [one.cpu() for one in watched], busy(), children(), time.monotonic()
     result = Wrk(server, plan, effort.seconds, connections, pause_ms).result()
     wall = time.monotonic() - begun
-    spent = [one.cpu() - was for one, was in zip(watched, before)]
+    spent = [one.cpu() - was for one, was in zip(watched, before, strict=True)]
     result["cpu_us"] = spent[0] / result["requests"] * 1e6
     result["others_cpu_us"] = [cpu / result["requests"] * 1e6 for cpu in spent[1:]]
     result["cores"] = spent[0] / result["seconds"]

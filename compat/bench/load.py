@@ -56,7 +56,7 @@ class Wrk:
         finally:
             if self.process.poll() is None:
                 self.process.kill()
-        found = re.search(r"^BENCH (.*)$", out, re.M)
+        found = re.search(r"^BENCH (.*)$", out, re.MULTILINE)
         if not found:
             raise RuntimeError(f"wrk gave no result:\n{out}")
         result = json.loads(found.group(1))

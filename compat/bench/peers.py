@@ -6,7 +6,7 @@ import time
 import cases
 from instances import Fleet, get
 from load import AnswerWasAnError, Connection, Plan, inflate, register_all
-from servers import free_port
+from servers import port_of_ones_own
 
 INSTANCES = 10_000
 
@@ -21,11 +21,11 @@ def summary(lags):
 
 
 def cluster(kind, addresses):
-    port = free_port(addresses)
+    port = port_of_ones_own()
     servers = []
     try:
         for address in addresses:
-            servers.append(kind(address=address, port=port, peers=addresses))
+            servers.append(kind(address=address, port=port, peers=addresses))  # noqa: PERF401, those that started are stopped
     except BaseException:
         for server in servers:
             server.stop()
@@ -60,7 +60,7 @@ def lag_by_id(servers, fleet, samples):
         time.sleep(dice.random() * 0.02)
         begun = time.monotonic()
         register_one(writer, first, one, fleet.stamp, instance_id)
-        waiting = list(zip(others, readers))
+        waiting = list(zip(others, readers, strict=True))
         while waiting:
             for server, reader in list(waiting):
                 status, _ = reader.ask(get(server.host, f"/eureka/apps/{one.app}/{instance_id}", gzip=False))
@@ -139,8 +139,8 @@ def lag_in_cached_fetch(servers, fleet, samples):
             number += 1
         came, body = full_fetch(reader, other)
         text = inflate(body)
-        for name in [name for name in begun if name.encode() in text]:
-            lags.append((came - begun.pop(name)) * 1000)
+        seen = [name for name in begun if name.encode() in text]
+        lags.extend((came - begun.pop(name)) * 1000 for name in seen)
         time.sleep(10 / samples)
     if not lags:
         raise AnswerWasAnError("no registration was seen in the peer's full fetch")

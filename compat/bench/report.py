@@ -173,15 +173,19 @@ def growth(results):
             lines += ["", f"  {name}, CPU per request"]
             lines += [f"  {int(size):>10,} {row[name]['cpu_us']:>10.1f} us {bar(row[name]['cpu_us'], largest)}"
                       for size, row in sizes.items()]
-        first, last = list(sizes)[0], list(sizes)[-1]
+        first, last = next(iter(sizes)), list(sizes)[-1]
         grown = [f"{name} {sizes[last][name]['cpu_us'] / sizes[first][name]['cpu_us']:.1f}" for name in columns]
         lines += ["", f"  From {int(first):,} to {int(last):,} instances, {int(last) // int(first)} times as many, CPU per request grows "
                       f"so many times: {', '.join(grown)}"]
     rates = results.get("ours", {}).get("churn", {})
     if rates:
-        lines += ["", "Churn, ours, 10,000 instances: full fetches with gzip while registrations arrive, and 333 heartbeats/s beside both", "",
-                  f"{'changes/s':>10}{'reached':>9}{'us/fetch':>10}{'fetches/s':>11}{'age p50':>9}{'age max':>9}"
-                  f"{'heartbeat p99':>15}{'longest':>9}  (ages and heartbeats in ms)"]
+        lines += [
+            "",
+            "Churn, ours, 10,000 instances: full fetches with gzip while registrations arrive, and 333 heartbeats/s beside both",
+            "",
+            f"{'changes/s':>10}{'reached':>9}{'us/fetch':>10}{'fetches/s':>11}{'age p50':>9}{'age max':>9}"
+            f"{'heartbeat p99':>15}{'longest':>9}  (ages and heartbeats in ms)",
+        ]
         lines += [f"{int(rate):>10,}{row['rate_reached']:>9,.0f}{row['cpu_us']:>10,.1f}{row['per_second']:>11,.0f}{row['age_p50_ms']:>9.1f}"
                   f"{row['age_max_ms']:>9.1f}{row['beats']['p99_us'] / 1000:>15.1f}{row['beats']['max_us'] / 1000:>9.1f}"
                   for rate, row in rates.items()]

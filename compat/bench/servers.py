@@ -8,24 +8,20 @@ import subprocess
 import tempfile
 import time
 
+import lib
+
 TICK = os.sysconf("SC_CLK_TCK")
 RUNNING = []
 
 
-def free_port(addresses=("127.0.0.1",)):
-    """A port free on all the addresses: for servers whose peers must know it beforehand."""
-    for _ in range(50):
-        with socket.socket() as probe:
-            probe.bind((addresses[0], 0))
-            port = probe.getsockname()[1]
-        try:
-            for address in addresses:
-                with socket.socket() as probe:
-                    probe.bind((address, port))
-        except OSError:
-            continue
-        return port
-    raise RuntimeError("no free port")
+PORTS = []
+
+
+def port_of_ones_own():
+    """A port that no other process is given before the end. Servers are timed from their start and asked at once, so it is
+    known beforehand."""
+    PORTS.append(lib.ReservedPort())
+    return PORTS[-1].number
 
 
 class Server:
@@ -37,7 +33,7 @@ class Server:
         self.address, self.port = address, port
         self.url = f"http://{address}:{port}"
         self.host = f"{address}:{port}"
-        self.log = tempfile.NamedTemporaryFile(prefix=f"bench-{self.kind}-", suffix=".log", delete=False)
+        self.log = tempfile.NamedTemporaryFile(prefix=f"bench-{self.kind}-", suffix=".log", delete=False)  # noqa: SIM115, `stop` closes it
         self.directory = tempfile.TemporaryDirectory(prefix="bench-home-")
         begun = time.monotonic()
         self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT,
@@ -98,8 +94,8 @@ class Server:
 
 @atexit.register
 def stop_all():
-    for server in list(RUNNING):
-        server.stop()
+    while RUNNING:
+        RUNNING[0].stop()
 
 
 def peer_urls(address, port, peers):
@@ -111,7 +107,7 @@ class Ours(Server):
     binary = None
 
     def __init__(self, address="127.0.0.1", port=None, peers=(), options=()):
-        port = port or free_port((address,))
+        port = port or port_of_ones_own()
         command = [self.binary, f"--server.port={port}", f"--server.address={address}",
                    f"--eureka.instance.hostname={address}", "--eureka.client.register-with-eureka=false",
                    "--registry.shutdown.lame-duck=0", *options]
@@ -125,7 +121,7 @@ class Java(Server):
     jar = None
 
     def __init__(self, address="127.0.0.1", port=None, peers=()):
-        port = port or free_port((address,))
+        port = port or port_of_ones_own()
         # Without peers its own address is the one service URL: it knows itself by its host name.
         urls = peer_urls(address, port, peers) or f"http://{address}:{port}/eureka/"
         super().__init__(
@@ -142,7 +138,7 @@ class Bare(Server):
     binary = None
 
     def __init__(self, document_bytes):
-        port = free_port()
+        port = port_of_ones_own()
         super().__init__([self.binary, str(port), str(document_bytes)], "127.0.0.1", port)
 
 
@@ -153,9 +149,9 @@ class Nacos(Server):
     binary = None
 
     def __init__(self):
-        port = free_port()
+        port = port_of_ones_own()
         self.data = tempfile.TemporaryDirectory(prefix="bench-nacos-")
-        env = dict(os.environ, RNACOS_HTTP_PORT=str(port), RNACOS_GRPC_PORT=str(free_port()),
+        env = dict(os.environ, RNACOS_HTTP_PORT=str(port), RNACOS_GRPC_PORT=str(port_of_ones_own()),
                    RNACOS_HTTP_CONSOLE_PORT="0", RNACOS_DATA_DIR=self.data.name, RUST_LOG="error")
         super().__init__([self.binary], "127.0.0.1", port, path="/nacos/v1/ns/operator/metrics", env=env)
 

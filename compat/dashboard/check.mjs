@@ -1,4 +1,4 @@
-// What a person sees in a real Chromium: `node check.mjs BINARY DIRECTORY`.
+// What a person sees in a real Chromium: `node check.mjs BINARY DIRECTORY PORT PORT`.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -6,8 +6,10 @@ import path from 'node:path';
 
 import { chromium } from 'playwright-core';
 
-import { freePort, instance, Registry, stopAll, until } from './registry.mjs';
+import { instance, Registry, stopAll, until } from './registry.mjs';
 
+// Of registries that come back where they were, or know each other before they start.
+const ports = process.argv.slice(4).map(Number);
 const SCREENSHOTS = process.env.DASHBOARD_SCREENSHOTS;
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
@@ -494,7 +496,6 @@ async function full() {
 }
 
 async function peers() {
-  const ports = [await freePort(), await freePort()];
   const urls = ports.map((port) => `http://127.0.0.1:${port}/eureka/`).join(',');
   const settings = { 'eureka.client.service-url.defaultZone': urls, 'eureka.client.register-with-eureka': false, 'registry.sync.timeout': 0, 'eureka.server.wait-time-in-ms-when-sync-empty': 0 };
   const [one, two] = await Promise.all(ports.map((port) => Registry.start(settings, port)));
@@ -569,7 +570,7 @@ async function users() {
 }
 
 async function restart() {
-  const port = await freePort();
+  const [port] = ports;
   let registry = await Registry.start({}, port);
   await registry.register(instance('ORDERS', 'orders-1'));
   const page = await open(registry);

@@ -66,7 +66,7 @@ async def play(one, chosen, folder):
         lab.failures.append(str(error) or f"not over after {LONGEST} s")
     except SystemExit as error:
         lab.failures.append(str(error))
-    except Exception:
+    except Exception:  # noqa: BLE001, a fault of the scenario is its result, too
         lab.failures.append(traceback.format_exc())
     finally:
         await lab.close()
@@ -88,10 +88,11 @@ class Running:
         self.folder.mkdir(parents=True)
         arguments = ["--play", one.name, "--logs", str(self.folder), "--binary", chosen.binary, "--jar", chosen.jar]
         self.started = time.monotonic()
-        self.errors = Path(self.folder, "laboratory.log").open("w+", encoding="utf-8")
+        self.errors = Path(self.folder, "laboratory.log").open("w+", encoding="utf-8")  # noqa: SIM115, `result` closes it
         self.process = subprocess.Popen(
             [sys.executable, __file__, *arguments, *(["--java"] if chosen.java else [])],
-            stdout=subprocess.PIPE, stderr=self.errors, text=True, preexec_fn=die_with_parent,
+            stdout=subprocess.PIPE, stderr=self.errors, text=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509, there is one thread
         )
 
     def result(self):

@@ -7,7 +7,8 @@ import re
 import shlex
 import subprocess
 import threading
-import time
+
+import lib
 
 RESTRICTED = {
     "runAsNonRoot": True,
@@ -40,20 +41,12 @@ def run(*args, stdin=None, timeout=120):
     return result.stdout
 
 
-def until(seconds, what, condition):
-    """Polls until the condition holds and returns what it returned; fails at the deadline with what was last seen."""
-    deadline = time.monotonic() + seconds
-    while True:
-        seen = None
-        try:
-            seen = condition()
-            if seen:
-                return seen
-        except (Failed, json.JSONDecodeError, KeyError) as error:
-            seen = error
-        if time.monotonic() > deadline:
-            raise Failed(f"after {seconds} s not yet: {what} (last seen: {seen})")
-        time.sleep(0.1)
+def until(what, condition, seconds):
+    """Looks again and again until the condition holds and returns what it returned; fails with what was last seen."""
+    try:
+        return lib.until(what, condition, seconds, not_yet=(Failed, json.JSONDecodeError, KeyError), pause=0.1)
+    except TimeoutError as error:
+        raise Failed(str(error)) from error
 
 
 class Namespace:
@@ -115,7 +108,7 @@ class Namespace:
             leaving = [name for name, pod in pods.items() if "deletionTimestamp" in pod["metadata"]]
             return pods if len(pods) == replicas and not leaving and all(map(is_ready, pods.values())) else None
 
-        return until(seconds, f"{statefulset} with {replicas} ready pods", now)
+        return until(f"{statefulset} with {replicas} ready pods", now, seconds)
 
     def rolled_out(self, statefulset="registry", seconds=180):
         """Waits until every pod is of the newest revision."""
@@ -127,7 +120,7 @@ class Namespace:
     def run_pod(self, name, image, args, **spec):
         """Runs a pod to its end, within the restricted standard, and returns what it printed."""
         context = {key: RESTRICTED[key] for key in ("runAsNonRoot", "runAsUser", "seccompProfile")}
-        container = {key: value for key, value in RESTRICTED.items() if key not in ("seccompProfile",)}
+        container = {key: value for key, value in RESTRICTED.items() if key != "seccompProfile"}
         pod = {
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
             "spec": {
@@ -141,7 +134,7 @@ class Namespace:
         }
         self.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
         done = lambda: self.get("pod", name)["status"]["phase"] in ("Succeeded", "Failed")
-        until(60, f"pod {name} to end", done)
+        until(f"pod {name} to end", done, 60)
         output = self.kubectl("logs", name)
         phase = self.get("pod", name)["status"]["phase"]
         self.kubectl("delete", "pod", name, "--wait=false")
@@ -173,7 +166,20 @@ class Authority:
         self.certificate = os.path.join(directory, "ca.crt")
         self.key = os.path.join(directory, "ca.key")
         new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-        run("openssl", "req", "-x509", *new_key, "-keyout", self.key, "-out", self.certificate, "-days", "2", "-subj", "/CN=authority of the test")
+        run(
+            "openssl",
+            "req",
+            "-x509",
+            *new_key,
+            "-keyout",
+            self.key,
+            "-out",
+            self.certificate,
+            "-days",
+            "2",
+            "-subj",
+            "/CN=authority of the test",
+        )
 
     def issue(self, *names):
         """A certificate for these names, with a serial number of its own: the paths of it and of its key, and the number."""
@@ -235,21 +241,34 @@ class Group:
 class SpringApplication:
     """A real Spring Boot application, a JVM of its own where the cluster's names resolve."""
 
-    FAULT = re.compile(r"Cannot execute request on any known server|Request execution fail|registration failed|was unable to|hash ?code mismatch", re.I)
+    FAULT = re.compile(
+        r"Cannot execute request on any known server|Request execution fail|registration failed|was unable to|hash ?code mismatch",
+        re.IGNORECASE,
+    )
 
     def __init__(self, jar, name, port, url, directory):
         self.name, self.port, self.log_path = name, port, os.path.join(directory, f"{name}.log")
         self.read_up_to = 0
-        self.log = open(self.log_path, "w", encoding="utf-8")
         command = [
-            *shlex.split(os.environ["KUBE_CLIENT_EXEC"]), "java", "-Dsun.net.inetaddr.ttl=5", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-jar", jar,
-            f"--spring.application.name={name}", f"--server.port={port}", "--eureka.instance.prefer-ip-address=true",
-            f"--eureka.client.service-url.defaultZone={url}", "--eureka.client.registry-fetch-interval-seconds=5",
+            *shlex.split(os.environ["KUBE_CLIENT_EXEC"]),
+            "java",
+            "-Dsun.net.inetaddr.ttl=5",
+            "-Xmx128m",
+            "-XX:TieredStopAtLevel=1",
+            "-jar",
+            jar,
+            f"--spring.application.name={name}",
+            f"--server.port={port}",
+            "--eureka.instance.prefer-ip-address=true",
+            f"--eureka.client.service-url.defaultZone={url}",
+            "--eureka.client.registry-fetch-interval-seconds=5",
             "--eureka.instance.lease-renewal-interval-in-seconds=5",
             # As deploy/README.md recommends: Spring's own limit is three minutes, spent on an address that is gone.
-            "--eureka.client.restclient.timeout.connect-timeout=2000", "--eureka.client.restclient.timeout.socket-timeout=8000",
+            "--eureka.client.restclient.timeout.connect-timeout=2000",
+            "--eureka.client.restclient.timeout.socket-timeout=8000",
         ]
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT)
+        with open(self.log_path, "w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 
     def faults(self):
         """Lines in which the client reported a failed call, since the last time this was asked."""
@@ -262,4 +281,3 @@ class SpringApplication:
     def stop(self):
         self.process.terminate()
         self.process.wait(timeout=60)
-        self.log.close()

@@ -3,6 +3,7 @@
 Beside all of them 20 clients renew and fetch on the headless name, and Spring Boot applications live there.
 """
 
+import itertools
 import json
 import os
 import shlex
@@ -16,7 +17,19 @@ from collections import Counter
 from urllib.parse import quote
 
 from cluster import (
-    LABEL, Authority, Failed, Group, Namespace, SpringApplication, check, client_command, contents, is_ready, ready_since, run, until,
+    LABEL,
+    Authority,
+    Failed,
+    Group,
+    Namespace,
+    SpringApplication,
+    check,
+    client_command,
+    contents,
+    is_ready,
+    ready_since,
+    run,
+    until,
 )
 
 CHART = os.environ["KUBE_CHART"]
@@ -53,7 +66,7 @@ class Run:
             verdict = "FAILED"
             print(f"   FAILED: {error}")
             describe(self.ns)
-        except Exception:  # a fault of the test itself must not hide the other scenarios
+        except Exception:  # noqa: BLE001, a fault of the test itself must not hide the other scenarios
             verdict = "FAILED"
             traceback.print_exc()
         seconds = time.monotonic() - begin
@@ -80,7 +93,7 @@ class Run:
     def spring_sees_itself(self):
         """Every Spring application still sees all of them with its own DiscoveryClient."""
         try:
-            until(10, "Spring applications see each other", lambda: spring_seen(self))
+            until("Spring applications see each other", lambda: spring_seen(self), 10)
         except Failed as error:
             print(f"   FAILED: {error}")
             return "FAILED"
@@ -96,7 +109,8 @@ class Run:
         widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
         print()
         for line in lines:
-            print("  ".join(cell.ljust(width) if at in (0, 8) else cell.rjust(width) for at, (cell, width) in enumerate(zip(line, widths))).rstrip())
+            cells = enumerate(zip(line, widths, strict=True))
+            print("  ".join(cell.ljust(width) if at in (0, 8) else cell.rjust(width) for at, (cell, width) in cells).rstrip())
 
 
 def describe(ns):
@@ -104,7 +118,9 @@ def describe(ns):
     for command in (["get", "pods", "-o", "wide"], ["get", "events", "--sort-by=.lastTimestamp"]):
         result = subprocess.run(["kubectl", "-n", ns.name, *command], capture_output=True, text=True, check=False)
         print("\n".join(f"   | {line}" for line in result.stdout.splitlines()[-12:]))
-    pods = subprocess.run(["kubectl", "-n", ns.name, "get", "pods", "-o", "name"], capture_output=True, text=True, check=False).stdout.split()
+    pods = subprocess.run(
+        ["kubectl", "-n", ns.name, "get", "pods", "-o", "name"], capture_output=True, text=True, check=False
+    ).stdout.split()
     for pod in pods:
         result = subprocess.run(["kubectl", "-n", ns.name, "logs", "--tail=6", pod], capture_output=True, text=True, check=False)
         print("\n".join(f"   {pod} | {line}" for line in (result.stdout + result.stderr).splitlines()))
@@ -140,7 +156,10 @@ class OwnClients:
         for what, times in sorted(seen.get("errors", {}).items(), key=lambda item: -item[1])[:5]:
             say(f"{times} times: {what}")
         wrong = {key: seen[key] for key in FAULTS[:4] if seen[key]}
-        say(f"{phase}: {seen['calls']} calls, {seen['next_address']} went on to the next address, slowest {seen['slowest_ms']} ms, {wrong or 'no fault'}")
+        say(
+            f"{phase}: {seen['calls']} calls, {seen['next_address']} went on to the next address, "
+            f"slowest {seen['slowest_ms']} ms, {wrong or 'no fault'}"
+        )
         self.total.update({key: seen[key] for key in ("calls", *FAULTS[:4])})
         check(not wrong, f"clients, {phase}: {wrong}")
         check(seen["calls"], f"clients, {phase}: no call was made")
@@ -172,11 +191,15 @@ def ordered_start(it):
     pods = it.ns.settled(3)
     say(f"{', '.join(pods)} ready in {time.monotonic() - begin:.1f} s")
     order = list(pods.values())
-    for before, after in zip(order, order[1:]):
+    for before, after in itertools.pairwise(order):
         check(ready_since(before) <= after["metadata"]["creationTimestamp"], f"{after['metadata']['name']} did not wait")
     privileged = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "p", "image": "p"}]}}
     refused = subprocess.run(
-        ["kubectl", "-n", it.ns.name, "apply", "--dry-run=server", "-f", "-"], input=json.dumps(privileged), capture_output=True, text=True, check=False,
+        ["kubectl", "-n", it.ns.name, "apply", "--dry-run=server", "-f", "-"],
+        input=json.dumps(privileged),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     check("violates PodSecurity" in refused.stderr, "the namespace does not enforce the restricted standard")
     say("the namespace enforces the restricted Pod Security standard")
@@ -194,11 +217,13 @@ def names(it):
 
     def right():
         seen = lookup()
-        wrong = [name for name in asked if seen[name] != (sorted(ips.values()) if name in ("registry", full) else [ips[name.partition(".")[0]]])]
+        wrong = [
+            name for name in asked if seen[name] != (sorted(ips.values()) if name in ("registry", full) else [ips[name.partition(".")[0]]])
+        ]
         check(not wrong, f"{wrong[:1]} gave {[seen[name] for name in wrong[:1]]}")
         return seen
 
-    seen = until(30, "all names", right)
+    seen = until("all names", right, 30)
     for name in ("registry", full, "registry-0.registry"):
         say(f"{name}: {' '.join(seen[name])}")
 
@@ -214,7 +239,7 @@ def clients(it):
     """20 clients and Spring Boot applications register under the headless name and see each other."""
     it.group = Group(URL, CLIENTS, os.environ.get("KUBE_INTERVAL", "2s"), f"--dns-ttl={os.environ.get('KUBE_DNS_TTL', '0')}")
     it.spring = [SpringApplication(os.environ["KUBE_SPRING_JAR"], name, port, URL, it.directory) for name, port in SPRING.items()]
-    until(90, "Spring applications in the registry", lambda: spring_seen(it))
+    until("Spring applications in the registry", lambda: spring_seen(it), 90)
     say(f"Spring applications {', '.join(SPRING)} registered, each sees the other")
 
 
@@ -252,7 +277,7 @@ def scale(it):
         leaving.update(now)
         return len(pods) == 1 and not now
 
-    until(120, "one replica", one_left)
+    until("one replica", one_left, 120)
     say(f"left in the order {', '.join(left)}")
     check(left == [f"registry-{ordinal}" for ordinal in (4, 3, 2, 1)], "not in reverse order")
     it.ns.scale(3)
@@ -269,8 +294,8 @@ def pod_deleted(it):
         pod = it.ns.pods().get("registry-1")
         return pod if pod and pod["metadata"]["uid"] != before["metadata"]["uid"] and pod["status"].get("podIP") else None
 
-    until(60, "registry-1 again", back)
-    first = until(30, "its first answer", lambda: it.ns.ask("registry-1", "/eureka/apps/"))
+    until("registry-1 again", back, 60)
+    first = until("its first answer", lambda: it.ns.ask("registry-1", "/eureka/apps/"), 30)
     missing = [number for number in range(CLIENTS) if f"group-{number:03d}" not in first]
     check(not missing, f"its first answer lacks {len(missing)} instances")
     pods = it.ns.settled(3)
@@ -289,7 +314,7 @@ def replica_killed(it):
         status = it.ns.pods()[name]["status"]["containerStatuses"][0]
         run(*shlex.split(kill), status["containerID"].partition("//")[2])
         killed = lambda: it.ns.pods()[name]["status"]["containerStatuses"][0]
-        again = until(60, f"{name} killed", lambda: killed() if killed()["restartCount"] > status["restartCount"] else None)
+        again = until(f"{name} killed", lambda: killed() if killed()["restartCount"] > status["restartCount"] else None, 60)
         ended = again["lastState"]["terminated"]
         check(ended["exitCode"] == 137, f"it ended with {ended}")
         it.ns.settled(3)
@@ -315,7 +340,7 @@ def canary(it):
     before = it.ns.pods()
     it.ns.upgrade("registry", "podAnnotations.roll=two", "updateStrategy.rollingUpdate.partition=2")
     newest = lambda: it.ns.get("statefulset", "registry")["status"]["updateRevision"]
-    until(60, "registry-2 of the new revision", lambda: revisions(it.ns.pods()).get("registry-2") == newest())
+    until("registry-2 of the new revision", lambda: revisions(it.ns.pods()).get("registry-2") == newest(), 60)
     pods = it.ns.settled(3)
     changed = [name for name in pods if uids(pods)[name] != uids(before)[name]]
     check(changed == ["registry-2"], f"changed: {changed}")
@@ -335,12 +360,15 @@ def on_delete(it):
 
     def observed():
         sts = it.ns.get("statefulset", "registry")
-        return sts["status"]["observedGeneration"] == sts["metadata"]["generation"] and sts["status"]["updateRevision"] not in revisions(before).values()
+        return (
+            sts["status"]["observedGeneration"] == sts["metadata"]["generation"]
+            and sts["status"]["updateRevision"] not in revisions(before).values()
+        )
 
-    until(30, "the new revision", observed)
+    until("the new revision", observed, 30)
     check(uids(it.ns.settled(3)) == uids(before), "a pod changed by itself")
     it.ns.kubectl("delete", "pod", "registry-0", "--wait=false")
-    until(60, "registry-0 anew", lambda: uids(it.ns.pods()).get("registry-0") not in (None, uids(before)["registry-0"]))
+    until("registry-0 anew", lambda: uids(it.ns.pods()).get("registry-0") not in (None, uids(before)["registry-0"]), 60)
     pods = it.ns.settled(3)
     newest = it.ns.get("statefulset", "registry")["status"]["updateRevision"]
     check([name for name in pods if revisions(pods)[name] == newest] == ["registry-0"], f"revisions: {revisions(pods)}")
@@ -361,7 +389,7 @@ def failed_update(it):
         states = [status["state"].get("waiting", {}).get("reason", "") for status in pod.get("status", {}).get("containerStatuses", [])]
         return any(state in ("ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff") for state in states) and states
 
-    say(f"registry-2: {until(60, 'the first pod stuck', stuck)[0]}")
+    say(f"registry-2: {until('the first pod stuck', stuck, 60)[0]}")
     mesh(2)
     pods = it.ns.pods()
     for name in ("registry-0", "registry-1"):
@@ -394,7 +422,7 @@ def all_deleted(it):
         check(not missing, f"missing {sorted(missing)[:4]}")
         return True
 
-    until(60, "all replicas whole again", whole)
+    until("all replicas whole again", whole, 60)
     took = time.monotonic() - begin
     say(f"three new replicas, whole after {took:.1f} s")
     # Until every client had its turn to renew and to register again, a fetch would lead it to give up the list it has.
@@ -410,13 +438,18 @@ def uninstalled(it):
         application.stop()
     it.spring = []
     it.ns.helm("uninstall", "registry", "--wait", "--timeout", "60s")
-    kinds = "statefulsets,pods,services,configmaps,secrets,serviceaccounts,poddisruptionbudgets,networkpolicies,ingresses,persistentvolumeclaims,controllerrevisions"
+    kinds = (
+        "statefulsets,pods,services,configmaps,secrets,serviceaccounts,poddisruptionbudgets,networkpolicies,ingresses,"
+        "persistentvolumeclaims,controllerrevisions"
+    )
 
     def left():
         found = it.ns.get(kinds)["items"]
-        return [f"{one['kind']}/{one['metadata']['name']}" for one in found if one["metadata"]["name"] not in ("kube-root-ca.crt", "default")]
+        return [
+            f"{one['kind']}/{one['metadata']['name']}" for one in found if one["metadata"]["name"] not in ("kube-root-ca.crt", "default")
+        ]
 
-    until(60, "nothing left", lambda: not left() or check(False, left()))
+    until("nothing left", lambda: not left() or check(False, left()), 60)
     say("no object left")
 
 
@@ -462,7 +495,9 @@ def other_domain(it):
             ns.install("registry", "replicaCount=2", *dns, *sets)
             name = f"registry.{search}" if whole else "registry"
             config = {"nameservers": [server], "searches": [search]}
-            output = ns.run_pod("mesh", CLIENT_IMAGE, ["mesh", f"--url=http://{name}:8761/eureka/", "--replicas=2"], dnsPolicy="None", dnsConfig=config)
+            output = ns.run_pod(
+                "mesh", CLIENT_IMAGE, ["mesh", f"--url=http://{name}:8761/eureka/", "--replicas=2"], dnsPolicy="None", dnsConfig=config
+            )
             say(f"http://{name}:8761/eureka/ with search list {'of none' if whole else search}: {output.strip()}")
             ns.helm("uninstall", "registry", "--wait", "--timeout", "60s")
             ns.kubectl("delete", "pod", "mesh", "--ignore-not-found")
@@ -476,7 +511,9 @@ def plain_manifests(it):
     try:
         text = contents(os.path.join(os.path.dirname(CHART), "manifests/registry.yaml"))
         image = next(line.split()[-1] for line in text.splitlines() if line.strip().startswith("image: "))
-        text = text.replace(f"image: {image}", f"image: {IMAGE}").replace("imagePullPolicy: IfNotPresent", f"imagePullPolicy: {os.environ['KUBE_PULL_POLICY']}")
+        text = text.replace(f"image: {image}", f"image: {IMAGE}").replace(
+            "imagePullPolicy: IfNotPresent", f"imagePullPolicy: {os.environ['KUBE_PULL_POLICY']}"
+        )
         ns.kubectl("apply", "-f", "-", stdin=text)
         ns.settled(3)
         mesh(3, f"http://registry.{ns.name}:8761/eureka/")
@@ -524,7 +561,13 @@ def secured(it):
     ns = Namespace(f"{it.ns.name}-secured", CHART, IMAGE)
     try:
         authority = Authority(it.directory)
-        services = ["registry", f"registry.{ns.name}", f"registry.{ns.name}.svc", f"*.registry.{ns.name}.svc", f"*.registry.{ns.name}.svc.{DOMAIN}"]
+        services = [
+            "registry",
+            f"registry.{ns.name}",
+            f"registry.{ns.name}.svc",
+            f"*.registry.{ns.name}.svc",
+            f"*.registry.{ns.name}.svc.{DOMAIN}",
+        ]
 
         def new_certificate():
             certificate, key, serial = authority.issue(*services)
@@ -575,7 +618,7 @@ def secured(it):
         say("helm test succeeded")
         scraped(ns, trust)
 
-        until(180, f"certificate {renewed} everywhere", lambda: set(serials(pods).values()) == {renewed})
+        until(f"certificate {renewed} everywhere", lambda: set(serials(pods).values()) == {renewed}, 180)
         say(f"a renewed Secret was served by all after {time.monotonic() - renewing:.0f} s; kubelet alone may take 60 to 90")
         now = ns.pods()
         check(uids(now) == uids(pods) and not any(restarts(now).values()), "a pod was replaced or restarted for it")
@@ -643,7 +686,18 @@ def custom_resources(it):
     define_custom_resources()
     seen = set()
     for values in sorted(os.listdir(os.path.join(CHART, "ci"))):
-        text = run("helm", "template", "registry", CHART, "--kube-version", "1.32.4", "--values", os.path.join(CHART, "ci", values), "--set", "metrics.serviceMonitor.namespace=")
+        text = run(
+            "helm",
+            "template",
+            "registry",
+            CHART,
+            "--kube-version",
+            "1.32.4",
+            "--values",
+            os.path.join(CHART, "ci", values),
+            "--set",
+            "metrics.serviceMonitor.namespace=",
+        )
         for document in text.split("\n---\n"):
             kind = next((line.partition(": ")[2] for line in document.splitlines() if line.startswith("kind: ")), "")
             if kind in CUSTOM:
@@ -677,7 +731,10 @@ def scraped(ns, *args):
         text = answered(target.format(f"{user}@"), 200, *args)
         check("\neureka_peer_available{" in text, f"{target}: {text[:200]}")
         answered(target.format(""), 401, *args)
-    say(f"{len(pods)} pods scraped by {endpoint['scheme']} on port {port} as the ServiceMonitor says; {sum(len(group['rules']) for group in rules)} alert rules")
+    say(
+        f"{len(pods)} pods scraped by {endpoint['scheme']} on port {port} as the ServiceMonitor says; "
+        f"{sum(len(group['rules']) for group in rules)} alert rules"
+    )
 
 
 def fleet(it):
@@ -691,7 +748,9 @@ def fleet(it):
         for pod in ns.pods():
             ns.ask(pod, "/eureka/apps/")
         before = failed_probes(ns)  # those of a port that was not open yet
-        instances, ramp, hold = (os.environ.get(f"KUBE_FLEET{name}", usual) for name, usual in (("", "10000"), ("_RAMP", "30s"), ("_HOLD", "45s")))
+        instances, ramp, hold = (
+            os.environ.get(f"KUBE_FLEET{name}", usual) for name, usual in (("", "10000"), ("_RAMP", "30s"), ("_HOLD", "45s"))
+        )
         command = client_command("fleet", f"--url={url}", f"--instances={instances}", f"--ramp={ramp}", f"--hold={hold}")
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         peaks, most, begin, used = {}, {}, time.monotonic(), cpu_and_memory(ns)
@@ -743,8 +802,20 @@ def main():
     it = Run()
     wanted = sys.argv[1:]
     shared = [  # one release, with the clients
-        ordered_start, names, helm_test, clients, peers, scale, pod_deleted, replica_killed, rolling_update, canary, on_delete, failed_update,
-        all_deleted, uninstalled,
+        ordered_start,
+        names,
+        helm_test,
+        clients,
+        peers,
+        scale,
+        pod_deleted,
+        replica_killed,
+        rolling_update,
+        canary,
+        on_delete,
+        failed_update,
+        all_deleted,
+        uninstalled,
     ]
     alone = [chart_checked, other_names, other_domain, plain_manifests, custom_resources, authentication_on, secured, fleet]
     harmful = {all_deleted}  # takes the whole registry away, which clients see

@@ -1,22 +1,17 @@
 """Clusters of Java servers and ours on loopback addresses, one port for all."""
 
 import json
-import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.error
-import urllib.request
+
+import lib
+from lib import ReservedPort, until
 
 OURS, JAR, WORK = sys.argv[1:4]
 started = []
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("0.0.0.0", 0))
-        return probe.getsockname()[1]
 
 
 class Server:
@@ -38,11 +33,11 @@ class Server:
                 "--eureka.client.initial-instance-info-replication-interval-seconds=1",
                 "--eureka.instance.lease-renewal-interval-in-seconds=2", f"--eureka.instance.ip-address={host}",
             ]
-            command = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-jar", JAR] + arguments
+            command = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-jar", JAR, *arguments]
         else:
-            command = [OURS, "--registry.shutdown.lame-duck=500"] + arguments
-        self.log = open(f"{WORK}/{kind}-{host}.log", "a")
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+            command = [OURS, "--registry.shutdown.lame-duck=500", *arguments]
+        with open(f"{WORK}/{kind}-{host}.log", "a") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
         started.append(self.process)
 
     def ready(self):
@@ -54,16 +49,12 @@ class Server:
         self.process.wait(60)
 
     def call(self, method, path, body=None):
-        request = urllib.request.Request(self.base + path, method=method, data=body)
-        request.add_header("Accept", "application/json")
-        request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.read().decode()
+        return lib.request(self.base + path, method, body)
 
     def get(self, path):
         try:
             return self.call("GET", path)
-        except (urllib.error.URLError, OSError):
+        except OSError:
             return None
 
     def status_of(self, app, identity):
@@ -75,25 +66,10 @@ class Server:
         return {one["instanceId"] for one in json.loads(answer)["application"]["instance"]} if answer else set()
 
 
-def until(what, condition, seconds=40):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.05)
-
-
-def body(app, identity):
-    return json.dumps({"instance": {
-        "instanceId": identity, "hostName": "h.local", "app": app, "ipAddr": "10.0.0.1", "status": "UP",
-        "port": {"$": 8080, "@enabled": "true"}, "securePort": {"$": 443, "@enabled": "false"}, "vipAddress": app.lower(),
-        "dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"},
-        "leaseInfo": {"renewalIntervalInSecs": 30, "durationInSecs": 90}, "lastDirtyTimestamp": "1700000000000",
-    }}).encode()
-
-
 def one_cluster():
     """Everything done at any one is seen at all."""
-    port, hosts = free_port(), ["127.0.0.21", "127.0.0.22", "127.0.0.23"]
+    reserved = ReservedPort()
+    port, hosts = reserved.number, ["127.0.0.21", "127.0.0.22", "127.0.0.23"]
     # An application of another name than Spring's: the Java server calls those available that are registered under it.
     name = "--eureka.instance.appname=registries"
     java = Server("java", hosts[0], hosts, port, name).ready()
@@ -108,7 +84,7 @@ def one_cluster():
 
     for number, at in enumerate(cluster):
         identity = f"orders:{number}"
-        at.call("POST", "/eureka/apps/ORDERS", body("ORDERS", identity))
+        at.call("POST", "/eureka/apps/ORDERS", lib.instance("ORDERS", identity))
         all_see("a registration", lambda server: server.status_of("ORDERS", identity) == "UP")
         at.call("PUT", f"/eureka/apps/ORDERS/{identity}?status=UP&lastDirtyTimestamp=1700000000000")
         at.call("PUT", f"/eureka/apps/ORDERS/{identity}/status?value=OUT_OF_SERVICE")
@@ -122,8 +98,7 @@ def one_cluster():
     ours = [f"http://{host}:{port}/eureka/" for host in hosts[1:]]
 
     def available(path, accept):
-        request = urllib.request.Request(java.base + path, headers={"Accept": accept})
-        page = urllib.request.urlopen(request, timeout=10).read().decode()
+        page = lib.request(java.base + path, accept=accept)
         # Of the page and of /status alike: what follows the name of the row.
         after = page.split("available-replicas", 1)[1] if "<available-replicas>" not in page else page.split("<available-replicas>", 1)[1]
         listed = page.split("<available-replicas>")[1].split("</available-replicas>")[0] if "<available-replicas>" in page else after
@@ -139,8 +114,7 @@ def one_cluster():
 
 
 def java_status(java):
-    request = urllib.request.Request(java.base + "/eureka/status", headers={"Accept": "application/xml"})
-    page = urllib.request.urlopen(request, timeout=10).read().decode()
+    page = lib.request(f"{java.base}/eureka/status", accept="application/xml")
     part = lambda name: page.split(f"<{name}>")[1].split(f"</{name}>")[0].strip(",")
     return {"available": part("available-replicas"), "unavailable": part("unavailable-replicas")}
 
@@ -155,27 +129,23 @@ class Clients:
         self.lock = threading.Lock()
         self.threads = [threading.Thread(target=self.renew, args=(number,)) for number in range(10)]
         for number in range(10):
-            self.anywhere("POST", "/eureka/apps/ORDERS", body("ORDERS", f"orders:{number}"))
+            self.anywhere("POST", "/eureka/apps/ORDERS", lib.instance("ORDERS", f"orders:{number}"))
         self.threads.append(threading.Thread(target=self.fetch))
         for thread in self.threads:
             thread.start()
 
     def anywhere(self, method, path, data=None):
         for base in self.bases:
-            request = urllib.request.Request(base + path, method=method, data=data)
-            request.add_header("Accept", "application/json")
-            request.add_header("Content-Type", "application/json")
             try:
-                with urllib.request.urlopen(request, timeout=5) as answer:
-                    return answer.status, answer.read()
+                return 200, lib.request(base + path, method, data, seconds=5)
             except urllib.error.HTTPError as error:
                 if error.code == 404:
-                    return 404, b""
+                    return 404, ""
             except OSError:
                 pass
         with self.lock:
             self.failed += 1
-        return None, b""
+        return None, ""
 
     def renew(self, number):
         while not self.stopped.wait(1):
@@ -183,7 +153,7 @@ class Clients:
             if status == 404:
                 with self.lock:
                     self.registered_again += 1
-                self.anywhere("POST", "/eureka/apps/ORDERS", body("ORDERS", f"orders:{number}"))
+                self.anywhere("POST", "/eureka/apps/ORDERS", lib.instance("ORDERS", f"orders:{number}"))
 
     def fetch(self):
         while not self.stopped.wait(0.2):
@@ -202,7 +172,8 @@ class Clients:
 
 def rolling_replacement():
     """Two Java servers are replaced by ours, one after the other, on their addresses."""
-    port, hosts = free_port(), ["127.0.0.31", "127.0.0.32"]
+    reserved = ReservedPort()
+    port, hosts = reserved.number, ["127.0.0.31", "127.0.0.32"]
     first, second = (Server("java", host, hosts, port) for host in hosts)
     first.ready(), second.ready()
     clients = Clients(port, hosts)
@@ -217,13 +188,17 @@ def rolling_replacement():
             time.sleep(3)  # what clients see of this state is part of the count below
     finally:
         clients.stop()
-    print(f"  (b) {clients.fetches} fetches, the smallest with {clients.least} of 10; {clients.failed} calls failed at every server; {clients.registered_again} heartbeats answered 404")
+    print(
+        f"  (b) {clients.fetches} fetches, the smallest with {clients.least} of 10; {clients.failed} calls failed "
+        f"at every server; {clients.registered_again} heartbeats answered 404"
+    )
     assert (clients.least, clients.failed) == (10, 0)
 
 
 def killed_under_load():
     """One of three of ours is killed while it registers; what a second one has received is lost to nobody."""
-    port, hosts = free_port(), ["127.0.0.41", "127.0.0.42", "127.0.0.43"]
+    reserved = ReservedPort()
+    port, hosts = reserved.number, ["127.0.0.41", "127.0.0.42", "127.0.0.43"]
     first, victim, third = [Server("ours", host, hosts, port).ready() for host in hosts]
     # Who registers itself counts for nothing here, but says that the replicas know each other.
     until("the replicas to know each other", lambda: all(len(one.ids("EUREKA")) == 3 for one in (first, victim, third)))
@@ -233,7 +208,7 @@ def killed_under_load():
         number = 0
         while True:
             try:
-                victim.call("POST", "/eureka/apps/ORDERS", body("ORDERS", f"orders:{number}"))
+                victim.call("POST", "/eureka/apps/ORDERS", lib.instance("ORDERS", f"orders:{number}"))
             except OSError:
                 return
             acknowledged.append(f"orders:{number}")
@@ -248,7 +223,10 @@ def killed_under_load():
     received = first.ids("ORDERS") | third.ids("ORDERS")
     until("both to know what either received", lambda: first.ids("ORDERS") >= received and third.ids("ORDERS") >= received, 10)
     lost = set(acknowledged) - received
-    print(f"  (d) killed after {len(acknowledged)} acknowledged registrations: {len(received)} received elsewhere, all of them known to both others {time.monotonic() - start:.2f} s later; {len(lost)} were on their way")
+    print(
+        f"  (d) killed after {len(acknowledged)} acknowledged registrations: {len(received)} received elsewhere, "
+        f"all of them known to both others {time.monotonic() - start:.2f} s later; {len(lost)} were on their way"
+    )
     assert len(lost) <= 250, "more than a batch was lost"
     again = Server("ours", hosts[1], hosts, port).ready()
     assert again.ids("ORDERS") >= received, "the one that comes back begins without some"

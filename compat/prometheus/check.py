@@ -1,11 +1,13 @@
 """Drives two replicas a little, then asks Prometheus for everything the Grafana dashboard shows, and for the alerts."""
 
+import contextlib
 import json
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
+
+import lib
 
 ONE, TWO, PROMETHEUS, DASHBOARD = sys.argv[1:]
 # What stands for Grafana's variables; the window holds a few of the test's scrapes.
@@ -14,28 +16,15 @@ LIMIT = 60
 
 
 def call(method, url, body=None):
-    """The status of a request that may be refused."""
-    headers = {"Content-Type": "application/json"} if body else {}
-    request = urllib.request.Request(url, body and json.dumps(body).encode(), headers, method=method)
-    try:
-        with urllib.request.urlopen(request) as answer:
-            answer.read()
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
-def instance(number):
-    return {"instance": {
-        "instanceId": f"orders-{number}", "hostName": "orders.local", "app": "ORDERS", "ipAddr": "10.0.0.1",
-        "vipAddress": "orders", "port": {"$": 8080, "@enabled": "true"},
-        "dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"}}}
+    """A request that may be refused."""
+    with contextlib.suppress(urllib.error.HTTPError):
+        lib.request(url, method, body)
 
 
 def drive():
     """One round of what clients do, some of it refused."""
     for number in range(5):
-        call("POST", f"{ONE}/eureka/apps/ORDERS", instance(number))
+        call("POST", f"{ONE}/eureka/apps/ORDERS", lib.instance("ORDERS", f"orders-{number}"))
         call("PUT", f"{TWO}/eureka/apps/ORDERS/orders-{number}")
     call("GET", f"{ONE}/eureka/apps")
     call("GET", f"{ONE}/eureka/apps/delta")
@@ -61,14 +50,19 @@ def queries():
             yield panel["title"], expression
 
 
-def until(what, test):
-    """Drives and looks again until `test` finds nothing more to complain of."""
-    deadline = time.monotonic() + LIMIT
-    while complaint := test():
-        if time.monotonic() > deadline:
-            sys.exit(f"FAIL: {what}: {complaint}")
-        drive()
-        time.sleep(0.5)
+class Complaint(Exception):
+    """What is not yet as it has to be."""
+
+
+def until_none(what, complaints):
+    """Drives and looks again until there is nothing to complain of."""
+    def look():
+        if found := complaints():
+            drive()
+            raise Complaint(found)
+        return True
+
+    lib.until(f"no {what}", look, LIMIT, not_yet=Complaint, pause=0.5)
 
 
 def unanswered():
@@ -84,12 +78,12 @@ def not_firing():
     return {"EurekaPeerUnavailable", "EurekaSelfPreservation"} - firing
 
 
-until("targets that are not up", missing_targets)
-until("queries of the dashboard without an answer", unanswered)
+until_none("targets that are not up", missing_targets)
+until_none("queries of the dashboard without an answer", unanswered)
 print(f"  {len(list(queries()))} queries of the dashboard answered")
 broken = [rule["name"] for group in ask("rules")["groups"] for rule in group["rules"] if rule["health"] == "err"]
 assert not broken, broken
-until("alerts that do not fire, though a peer is absent and renewals are few", not_firing)
+until_none("alerts that do not fire, though a peer is absent and renewals are few", not_firing)
 print("  fires for the absent peer and the missing renewals, no rule fails")
 seen = ask("query", query='eureka_server_instances{application="ORDERS"}')["result"]
 assert {sample["metric"]["status"] for sample in seen} >= {"UP", "OUT_OF_SERVICE"}, seen

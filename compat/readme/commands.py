@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+import lib
+
 ROOT, DIRECTORY = (Path(argument).resolve() for argument in sys.argv[1:])
 # What other checks run, by the line of .ci/run that does.
 ELSEWHERE = {
@@ -25,7 +27,7 @@ SERVES = {
     re.compile(r"prometheus --config\S+$"): 9090,
 }
 LIMIT = 60
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 environment = {name: value for name, value in os.environ.items() if not name.startswith("EUREKA_")} | {
     "CARGO_NET_OFFLINE": "true",
@@ -37,7 +39,7 @@ serving = {}
 
 def sections(text):
     """The blocks of each section, and where its commands run: beside its files, if it has any."""
-    for section in re.split(r"^## ", text, flags=re.M):
+    for section in re.split(r"^## ", text, flags=re.MULTILINE):
         blocks = [(match[1], match[2]) for match in BLOCK.finditer(section)]
         files = [body for kind, body in blocks if kind == "yaml" and body.startswith("# ")]
         yield blocks, DIRECTORY / "operator" if files else ROOT
@@ -61,16 +63,13 @@ def serve(command, port, directory):
     with open(DIRECTORY / f"{port}.log", "a", encoding="utf-8") as log:
         process = subprocess.Popen(["bash", "-c", f"exec env {command}"], cwd=directory, env=environment, stdout=log, stderr=log)
     serving[port] = process
-    deadline = time.monotonic() + (600 if command.startswith("cargo") else LIMIT)
-    while True:
-        try:
-            socket.create_connection(("localhost", port), 1).close()
-            return
-        except OSError:
-            pass
+
+    def listens():
         assert process.poll() is None, f"{command} ended with {process.poll()}"
-        assert time.monotonic() < deadline, f"{command} does not listen on port {port}"
-        time.sleep(0.1)
+        socket.create_connection(("localhost", port), 1).close()
+        return True
+
+    lib.until(f"{command} to listen on port {port}", listens, 600 if command.startswith("cargo") else LIMIT)
 
 
 def run(command, directory, expected):
@@ -90,9 +89,39 @@ def run(command, directory, expected):
 def key_store():
     """What the operator of a Java server has."""
     (DIRECTORY / "operator").mkdir()
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-            "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "cert.pem"]
-    packed = ["openssl", "pkcs12", "-export", "-inkey", "key.pem", "-in", "cert.pem", "-passout", "pass:changeit", "-out", "operator/keystore.p12"]
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "cert.pem",
+    ]
+    packed = [
+        "openssl",
+        "pkcs12",
+        "-export",
+        "-inkey",
+        "key.pem",
+        "-in",
+        "cert.pem",
+        "-passout",
+        "pass:changeit",
+        "-out",
+        "operator/keystore.p12",
+    ]
     for command in (made, packed):
         subprocess.run(command, cwd=DIRECTORY, capture_output=True, check=True)
 
@@ -125,7 +154,7 @@ def main():
     ran = elsewhere = 0
     try:
         for blocks, directory in sections((ROOT / "README.md").read_text()):
-            for (kind, body), (next_kind, next_body) in zip(blocks, [*blocks[1:], ("", "")]):
+            for (kind, body), (next_kind, next_body) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
                 printed = next_body.splitlines() if next_kind == "text" else []
                 counts = block(kind, body, printed, directory, checks)
                 ran, elsewhere = ran + counts[0], elsewhere + counts[1]

@@ -10,9 +10,10 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from pathlib import Path
 from urllib.parse import quote
+
+import lib
 
 BINARY, WORK, SPRING = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 PKI = WORK / "pki"
@@ -54,20 +55,12 @@ def check(holds, what, more=""):
     print(f"  {'ok' if holds else 'FAIL'}: {what}{'' if holds else f' {more}'}", flush=True)
 
 
-def until(holds, what, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            check(False, what, "(in vain)")
-            return
-        time.sleep(0.1)
-    check(True, what)
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+def eventually(what, holds, seconds=30):
+    try:
+        lib.until(what, holds, seconds)
+        check(True, what)
+    except TimeoutError as error:
+        check(False, what, error)
 
 
 def certificate(name, trust="ca", client_auth="none"):
@@ -84,21 +77,23 @@ class Registry:
 
     started = 0
 
-    def __init__(self, *arguments, port=None):
+    def __init__(self, *arguments, port=0):
         Registry.started += 1
         self.log = WORK / f"registry-{Registry.started}.log"
-        self.port = port or free_port()
-        everything = [BINARY, "--server.address=127.0.0.1", f"--server.port={self.port}", "--registry.shutdown.lame-duck=0"]
+        everything = [BINARY, "--server.address=127.0.0.1", f"--server.port={port}", "--registry.shutdown.lame-duck=0"]
         # Debug, for all parts: nothing secret at any level.
         everything += ["--logging.level.root=debug", "--registry.sync.timeout=1s", *arguments]
         with self.log.open("w") as out:
             self.process = subprocess.Popen(everything, stdout=out, stderr=subprocess.STDOUT, cwd=WORK)
-        deadline = time.monotonic() + 20
-        while "listening on http" not in self.logged():
-            assert self.process.poll() is None and time.monotonic() < deadline, self.logged()
-            time.sleep(0.05)
-        self.scheme = "https" if "listening on https" in self.logged() else "http"
-        self.url = f"{self.scheme}://127.0.0.1:{self.port}"
+        self.url, self.scheme, self.port = self.told(r"listening on ((https?)://127\.0\.0\.1:(\d+))")
+
+    def told(self, pattern):
+        """The groups of what its log tells once it serves."""
+        def look():
+            assert self.process.poll() is None, self.logged()
+            return re.search(pattern, self.logged())
+
+        return lib.until(f"{pattern} in {self.log}", look, 20).groups()
 
     def logged(self):
         return self.log.read_text()
@@ -150,13 +145,23 @@ def users(registry):
     )
     check(done.stdout == b"200", "user and password in the URL, its reserved characters encoded", done.stdout)
     for user in (None, "eureka:wrong", "nobody:wrong", f"hashed:{SECRET}", "eureka:", f"reader:{SECRET}"):
-        for method, path in [("GET", "/eureka/apps"), ("HEAD", "/eureka/apps"), ("OPTIONS", "/eureka/apps"), ("DELETE", "/eureka/apps/ORDERS/o-1")]:
+        for method, path in [
+            ("GET", "/eureka/apps"),
+            ("HEAD", "/eureka/apps"),
+            ("OPTIONS", "/eureka/apps"),
+            ("DELETE", "/eureka/apps/ORDERS/o-1"),
+        ]:
             status, head, _ = registry.curl(path, method=method, user=user)
             holds = status == 401 and "www-authenticate: basic" in head
             if not holds or (method, user) == ("GET", user):
                 check(holds, f"{method} as {user and user.split(':')[0]} with a wrong password: 401 and a challenge", head)
     check(registry.register() == 204, "who may change registers")
-    for method, path in [("POST", "/eureka/apps/ORDERS"), ("PUT", "/eureka/apps/ORDERS/o-1"), ("PUT", "/eureka/apps/ORDERS/o-1/status?value=DOWN"), ("DELETE", "/eureka/apps/ORDERS/o-1")]:
+    for method, path in [
+        ("POST", "/eureka/apps/ORDERS"),
+        ("PUT", "/eureka/apps/ORDERS/o-1"),
+        ("PUT", "/eureka/apps/ORDERS/o-1/status?value=DOWN"),
+        ("DELETE", "/eureka/apps/ORDERS/o-1"),
+    ]:
         status = registry.status(path, method=method, user=READER, body=INSTANCE if method == "POST" else None)
         check(status == 403, f"READ_ONLY: {method} {path} is 403", status)
     header = "X-Eureka-Registry-Newcomer: http://registry-1.registry:8761/eureka/"
@@ -167,16 +172,39 @@ def ways_round(registry):
     """Spellings of paths by which somebody without a password might come further than to the open page."""
     check(registry.status("/actuator/health") == 200, "the probes' page is open")
     for path in [
-        "//actuator/health/..%2f..%2feureka/apps", "/actuator/health/../../eureka/apps", "/actuator/health/%2e%2e/prometheus",
-        "/actuator/health;/../../eureka/apps", "/actuator/health/..;/..;/eureka/apps", "/%65ureka/apps", "//eureka/apps", "/./eureka/apps",
-        "/eureka/%61pps", "/EUREKA/apps", "/eureka/apps/..%2f..%2factuator/health", "/eureka/apps?/actuator/health", "/eureka/apps%23/actuator/health",
-        "/actuator/healthy", "/actuator/prometheus", "/actuator", "/", "/eureka/peerreplication/batch/", "/eureka/%70eerreplication/batch/",
+        "//actuator/health/..%2f..%2feureka/apps",
+        "/actuator/health/../../eureka/apps",
+        "/actuator/health/%2e%2e/prometheus",
+        "/actuator/health;/../../eureka/apps",
+        "/actuator/health/..;/..;/eureka/apps",
+        "/%65ureka/apps",
+        "//eureka/apps",
+        "/./eureka/apps",
+        "/eureka/%61pps",
+        "/EUREKA/apps",
+        "/eureka/apps/..%2f..%2factuator/health",
+        "/eureka/apps?/actuator/health",
+        "/eureka/apps%23/actuator/health",
+        "/actuator/healthy",
+        "/actuator/prometheus",
+        "/actuator",
+        "/",
+        "/eureka/peerreplication/batch/",
+        "/eureka/%70eerreplication/batch/",
     ]:
         status, _, body = registry.curl(path)
         check(status in (401, 404, 400) and "application" not in body, f"GET {path} without a password: {status}", body[:200])
     absolute = registry.curl("/x", "--request-target", f"{registry.url}/eureka/apps")[0]
     check(absolute == 401, "a whole URL as the request's target", absolute)
-    override = registry.status("/actuator/health", "-H", "X-Original-URL: /eureka/apps", "-H", "X-Rewrite-URL: /eureka/apps", "-H", "X-HTTP-Method-Override: DELETE")
+    override = registry.status(
+        "/actuator/health",
+        "-H",
+        "X-Original-URL: /eureka/apps",
+        "-H",
+        "X-Rewrite-URL: /eureka/apps",
+        "-H",
+        "X-HTTP-Method-Override: DELETE",
+    )
     check(override == 200, "headers rewrite nothing", override)
 
 
@@ -194,7 +222,10 @@ def smuggling(registry):
         ("a space before the colon", "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"),
         ("a folded header", "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n"),
     ]:
-        with socket.create_connection(("127.0.0.1", registry.port), 10) as plain, context.wrap_socket(plain, server_hostname="127.0.0.1") as tls:
+        with (
+            socket.create_connection(("127.0.0.1", registry.port), 10) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as tls,
+        ):
             tls.sendall((head + lengths + behind).encode())
             tls.settimeout(10)
             answers = b""
@@ -224,14 +255,22 @@ def protocols(registry):
         check(spoken(*arguments) == wanted, f"openssl s_client {version} is {'served' if wanted else 'refused'}")
     for ciphers in ("NULL:@SECLEVEL=0", "kRSA:@SECLEVEL=0", "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0", "ADH:@SECLEVEL=0"):
         check(not spoken("-tls1_2", "-cipher", ciphers), f"the ciphers {ciphers.split(':')[0]} are refused")
-    done = subprocess.run(["curl", "-s", "--noproxy", "*", "--max-time", "10", registry.url.replace("https", "http")], capture_output=True, check=False)
+    done = subprocess.run(
+        ["curl", "-s", "--noproxy", "*", "--max-time", "10", registry.url.replace("https", "http")], capture_output=True, check=False
+    )
     check(done.returncode != 0, "plain HTTP on the port of TLS comes to nothing", done.stdout)
     check(registry.status("/actuator/health") == 200, "and harms nobody")
 
 
 def pages(registry):
     _, head, _ = registry.curl("/actuator/health")
-    for wanted in ("content-security-policy: default-src 'self'", "x-content-type-options: nosniff", "x-frame-options: deny", "referrer-policy:", "strict-transport-security: max-age="):
+    for wanted in (
+        "content-security-policy: default-src 'self'",
+        "x-content-type-options: nosniff",
+        "x-frame-options: deny",
+        "referrer-policy:",
+        "strict-transport-security: max-age=",
+    ):
         check(wanted in head, f"pages say {wanted}", head)
     path = "/eureka/apps/ORDERS/o-1/status?value=OUT_OF_SERVICE"
     for header in ("Origin: https://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"):
@@ -240,7 +279,10 @@ def pages(registry):
     answered = registry.curl("/eureka/apps", "-H", "Origin: https://evil.example", user=EUREKA)[1]
     check("access-control-allow" not in answered, "and no answer tells a browser to let it")
     check('"UP"' in registry.curl("/eureka/apps/ORDERS/o-1", "-H", "Accept: application/json", user=EUREKA)[2], "nothing was changed")
-    check(registry.status(path.replace("OUT_OF_SERVICE", "UP"), "-H", f"Origin: {registry.url}", method="PUT", user=EUREKA) == 200, "a page of its own may")
+    check(
+        registry.status(path.replace("OUT_OF_SERVICE", "UP"), "-H", f"Origin: {registry.url}", method="PUT", user=EUREKA) == 200,
+        "a page of its own may",
+    )
 
 
 def clients_refuse():
@@ -269,29 +311,36 @@ def renewal():
     with Registry(*certificate("served")) as registry:
         first = serial(registry)
         replace("renewed")
-        until(lambda: serial(registry) != first, "a renewed certificate is served without a restart")
+        eventually("a renewed certificate is served without a restart", lambda: serial(registry) != first)
         second = serial(registry)
         (PKI / "served.crt").write_text("-----BEGIN CERTIFICATE-----\nbroken\n-----END CERTIFICATE-----\n")
-        until(lambda: "cannot use the new certificates" in registry.logged(), "a broken one is complained of")
+        eventually("a broken one is complained of", lambda: "cannot use the new certificates" in registry.logged())
         check(serial(registry) == second, "and the old one stays")
         replace("good")
-        until(lambda: serial(registry) == first, "a good one after it is served")
+        eventually("a good one after it is served", lambda: serial(registry) == first)
         check(registry.status("/actuator/health") == 200, "curl believes it")
 
 
 def peer_arguments(own, other_port, user="eureka", scheme="https"):
-    return [f"--eureka.client.service-url.defaultZone={scheme}://{user}:{quote(SECRET, safe='')}@127.0.0.1:{other_port}/eureka/", "--eureka.client.register-with-eureka=false"]
+    return [
+        f"--eureka.client.service-url.defaultZone={scheme}://{user}:{quote(SECRET, safe='')}@127.0.0.1:{other_port}/eureka/",
+        "--eureka.client.register-with-eureka=false",
+    ]
 
 
 def good_peers():
     """Two replicas by TLS, each with the password in the other's URL, certificates required."""
     for client_auth in ("want", "need"):
-        ports = free_port(), free_port()
+        reserved = lib.ReservedPort(), lib.ReservedPort()
+        ports = [port.number for port in reserved]
         common = [*USERS, *certificate("good", client_auth=client_auth), "--registry.security.peers-need-certificate=true"]
         own = ("--cert", str(PKI / "good.crt"), "--key", str(PKI / "good.key"))
-        with Registry(*common, *peer_arguments(0, ports[1]), port=ports[0]) as one, Registry(*common, *peer_arguments(1, ports[0]), port=ports[1]) as other:
+        with (
+            Registry(*common, *peer_arguments(0, ports[1]), port=ports[0]) as one,
+            Registry(*common, *peer_arguments(1, ports[0]), port=ports[1]) as other,
+        ):
             check(one.register(*own) == 204, f"client-auth={client_auth}: a client with a certificate and a password registers")
-            until(lambda: other.status("/eureka/apps/ORDERS/o-1", *own, user=READER) == 200, "its registration is at the peer")
+            eventually("its registration is at the peer", lambda: other.status("/eureka/apps/ORDERS/o-1", *own, user=READER) == 200)
             batch = {"method": "POST", "body": '{"replicationList":[]}', "user": EUREKA}
             check(other.status("/eureka/peerreplication/batch/", *own, **batch) == 200, "who has a certificate and a password replicates")
             check(other.status("/eureka/peerreplication/batch/", *own, **{**batch, "user": READER}) == 403, "who may only read does not")
@@ -323,19 +372,24 @@ def bad_peers():
         with Registry(*of_peer) as peer, Registry(*own, *peer_arguments(0, peer.port)) as registry:
             with_certificate = ("--cert", str(PKI / "good.crt"), "--key", str(PKI / "good.key"), "-k")
             check(registry.register("-k", user=None) == 204, f"a peer, {name}: it registers here")
-            until(lambda: re.search(why, registry.logged()), f"a peer, {name}: the call fails, and the log says why")
+            eventually(f"a peer, {name}: the call fails, and the log says why", lambda: re.search(why, registry.logged()))
             status = peer.status("/eureka/apps/ORDERS/o-1", *with_certificate)
             check(status == 404, f"a peer, {name}: it was told nothing", status)
             replicas = registry.curl("/eureka/status", "-k", "-H", "Accept: application/json")[2]
             unavailable = json.loads(replicas)["applicationStats"]["unavailable-replicas"]
-            check(str(peer.port) in unavailable, f"a peer, {name}: it is not available", replicas)
+            check(peer.port in unavailable, f"a peer, {name}: it is not available", replicas)
 
 
 def management():
-    port = free_port()
-    with Registry(*USERS, *certificate("good", client_auth="need"), f"--management.server.port={port}") as registry:
+    with Registry(*USERS, *certificate("good", client_auth="need"), "--management.server.port=0") as registry:
+        [url] = registry.told(r"answering /actuator on (http://127\.0\.0\.1:\d+)")
+
         def plain(path, *arguments):
-            done = subprocess.run(["curl", "-s", "--noproxy", "*", "-o", "/dev/null", "-w", "%{http_code}", *arguments, f"http://127.0.0.1:{port}{path}"], capture_output=True, check=False)
+            done = subprocess.run(
+                ["curl", "-s", "--noproxy", "*", "-o", "/dev/null", "-w", "%{http_code}", *arguments, f"{url}{path}"],
+                capture_output=True,
+                check=False,
+            )
             return int(done.stdout)
 
         check(plain("/actuator/health/readiness") == 200, "management.server.port: probes need neither TLS nor a password")
@@ -346,7 +400,14 @@ def management():
 
 def open_paths():
     with Registry(*USERS, "--registry.security.open-paths=/actuator/health,/eureka/apps/**") as registry:
-        wanted = {"/actuator/health": 200, "/actuator/health/liveness": 401, "/eureka/apps": 200, "/eureka/apps/delta": 200, "/eureka/appsx": 401, "/eureka/status": 401}
+        wanted = {
+            "/actuator/health": 200,
+            "/actuator/health/liveness": 401,
+            "/eureka/apps": 200,
+            "/eureka/apps/delta": 200,
+            "/eureka/appsx": 401,
+            "/eureka/status": 401,
+        }
         found = {path: registry.status(path) for path in wanted}
         check(found == wanted, "open paths are as they are configured", found)
 
@@ -356,7 +417,9 @@ def rate_limit():
     with Registry(*limits) as registry:
         statuses = {registry.status("/eureka/apps") for _ in range(10)}
         check(statuses == {200}, "without rate-limiter-enabled nobody is refused", statuses)
-    with Registry(*limits, "--eureka.server.rate-limiter-enabled=true", "--eureka.server.rate-limiter-privileged-clients=batch") as registry:
+    with Registry(
+        *limits, "--eureka.server.rate-limiter-enabled=true", "--eureka.server.rate-limiter-privileged-clients=batch"
+    ) as registry:
         statuses = [registry.status("/eureka/apps") for _ in range(10)]
         check(200 in statuses and 503 in statuses, "with it, who fetches too much is refused", statuses)
         for name in ("DefaultClient", "batch"):
@@ -371,12 +434,28 @@ def spring_client(registry):
         url = registry.url.replace("://", f"://eureka:{quote(password, safe='')}@").replace("127.0.0.1", "localhost")
         log = (WORK / f"{name}.log").open("w")
         return subprocess.Popen(
-            ["java", "-Xmx160m", "-XX:TieredStopAtLevel=1", "-jar", SPRING, "--server.port=0", f"--spring.application.name={name}",
-             f"--eureka.instance.instance-id={name}:1", "--eureka.instance.hostname=127.0.0.1", f"--eureka.client.service-url.defaultZone={url}/eureka/",
-             "--eureka.client.tls.enabled=true", f"--eureka.client.tls.trust-store=file:{PKI / 'truststore.p12'}", "--eureka.client.tls.trust-store-type=PKCS12",
-             "--eureka.client.tls.trust-store-password=truststore", f"--watch={name}", "--eureka.client.registry-fetch-interval-seconds=1",
-             "--eureka.instance.lease-renewal-interval-in-seconds=1", "--eureka.client.initial-instance-info-replication-interval-seconds=1"],
-            stdout=log, stderr=subprocess.STDOUT,
+            [
+                "java",
+                "-Xmx160m",
+                "-XX:TieredStopAtLevel=1",
+                "-jar",
+                SPRING,
+                "--server.port=0",
+                f"--spring.application.name={name}",
+                f"--eureka.instance.instance-id={name}:1",
+                "--eureka.instance.hostname=127.0.0.1",
+                f"--eureka.client.service-url.defaultZone={url}/eureka/",
+                "--eureka.client.tls.enabled=true",
+                f"--eureka.client.tls.trust-store=file:{PKI / 'truststore.p12'}",
+                "--eureka.client.tls.trust-store-type=PKCS12",
+                "--eureka.client.tls.trust-store-password=truststore",
+                f"--watch={name}",
+                "--eureka.client.registry-fetch-interval-seconds=1",
+                "--eureka.instance.lease-renewal-interval-in-seconds=1",
+                "--eureka.client.initial-instance-info-replication-interval-seconds=1",
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
 
     def logged(name):
@@ -384,9 +463,15 @@ def spring_client(registry):
 
     applications = [start("secured", SECRET), start("wrong", "wrong")]
     try:
-        until(lambda: registry.status("/eureka/apps/SECURED/secured:1", user=READER) == 200, "a Spring Boot application registers by HTTPS with its password", 120)
-        until(lambda: "SEES secured [secured:1" in logged("secured"), "and fetches", 60)
-        until(lambda: re.search(r"was unable to|Cannot execute request|401", logged("wrong")), "one with a wrong password is refused", 120)
+        eventually(
+            "a Spring Boot application registers by HTTPS with its password",
+            lambda: registry.status("/eureka/apps/SECURED/secured:1", user=READER) == 200,
+            120,
+        )
+        eventually("and fetches", lambda: "SEES secured [secured:1" in logged("secured"), 60)
+        eventually(
+            "one with a wrong password is refused", lambda: re.search(r"was unable to|Cannot execute request|401", logged("wrong")), 120
+        )
         check(registry.status("/eureka/apps/WRONG/wrong:1", user=READER) == 404, "and is not registered")
     finally:
         for application in applications:
@@ -402,7 +487,17 @@ def secrets_stay(*registries):
     for registry in registries:
         texts = {"the log": registry.logged()}
         own = ("--cert", str(PKI / "good.crt"), "--key", str(PKI / "good.key"))
-        for path in ("/actuator", "/actuator/health", "/actuator/info", "/actuator/prometheus", "/eureka/status", "/", "/lastn", "/api/v1/overview", "/api/v1/peers"):
+        for path in (
+            "/actuator",
+            "/actuator/health",
+            "/actuator/info",
+            "/actuator/prometheus",
+            "/eureka/status",
+            "/",
+            "/lastn",
+            "/api/v1/overview",
+            "/api/v1/peers",
+        ):
             texts[path] = "".join(registry.curl(path, *own, user=EUREKA)[1:])
         told = [(where, spelling) for where, text in texts.items() for spelling in spellings if spelling in text]
         check(not told, "no secret is in the log or on a page", told)

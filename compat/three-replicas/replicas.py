@@ -7,21 +7,20 @@ import struct
 import subprocess
 import sys
 import threading
-import time
-import urllib.request
+
+import lib
 
 BINARY, CHECK = sys.argv[1], "--check" in sys.argv
 PODS = {f"registry-{number}.registry": f"127.0.0.{11 + number}" for number in range(3)}
 A, SRV = 1, 33
+EXAMPLE = json.dumps({"instance": {
+    "instanceId": "orders-1", "hostName": "orders-1.local", "app": "ORDERS", "ipAddr": "10.0.0.1",
+    "dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"},
+}}, separators=(",", ":"))
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("0.0.0.0", 0))
-        return probe.getsockname()[1]
-
-
-PORT = free_port() if CHECK else 8761
+RESERVED = lib.ReservedPort() if CHECK else None
+PORT = RESERVED.number if CHECK else 8761
 
 
 def answer(query):
@@ -50,24 +49,9 @@ def serve_names(names):
         names.sendto(answer(query), client)
 
 
-def call(base, method, path, data=None):
-    headers = {"Accept": "application/json", "Content-Type": "application/json"}
-    request = urllib.request.Request(base + path, method=method, data=data, headers=headers)
-    with urllib.request.urlopen(request, timeout=5) as reply:
-        return reply.read().decode()
-
-
-def until(what, condition):
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            if condition():
-                return
-        except OSError:
-            pass
-        if time.monotonic() > deadline:
-            sys.exit(f"waited in vain for {what}")
-        time.sleep(0.05)
+def peers_of(base):
+    """How many peers a replica calls available."""
+    return json.loads(lib.request(f"{base}/eureka/status"))["applicationStats"]["available-replicas"].count("http://")
 
 
 names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -86,16 +70,15 @@ replicas = [
 ]
 bases = [f"http://{host}:{PORT}" for host in PODS.values()]
 try:
-    known = lambda base: json.loads(call(base, "GET", "/eureka/status"))["applicationStats"]["available-replicas"].count("http://")
-    until("all to know each other", lambda: all(known(base) == 2 for base in bases))
+    lib.until("all to know each other", lambda: all(peers_of(base) == 2 for base in bases), 20)
     if CHECK:
-        instance = {"instanceId": "orders-1", "hostName": "h", "app": "ORDERS", "ipAddr": "10.0.0.1", "dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"}}
-        call(bases[0], "POST", "/eureka/apps/ORDERS", json.dumps({"instance": instance}).encode())
-        until("a registration to be seen at all", lambda: all("orders-1" in call(base, "GET", "/eureka/apps/ORDERS") for base in bases))
+        lib.request(f"{bases[0]}/eureka/apps/ORDERS", "POST", lib.instance("ORDERS", "orders-1"))
+        seen = lambda: all("orders-1" in lib.request(f"{base}/eureka/apps/ORDERS") for base in bases)
+        lib.until("a registration to be seen at all", seen, 20)
         print("three replicas found each other by their names and tell each other what is registered\n\n1 passed, 0 failed")
     else:
-        print(f"\nregistry-0, registry-1 and registry-2 know each other. Register at one, look at another:\n")
-        print(f"""  curl -X POST {bases[0]}/eureka/apps/ORDERS -H 'Content-Type: application/json' -d '{{"instance":{{"instanceId":"orders-1","hostName":"orders-1.local","app":"ORDERS","ipAddr":"10.0.0.1","dataCenterInfo":{{"@class":"com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo","name":"MyOwn"}}}}}}'""")
+        print("\nregistry-0, registry-1 and registry-2 know each other. Register at one, look at another:\n")
+        print(f"  curl -X POST {bases[0]}/eureka/apps/ORDERS -H 'Content-Type: application/json' -d '{EXAMPLE}'")
         print(f"  curl {bases[2]}/eureka/apps/ORDERS -H 'Accept: application/json'\n\nCtrl-C stops them.")
         signal.pause()
 except KeyboardInterrupt:

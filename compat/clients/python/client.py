@@ -2,19 +2,17 @@
 
 import asyncio
 import sys
-import time
 
 import py_eureka_client.eureka_client as eureka_client
 from py_eureka_client.eureka_client import EurekaClient
+
+import lib
 
 URL = sys.argv[1] + "/eureka/"
 
 
 async def until(what, condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        await asyncio.sleep(0.1)
+    await lib.until_async(what, condition, seconds)
     print(f"  {what}")
 
 
@@ -26,7 +24,15 @@ async def seen():
 async def main():
     host = {"instance_host": "127.0.0.1", "instance_ip": "127.0.0.1", "renewal_interval_in_secs": 1}
     metadata = {"version": "1", "owner.team": "a"}
-    orders = EurekaClient(eureka_server=URL, app_name="orders-py", instance_id="orders-py:1", instance_port=9090, duration_in_secs=3, metadata=metadata, **host)
+    orders = EurekaClient(
+        eureka_server=URL,
+        app_name="orders-py",
+        instance_id="orders-py:1",
+        instance_port=9090,
+        duration_in_secs=3,
+        metadata=metadata,
+        **host,
+    )
     await orders.start()
     shop = EurekaClient(eureka_server=URL, app_name="shop-py", instance_port=9091, **host)
     await shop.start()

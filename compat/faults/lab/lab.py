@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import lib
+
 from .clients import Client
 from .http import NoAnswer
 from .names import Zone
@@ -147,16 +149,7 @@ class Lab:
         return True
 
     async def until(self, what, condition, seconds):
-        deadline = self.now() + seconds
-        while True:
-            try:
-                if await condition():
-                    return
-            except NoAnswer:
-                pass
-            if self.now() > deadline:
-                raise TimeoutError(f"waited {seconds} s in vain for {what}")
-            await asyncio.sleep(0.05)
+        await lib.until_async(what, condition, seconds, not_yet=NoAnswer)
 
     def watch(self, *replicas, whole=True, deltas=True):
         """Readers look at these from now on: of full fetches, and of deltas."""
@@ -216,7 +209,10 @@ class Lab:
         found = [at for one in self.followers if replicas is None or one.replica in replicas for at in one.mismatches if at >= since]
         deltas = sum(one.deltas for one in self.followers if replicas is None or one.replica in replicas)
         self.figures["hash mismatches"] = f"{len(found)} of {deltas}"
-        self.must(len(found) <= allowed, f"{len(found)} times the hash code after a delta was not the server's, first {self.after(found[0]) if found else ''}")
+        self.must(
+            len(found) <= allowed,
+            f"{len(found)} times the hash code after a delta was not the server's, first {self.after(found[0]) if found else ''}",
+        )
 
     async def one_registry(self, replicas):
         """These replicas, which were started, open, and what registers at each is soon at all of them."""

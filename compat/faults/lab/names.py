@@ -42,7 +42,7 @@ class Zone:
             return None
         name, end = decoded(question, 12)
         (kind,) = struct.unpack("!H", question[end : end + 2])
-        records, known = self.records(name, kind) if self.mode in ("answer",) else ([], False)
+        records, known = self.records(name, kind) if self.mode == "answer" else ([], False)
         code = SERVFAIL if self.mode == "servfail" else NOERROR if known else NXDOMAIN
         header = question[:2] + struct.pack("!HHHHH", 0x8580 | code, 1, len(records), 0, 0)
         body = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, SECONDS_TO_LIVE, len(data)) + data for data in records)

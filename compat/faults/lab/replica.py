@@ -68,7 +68,7 @@ class Replica(Host):
             log.flush()
             self.process = subprocess.Popen(
                 self.command(more), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.lab.empty,
-                env=self.environment(clock), preexec_fn=die_with_parent,
+                env=self.environment(clock), preexec_fn=die_with_parent,  # noqa: PLW1509, there is one thread
             )
         self.started = self.lab.now()
         return self

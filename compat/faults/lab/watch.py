@@ -1,6 +1,7 @@
 """Readers. One looks at full fetches and holds each against the truth; one follows deltas as Netflix's client does."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from dataclasses import dataclass
 
@@ -118,10 +119,8 @@ class Follower:
 
     async def run(self):
         while True:
-            try:
+            with contextlib.suppress(NoAnswer):
                 await self.fetch()
-            except NoAnswer:
-                pass
             self.look()
             await asyncio.sleep(self.pause)
 

@@ -20,15 +20,18 @@ async def ahead(lab, replica):
 
 async def shifted(lab, *seconds):
     replicas = [await lab.replica(number) for number in range(len(seconds))]
-    for replica, clock in zip(replicas, seconds):
+    for replica, clock in zip(replicas, seconds, strict=True):
         replica.start(clock=clock)
     for replica in replicas:
         await replica.ready()
     lab.replicas = replicas
-    for replica, clock in zip(replicas, seconds):
+    for replica, clock in zip(replicas, seconds, strict=True):
         measured = await ahead(lab, replica)
         if abs(measured - clock) > 5:
-            raise SystemExit(f"libfaketime has no effect on {replica}: its clock is {measured:+.0f} s ahead, not {clock:+d}. A static binary cannot be tested.")
+            raise SystemExit(
+                f"libfaketime has no effect on {replica}: its clock is {measured:+.0f} s ahead, not {clock:+d}. "
+                "A static binary cannot be tested."
+            )
     await lab.sleep(2)
     return replicas
 
@@ -70,7 +73,7 @@ async def commands_in_a_cut_with_wrong_clocks(lab):
     lab.mark("the cut")
     for number, client in enumerate(crowd):
         sides = (first, second) if number % 2 else (second, first)
-        for status, side in zip(("OUT_OF_SERVICE", "DOWN"), sides):
+        for status, side in zip(("OUT_OF_SERVICE", "DOWN"), sides, strict=True):
             lab.must(await client.override(status, side), f"{side} did not take a command")
             await lab.sleep(0.2)
     lab.switch.heal()

@@ -19,7 +19,7 @@ async def cut(lab, seconds):
     await lab.sleep(seconds / 2)
     sides = (replicas[0], replicas[2])
     # Of each side's own, one is cancelled there and one is new.
-    for side, leaving in zip(sides, (crowd[0], crowd[2])):
+    for side, leaving in zip(sides, (crowd[0], crowd[2]), strict=True):
         lab.must(await leaving.cancel(side), f"{side} did not take a cancellation")
         joining = lab.client(side, f"joining-{side}")
         lab.must(await joining.register(side), f"{side} did not take a registration")

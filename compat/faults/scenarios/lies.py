@@ -1,6 +1,7 @@
 """What must not be believed: announcements, and answers of something that is no replica."""
 
 import asyncio
+import contextlib
 
 from lab.http import NoAnswer
 from lab.liar import OK, Liar, empty
@@ -17,10 +18,8 @@ async def announce(replicas, *urls):
     """What anybody can send: one HEAD with a header."""
     for replica in replicas:
         for url in urls:
-            try:
+            with contextlib.suppress(NoAnswer):
                 await replica.caller.call("HEAD", "/eureka/apps/delta", headers={NEWCOMER: url})
-            except NoAnswer:
-                pass
 
 
 async def joined(lab, replicas, lag=0):

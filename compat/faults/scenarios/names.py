@@ -38,7 +38,7 @@ async def another_registrys_address(lab):
             shown = await replica.shown() or {}
             mixed |= {(replica.name, one) for one, instance in shown.items() if instance["app"] == foreign}
         if mixed and not lab.failures:
-            lab.must(False, f"{sorted(mixed)[0][0]} shows instances of the other registry, {lab.after(lab.now())}")
+            lab.must(False, f"{min(mixed)[0]} shows instances of the other registry, {lab.after(lab.now())}")
     lab.zone.hosts[name] = right
     lab.figures["instances of the other registry"] = len(mixed)
     ours[1].start()

@@ -40,7 +40,7 @@ async def overrides_in_a_cut(lab):
     for number, client in enumerate(crowd):
         sides = (first, second) if number % 4 < 2 else (second, first)
         steps = [client.remove_override, lambda at, client=client: client.override("DOWN", at)]
-        for step, side in zip(steps if number % 2 else reversed(steps), sides):
+        for step, side in zip(steps if number % 2 else reversed(steps), sides, strict=True):
             await take(lab, step, side)
     await heal(lab, 1, 16)
     # A later removal cures whatever is left.
@@ -87,7 +87,7 @@ async def metadata_on_both_sides(lab):
     lab.mark("the cut")
     for number, client in enumerate(crowd):
         sides = (first, second) if number % 2 else (second, first)
-        for value, side in zip(("early", "late"), sides):
+        for value, side in zip(("early", "late"), sides, strict=True):
             await take(lab, lambda at, client=client, value=value: client.set_metadata("color", value, at), side)
     await heal(lab, 2, 8)
 

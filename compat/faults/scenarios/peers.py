@@ -139,4 +139,7 @@ async def java_peer_through_cuts(lab):
     shown = await replicas[2].shown(10) or {}
     missing = [client for client in crowd[2:] if client.id not in shown]
     lab.figures["missing at the Java server"] = len(missing)
-    lab.must(not missing, f"the Java server lacks {len(missing)} instances that live, {missing[0] if missing else ''} among them, {lab.after(lab.now())}")
+    lab.must(
+        not missing,
+        f"the Java server lacks {len(missing)} instances that live, {missing[0] if missing else ''} among them, {lab.after(lab.now())}",
+    )

@@ -1,0 +1,105 @@
+"""What the checks in Python share: how to wait, ports, and what a client sends.
+
+`compat/lib.sh` puts this directory on `PYTHONPATH`. Run as a program, `lib.py reserve N` prints N ports and holds them until it
+is ended.
+"""
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+import time
+import urllib.request
+
+# Seconds between two looks at what is waited for.
+PAUSE = 0.05
+
+
+class Wait:
+    """What has been looked for, until when, and what was seen last."""
+
+    def __init__(self, what, seconds):
+        self.what, self.seconds, self.seen = what, seconds, None
+        self.deadline = time.monotonic() + seconds
+
+    def in_vain(self):
+        return TimeoutError(f"waited {self.seconds} s in vain for {self.what} (last seen: {self.seen})")
+
+    def saw(self, seen):
+        """Notes it, and raises TimeoutError when it is too late to look again."""
+        self.seen = seen
+        if time.monotonic() > self.deadline:
+            raise self.in_vain()
+
+
+def until(what, condition, seconds=30, not_yet=OSError, pause=PAUSE):
+    """Looks again and again until `condition` gives something, and returns that. `not_yet`: exceptions that mean to look again."""
+    wait = Wait(what, seconds)
+    while True:
+        try:
+            if found := condition():
+                return found
+            seen = found
+        except not_yet as error:
+            seen = error
+        wait.saw(seen)
+        time.sleep(pause)
+
+
+async def until_async(what, condition, seconds=30, not_yet=OSError, pause=PAUSE):
+    """The same, of a condition that is awaited."""
+    wait = Wait(what, seconds)
+    while True:
+        try:
+            if found := await condition():
+                return found
+            seen = found
+        except not_yet as error:
+            seen = error
+        wait.saw(seen)
+        await asyncio.sleep(pause)
+
+
+class ReservedPort:
+    """A port for servers that have to know it before they start, or that all have the same at different loopback addresses.
+
+    A socket holds it that never listens: the system gives the port to nobody else, and a server that asks for it by its number
+    and with SO_REUSEADDR, as all servers here do, may listen there."""
+
+    def __init__(self):
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(("0.0.0.0", 0))
+        self.number = self.socket.getsockname()[1]
+
+
+def request(url, method="GET", body=None, accept="application/json", seconds=10):
+    """The text of an answer. Raises `urllib.error.HTTPError` for 4xx and 5xx, and other kinds of `OSError` for no answer."""
+    headers = {"Accept": accept, "Content-Type": "application/json"}
+    asked = urllib.request.Request(url, method=method, data=body, headers=headers)
+    with urllib.request.urlopen(asked, timeout=seconds) as answer:
+        return answer.read().decode()
+
+
+def instance(app, instance_id, **more):
+    """A registration as a client sends it, with other fields than these where they are given."""
+    fields = {
+        "instanceId": instance_id, "hostName": "h.local", "app": app, "ipAddr": "10.0.0.1", "status": "UP",
+        "port": {"$": 8080, "@enabled": "true"}, "securePort": {"$": 443, "@enabled": "false"}, "vipAddress": app.lower(),
+        "dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"},
+        "leaseInfo": {"renewalIntervalInSecs": 30, "durationInSecs": 90}, "lastDirtyTimestamp": "1700000000000",
+    }
+    return json.dumps({"instance": fields | more}).encode()
+
+
+def main():
+    if len(sys.argv) != 3 or sys.argv[1] != "reserve":
+        sys.exit("usage: lib.py reserve N")
+    ports = [ReservedPort() for _ in range(int(sys.argv[2]))]
+    print(*(port.number for port in ports), flush=True)
+    signal.pause()
+
+
+if __name__ == "__main__":
+    main()
