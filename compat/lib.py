@@ -1,7 +1,9 @@
 """What the checks in Python share: how to wait, ports, and what a client sends.
 
-`compat/lib.sh` puts this directory on `PYTHONPATH`. Run as a program, `lib.py reserve N` prints N ports and holds them until it
-is ended.
+`compat/lib.sh` puts this directory on `PYTHONPATH`, and uses it as a program:
+
+    lib.py reserve N               prints N ports and holds them until it is ended
+    lib.py instance APP ID [JSON]  prints a registration, with the fields of the JSON object in place of its own
 """
 
 import asyncio
@@ -94,11 +96,15 @@ def instance(app, instance_id, **more):
 
 
 def main():
-    if len(sys.argv) != 3 or sys.argv[1] != "reserve":
-        sys.exit("usage: lib.py reserve N")
-    ports = [ReservedPort() for _ in range(int(sys.argv[2]))]
-    print(*(port.number for port in ports), flush=True)
-    signal.pause()
+    match sys.argv[1:]:
+        case ["reserve", count]:
+            ports = [ReservedPort() for _ in range(int(count))]
+            print(*(port.number for port in ports), flush=True)
+            signal.pause()
+        case ["instance", app, instance_id, *more]:
+            print(instance(app, instance_id, **json.loads(more[0] if more else "{}")).decode())
+        case _:
+            sys.exit(__doc__)
 
 
 if __name__ == "__main__":

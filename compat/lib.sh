@@ -73,6 +73,7 @@ reserve_ports() {
   background ports python3 "$compat/lib.py" reserve "$1"
   wait_until 10 grep -q . "$work/ports.log"
   read -r -a ports <"$work/ports.log"
+  export ports
 }
 
 # start_prometheus CONFIGURATION: Prometheus on a free port of 127.0.0.1; sets $prometheus_url.
@@ -100,6 +101,12 @@ spring_application() {
   local jar=$cache/spring-$1-$2.jar
   maven_jar "$compat/clients/spring" "spring-$1" "$jar" -Dboot.version="$1" -Dcloud.version="$2" >&2
   printf '%s\n' "$jar"
+}
+
+# register APP ID [JSON]: registers an instance, with the fields of the JSON object in place of the usual ones.
+register() {
+  python3 "$compat/lib.py" instance "$@" |
+    curl -sf -H 'Content-Type: application/json' --data-binary @- "$registry_url/eureka/apps/$1"
 }
 
 # status_of APP ID: the instance's status as the registry says it, or nothing.

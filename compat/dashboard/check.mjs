@@ -65,12 +65,12 @@ async function close(page, what, known = /^$/) {
 /** Waits until an element shows a text. */
 async function shows(page, selector, wanted) {
   let last;
-  const looks = (text) => (wanted instanceof RegExp ? wanted.test(text) : text.includes(wanted));
+  const fits = (text) => (wanted instanceof RegExp ? wanted.test(text) : text.includes(wanted));
   try {
     await until('', async () => {
       const all = page.locator(selector);
       last = (await all.count()) ? (await all.first().innerText()).replace(/\s+/g, ' ').trim() : undefined;
-      return last !== undefined && looks(last);
+      return last !== undefined && fits(last);
     });
   } catch {
     throw new Error(`${selector} shows ${JSON.stringify(last)}, not ${wanted}`);
@@ -79,7 +79,6 @@ async function shows(page, selector, wanted) {
 
 const rows = (page) => page.locator('#rows tr').count();
 const rowsAre = (page, count) => until(`${count} rows`, async () => (await rows(page)) === count);
-const found = (page) => page.locator('#found').innerText();
 const row = (page, id) => page.locator('#rows tr', { hasText: id });
 const search = (page) => new URL(page.url()).search;
 const focused = (page) => page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim());
@@ -92,12 +91,12 @@ async function picture(page, name, options = {}) {
 
 /** How well what is read stands out, as WCAG counts it. */
 function contrast(page, selector) {
-  return page.evaluate((selector) => {
+  return page.evaluate((wanted) => {
     const luminance = (colour) => {
       const [r, g, b] = colour.match(/[\d.]+/g).map((value) => value / 255).map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
       return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
-    let behind = document.querySelector(selector);
+    let behind = document.querySelector(wanted);
     const ink = luminance(getComputedStyle(behind).color);
     while (/^rgba\(.*, 0\)$/.test(getComputedStyle(behind).backgroundColor)) behind = behind.parentElement;
     const paper = luminance(getComputedStyle(behind).backgroundColor);
@@ -208,12 +207,12 @@ async function busy(registry) {
   await check('a status that changes is shown without a reload', async () => {
     await rowsAre(page, 19);
     await registry.register(instance('ORDERS', 'orders-7', { status: 'DOWN', metadata: { zone: 'eu-1b', version: '1.9.3' } }));
-    await until('DOWN', async () => /^DOWN/.test(await row(page, 'orders-7').innerText()));
+    await until('DOWN', async () => (await row(page, 'orders-7').innerText()).startsWith('DOWN'));
     await shows(page, '#feed li:first-child', /ORDERS orders-7 .*UP → DOWN/);
   });
   await check('a page that nobody sees listens to nothing, and is up to date when it is looked at again', async () => {
-    const hide = (hidden) => page.evaluate((hidden) => {
-      Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
+    const hide = (hidden) => page.evaluate((wanted) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => wanted });
       document.dispatchEvent(new Event('visibilitychange'));
     }, hidden);
     const ended = page.waitForEvent('requestfailed', (request) => request.url().endsWith('/events'));
@@ -221,9 +220,9 @@ async function busy(registry) {
     await ended;
     await registry.call('PUT', 'eureka/apps/ORDERS/orders-8/status?value=OUT_OF_SERVICE');
     await hide(false);
-    await until('OUT_OF_SERVICE', async () => /^OUT_OF_SERVICE set/.test(await row(page, 'orders-8').innerText()));
+    await until('OUT_OF_SERVICE', async () => (await row(page, 'orders-8').innerText()).startsWith('OUT_OF_SERVICE set'));
     await registry.call('DELETE', 'eureka/apps/ORDERS/orders-8/status?value=UP');
-    await until('UP', async () => /^UP/.test(await row(page, 'orders-8').innerText()));
+    await until('UP', async () => (await row(page, 'orders-8').innerText()).startsWith('UP'));
   });
   await check('applications: those in trouble first, and each leads to its instances', async () => {
     await page.click('#views >> text=Applications');
@@ -307,7 +306,7 @@ async function hostile(registry) {
     assert.equal(await page.locator('#content :is(img, svg, script)').count(), 0);
   });
   await check('only addresses of the web are links', async () => {
-    const links = await page.locator('#instance a[target]').evaluateAll((links) => links.map((link) => link.getAttribute('href')));
+    const links = await page.locator('#instance a[target]').evaluateAll((all) => all.map((link) => link.getAttribute('href')));
     assert.ok(links.includes('https://docs.example.org/'), String(links));
     assert.equal(await page.locator('[href^="javascript" i]').count(), 0);
     await visit(page, registry);
@@ -451,15 +450,15 @@ async function full() {
   await check('10,000 instances: from the last key pressed to the rows shown', async () => {
     const times = [];
     for (const q of ['service-0042', 'host-99', 'zzz', 'service-01 host-12', '10.0.0.1', 'HOST-4711.']) {
-      times.push(await page.evaluate(async (q) => {
+      times.push(await page.evaluate(async (words) => {
         const input = document.querySelector('#filter input[type=search]');
         const changed = new Promise((resolve) => new MutationObserver(resolve).observe(document.querySelector('#rows'), { childList: true }));
-        const begun = performance.now();
-        input.value = q;
+        const typed = performance.now();
+        input.value = words;
         input.dispatchEvent(new Event('input', { bubbles: true }));
         await changed;
         await new Promise(requestAnimationFrame);
-        return performance.now() - begun;
+        return performance.now() - typed;
       }, q));
     }
     times.sort((a, b) => a - b);

@@ -57,9 +57,8 @@ export class Registry {
     });
   }
 
-  async register(instance, headers) {
-    const { app } = instance;
-    const { status, text } = await this.call('POST', `eureka/apps/${app}`, { instance }, headers);
+  async register(sent, headers) {
+    const { status, text } = await this.call('POST', `eureka/apps/${sent.app}`, { instance: sent }, headers);
     if (status !== 204) throw new Error(`registration answered ${status}: ${text}`);
   }
 

@@ -70,7 +70,7 @@ export const STATUSES = ['DOWN', 'OUT_OF_SERVICE', 'STARTING', 'UNKNOWN', 'UP'];
 
 /** `2 DOWN, 3 UP` as badges, those that there are. */
 export const statuses = (byStatus) =>
-  STATUSES.filter((name) => byStatus[name]).flatMap((name) => [status(name, `${number(byStatus[name])} ${name}`), ' ']);
+  STATUSES.flatMap((name) => (byStatus[name] ? [status(name, `${number(byStatus[name])} ${name}`), ' '] : []));
 
 /** A link out of this page where the address is one of the web, and nothing else otherwise. */
 export function outward(address, label) {

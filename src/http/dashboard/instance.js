@@ -133,6 +133,6 @@ function group(name, entries) {
 /** A value as text; a time as one, too; a link where it is one. */
 function shown(key, value) {
   if (value !== null && typeof value === 'object') return JSON.stringify(value);
-  if (/Timestamp$/.test(key) && Number(value) > 0) return [String(value), ' ', h('small', {}, timeOfDay(Number(value)))];
+  if (key.endsWith('Timestamp') && Number(value) > 0) return [String(value), ' ', h('small', {}, timeOfDay(Number(value)))];
   return outward(value) ?? String(value);
 }

@@ -77,7 +77,6 @@ export function changed(query, values) {
 
 function row(instance) {
   const { application, instanceId, hostName, ipAddr, port, securePort, registeredAt, lastRenewalAt } = instance;
-  const host = hostName || ipAddr;
   const set = instance.overriddenStatus && h('small', { title: 'somebody set this status; it holds until it is taken back' }, ' set');
   return h(
     'tr', { class: instance.overdue && 'overdue' },
