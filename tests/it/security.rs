@@ -336,7 +336,8 @@ async fn an_expired_certificate_is_believed_by_nobody() {
     let options = authority.options(ClientAuth::None);
     let server = TestServer::with(|settings| settings.server.tls = Some(options)).await;
     let url = format!("https://{}/eureka/apps", server.address);
-    assert!(authority.client(None).get(&url).send().await.is_err());
+    let refused = format!("{:?}", authority.client(None).get(&url).send().await.unwrap_err());
+    assert!(refused.contains("Expired"), "{refused}");
     server.stop().await.unwrap();
 }
 

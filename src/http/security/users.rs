@@ -202,6 +202,8 @@ fn credentials(sent: &[u8]) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn header(text: &str) -> HeaderMap {
@@ -228,10 +230,13 @@ mod tests {
         let good = basic("b", "b");
         let good = users.authenticate(&good, from(2));
         let (mut good, mut turns) = (std::pin::pin!(good), 0);
-        while futures_util::poll!(&mut good).is_pending() {
-            turns += usize::from(futures_util::poll!(&mut guesses).is_ready());
-            tokio::task::yield_now().await;
-        }
+        let waits = async {
+            while futures_util::poll!(&mut good).is_pending() {
+                turns += usize::from(futures_util::poll!(&mut guesses).is_ready());
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), waits).await.expect("its turn comes");
         assert_eq!(turns, 0, "it did not wait for all of them");
         assert!(guesses.await.iter().all(Result::is_err));
         assert!(users.hashing.by_address.lock().len() <= 2);

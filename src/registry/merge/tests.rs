@@ -90,7 +90,8 @@ impl Cluster {
         let mut request =
             RecordsRequest { applications: other.applications.keys().filter(differs).cloned().collect(), after: None };
         let mut repaired = Repaired::default();
-        loop {
+        for page in 0.. {
+            assert!(page < 100, "the records have no end");
             let mut body = Vec::new();
             theirs.encode_records(&request, &mut body);
             let mut records = decode_records(&body, self.now(to)).unwrap();
@@ -473,6 +474,7 @@ proptest! {
         // Half a second decides for a moment whether somebody is overdue: at one replica, and not yet at the other.
         while cluster.is_on_the_edge() {
             cluster.secs += 5;
+            prop_assert!(cluster.secs < 100_000, "somebody is heard again and again");
         }
         let seen = cluster.agree();
         let evicted = cluster.replicas.iter().flat_map(InstanceRegistry::changes_counted);

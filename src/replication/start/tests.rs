@@ -26,13 +26,15 @@ fn same(one: &ServiceUrl, other: &ServiceUrl) -> bool {
 /// One round: what the names say, and what those who are asked answer. Says what comes of it.
 fn round(start: &mut Start, names: Names, answer: impl Fn(&str, bool) -> Answer, now: Timestamp) -> Step {
     start.named(names, same);
-    loop {
+    // Of a few peers each is announced to once and copied from once.
+    for _ in 0..100 {
         match start.next(now) {
             Step::Announce(peers) => peers.iter().for_each(|peer| start.answered(peer, answer(peer.host(), false))),
             Step::Copy(peer) => start.answered(&peer, answer(peer.host(), true)),
             end @ (Step::Again(..) | Step::Open(_)) => return end,
         }
     }
+    panic!("the round has no end")
 }
 
 fn up(copying: bool) -> Answer {
