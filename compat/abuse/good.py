@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import lib
+
 CLIENTS = 8
 PATIENCE = 10
 PAUSE = 0.03
@@ -15,22 +17,9 @@ CALLS_OF_A_CONNECTION = 15
 
 
 def instance(app, number):
-    return json.dumps(
-        {
-            "instance": {
-                "instanceId": f"{app.lower()}-{number}",
-                "hostName": f"{app.lower()}-{number}.local",
-                "app": app,
-                "ipAddr": "10.0.0.1",
-                "status": "UP",
-                "port": {"$": 8080, "@enabled": "true"},
-                "vipAddress": app.lower(),
-                "dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"},
-                "metadata": {"zone": "a", "version": "1.0", "management.port": "8081"},
-                "lastDirtyTimestamp": "1700000000000",
-            }
-        }
-    ).encode()
+    instance_id = f"{app.lower()}-{number}"
+    metadata = {"zone": "a", "version": "1.0", "management.port": "8081"}
+    return lib.instance(app, instance_id, hostName=f"{instance_id}.local", metadata=metadata)
 
 
 class Connection:

@@ -8,6 +8,7 @@ import statistics
 import time
 
 import instances
+import lib
 from instances import Fleet, get
 from load import AnswerWasAnError, Connection, Plan, Wrk, inflate, register_all
 
@@ -86,14 +87,13 @@ def fetch(server, path="/eureka/apps/", **how):
 
 def wait_until_visible(server, count, path="/eureka/apps/", limit=60):
     """Waits for a large answer to show all: the Java server's read cache is up to 30 s old."""
-    deadline = time.monotonic() + limit
-    while True:
-        seen = fetch(server, path).count(INSTANCE_JSON)
-        if seen >= count:
-            return
-        if time.monotonic() > deadline:
-            raise AnswerWasAnError(f"{seen} of {count} instances in {path} after {limit} s")
-        time.sleep(0.5)
+    def all_are():
+        return fetch(server, path).count(INSTANCE_JSON) >= count
+
+    try:
+        lib.until(f"{count} instances in {path}", all_are, limit, not_yet=(), pause=0.5)
+    except TimeoutError as error:
+        raise AnswerWasAnError(str(error)) from error
 
 
 def renewals(server, fleet):

@@ -32,19 +32,7 @@ USERS = [
 ]
 EUREKA = f"eureka:{SECRET}"
 READER = f"reader:{READS}"
-INSTANCE = json.dumps(
-    {
-        "instance": {
-            "instanceId": "o-1",
-            "hostName": "o-1.local",
-            "app": "ORDERS",
-            "ipAddr": "10.0.0.1",
-            "status": "UP",
-            "port": {"$": 8080, "@enabled": "true"},
-            "dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"},
-        }
-    }
-)
+INSTANCE = lib.instance("ORDERS", "o-1").decode()
 
 passed = failed = 0
 
