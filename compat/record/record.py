@@ -9,11 +9,11 @@ import http.client
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+import lib
 
 # The server that the first scenarios were recorded from. It shows in `GET /status` only.
 HOST, PORT = "192.0.2.2", 8790
@@ -57,7 +57,7 @@ def request(given):
 def report(scenario, answers):
     """Prints what is new and what differs; the number of steps of either kind."""
     found = 0
-    for number, (step, answer) in enumerate(zip(scenario["steps"], answers)):
+    for number, (step, answer) in enumerate(zip(scenario["steps"], answers, strict=True)):
         recorded = step["response"]
         if recorded and comparable(scenario, recorded) == comparable(scenario, answer):
             continue
@@ -71,7 +71,7 @@ def report(scenario, answers):
 
 
 def write(file, scenario, answers):
-    for step, answer in zip(scenario["steps"], answers):
+    for step, answer in zip(scenario["steps"], answers, strict=True):
         recorded = step["response"]
         if not recorded or comparable(scenario, recorded) != comparable(scenario, answer):
             step["response"] = answer
@@ -93,7 +93,8 @@ class JavaServer:
     """A Java server of its own, with an empty registry, that knows no other server."""
 
     def __init__(self, jar, log):
-        self.port, self.log = free_port(), log
+        self.reserved, self.log = lib.ReservedPort(), log
+        self.port = self.reserved.number
         self.command = [
             "java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC", "-jar", jar,
             f"--server.port={self.port}", "--server.address=127.0.0.1", "--spring.application.name=eureka",
@@ -125,13 +126,12 @@ class JavaServer:
 
     def wait_until_started(self):
         """Waits for Spring and for Eureka, which starts on a thread of its own while the port is open already."""
-        deadline = time.monotonic() + START_SECONDS
-        while not {"Started JavaServer", "Started Eureka Server"} <= self.logged():
+        def has_started():
             if self.process.poll() is not None:
                 sys.exit(f"the Java server ended with {self.process.returncode}")
-            if time.monotonic() > deadline:
-                sys.exit(f"the Java server did not start within {START_SECONDS} s")
-            time.sleep(0.2)
+            return {"Started JavaServer", "Started Eureka Server"} <= self.logged()
+
+        lib.until("the Java server to start", has_started, START_SECONDS)
 
     def logged(self):
         return set(re.findall(r"Started \w+(?: Server)?", self.log.read_text(encoding="utf-8")))
@@ -157,12 +157,6 @@ class JavaServer:
     def neutral(self, text):
         """The text with the port of the first recordings in place of the one that the system chose for this run."""
         return re.sub(rf"\b{self.port}\b", str(PORT), text)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 if __name__ == "__main__":
