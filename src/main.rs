@@ -13,6 +13,8 @@ use rand::{Rng, SeedableRng};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
+// Elsewhere, where people try it out, the system's allocator will do.
+#[cfg(target_os = "linux")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

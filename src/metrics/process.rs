@@ -1,45 +1,27 @@
-//! The figures of the process, under the names that every Prometheus client library gives them.
+//! Metrics of the process, under the names that every Prometheus client library gives them.
+
+#[cfg(target_os = "linux")]
+mod linux;
 
 use std::fmt;
 
-use procfs::process::{LimitValue, Process, Stat};
-use procfs::{CurrentSI, WithCurrentSystemInfo};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
-use super::Exposition;
-
-/// Reads `/proc/self` at each scrape; where there is none, there are no figures.
+/// Reads processor time, memory, threads and file descriptors of this process at each scrape.
+///
+/// They come from `/proc/self`. Where there is none, on macOS above all, the collector is empty.
 #[derive(Debug)]
 pub struct ProcessMetrics;
 
 impl Collector for ProcessMetrics {
+    #[cfg(target_os = "linux")]
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Ok(process) = Process::myself() else { return Ok(()) };
-        let Ok(stat) = process.stat() else { return Ok(()) };
-        let mut out = Exposition(encoder);
-        let ticks = procfs::ticks_per_second() as f64;
-        let cpu = (stat.utime + stat.stime) as f64 / ticks;
-        out.total("process_cpu_seconds", "User and system processor time", cpu)?;
-        let resident = stat.rss_bytes().get() as f64;
-        out.level("process_resident_memory_bytes", "Resident memory", resident)?;
-        out.level("process_virtual_memory_bytes", "Virtual memory", stat.vsize as f64)?;
-        out.level("process_threads", "Threads", stat.num_threads as f64)?;
-        if let Some(started) = start_time(&stat, ticks) {
-            out.level("process_start_time_seconds", "When it started, since the epoch", started)?;
-        }
-        if let Ok(open) = process.fd_count() {
-            out.level("process_open_fds", "Open file descriptors", open as f64)?;
-        }
-        let limit = process.limits().map(|limits| limits.max_open_files.soft_limit);
-        if let Ok(LimitValue::Value(most)) = limit {
-            out.level("process_max_fds", "The most file descriptors it may have", most as f64)?;
-        }
+        linux::encode(super::Exposition(encoder))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn encode(&self, _: DescriptorEncoder<'_>) -> fmt::Result {
         Ok(())
     }
-}
-
-fn start_time(stat: &Stat, ticks: f64) -> Option<f64> {
-    let boot = procfs::KernelStats::current().ok()?.btime as f64;
-    Some(boot + stat.starttime as f64 / ticks)
 }

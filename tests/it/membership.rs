@@ -73,6 +73,7 @@ async fn stop(servers: impl IntoIterator<Item = TestServer>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn a_service_with_addresses_alone_has_peers() {
     let names = Names::start().await;
     names.zone.lock().addresses(SERVICE, [51, 52].map(|host| Ipv4Addr::new(127, 0, 0, host)));
@@ -83,6 +84,7 @@ async fn a_service_with_addresses_alone_has_peers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn a_domain_that_answers_every_name_names_nobody() {
     let names = Names::start().await;
     names.zone.lock().wildcard = Some(Ipv4Addr::new(127, 0, 0, 99));
@@ -94,6 +96,7 @@ async fn a_domain_that_answers_every_name_names_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn a_replica_does_not_make_name_servers_remember_that_it_is_not_there() {
     let names = Names::start().await;
     let own = |settings: &mut Settings| settings.replication.hostname = Some("registry-1.registry".to_owned());
@@ -106,6 +109,7 @@ async fn a_replica_does_not_make_name_servers_remember_that_it_is_not_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn a_target_outside_the_service_is_no_peer_and_two_names_of_one_process_are_one() {
     let names = Names::start().await;
     names.members(&["registry-1.registry", "registry-2.registry", "evil.example"]);
@@ -128,6 +132,7 @@ async fn a_target_outside_the_service_is_no_peer_and_two_names_of_one_process_ar
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn a_name_that_led_here_and_moves_is_a_peer() {
     let names = Names::start().await;
     names.members(&["registry-0.registry", "registry-1.registry"]);
@@ -143,6 +148,7 @@ async fn a_name_that_led_here_and_moves_is_a_peer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn what_name_servers_say_of_an_announced_port_holds() {
     let names = Names::start().await;
     names.members(&["registry-0.registry"]);
@@ -158,6 +164,7 @@ async fn what_name_servers_say_of_an_announced_port_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn two_clusters_stay_two() {
     let names = Names::start().await;
     names.members(&["registry-0.registry", "registry-1.registry"]);

@@ -105,6 +105,7 @@ async fn knows_peers(server: &TestServer, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn replicas_find_each_other_and_tell_each_other_everything() {
     let port = ReservedPort::new();
     let names = Service::start(&port).await;
@@ -147,6 +148,7 @@ async fn replicas_find_each_other_and_tell_each_other_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn a_replica_that_comes_back_has_all_and_misses_nothing() {
     let port = ReservedPort::new();
     let names = Service::start(&port).await;
@@ -177,6 +179,7 @@ async fn a_replica_that_comes_back_has_all_and_misses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn fixed_peers_may_name_the_replica_itself() {
     let reserved = ReservedPort::new();
     let port = reserved.number;
@@ -201,6 +204,7 @@ async fn fixed_peers_may_name_the_replica_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn replicas_that_were_cut_off_from_each_other_agree_again() {
     let port = ReservedPort::new();
     // Each has a name server of its own: what it does not name is out of reach.
@@ -268,6 +272,7 @@ async fn user_and_password_of_a_peers_url_are_sent_and_not_shown() {
 
 /// Whoever is a peer is told all changes, and shown the password for peers.
 #[tokio::test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn only_a_name_under_the_service_can_announce_itself() {
     let port = ReservedPort::new();
     let names = Service::start(&port).await;
@@ -302,6 +307,7 @@ async fn only_a_name_under_the_service_can_announce_itself() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn discovered_peers_are_called_by_the_password_for_peers() {
     let port = ReservedPort::new();
     let names = Service::start(&port).await;
@@ -329,6 +335,7 @@ async fn discovered_peers_are_called_by_the_password_for_peers() {
 
 /// A replica that opened without a copy cannot know whether it is new. A client that asks for a delta holds a list.
 #[tokio::test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn a_registry_that_lost_its_memory_refuses_fetches_and_says_so() {
     let port = ReservedPort::new();
     let names = Service::start(&port).await;
@@ -353,6 +360,7 @@ async fn a_registry_that_lost_its_memory_refuses_fetches_and_says_so() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn a_new_registry_of_a_cluster_refuses_nothing() {
     let port = ReservedPort::new();
     let names = Service::start(&port).await;

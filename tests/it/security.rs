@@ -357,6 +357,7 @@ async fn pair(change: impl Fn(&mut Settings, &str)) -> [TestServer; 2] {
 }
 
 #[tokio::test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn peers_speak_tls_with_certificates_and_passwords() {
     let authority = Authority::new();
     authority.write(false);
@@ -387,6 +388,7 @@ async fn peers_speak_tls_with_certificates_and_passwords() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn a_peer_without_the_password_is_told_nothing() {
     let servers = pair(|settings, other| {
         with_users(settings);
