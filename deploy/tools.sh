@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by the scripts of deploy/ and compat/kubernetes: finds helm and kubeconform, or builds them as Go modules.
+# Sourced by the scripts of deploy/, compat/kubernetes and .ci: finds helm, kubeconform and other tools, or builds them as Go modules.
 
 tools_bin=${XDG_CACHE_HOME:-$HOME/.cache}/registry-kubernetes/bin
 export PATH=$tools_bin:$PATH
