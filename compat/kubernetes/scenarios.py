@@ -177,12 +177,6 @@ def uids(pods):
 # === scenarios
 
 
-def chart_checked(_):
-    """helm lint, the API schemas of three Kubernetes versions, bad values refused by name, generated files up to date."""
-    for line in run(os.path.join(os.path.dirname(CHART), "check"), timeout=600).splitlines():
-        say(line)
-
-
 def ordered_start(it):
     """`helm install registry` makes three replicas, one after the other."""
     begin = time.monotonic()
@@ -817,7 +811,7 @@ def main():
         all_deleted,
         uninstalled,
     ]
-    alone = [chart_checked, other_names, other_domain, plain_manifests, custom_resources, authentication_on, secured, fleet]
+    alone = [other_names, other_domain, plain_manifests, custom_resources, authentication_on, secured, fleet]
     harmful = {all_deleted}  # takes the whole registry away, which clients see
     needed = (ordered_start, clients, uninstalled)  # by every other shared one
     plan = [one for one in shared + alone if not wanted or one.__name__ in wanted]
