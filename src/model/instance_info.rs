@@ -113,6 +113,21 @@ impl InstanceInfo {
         }
     }
 
+    /// The zone the instance is in: its metadata's `zone`, else the availability zone that Amazon gave it.
+    pub fn zone(&self) -> Option<&str> {
+        let said = self.metadata.get("zone");
+        let zone = said.or_else(|| match &self.data_center_info {
+            Some(DataCenterInfo::Amazon(metadata)) => metadata.get("availability-zone"),
+            Some(DataCenterInfo::MyOwn | DataCenterInfo::Netflix | DataCenterInfo::Unnamed) | None => None,
+        });
+        zone.filter(|zone| !zone.is_empty())
+    }
+
+    /// The version of the application that the instance runs: its metadata's `version`.
+    pub fn version(&self) -> Option<&str> {
+        self.metadata.get("version").filter(|version| !version.is_empty())
+    }
+
     /// The id it goes by: the one it named, else its data center's, else its host name (Java's `getId`).
     pub fn id(&self) -> &str {
         let named = self.instance_id.as_deref().filter(|id| !id.is_empty());

@@ -1,6 +1,6 @@
 //! The seam to a peer: bytes there, bytes back.
 
-pub mod http;
+pub mod reqwest;
 
 use std::future::Future;
 use std::pin::Pin;

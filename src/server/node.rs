@@ -15,7 +15,7 @@ use crate::registry::{InstanceRegistry, Source};
 use crate::replication;
 use crate::replication::discovery::{Discovery, PeerDiscovery};
 use crate::replication::transport::PeerTransport;
-use crate::replication::transport::http::HttpTransport;
+use crate::replication::transport::reqwest::HttpTransport;
 use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes, Place, evict, sync_up};
 use crate::tasks::{Gate, Tasks};
 use crate::time::Clock;

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::overview::ByStatus;
 use crate::http::{ApiError, App};
-use crate::model::{DataCenterInfo, InstanceInfo, InstanceStatus};
+use crate::model::{InstanceInfo, InstanceStatus};
 use crate::registry::Lease;
 use crate::time::Timestamp;
 
@@ -25,20 +25,6 @@ const MOST: usize = 1000;
 const MOST_VALUES: usize = 50;
 /// The most zones or versions listed of an application.
 const MOST_OF_APPLICATION: usize = 20;
-
-/// The zone an instance says it is in.
-pub(in crate::http) fn zone_of(info: &InstanceInfo) -> Option<&str> {
-    let said = info.metadata.get("zone");
-    let zone = said.or_else(|| match &info.data_center_info {
-        Some(DataCenterInfo::Amazon(metadata)) => metadata.get("availability-zone"),
-        Some(DataCenterInfo::MyOwn | DataCenterInfo::Netflix | DataCenterInfo::Unnamed) | None => None,
-    });
-    zone.filter(|zone| !zone.is_empty())
-}
-
-fn version_of(info: &InstanceInfo) -> Option<&str> {
-    info.metadata.get("version").filter(|version| !version.is_empty())
-}
 
 /// A client's URL, if it is one to follow: what else it may be is no link.
 fn link(url: Option<&str>) -> Option<&str> {
@@ -83,8 +69,8 @@ impl Instance {
             ip_addr: info.ip_addr.to_string(),
             port: info.port.enabled.then_some(info.port.number),
             secure_port: info.secure_port.enabled.then_some(info.secure_port.number),
-            zone: zone_of(info).map(str::to_owned),
-            version: version_of(info).map(str::to_owned),
+            zone: info.zone().map(str::to_owned),
+            version: info.version().map(str::to_owned),
             registered_at: lease.info(info).registration.0,
             last_renewal_at: lease.last_heard().0,
             lease_duration_seconds: lease.duration().as_secs(),
@@ -314,7 +300,7 @@ pub(in crate::http) fn find(app: &App, asked: &Asked) -> Found {
     let (mut statuses, mut zones, mut versions) = (HashMap::new(), HashMap::new(), HashMap::new());
     let mut found: Vec<Candidate<'_>> = Vec::new();
     for (info, lease) in view.iter().filter(|(info, lease)| wanted.admits(info, lease, now)) {
-        let (zone, version) = (zone_of(info).unwrap_or(NONE), version_of(info).unwrap_or(NONE));
+        let (zone, version) = (info.zone().unwrap_or(NONE), info.version().unwrap_or(NONE));
         let in_status = wanted.status.is_none_or(|status| status == info.status);
         let in_zone = wanted.zone.as_ref().is_none_or(|wanted| wanted == zone);
         let of_version = wanted.version.as_ref().is_none_or(|wanted| wanted == version);
@@ -380,8 +366,8 @@ pub(in crate::http) fn applications(app: &App) -> Applications {
             instances: by_status.total(),
             by_status,
             overdue: u32::try_from(overdue).unwrap_or(u32::MAX),
-            zones: distinct(instances.iter().filter_map(|(info, _)| zone_of(info))),
-            versions: distinct(instances.iter().filter_map(|(info, _)| version_of(info))),
+            zones: distinct(instances.iter().filter_map(|(info, _)| info.zone())),
+            versions: distinct(instances.iter().filter_map(|(info, _)| info.version())),
         }
     });
     Applications { now: now.0, applications: applications.collect() }

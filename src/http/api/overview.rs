@@ -11,7 +11,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::events::Streams;
-use super::instances::{NONE, zone_of};
+use super::instances::NONE;
 use crate::http::App;
 use crate::model::InstanceStatus;
 use crate::registry::SelfPreservation as Figures;
@@ -370,7 +370,7 @@ impl Counted {
             counted.by_status.add(info.status);
             counted.leases.overdue += u32::from(lease.is_overdue(now));
             counted.leases.expired += u32::from(lease.is_expired(Duration::ZERO, now));
-            let zone = zones.entry(zone_of(info).unwrap_or(NONE)).or_default();
+            let zone = zones.entry(info.zone().unwrap_or(NONE)).or_default();
             *zone = (zone.0 + 1, zone.1 + u32::from(up));
             match &mut running {
                 Some((name, has_up)) if *name == info.app.as_str() => *has_up |= up,
