@@ -1,26 +1,41 @@
 //! The HTTP surface: Eureka's REST API, and what stands beside it.
+//!
+//! [`Service`] takes a request and gives its answer; `service.rs` has the whole stack in its order.
 
 mod access_log;
 pub mod actuator;
 mod api;
+mod blocking;
 pub(crate) mod body;
+mod building;
 mod clusters;
+mod connection;
 mod dashboard;
 mod error;
+mod eureka;
+mod exposition;
 mod instance;
 mod metrics;
 mod negotiate;
+mod operation;
 pub mod options;
+mod overviews;
 mod pages;
 mod peer_replication;
+mod query;
 mod reads;
+mod readiness;
 mod resource;
-mod router;
 pub mod security;
+mod service;
+mod state;
 mod status;
+mod streams;
+mod target;
 
-pub use actuator::Readiness;
-pub use api::overview::SAMPLE_INTERVAL;
+pub use connection::Connection;
 pub use error::ApiError;
 pub use options::Options;
-pub use router::{App, Parts, handle, handle_management};
+pub use readiness::Readiness;
+pub use service::Service;
+pub use state::Parts;

@@ -8,6 +8,7 @@ pub mod model;
 pub mod codec;
 pub mod registry;
 pub mod replication;
+pub(crate) mod console;
 pub mod http;
 pub mod tasks;
 pub mod telemetry;

@@ -4,6 +4,7 @@
 //! network nor clock. A heartbeat takes no lock but a shared one on a shard of the lease map; everything that
 //! readers can see changes under one short lock, so a full answer, a delta and the hash code of one moment agree.
 
+mod caller;
 mod content;
 mod digest;
 mod edit;
@@ -24,6 +25,7 @@ mod store;
 mod tests;
 mod tombstones;
 
+pub use caller::Caller;
 pub use instance_registry::{InstanceRegistry, Registration, Renewal, SelfPreservation};
 pub use journal::{Change, ChangeKind, ChangesAfter, InstanceHistory};
 pub use lease::Lease;

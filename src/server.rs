@@ -94,9 +94,13 @@ impl Server {
         if let Some(tls) = tls.clone() {
             self.serving.every("certificates", CERTIFICATES_INTERVAL, move || tls.refresh());
         }
-        let (app, options, stopping) = (self.node.app().clone(), Arc::clone(&self.options), self.stopping.clone());
+        let service = Arc::clone(self.node.service());
+        let (options, stopping) = (Arc::clone(&self.options), self.stopping.clone());
         self.serving.spawn("accept", |_| {
-            let answer = move |request| http::handle(app.clone(), request);
+            let answer = move |connection, request| {
+                let service = Arc::clone(&service);
+                async move { service.handle(connection, request).await }
+            };
             accept::accept(listener, options, stopping, tls, rng, answer)
         });
     }
@@ -106,9 +110,13 @@ impl Server {
         let socket = bind(&self.options, port).context("cannot take the management port")?;
         let listener = socket.listen(BACKLOG).context("cannot listen")?;
         info!("answering /actuator on http://{}", listener.local_addr()?);
-        let (app, options, stopping) = (self.node.app().clone(), Arc::clone(&self.options), self.stopping.clone());
+        let service = Arc::clone(self.node.service());
+        let (options, stopping) = (Arc::clone(&self.options), self.stopping.clone());
         self.serving.spawn("accept-management", |_| {
-            let answer = move |request| http::handle_management(app.clone(), request);
+            let answer = move |connection, request| {
+                let service = Arc::clone(&service);
+                async move { service.handle_management(connection, request).await }
+            };
             accept::accept(listener, options, stopping, None, rng, answer)
         });
         Ok(())

@@ -1,20 +1,18 @@
 //! Request ids, and the access log.
 //!
 //! A request has an id if its client gave it one, or if every request is logged: a heartbeat is to cost nothing for what
-//! nobody reads. What is logged while it is answered carries the id. Queries, bodies and credentials are in no line.
+//! nobody reads. What is logged while it is answered carries the id. Queries, bodies and passwords are in no line.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use axum::body::Body;
 use axum::response::Response;
-use http::Request;
 use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::request::Parts;
 use tokio::time::Instant;
-use tracing::{Instrument, info, info_span};
+use tracing::{Span, field, info, info_span};
 
-use super::App;
-use super::metrics::Operation;
-use super::router;
+use super::error::Why;
+use crate::registry::Caller;
 
 /// The header of a request's id, both ways.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -23,56 +21,84 @@ const LONGEST_ID: usize = 128;
 /// So many characters of a client's name are logged.
 const LONGEST_AGENT: usize = 200;
 
-/// The request's id, if it has one.
-pub(super) fn request_id(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
-    static MADE: AtomicU64 = AtomicU64::new(0);
-    if let Some(sent) = headers.get(REQUEST_ID).filter(|sent| is_sane(sent)) {
-        return Some(sent.clone());
+/// Gives ids to requests, and logs them if that is asked for.
+#[derive(Debug)]
+pub(super) struct AccessLog {
+    logs: bool,
+    node_id: String,
+    made: AtomicU64,
+}
+
+/// A request that has an id.
+#[derive(Debug)]
+pub(super) struct Entry {
+    id: HeaderValue,
+    span: Span,
+    begun: Instant,
+    logs: bool,
+}
+
+impl AccessLog {
+    /// `logs` is whether every request is logged; ids that are made here begin with `node_id`.
+    pub(super) fn new(logs: bool, node_id: &str) -> Self {
+        Self { logs, node_id: node_id.to_owned(), made: AtomicU64::new(0) }
     }
-    if !app.options().access_log {
-        return None;
+
+    /// Begins the entry of a request, if it has an id. In a box: what few requests need is not to make every request's future
+    /// larger.
+    pub(super) fn begin(&self, headers: &HeaderMap) -> Option<Box<Entry>> {
+        let id = self.request_id(headers)?;
+        let span = info_span!("request", id = id.to_str().unwrap_or_default());
+        Some(Box::new(Entry { id, span, begun: Instant::now(), logs: self.logs }))
     }
-    HeaderValue::try_from(format!("{}-{}", app.node_id(), MADE.fetch_add(1, Relaxed))).ok()
+
+    fn request_id(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        if let Some(sent) = headers.get(REQUEST_ID).filter(|sent| is_sane(sent)) {
+            return Some(sent.clone());
+        }
+        if !self.logs {
+            return None;
+        }
+        HeaderValue::try_from(format!("{}-{}", self.node_id, self.made.fetch_add(1, Relaxed))).ok()
+    }
+}
+
+impl Entry {
+    /// The span of what is logged while the request is answered.
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Logs the request if that is asked for, and gives the client its id.
+    pub(super) fn finish(self, request: &Parts, caller: &Caller, why: Option<&Why>, response: &mut Response) {
+        if self.logs {
+            self.span.in_scope(|| log(request, caller, why, response, self.begun));
+        }
+        response.headers_mut().insert(REQUEST_ID, self.id);
+    }
+}
+
+fn log(request: &Parts, caller: &Caller, why: Option<&Why>, response: &Response, begun: Instant) {
+    let agent = request.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let agent: String = agent.chars().take(LONGEST_AGENT).collect();
+    let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    info!(
+        method = %request.method,
+        path = request.uri.path(),
+        status = response.status().as_u16(),
+        took_us,
+        address = caller.address.map(field::display),
+        user = caller.user.as_deref(),
+        agent,
+        why = why.map(field::display),
+        "request"
+    );
 }
 
 /// Letters that need no quoting in any log.
 fn is_sane(id: &HeaderValue) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
     !id.is_empty() && id.len() <= LONGEST_ID && id.as_bytes().iter().all(plain)
-}
-
-/// Answers a request that has an id.
-pub(super) async fn answer(app: &App, id: HeaderValue, request: Request<Body>) -> (Operation, Response) {
-    let span = info_span!("request", id = id.to_str().unwrap_or_default());
-    let logged = app.options().access_log.then(|| Logged::of(&request));
-    let begun = Instant::now();
-    // In a box: what few requests need is not to make every request's future larger.
-    let (operation, mut response) = Box::pin(router::answer(app, request).instrument(span.clone())).await;
-    if let Some(Logged { method, path, agent }) = logged {
-        let (status, took) = (response.status().as_u16(), begun.elapsed());
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        span.in_scope(|| info!(%method, path, status, took_us, agent, "request"));
-    }
-    response.headers_mut().insert(REQUEST_ID, id);
-    (operation, response)
-}
-
-/// What of a request is logged.
-struct Logged {
-    method: http::Method,
-    path: String,
-    agent: String,
-}
-
-impl Logged {
-    fn of(request: &Request<Body>) -> Self {
-        let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-        Self {
-            method: request.method().clone(),
-            path: request.uri().path().to_owned(),
-            agent: agent.chars().take(LONGEST_AGENT).collect(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -10,23 +10,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
-use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::digest::{SHA256, digest};
 use time::OffsetDateTime;
 
-use super::api::instances::{self, Application, Asked, Found};
-use super::api::overview::{self, Encoded, Overview, Peer, Span};
-use super::api::{User, aside};
-use super::{ApiError, App};
+use super::ApiError;
+use super::api::query;
+use super::api::user::User;
+use super::blocking::aside;
+use super::overviews::Encoded;
+use super::state::AppState;
+use crate::console::duration::Span;
+use crate::console::instances::{Application, Found};
+use crate::console::overview::Overview;
+use crate::console::peer::Peer;
 use crate::model::{InstanceKey, InstanceStatus};
-use crate::registry::Change;
+use crate::registry::{Caller, Change};
 use crate::time::Timestamp;
 
 /// So many changes stand on the page.
@@ -56,7 +61,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The pages and their files.
-pub(super) fn routes() -> Router<App> {
+pub(super) fn routes() -> Router<Arc<AppState>> {
     Router::new().route("/", get(index)).route("/lastn", get(last_n)).route("/dashboard/{*name}", get(file))
 }
 
@@ -195,36 +200,36 @@ impl fmt::Display for Moment {
 }
 
 async fn index(
-    State(app): State<App>,
+    State(app): State<Arc<AppState>>,
     Query(parameters): Query<Vec<(String, String)>>,
-    request: Parts,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Response, ApiError> {
     let parameters: Vec<_> = parameters.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
-    let query = Parameters(parameters);
-    let user = User::of(&app, &request).await;
-    let asked = if query.get("view") == "applications" { None } else { Some(Asked::parse(&query.0)?) };
-    let encoded = overview::current(&app).await;
+    let parameters = Parameters(parameters);
+    let user = User::of(&app, &caller);
+    let asked = if parameters.get("view") == "applications" { None } else { Some(query::instances(&parameters.0)?) };
+    let encoded = app.overviews.current().await;
     let page = aside(move || {
         let listed = match &asked {
-            Some(asked) => Listed::Instances(instances::find(&app, asked)),
+            Some(asked) => Listed::Instances(app.console.find(asked)),
             None => {
-                let mut applications = instances::applications(&app).applications;
+                let mut applications = app.console.applications().applications;
                 let all = applications.len();
                 applications.truncate(MOST_APPLICATIONS);
                 Listed::Applications(applications, all)
             }
         };
-        let mut changes = app.registry().latest_changes(CHANGES).changes;
+        let mut changes = app.registry.latest_changes(CHANGES).changes;
         changes.reverse();
-        Index { encoded, user, query, listed, changes }.render()
+        Index { encoded, user, query: parameters, listed, changes }.render()
     });
     Ok(html(page.await))
 }
 
-async fn last_n(State(app): State<App>) -> Response {
-    let registry = app.registry();
+async fn last_n(State(app): State<Arc<AppState>>) -> Response {
+    let registry = &app.registry;
     let page = LastN {
-        host_name: app.host_name().to_owned(),
+        host_name: app.own_instance.host_name.to_string(),
         now: app.now(),
         lists: [
             Leases {
@@ -245,7 +250,7 @@ async fn last_n(State(app): State<App>) -> Response {
 fn html(rendered: askama::Result<String>) -> Response {
     match rendered {
         Ok(page) => ([(CACHE_CONTROL, "no-store")], Html(page)).into_response(),
-        Err(_cannot_be_written) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Err(error) => ApiError::internal(error).into_response(),
     }
 }
 

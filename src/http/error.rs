@@ -1,10 +1,15 @@
 //! [`ApiError`]: the one place that turns what went wrong into a status code.
 
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 
+use super::security::Refusal;
 use crate::codec::{CodecError, Media};
 use crate::model::RegistrationError;
 use crate::registry::ReadError;
@@ -35,17 +40,40 @@ pub enum ApiError {
     Registration(RegistrationError),
     /// A parameter is missing or wrong: 400.
     BadParameter(String),
-    /// Not now: 403, which clients answer by trying another replica.
+    /// This caller may not do this: 403.
     Forbidden(&'static str),
+    /// The registry is not to be read now: 403, which clients answer by trying another replica.
+    NotReadable(ReadError),
     /// A replica of another cluster asks: 409.
     OtherCluster(String),
     /// Who asks is not known: 401.
     Unauthorized,
-    /// The rate limiter refuses, or too many passwords wait to be checked: 503 without a body
-    /// (src/PROTOCOL.md, section 1.11).
+    /// The rate limiter refuses: 503 without a body (src/PROTOCOL.md, section 1.11).
     TooManyFetches,
+    /// Too many passwords of the same address wait to be checked: 503 without a body.
+    TooManyPasswords,
     /// Not now, later: 503, for people and pages; no client of Eureka's is answered this.
     Busy(&'static str),
+    /// Something failed that should not, whose cause is for the log alone: 500.
+    Internal(Arc<dyn Error + Send + Sync>),
+}
+
+/// Why a request was refused, or what made it fail: on its answer as an extension, for the log.
+#[derive(Clone, Debug)]
+pub(super) enum Why {
+    /// What is wrong with the request.
+    Refused(String),
+    /// What went wrong here.
+    Failed(Arc<dyn Error + Send + Sync>),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(why) => f.write_str(why),
+            Self::Failed(cause) => cause.fmt(f),
+        }
+    }
 }
 
 impl From<CodecError> for ApiError {
@@ -63,14 +91,29 @@ impl From<RegistrationError> for ApiError {
 
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
-        Self::Forbidden(match error {
-            ReadError::NotYetAllowed => "the registry started empty and waits for its clients",
-            ReadError::DeltaDisabled => "deltas are disabled",
-        })
+        Self::NotReadable(error)
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::CrossSite => Self::Forbidden("pages of other sites change nothing here"),
+            Refusal::NeedsCertificate => Self::Forbidden("replication needs a client certificate"),
+            Refusal::Unauthorized { .. } => Self::Unauthorized,
+            Refusal::ReadOnly { .. } => Self::Forbidden("this user may only read"),
+            Refusal::TooManyPasswords => Self::TooManyPasswords,
+            Refusal::TooManyFetches => Self::TooManyFetches,
+        }
     }
 }
 
 impl ApiError {
+    /// What failed, by its cause.
+    pub(super) fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
+        Self::Internal(Arc::new(cause))
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::NotFound(_) | Self::LeaseNotFound => StatusCode::NOT_FOUND,
@@ -82,10 +125,11 @@ impl ApiError {
                 StatusCode::BAD_REQUEST
             }
             Self::BodyLate => StatusCode::REQUEST_TIMEOUT,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::NotReadable(_) => StatusCode::FORBIDDEN,
             Self::OtherCluster(_) => StatusCode::CONFLICT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::TooManyFetches | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyFetches | Self::TooManyPasswords | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -93,7 +137,11 @@ impl ApiError {
     pub(super) fn line(&self) -> String {
         match self {
             Self::NotFound(what) | Self::Forbidden(what) | Self::Busy(what) => (*what).to_owned(),
-            Self::LeaseNotFound | Self::TooManyFetches => String::new(),
+            Self::NotReadable(ReadError::NotYetAllowed) => {
+                "the registry started empty and waits for its clients".to_owned()
+            }
+            Self::NotReadable(ReadError::DeltaDisabled) => "deltas are disabled".to_owned(),
+            Self::LeaseNotFound | Self::TooManyFetches | Self::TooManyPasswords => String::new(),
             Self::MethodNotAllowed(_) => "method not allowed".to_owned(),
             Self::NotAcceptable => "only application/json and application/xml are answered".to_owned(),
             Self::UnsupportedMediaType => {
@@ -106,15 +154,51 @@ impl ApiError {
             Self::Registration(error) => error.to_string(),
             Self::BadParameter(text) | Self::OtherCluster(text) => text.clone(),
             Self::Unauthorized => "a user name and a password are needed".to_owned(),
+            Self::Internal(_) => "the registry cannot answer this; its log says why".to_owned(),
+        }
+    }
+
+    /// What the log is to say, where it is to say something: not that a thing is unknown, which is an answer like another.
+    fn why(&self) -> Option<Why> {
+        match self {
+            Self::Internal(cause) => Some(Why::Failed(Arc::clone(cause))),
+            Self::TooManyFetches => Some(Why::Refused("too many fetches".to_owned())),
+            Self::TooManyPasswords => {
+                Some(Why::Refused("too many passwords of this address wait to be checked".to_owned()))
+            }
+            Self::NotFound(_) | Self::LeaseNotFound | Self::MethodNotAllowed(_) => None,
+            Self::NotAcceptable
+            | Self::UnsupportedMediaType
+            | Self::BodyTooLarge(_)
+            | Self::BodyBroken
+            | Self::BodyLate
+            | Self::Unparsable(..)
+            | Self::Registration(_)
+            | Self::BadParameter(_)
+            | Self::Forbidden(_)
+            | Self::NotReadable(_)
+            | Self::OtherCluster(_)
+            | Self::Unauthorized
+            | Self::Busy(_) => Some(Why::Refused(self.line())),
         }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, text) = (self.status(), self.line());
+        let (status, text, why) = (self.status(), self.line(), self.why());
+        let mut response = self.answer(status, text);
+        if let Some(why) = why {
+            response.extensions_mut().insert(why);
+        }
+        response
+    }
+}
+
+impl ApiError {
+    fn answer(self, status: StatusCode, text: String) -> Response {
         match self {
-            Self::LeaseNotFound | Self::TooManyFetches => empty(status),
+            Self::LeaseNotFound | Self::TooManyFetches | Self::TooManyPasswords => empty(status),
             Self::Unparsable(media, _) => unparsable(media, text),
             Self::MethodNotAllowed(methods) => {
                 let mut response = line(status, text);
@@ -138,7 +222,9 @@ impl IntoResponse for ApiError {
             | Self::BadParameter(_)
             | Self::OtherCluster(_)
             | Self::Forbidden(_)
-            | Self::Busy(_) => line(status, text),
+            | Self::NotReadable(_)
+            | Self::Busy(_)
+            | Self::Internal(_) => line(status, text),
         }
     }
 }

@@ -6,45 +6,51 @@ use std::borrow::Cow;
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
-use percent_encoding::percent_decode_str;
 
 use super::error::empty;
-use super::{ApiError, App, negotiate, reads};
+use super::query::Query;
+use super::state::AppState;
+use super::{ApiError, negotiate, reads};
 use crate::codec;
 use crate::model::InstanceStatus;
-use crate::registry::Source;
+use crate::registry::{Caller, Source};
 use crate::replication::{Heartbeat, HeartbeatOutcome};
-use crate::time::Timestamp;
 
 /// `POST /apps/{app}`: 204, also where a newer registration was kept.
-pub(super) async fn register(app: &App, name: &str, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
+pub(super) async fn register(
+    app: &AppState,
+    caller: &Caller,
+    name: &str,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
     let media = negotiate::consumed(headers).ok_or(ApiError::UnsupportedMediaType)?;
-    let bytes = app.bodies().read(headers, body).await?;
+    let bytes = app.bodies.read(headers, body).await?;
     let now = app.now();
     let mut info = codec::decode_instance(media, &bytes, now).map_err(|error| ApiError::Unparsable(media, error))?;
     info.validate(name)?;
-    app.peer_aware().register(info, source(headers), now);
+    app.peer_aware.register(info, caller, now);
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
 /// `PUT /apps/{app}/{id}`: the heartbeat. Its `status` is read by nobody, in the Java server either.
 pub(super) async fn renew(
-    app: &App,
+    app: &AppState,
+    source: Source,
     key: &str,
     query: &str,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    app.bodies().discard(body).await?;
+    app.bodies.discard(body).await?;
     let query = Query(query);
-    let source = source(headers);
     let overridden_status = match (source, query.get("overriddenstatus")) {
         // Used only of what a peer says; from anybody else nobody looks at it.
         (Source::Peer, Some(name)) => Some(status_named(&name)?),
         (Source::Client, _) | (_, None) => None,
     };
     let heartbeat = Heartbeat { last_dirty: query.last_dirty()?, overridden_status };
-    match app.peer_aware().renew(key, heartbeat, source, app.now()) {
+    match app.peer_aware.renew(key, heartbeat, source, app.now()) {
         HeartbeatOutcome::Renewed => Ok(empty(StatusCode::OK)),
         HeartbeatOutcome::NotFound => Err(ApiError::LeaseNotFound),
         HeartbeatOutcome::Conflict(ours) => {
@@ -58,55 +64,55 @@ pub(super) async fn renew(
 }
 
 /// `DELETE /apps/{app}/{id}`.
-pub(super) fn cancel(app: &App, key: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
-    found(app.peer_aware().cancel(key, source(headers), app.now()))
+pub(super) fn cancel(app: &AppState, caller: &Caller, key: &str) -> Result<Response, ApiError> {
+    found(app.peer_aware.cancel(key, caller, app.now()))
 }
 
 /// `PUT /apps/{app}/{id}/status?value=…`.
 pub(super) async fn status_update(
-    app: &App,
+    app: &AppState,
+    caller: &Caller,
     key: &str,
     query: &str,
-    headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    app.bodies().discard(body).await?;
+    app.bodies.discard(body).await?;
     let query = Query(query);
     let Some(name) = query.get("value") else {
         return Err(ApiError::BadParameter(format!("parameter value is missing: {}", status_names())));
     };
     let (status, last_dirty, now) = (status_named(&name)?, query.last_dirty()?, app.now());
-    let readable = app.registry().instance(key, now).is_some();
-    found(readable && app.peer_aware().status_update(key, status, last_dirty, source(headers), now))
+    let readable = app.registry.instance(key, now).is_some();
+    found(readable && app.peer_aware.status_update(key, status, last_dirty, caller, now))
 }
 
 /// `DELETE /apps/{app}/{id}/status[?value=…]`: without a value the status is UNKNOWN until the instance registers again.
 pub(super) fn delete_status_override(
-    app: &App,
+    app: &AppState,
+    caller: &Caller,
     key: &str,
     query: &str,
-    headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let query = Query(query);
     let status = query.get("value").map_or(Ok(InstanceStatus::Unknown), |name| status_named(&name))?;
     let (last_dirty, now) = (query.last_dirty()?, app.now());
-    let readable = app.registry().instance(key, now).is_some();
-    found(readable && app.peer_aware().delete_status_override(key, status, last_dirty, source(headers), now))
+    let readable = app.registry.instance(key, now).is_some();
+    found(readable && app.peer_aware.delete_status_override(key, status, last_dirty, caller, now))
 }
 
 /// `PUT /apps/{app}/{id}/metadata?name=value…`. Counts as a registration, and peers are told so whoever asks.
-pub(super) async fn update_metadata(app: &App, key: &str, query: &str, body: Body) -> Result<Response, ApiError> {
-    app.bodies().discard(body).await?;
+pub(super) async fn update_metadata(
+    app: &AppState,
+    caller: &Caller,
+    key: &str,
+    query: &str,
+    body: Body,
+) -> Result<Response, ApiError> {
+    app.bodies.discard(body).await?;
     let mut entries: Vec<(Cow<'_, str>, Cow<'_, str>)> = Query(query).pairs().collect();
     entries.reverse(); // of values with one name the first counts, and of entries the last
     let entries = entries.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-    found(app.peer_aware().update_metadata(key, entries, app.now()))
-}
-
-/// Who asks: exactly the text `true` makes a peer.
-pub(super) fn source(headers: &HeaderMap) -> Source {
-    let replication = headers.get("x-netflix-discovery-replication");
-    if replication.is_some_and(|value| value.as_bytes() == b"true") { Source::Peer } else { Source::Client }
+    found(app.peer_aware.update_metadata(key, entries, caller, app.now()))
 }
 
 fn found(found: bool) -> Result<Response, ApiError> {
@@ -121,54 +127,4 @@ fn status_named(name: &str) -> Result<InstanceStatus, ApiError> {
 
 fn status_names() -> String {
     format!("it must be one of {}", InstanceStatus::ALL.map(InstanceStatus::name).join(", "))
-}
-
-/// A query string.
-#[derive(Clone, Copy)]
-struct Query<'a>(&'a str);
-
-impl<'a> Query<'a> {
-    fn pairs(self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
-        let pairs = self.0.split('&').filter(|pair| !pair.is_empty());
-        pairs.map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (form_decoded(name), form_decoded(value))
-        })
-    }
-
-    fn get(self, name: &str) -> Option<Cow<'a, str>> {
-        self.pairs().find(|(key, _)| key == name).map(|(_, value)| value)
-    }
-
-    fn last_dirty(self) -> Result<Option<Timestamp>, ApiError> {
-        let parse = |text: Cow<'_, str>| {
-            let wrong = |_| ApiError::BadParameter("lastDirtyTimestamp must be a number of milliseconds".to_owned());
-            text.parse().map(Timestamp).map_err(wrong)
-        };
-        self.get("lastDirtyTimestamp").map(parse).transpose()
-    }
-}
-
-fn form_decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains(['%', '+']) {
-        return Cow::Borrowed(text);
-    }
-    let spaced = text.replace('+', " ");
-    Cow::Owned(percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn queries_are_decoded() {
-        let query = Query("status=UP&lastDirtyTimestamp=17&a+b=c%26d&flag");
-        assert_eq!(query.get("status").as_deref(), Some("UP"));
-        assert_eq!(query.get("a b").as_deref(), Some("c&d"));
-        assert_eq!(query.get("flag").as_deref(), Some(""));
-        assert_eq!(query.get("none"), None);
-        assert_eq!(query.last_dirty().unwrap(), Some(Timestamp(17)));
-        assert!(Query("lastDirtyTimestamp=abc").last_dirty().is_err());
-    }
 }

@@ -1,87 +1,17 @@
-//! `GET /actuator/prometheus`, and the counting of requests behind it.
-//!
-//! All names are here. Labels are bounded: operations, statuses, kinds and peers; never an instance, and applications only
-//! in the gauge that Spring has (`eureka.server.metrics.enabled`).
+//! What is counted of requests.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use http::{Method, StatusCode};
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::registry::Registry;
+use http::StatusCode;
 
-use super::App;
-use super::resource::Resource;
-use crate::metrics::process::ProcessMetrics;
+use super::operation::Operation;
 use crate::metrics::{Durations, Exposition};
-use crate::registry::{Scope, Source};
-use crate::replication::PeerEurekaNode;
-
-/// What requests are counted under: a method and a path with its variables, as Spring's `uri` label has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Operation(usize);
-
-/// Every operation. The first is the one that nearly all requests are.
-const OPERATIONS: [(&str, &str); 26] = [
-    ("PUT", "/eureka/apps/{app}/{id}"),
-    ("GET", "/eureka/apps"),
-    ("GET", "/eureka/apps/delta"),
-    ("GET", "/eureka/apps/{app}"),
-    ("POST", "/eureka/apps/{app}"),
-    ("GET", "/eureka/apps/{app}/{id}"),
-    ("DELETE", "/eureka/apps/{app}/{id}"),
-    ("PUT", "/eureka/apps/{app}/{id}/status"),
-    ("DELETE", "/eureka/apps/{app}/{id}/status"),
-    ("PUT", "/eureka/apps/{app}/{id}/metadata"),
-    ("GET", "/eureka/instances/{id}"),
-    ("GET", "/eureka/vips/{vip}"),
-    ("GET", "/eureka/svips/{vip}"),
-    ("POST", "/eureka/peerreplication/batch"),
-    ("POST", "/eureka/peerreplication/digests"),
-    ("POST", "/eureka/peerreplication/records"),
-    ("POST", "/eureka/peerreplication/heard"),
-    ("GET", "/eureka/status"),
-    ("OTHER", "/eureka/**"),
-    ("OTHER", "/**"),
-    ("GET", "/actuator/**"),
-    ("GET", "/api/**"),
-    ("GET", "/api/v1/events"),
-    ("GET", "/"),
-    ("GET", "/lastn"),
-    ("GET", "/dashboard/**"),
-];
-
-impl Operation {
-    /// A request below `/eureka` that has no operation of its own: an unknown path, or a method it has not.
-    pub(super) const OTHER: Self = Self(18);
-    /// A page that has none of its own.
-    pub(super) const PAGE: Self = Self(19);
-    /// The actuator, wherever it stands.
-    pub(super) const ACTUATOR: Self = Self(20);
-
-    /// The operation of a method on a resource.
-    pub(super) fn of(resource: &Resource<'_>, method: &Method) -> Self {
-        let wanted = (method.as_str(), resource.template());
-        OPERATIONS.iter().position(|operation| *operation == wanted).map_or(Self::OTHER, Self)
-    }
-
-    /// The operation of a page beside Eureka's API.
-    pub(super) fn of_page(path: &str) -> Self {
-        let is = |uri: &str| match uri.strip_suffix("/**") {
-            Some(above) => path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-            None => path == uri,
-        };
-        // The last that fits is the nearest.
-        let pages = (Self::ACTUATOR.0 + 1)..OPERATIONS.len();
-        pages.rev().find(|place| is(OPERATIONS[*place].1)).map_or(Self::PAGE, Self)
-    }
-}
+use crate::registry::Scope;
 
 /// The statuses that are counted by themselves.
-const STATUSES: [u16; 16] = [200, 204, 302, 304, 400, 401, 403, 404, 405, 406, 409, 413, 415, 429, 500, 503];
+const STATUSES: [u16; 17] = [200, 204, 302, 304, 400, 401, 403, 404, 405, 406, 408, 409, 413, 415, 429, 500, 503];
 
 #[derive(Debug, Default)]
 struct OfOperation {
@@ -93,10 +23,12 @@ struct OfOperation {
 /// What is counted of requests.
 #[derive(Debug, Default)]
 pub(super) struct RequestMetrics {
-    operations: [OfOperation; OPERATIONS.len()],
+    operations: [OfOperation; Operation::ALL.len()],
     in_flight: AtomicI64,
     cache_hits: [AtomicU64; 2],
     cache_misses: [Durations; 2],
+    /// Requests answered 401: without credentials, and with wrong ones.
+    unauthorized: [AtomicU64; 2],
 }
 
 /// A request that is being answered.
@@ -118,7 +50,7 @@ impl RequestMetrics {
 
     /// A request was answered.
     pub(super) fn answered(&self, operation: Operation, status: StatusCode, took: Duration) {
-        let of_operation = &self.operations[operation.0];
+        let of_operation = &self.operations[operation as usize];
         let place = STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or(STATUSES.len());
         of_operation.answers[place].fetch_add(1, Relaxed);
         of_operation.took.observe(took);
@@ -134,20 +66,32 @@ impl RequestMetrics {
         self.cache_misses[scope as usize].observe(took);
     }
 
-    fn expose(&self, out: &mut Exposition<'_>) -> fmt::Result {
-        let seen = || OPERATIONS.iter().zip(&self.operations).filter(|(_, counts)| counts.took.count() > 0);
+    /// A request was answered 401, with wrong credentials or without any.
+    pub(super) fn unauthorized(&self, with_credentials: bool) {
+        self.unauthorized[usize::from(with_credentials)].fetch_add(1, Relaxed);
+    }
+
+    /// Writes them for a scraper.
+    pub(super) fn expose(&self, out: &mut Exposition<'_>) -> fmt::Result {
+        let all = || Operation::ALL.into_iter().map(Operation::labels).zip(&self.operations);
+        let seen = || all().filter(|(_, counts)| counts.took.count() > 0);
         let answers = seen().flat_map(|((method, uri), counts)| {
             let statuses = STATUSES.iter().map(u16::to_string).chain(["other".to_owned()]);
             let counted = statuses.zip(&counts.answers).map(|(status, count)| (status, count.load(Relaxed)));
             counted.filter(|(_, count)| *count > 0).map(move |(status, count)| {
-                ([("method", (*method).to_owned()), ("uri", (*uri).to_owned()), ("status", status)], float(count))
+                ([("method", method.to_owned()), ("uri", uri.to_owned()), ("status", status)], float(count))
             })
         });
         out.counter("eureka_http_requests", "Requests answered, by operation and status", answers)?;
-        let took = seen().map(|((method, uri), counts)| ([("method", *method), ("uri", *uri)], &counts.took));
+        let took = seen().map(|((method, uri), counts)| ([("method", method), ("uri", uri)], &counts.took));
         out.durations("eureka_http_request_duration_seconds", "Time from a request's head to its answer's", took)?;
         let in_flight = self.in_flight.load(Relaxed);
         out.level("eureka_http_requests_in_flight", "Requests being answered", in_flight as f64)?;
+        let [without, wrong] = &self.unauthorized;
+        let unauthorized = [("none", without), ("wrong", wrong)];
+        let unauthorized = unauthorized.map(|(what, count)| ([("credentials", what)], float(count.load(Relaxed))));
+        let help = "Requests answered 401, by whether they had credentials";
+        out.counter("eureka_http_unauthorized", help, unauthorized)?;
         let scopes = || [("all", Scope::All), ("delta", Scope::Delta)];
         let cache = scopes().into_iter().flat_map(|(name, scope)| {
             let hits = self.cache_hits[scope as usize].load(Relaxed);
@@ -165,150 +109,7 @@ impl RequestMetrics {
     }
 }
 
-/// The figures as text, for a scraper.
-pub(super) fn exposition(app: &App) -> Result<String, fmt::Error> {
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(Everything(app.clone())));
-    registry.register_collector(Box::new(ProcessMetrics));
-    let mut text = String::with_capacity(32 * 1024);
-    prometheus_client::encoding::text::encode(&mut text, &registry)?;
-    Ok(text)
-}
-
-/// The same in Prometheus' older text format, in which a counter's family is called what its samples are.
-pub(super) fn in_plain_format(openmetrics: &str) -> String {
-    let counter = |line: &str| line.strip_prefix("# TYPE ")?.strip_suffix(" counter").map(str::to_owned);
-    let counters: BTreeSet<String> = openmetrics.lines().filter_map(counter).collect();
-    let mut plain = String::with_capacity(openmetrics.len() + 512);
-    for line in openmetrics.lines().filter(|line| *line != "# EOF") {
-        let words: Vec<&str> = line.splitn(4, ' ').collect();
-        match words[..] {
-            ["#", what, name, rest] if counters.contains(name) => {
-                plain.push_str(&format!("# {what} {name}_total {rest}"));
-            }
-            _ => plain.push_str(line),
-        }
-        plain.push('\n');
-    }
-    plain
-}
-
-#[derive(Debug)]
-struct Everything(App);
-
-impl Collector for Everything {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut out = Exposition(encoder);
-        build_info(&self.0, &mut out)?;
-        self.0.metrics().expose(&mut out)?;
-        leases(&self.0, &mut out)?;
-        self_preservation(&self.0, &mut out)?;
-        peers(&self.0, &mut out)?;
-        if self.0.options().metrics_by_application { by_application(&self.0, &mut out) } else { Ok(()) }
-    }
-}
-
-fn build_info(app: &App, out: &mut Exposition<'_>) -> fmt::Result {
-    let labels = [("version", env!("CARGO_PKG_VERSION")), ("node", app.node_id())];
-    out.gauge("eureka_build_info", "What runs here: always 1", [(labels, 1.0)])?;
-    let ready = f64::from(u8::from(app.readiness().is_accepting_traffic()));
-    out.level("eureka_ready", "Whether clients may be sent here: 1 or 0", ready)?;
-    let streams = app.console().streams.open();
-    out.level("eureka_event_streams", "Streams of /api/v1/events that are open", streams as f64)
-}
-
-fn leases(app: &App, out: &mut Exposition<'_>) -> fmt::Result {
-    let registry = app.registry();
-    let by_status = registry.instances_by_status();
-    let by_status = by_status.map(|(status, count)| ([("status", status.name())], f64::from(count)));
-    out.gauge("eureka_registry_instances", "Registered instances by status", by_status)?;
-    let applications = registry.applications_count() as f64;
-    out.level("eureka_registry_applications", "Applications that have instances", applications)?;
-    out.total("eureka_registry_renewals", "Heartbeats that renewed a lease", float(registry.renewals()))?;
-    let changes = registry
-        .changes_counted()
-        .into_iter()
-        .map(|(kind, source, count)| ([("kind", kind.name()), ("source", Source::name(source))], float(count)));
-    let help = "Registrations, cancellations, evictions and changes of status, by who brought them";
-    out.counter("eureka_registry_changes", help, changes)?;
-    let (preserved, limited) = registry.expired_kept();
-    let kept = [("self_preservation", preserved), ("eviction_limit", limited)];
-    let kept = kept.map(|(reason, count)| ([("reason", reason)], float(count)));
-    out.gauge("eureka_registry_expired_leases_kept", "Expired leases that the last eviction run kept, and why", kept)
-}
-
-fn self_preservation(app: &App, out: &mut Exposition<'_>) -> fmt::Result {
-    let now = app.now();
-    let state = app.registry().self_preservation(now);
-    let renews = state.renews_last_minute as f64;
-    out.level("eureka_renewals_last_minute", "Renewals of the last completed minute", renews)?;
-    let threshold = f64::from(state.renews_per_minute_threshold);
-    out.level("eureka_renewals_per_minute_threshold", "Renewals a minute that evictions need more of", threshold)?;
-    let expected = f64::from(state.expected_clients);
-    out.level("eureka_expected_clients", "Clients that are expected to renew", expected)?;
-    let enabled = f64::from(u8::from(state.enabled));
-    out.level("eureka_self_preservation_enabled", "Whether self-preservation is on: 1 or 0", enabled)?;
-    let active = f64::from(u8::from(state.enabled && state.below_threshold));
-    let help = "Whether too few renewals arrive, so that nothing is evicted: 1 or 0";
-    out.level("eureka_self_preservation_active", help, active)?;
-    let replications = app.registry().replications_last_minute(now) as f64;
-    let help = "Requests from peers in the last completed minute";
-    out.level("eureka_replications_received_last_minute", help, replications)
-}
-
-fn peers(app: &App, out: &mut Exposition<'_>) -> fmt::Result {
-    let peers = app.peer_aware().peers().all();
-    let now = app.now();
-    let states: Vec<_> = peers.iter().map(|peer| (peer, peer.state())).collect();
-    let label = |peer: &PeerEurekaNode| [("peer", peer.shown_url())];
-    out.level("eureka_peers", "Peers known", peers.len() as f64)?;
-    let available = peers.iter().map(|peer| (label(peer), f64::from(u8::from(peer.is_available()))));
-    out.gauge("eureka_peer_available", "Whether the peer answered the last call: 1 or 0", available)?;
-    let queued = states.iter().map(|(peer, state)| (label(peer), state.queue as f64));
-    out.gauge("eureka_replication_queue_length", "Changes and heartbeats that wait for the peer", queued)?;
-    let ages = states.iter().map(|(peer, state)| {
-        let age = state.oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
-        (label(peer), age)
-    });
-    out.gauge("eureka_replication_oldest_seconds", "Age of the oldest of them", ages)?;
-    let differing = states.iter().filter_map(|(peer, state)| Some((label(peer), state.differing? as f64)));
-    let help = "Applications in which the peer differed at the last comparison; not for Java peers";
-    out.gauge("eureka_peer_differing_applications", help, differing)?;
-    let given_up = states.iter().flat_map(|(peer, state)| {
-        let peer = peer.shown_url();
-        let reasons = [("queue_full", state.dropped), ("too_old", state.expired)];
-        reasons.map(|(reason, count)| ([("peer", peer.clone()), ("reason", reason.to_owned())], float(count)))
-    });
-    out.counter("eureka_replication_given_up", "Changes and heartbeats that the peer was never told", given_up)?;
-    let batches = peers.iter().flat_map(|peer| {
-        peer.sent().batches().map(|(outcome, count)| {
-            ([("peer", peer.shown_url()), ("outcome", outcome.name().to_owned())], float(count))
-        })
-    });
-    out.counter("eureka_replication_batches", "Batches sent to the peer, by outcome", batches)?;
-    let items = peers.iter().map(|peer| (label(peer), float(peer.sent().items())));
-    out.counter("eureka_replication_items", "Changes and heartbeats delivered to the peer", items)?;
-    let took = peers.iter().map(|peer| (label(peer), peer.sent().took()));
-    out.durations("eureka_replication_batch_duration_seconds", "Time until the peer answered a batch", took)?;
-    let looks = app.nodes().map(|nodes| nodes.looks()).into_iter().flatten();
-    let looks = looks.map(|(look, count)| ([("outcome", look.name())], float(count)));
-    out.counter("eureka_discovery_lookups", "Looks at the names of the peers, by outcome", looks)
-}
-
-/// The gauge that Spring Cloud Netflix has since 4.1.2 (`EurekaInstanceMonitor`), so that panels made for it go on.
-fn by_application(app: &App, out: &mut Exposition<'_>) -> fmt::Result {
-    let mut counted: BTreeMap<(String, &'static str), u32> = BTreeMap::new();
-    for registration in app.registry().snapshot() {
-        let name = registration.info().app.as_str().to_owned();
-        *counted.entry((name, registration.info().status.name())).or_default() += 1;
-    }
-    let samples = counted.into_iter().map(|((application, status), count)| {
-        ([("application", application), ("status", status.to_owned())], f64::from(count))
-    });
-    out.gauge("eureka_server_instances", "Number of application instances registered with the Eureka server", samples)
-}
-
 /// A counter's value; beyond 2^53 it is no longer exact, and nobody has counted so far.
-fn float(count: u64) -> f64 {
+pub(super) fn float(count: u64) -> f64 {
     count as f64
 }

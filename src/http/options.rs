@@ -1,6 +1,7 @@
 //! The HTTP surface's settings.
 
-use super::{actuator, security};
+use super::actuator::Options as ActuatorOptions;
+use super::security::Options as SecurityOptions;
 
 /// Settings of the HTTP surface.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,9 +15,9 @@ pub struct Options {
     /// Whether every request is logged (`server.tomcat.accesslog.enabled`).
     pub access_log: bool,
     /// What probes and scrapers ask.
-    pub actuator: actuator::Options,
+    pub actuator: ActuatorOptions,
     /// Who may do what.
-    pub security: security::Options,
+    pub security: SecurityOptions,
 }
 
 impl Default for Options {
@@ -26,8 +27,8 @@ impl Default for Options {
             context_path: String::new(),
             metrics_by_application: false,
             access_log: false,
-            actuator: actuator::Options::default(),
-            security: security::Options::default(),
+            actuator: ActuatorOptions::default(),
+            security: SecurityOptions::default(),
         }
     }
 }

@@ -1,11 +1,14 @@
 //! What stands beside Eureka's API: the actuator and the pages. An ordinary axum router; nothing here is hot.
 
+use std::sync::Arc;
+
 use axum::Router;
 
-use super::{ApiError, App, Options, actuator, api, dashboard};
+use super::state::AppState;
+use super::{ApiError, Options, actuator, api, dashboard};
 
 /// Every path that is not below `/eureka`, grouped by who calls it.
-pub(super) fn routes(options: &Options) -> Router<App> {
+pub(super) fn routes(options: &Options) -> Router<Arc<AppState>> {
     Router::new()
         // probes and scrapers
         .merge(actuator::routes(&options.actuator))

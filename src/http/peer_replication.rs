@@ -7,35 +7,42 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 
 use super::negotiate::Produced;
-use super::{ApiError, App, negotiate, reads};
+use super::state::AppState;
+use super::{ApiError, negotiate, reads};
 use crate::codec::exchange::{self, RecordsRequest};
 use crate::codec::{self, CodecError, Media};
+use crate::registry::Caller;
 use crate::replication::protocol::TIME_HEADER;
 
 /// Applies a batch item by item and answers what became of each.
-pub(super) async fn batch(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
+pub(super) async fn batch(
+    app: &AppState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
     let produced = negotiate::produced(headers).ok_or(ApiError::NotAcceptable)?;
     if headers.contains_key(CONTENT_TYPE) && negotiate::consumed(headers) != Some(Media::Json) {
         let error = CodecError::Xml("a replication batch must be application/json".to_owned());
         return Err(ApiError::Unparsable(Media::Xml, error));
     }
-    let bytes = app.bodies().read(headers, body).await?;
+    let bytes = app.bodies.read(headers, body).await?;
     let now = app.now();
     let list = codec::decode_replication_list(&bytes, now)?;
-    let responses = app.peer_aware().apply(list, now);
+    let responses = app.peer_aware.apply(list, caller, now);
     let mut out = Vec::with_capacity(32 + responses.len() * 20);
     codec::replication_response(produced.media, &responses, &mut out);
     Ok(with_time(app, headers, reads::respond(produced, out.into())))
 }
 
 /// Compares what is known here with a peer's digest of everything, and answers ours: of all applications if they differ.
-pub(super) async fn digests(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
-    let bytes = app.bodies().read(headers, body).await?;
+pub(super) async fn digests(app: &AppState, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
+    let bytes = app.bodies.read(headers, body).await?;
     let (theirs, now) = (exchange::decode_digests(&bytes)?, app.now());
-    app.registry().meet(theirs.clock, now);
-    let mut ours = app.registry().digest(now);
+    app.registry.meet(theirs.clock, now);
+    let mut ours = app.registry.digest(now);
     if ours.total != theirs.total {
-        ours = app.registry().digests(now);
+        ours = app.registry.digests(now);
     }
     let mut out = Vec::new();
     exchange::encode_digests(&ours, &mut out);
@@ -43,24 +50,24 @@ pub(super) async fn digests(app: &App, headers: &HeaderMap, body: Body) -> Resul
 }
 
 /// What is known here of some applications.
-pub(super) async fn records(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
-    let bytes = app.bodies().read(headers, body).await?;
+pub(super) async fn records(app: &AppState, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
+    let bytes = app.bodies.read(headers, body).await?;
     let mut out = Vec::new();
-    app.registry().encode_records(&RecordsRequest::decode(&bytes)?, &mut out);
+    app.registry.encode_records(&RecordsRequest::decode(&bytes)?, &mut out);
     Ok(with_time(app, headers, json(out)))
 }
 
 /// When some instances were last heard here.
-pub(super) async fn heard(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
-    let bytes = app.bodies().read(headers, body).await?;
+pub(super) async fn heard(app: &AppState, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
+    let bytes = app.bodies.read(headers, body).await?;
     let keys = exchange::decode_keys(&bytes)?;
     let mut out = Vec::new();
-    exchange::encode_heard(&app.registry().when_heard(&keys, app.now()), &mut out);
+    exchange::encode_heard(&app.registry.when_heard(&keys, app.now()), &mut out);
     Ok(with_time(app, headers, json(out)))
 }
 
 /// Says what this replica's clock reads, to a peer that wants to translate times.
-pub(super) fn with_time(app: &App, headers: &HeaderMap, mut response: Response) -> Response {
+pub(super) fn with_time(app: &AppState, headers: &HeaderMap, mut response: Response) -> Response {
     if headers.contains_key(TIME_HEADER) {
         response.headers_mut().insert(TIME_HEADER, HeaderValue::from(app.now().0));
     }

@@ -1,5 +1,7 @@
 //! The resources that are read: `apps`, `apps/delta`, one application, one instance, virtual addresses.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -7,12 +9,15 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use tokio::time::Instant;
 
+use super::ApiError;
+use super::blocking::aside;
 use super::body::Shared;
 use super::negotiate::{self, Produced};
-use super::{ApiError, App};
+use super::state::AppState;
 use crate::codec::{self, Media};
 use crate::model::{InstanceInfo, LeaseInfo};
 use crate::registry::{Answer, Pending, Reading, Registration, Scope};
+use crate::replication::ServiceUrl;
 use crate::replication::protocol::{NEWCOMER_HEADER, PEERS_HEADER};
 
 /// So many pages are encoded where the request is; more are handed to a thread of their own, so that no heartbeat
@@ -20,32 +25,32 @@ use crate::replication::protocol::{NEWCOMER_HEADER, PEERS_HEADER};
 const PAGES_ENCODED_IN_PLACE: usize = 4;
 
 /// `GET /apps` and `GET /apps/delta` (`ApplicationsResource`).
-pub(super) async fn applications(app: &App, scope: Scope, headers: &HeaderMap) -> Result<Response, ApiError> {
+pub(super) async fn applications(app: &AppState, scope: Scope, headers: &HeaderMap) -> Result<Response, ApiError> {
     let produced = negotiate::produced(headers).ok_or(ApiError::NotAcceptable)?;
     let form = negotiate::form(produced.media, headers);
     let gzip = negotiate::accepts_gzip(headers);
     let newcomer = headers.get(NEWCOMER_HEADER).and_then(|url| url.to_str().ok());
-    let peers = newcomer.map(|service_url| app.announce(service_url));
+    let peers = newcomer.map(|service_url| announce(app, service_url));
     if newcomer.is_none() {
-        app.registry().client_reads(scope, app.now());
+        app.registry.client_reads(scope, app.now());
     }
-    let answer = match app.registry().read(scope, form, gzip, app.now())? {
+    let answer = match app.registry.read(scope, form, gzip, app.now())? {
         Reading::Ready(answer) => {
-            app.metrics().cache_hit(scope);
+            app.metrics.cache_hit(scope);
             answer
         }
         Reading::Pending(_) => {
             // One builds, the others wait for it and find what it built.
-            let _building = app.building(scope, form, gzip).lock().await;
-            match app.registry().read(scope, form, gzip, app.now())? {
+            let _building = app.building.of(scope, form, gzip).lock().await;
+            match app.registry.read(scope, form, gzip, app.now())? {
                 Reading::Ready(answer) => {
-                    app.metrics().cache_hit(scope);
+                    app.metrics.cache_hit(scope);
                     answer
                 }
                 Reading::Pending(pending) => {
                     let begun = Instant::now();
                     let answer = build(app, pending).await;
-                    app.metrics().cache_miss(scope, begun.elapsed());
+                    app.metrics.cache_miss(scope, begun.elapsed());
                     answer
                 }
             }
@@ -62,40 +67,48 @@ pub(super) async fn applications(app: &App, scope: Scope, headers: &HeaderMap) -
     Ok(response)
 }
 
-async fn build(app: &App, pending: Pending) -> Answer {
+/// Notes a starting replica, which will want to be told what changes from now on. Gives the service URLs of the peers that it may not
+/// know yet, separated by commas.
+fn announce(app: &AppState, service_url: &str) -> String {
+    let Some(nodes) = &app.nodes else { return String::new() };
+    let Ok(service_url) = ServiceUrl::parse(service_url) else { return String::new() };
+    nodes.announced(&service_url);
+    let peers: Vec<String> = nodes.service_urls_for(&service_url).iter().map(ServiceUrl::to_string).collect();
+    peers.join(",")
+}
+
+async fn build(app: &AppState, pending: Pending) -> Answer {
     if pending.pages_to_encode() <= PAGES_ENCODED_IN_PLACE {
-        return app.registry().build(&pending);
+        return app.registry.build(&pending);
     }
-    let registry = app.registry_handle();
-    let built = tokio::task::spawn_blocking(move || registry.build(&pending));
-    #[expect(clippy::expect_used, reason = "it fails only if encoding panics, and then this request shall, too")]
-    built.await.expect("encoding an answer does not panic")
+    let registry = Arc::clone(&app.registry);
+    aside(move || registry.build(&pending)).await
 }
 
 /// `GET /apps/{app}` (`ApplicationResource.getApplication`).
-pub(super) fn application(app: &App, name: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
+pub(super) fn application(app: &AppState, name: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
     let produced = negotiate::produced(headers).ok_or(ApiError::NotAcceptable)?;
     let form = negotiate::form(produced.media, headers);
-    let body = app.registry().application(name, form, app.now())?;
+    let body = app.registry.application(name, form, app.now())?;
     let body = body.ok_or(ApiError::NotFound("no such application"))?;
     Ok(respond(produced, body))
 }
 
 /// `GET /vips/{vip}` and `GET /svips/{vip}` (`VIPResource`, `SecureVIPResource`).
-pub(super) fn vip(app: &App, address: &str, secure: bool, headers: &HeaderMap) -> Result<Response, ApiError> {
+pub(super) fn vip(app: &AppState, address: &str, secure: bool, headers: &HeaderMap) -> Result<Response, ApiError> {
     let produced = negotiate::produced(headers).ok_or(ApiError::NotAcceptable)?;
     let form = negotiate::form(produced.media, headers);
-    Ok(respond(produced, app.registry().vip(address, secure, form, app.now())?))
+    Ok(respond(produced, app.registry.vip(address, secure, form, app.now())?))
 }
 
 /// `GET /apps/{app}/{id}` (`InstanceResource.getInstanceInfo`).
-pub(super) fn instance(app: &App, key: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
-    one(app.registry().instance(key, app.now()), headers)
+pub(super) fn instance(app: &AppState, key: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
+    one(app.registry.instance(key, app.now()), headers)
 }
 
 /// `GET /instances/{id}` (`InstancesResource`).
-pub(super) fn instance_by_id(app: &App, id: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
-    one(app.registry().instance_by_id(id), headers)
+pub(super) fn instance_by_id(app: &AppState, id: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
+    one(app.registry.instance_by_id(id), headers)
 }
 
 fn one(found: Option<Registration>, headers: &HeaderMap) -> Result<Response, ApiError> {

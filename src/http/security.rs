@@ -8,23 +8,22 @@ mod password;
 pub mod rate_limit;
 mod users;
 
-use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::body::Body;
-use axum::response::IntoResponse;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::request::Parts;
 use http::{Method, Response};
 
 pub use password::Password;
-use users::Refused;
 pub use users::User;
-pub(super) use users::Users;
+use users::{Users, Wrong};
 
-use super::resource::Resource;
-use super::{ApiError, App, instance, router};
-use crate::registry::Source;
+use super::connection::Connection;
+use super::target::Target;
+use crate::registry::{Caller, Source};
 use crate::replication::protocol::NEWCOMER_HEADER;
+use crate::time::Timestamp;
 use rate_limit::RateLimiter;
 
 /// Settings of security.
@@ -54,93 +53,154 @@ impl Default for Options {
     }
 }
 
-/// On a request that came by a connection whose client showed a certificate that is believed.
-#[derive(Clone, Copy, Debug)]
-pub struct Certified;
-
-/// On a request that shows credentials: where it comes from.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientAddress(pub IpAddr);
-
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// What a replica sends with every request to another: exactly the text `true`.
+const REPLICATION: HeaderName = HeaderName::from_static("x-netflix-discovery-replication");
+
+/// Why a request is refused before it reaches what it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It would change something, and a page of another site had a browser send it.
+    CrossSite,
+    /// Only a peer with a certificate may do this.
+    NeedsCertificate,
+    /// It has no credentials, or wrong ones.
+    Unauthorized {
+        /// The name of the user that was tried; `None` without credentials.
+        tried: Option<String>,
+    },
+    /// It would change something, and its user may only read.
+    ReadOnly {
+        /// The user's name.
+        user: Arc<str>,
+    },
+    /// Too many passwords of the same address wait to be checked.
+    TooManyPasswords,
+    /// The rate limiter refuses it.
+    TooManyFetches,
+}
 
 /// Decides.
 #[derive(Debug)]
 pub(super) struct Security {
+    options: Options,
     users: Users,
     limiter: RateLimiter,
 }
 
 impl Security {
     pub(super) fn new(options: &Options) -> Self {
-        Self { users: Users::new(options.users.clone()), limiter: RateLimiter::new(options.rate_limit.clone()) }
+        let (users, limiter) = (Users::new(options.users.clone()), RateLimiter::new(options.rate_limit.clone()));
+        Self { options: options.clone(), users, limiter }
     }
 
     /// Whether nobody has to be a user.
     pub(super) fn is_open(&self) -> bool {
         self.users.is_empty()
     }
-}
 
-/// Lets a request in, or says why not.
-pub(super) async fn admit(app: &App, request: &Parts) -> Result<(), ApiError> {
-    let (options, security) = (&app.options().security, app.security());
-    // Who announces a replica has this one call it, and tell it everything, from now on: that is a change, however it is asked.
-    let announces = request.headers.contains_key(NEWCOMER_HEADER);
-    let changes = announces || !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if changes && is_cross_site(&request.headers) {
-        return Err(ApiError::Forbidden("pages of other sites change nothing here"));
+    /// Whether this caller may change something.
+    pub(super) fn may_change(&self, caller: &Caller) -> bool {
+        self.is_open() || caller.user.as_ref().is_some_and(|name| self.users.may_change(name))
     }
-    let (path, context_path) = (request.uri.path(), &app.options().context_path);
-    if options.peers_need_certificate
-        && request.extensions.get::<Certified>().is_none()
-        && (announces || (changes && is_replication(request, context_path)))
-    {
-        return Err(ApiError::Forbidden("replication needs a client certificate"));
+
+    /// Who sends a request, as far as that is known without its credentials.
+    #[expect(clippy::unused_self, reason = "what a proxy says of a client is believed or not by the options")]
+    pub(super) fn caller(&self, request: &Parts, connection: Connection) -> Caller {
+        let is_peer = request.headers.get(REPLICATION).is_some_and(|value| value.as_bytes() == b"true");
+        let source = if is_peer { Source::Peer } else { Source::Client };
+        Caller { user: None, address: connection.address, certified: connection.certified, source }
     }
-    if !security.users.is_empty() && (announces || !is_open(options, path, context_path)) {
-        let user = authenticate(app, request).await.map_err(|refused| match refused {
-            Refused::Unknown => ApiError::Unauthorized,
-            Refused::TooMany => ApiError::TooManyFetches,
-        })?;
-        if changes && user.is_read_only() {
-            return Err(ApiError::Forbidden("this user may only read"));
+
+    /// Lets a request in and says whose it is, or says why not.
+    pub(super) async fn admit(
+        &self,
+        target: &Target<'_>,
+        request: &Parts,
+        connection: Connection,
+        now: Timestamp,
+    ) -> Result<Caller, Refusal> {
+        let mut caller = self.caller(request, connection);
+        // Who announces a replica has this one call it, and tell it everything, from now on: that is a change, however it is asked.
+        let announces = request.headers.contains_key(NEWCOMER_HEADER);
+        let changes = announces || !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        if changes && is_cross_site(&request.headers) {
+            return Err(Refusal::CrossSite);
+        }
+        if self.options.peers_need_certificate
+            && !connection.certified
+            && (announces || (changes && is_replication(target, &caller)))
+        {
+            return Err(Refusal::NeedsCertificate);
+        }
+        if !self.is_open() {
+            let is_open = !announces && self.is_open_path(target);
+            caller.user = self.authenticate(target, request, connection, is_open).await?;
+            if let Some(user) = &caller.user
+                && !is_open
+                && changes
+                && !self.users.may_change(user)
+            {
+                return Err(Refusal::ReadOnly { user: Arc::clone(user) });
+            }
+        }
+        if self.limiter.is_over_limit(target, request, now) {
+            return Err(Refusal::TooManyFetches);
+        }
+        Ok(caller)
+    }
+
+    /// The user of a request. Where a path is open, pages still show a user more than others, and nobody is refused.
+    async fn authenticate(
+        &self,
+        target: &Target<'_>,
+        request: &Parts,
+        connection: Connection,
+        is_open: bool,
+    ) -> Result<Option<Arc<str>>, Refusal> {
+        if is_open && matches!(target, Target::Eureka(..)) {
+            return Ok(None);
+        }
+        match self.users.authenticate(&request.headers, connection.address).await {
+            Ok(user) => Ok(Some(user)),
+            Err(_) if is_open => Ok(None),
+            Err(Wrong::Credentials) => Err(Refusal::Unauthorized { tried: users::tried(&request.headers) }),
+            Err(Wrong::TooMany) => Err(Refusal::TooManyPasswords),
         }
     }
-    if security.limiter.is_over_limit(request, app.now()) {
-        return Err(ApiError::TooManyFetches);
+
+    fn is_open_path(&self, target: &Target<'_>) -> bool {
+        let Some(path) = target.path() else { return false };
+        self.options.open_paths.iter().any(|open| match open.strip_suffix("/**") {
+            Some(above) => path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            None => path == open,
+        })
     }
-    Ok(())
-}
 
-/// What somebody is answered who is not let in. To a person in words; a Java client that accepts JSON or XML alone makes "no suitable
-/// converter" of them where without a body it says the status.
-pub(super) fn refusal(refused: ApiError, headers: &HeaderMap) -> Response<Body> {
-    let mut response = refused.into_response();
-    let accepts =
-        |part| headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|text| text.contains(part)));
-    if headers.contains_key(ACCEPT) && !accepts("*/*") && !accepts("text/") {
-        *response.body_mut() = Body::empty();
-        response.headers_mut().remove(CONTENT_TYPE);
+    /// What a page says to browsers: nothing of other origins is loaded, nobody frames it, nothing is guessed.
+    pub(super) fn add_page_headers(&self, response: &mut Response<Body>) {
+        const HEADERS: [(&str, &str); 4] = [
+            (
+                "content-security-policy",
+                "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+            ),
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "same-origin"),
+        ];
+        for (name, value) in HEADERS {
+            response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        if self.options.strict_transport {
+            let value = HeaderValue::from_static("max-age=31536000");
+            response.headers_mut().insert(http::header::STRICT_TRANSPORT_SECURITY, value);
+        }
     }
-    response
-}
-
-/// The user who sent a request, if it was one; also where nobody has to be one.
-pub(super) async fn user<'a>(app: &'a App, request: &Parts) -> Option<&'a User> {
-    authenticate(app, request).await.ok()
-}
-
-async fn authenticate<'a>(app: &'a App, request: &Parts) -> Result<&'a User, Refused> {
-    let address = request.extensions.get().map(|ClientAddress(address)| *address);
-    app.security().users.authenticate(&request.headers, address).await
 }
 
 /// Whether a request is what only peers send: to a resource of theirs, or as one of them to another.
-fn is_replication(request: &Parts, context_path: &str) -> bool {
-    let path = request.uri.path();
-    let resource = router::below_eureka(path, context_path).and_then(|start| Resource::parse(&path[start..]).ok());
-    instance::source(&request.headers) == Source::Peer || resource.is_some_and(|resource| resource.is_of_peers())
+fn is_replication(target: &Target<'_>, caller: &Caller) -> bool {
+    caller.source == Source::Peer || target.resource().is_some_and(|resource| resource.is_of_peers())
 }
 
 /// Whether a browser sends this because of another site's page. Clients that are no browsers send neither header.
@@ -152,31 +212,6 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, origin)| origin);
     origin.is_none() || origin != host
-}
-
-fn is_open(options: &Options, path: &str, context_path: &str) -> bool {
-    let Some(path) = path.strip_prefix(context_path) else { return false };
-    options.open_paths.iter().any(|open| match open.strip_suffix("/**") {
-        Some(above) => path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-        None => path == open,
-    })
-}
-
-/// What a page says to browsers: nothing of other origins is loaded, nobody frames it, nothing is guessed.
-pub(super) fn add_page_headers(options: &Options, response: &mut Response<Body>) {
-    const HEADERS: [(&str, &str); 4] = [
-        ("content-security-policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
-        ("x-content-type-options", "nosniff"),
-        ("x-frame-options", "DENY"),
-        ("referrer-policy", "same-origin"),
-    ];
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
-    if options.strict_transport {
-        let value = HeaderValue::from_static("max-age=31536000");
-        response.headers_mut().insert(http::header::STRICT_TRANSPORT_SECURITY, value);
-    }
 }
 
 #[cfg(test)]
@@ -203,13 +238,13 @@ mod tests {
     fn open_paths_are_whole_or_end_in_stars() {
         let options =
             Options { open_paths: vec!["/actuator/health/**".to_owned(), "/".to_owned()], ..Options::default() };
+        let security = Security::new(&options);
         for open in ["/actuator/health", "/actuator/health/liveness", "/"] {
-            assert!(is_open(&options, open, ""), "{open}");
+            assert!(security.is_open_path(&Target::Page(open)), "{open}");
         }
         for closed in ["/actuator/healthy", "/actuator", "/eureka/apps", "//", ""] {
-            assert!(!is_open(&options, closed, ""), "{closed}");
+            assert!(!security.is_open_path(&Target::Page(closed)), "{closed}");
         }
-        assert!(is_open(&options, "/registry/actuator/health", "/registry"));
-        assert!(!is_open(&options, "/actuator/health", "/registry"));
+        assert!(!security.is_open_path(&Target::Outside));
     }
 }

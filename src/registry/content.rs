@@ -13,7 +13,7 @@ use super::journal::{Change, ChangeKind, Journal};
 use super::pages::{Entry, Pages};
 use super::renewal_threshold::RenewalThreshold;
 use super::tombstones::{Evicted, Tombstones};
-use super::{Lease, Source};
+use super::{Caller, Lease};
 
 /// What is registered, what changed lately, and the counts that follow from it: one consistent cut at any moment its
 /// lock is held.
@@ -142,10 +142,10 @@ impl Content {
         kind: ChangeKind,
         key: &InstanceKey,
         (previous, status): (Option<InstanceStatus>, InstanceStatus),
-        source: Option<Source>,
+        caller: Option<Caller>,
         now: Timestamp,
     ) {
-        self.journal.note(Change { number: self.version, at: now, key: key.clone(), kind, status, previous, source });
+        self.journal.note(Change { number: self.version, at: now, key: key.clone(), kind, status, previous, caller });
     }
 
     /// Forgets changes made before `oldest`, at most `most` of them; says whether there was one.

@@ -1,14 +1,15 @@
 //! [`Edit`]: a change of the registry, from taking its lock to saying what happened.
 
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use parking_lot::MutexGuard;
-use tracing::{debug, info};
+use tracing::{debug, field, info};
 
 use super::content::Content;
 use super::journal::ChangeKind;
-use super::{InstanceRegistry, Lease, Source};
+use super::{Caller, InstanceRegistry, Lease, Source};
 use crate::model::{ActionType, InstanceStatus, Record};
 use crate::time::Timestamp;
 
@@ -19,7 +20,8 @@ pub(super) struct Edit<'a> {
     registry: &'a InstanceRegistry,
     content: Option<MutexGuard<'a, Content>>,
     happened: Option<Happened>,
-    source: Option<Source>,
+    /// Who asks for it; `None` is the registry itself.
+    caller: Option<Caller>,
     now: Timestamp,
 }
 
@@ -32,9 +34,9 @@ struct Happened {
 }
 
 impl InstanceRegistry {
-    /// Takes the lock for a change that this source asks for; `None` is the registry itself.
-    pub(super) fn edit(&self, source: Option<Source>, now: Timestamp) -> Edit<'_> {
-        Edit { registry: self, content: Some(self.content.lock()), happened: None, source, now }
+    /// Takes the lock for a change that this caller asks for; `None` is the registry itself.
+    pub(super) fn edit(&self, caller: Option<Caller>, now: Timestamp) -> Edit<'_> {
+        Edit { registry: self, content: Some(self.content.lock()), happened: None, caller, now }
     }
 }
 
@@ -65,13 +67,13 @@ impl Edit<'_> {
     }
 
     fn put(&mut self, kind: ChangeKind, lease: &Arc<Lease>, before: Option<Arc<Record>>) {
-        let (record, now, source) = (lease.record(), self.now, self.source);
+        let (record, now, caller) = (lease.record(), self.now, self.caller.clone());
         if record.info.status == InstanceStatus::Up {
             lease.note_service_up(now);
         }
         Content::put(self, lease, &record, now);
         let statuses = (before.as_ref().map(|before| before.info.status), record.info.status);
-        self.note(kind, lease.key(), statuses, source, now);
+        self.note(kind, lease.key(), statuses, caller, now);
         self.registry.applications.changed(&record.info.app);
         self.happened = Some(Happened { kind, lease: Arc::clone(lease), before });
     }
@@ -79,14 +81,14 @@ impl Edit<'_> {
     /// Takes an instance out. Gives back its lease; `None` if it was not there.
     pub(super) fn take_out(&mut self, kind: ChangeKind, key: &str) -> Option<Arc<Lease>> {
         let lease = self.registry.leases.remove(key)?;
-        let (now, source) = (self.now, self.source);
+        let (now, caller) = (self.now, self.caller.clone());
         lease.cancel(now);
         let mut last = Record::clone(&lease.record());
         last.info.action_type = Some(ActionType::Deleted);
         last.info.last_updated = now;
         let (app, status) = (last.info.app.clone(), last.info.status);
         self.take(&lease, &Arc::new(last), now);
-        self.note(kind, lease.key(), (Some(status), status), source, now);
+        self.note(kind, lease.key(), (Some(status), status), caller, now);
         self.threshold.client_removed();
         if self.all.application(app.as_str()).next().is_none() {
             self.registry.applications.removed(app.as_str());
@@ -120,17 +122,27 @@ impl Drop for Edit<'_> {
             self.registry.publish(&content);
         }
         if let Some(happened) = self.happened.take() {
-            happened.log(self.source, self.now);
+            happened.log(self.caller.as_ref(), self.now);
         }
     }
 }
 
 impl Happened {
-    fn log(&self, source: Option<Source>, now: Timestamp) {
+    /// Says what happened and who asked for it: in words that can be read alone, and as fields for what reads logs.
+    fn log(&self, caller: Option<&Caller>, now: Timestamp) {
         let (key, record) = (self.lease.key(), self.lease.record());
-        let (app, id, source) = (key.app(), key.id(), Source::name(source));
+        let (app, id, source) = (key.app(), key.id(), Source::name(caller.map(|caller| caller.source)));
+        let user = caller.and_then(|caller| caller.user.as_deref());
+        let address = caller.and_then(|caller| caller.address).map(field::display);
+        let who = Who(caller);
         let (status, before) =
             (record.info.status.name(), self.before.as_ref().map(|before| before.info.status.name()));
+        /// One line: its level, the fields of its own, and its words.
+        macro_rules! say {
+            ($level:ident, {$($fields:tt)*}, $($words:tt)*) => {
+                $level!(app.name = app, instance.id = id, $($fields)* source, user, address, $($words)*)
+            };
+        }
         match self.kind {
             // A client that registers again without a change (after a 404, or because its peers ask for it) is no news.
             ChangeKind::Registered
@@ -138,26 +150,35 @@ impl Happened {
                     before.info.last_dirty == record.info.last_dirty && before.info.status == record.info.status
                 }) =>
             {
-                debug!(app.name = app, instance.id = id, status, source, "registered again");
+                say!(debug, {status,}, "{who} registered {key} again");
             }
-            ChangeKind::Registered => info!(app.name = app, instance.id = id, status, source, "registered"),
+            ChangeKind::Registered => say!(info, {status,}, "{who} registered {key}"),
             ChangeKind::StatusChanged | ChangeKind::OverrideRemoved => {
+                let did = if self.kind == ChangeKind::StatusChanged { "set" } else { "removed the override of" };
                 let overridden = record.status_override.status.map(InstanceStatus::name);
-                info!(
-                    app.name = app,
-                    instance.id = id,
-                    status.before = before,
-                    status,
-                    status.overridden = overridden,
-                    source,
-                    "status changed"
+                say!(
+                    info,
+                    {status.before = before, status, status.overridden = overridden,},
+                    "{who} {did} {key}: {status}"
                 );
             }
             ChangeKind::Evicted => {
-                let silent = now.since(self.lease.last_heard()).as_secs();
-                info!(app.name = app, instance.id = id, silent_secs = silent, source, "evicted");
+                let silent_secs = now.since(self.lease.last_heard()).as_secs();
+                say!(info, {silent_secs,}, "{who} evicted {key}");
             }
-            ChangeKind::Cancelled => info!(app.name = app, instance.id = id, source, "cancelled"),
+            ChangeKind::Cancelled => say!(info, {}, "{who} cancelled {key}"),
+        }
+    }
+}
+
+/// Who asked for a change, in words.
+struct Who<'a>(Option<&'a Caller>);
+
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(caller) => caller.fmt(f),
+            None => f.write_str("the registry"),
         }
     }
 }

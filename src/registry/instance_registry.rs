@@ -14,7 +14,7 @@ use super::memory::SharedMemory;
 use super::pages::View;
 use super::response_cache::ResponseCache;
 use super::store::{ApplicationIndex, Leases};
-use super::{Lease, MeasuredRate, Options, Source, override_rule};
+use super::{Caller, Lease, MeasuredRate, Options, Source, override_rule};
 use crate::model::{
     ActionType, DataStamp, Heard, InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo, Record, Stamp, StatusOverride,
     Tombstone,
@@ -156,8 +156,10 @@ impl InstanceRegistry {
 
     /// Registers an instance, anew or again (`register`). Data known in a newer version stays, as registered now; the lease
     /// starts anew in any case.
-    pub fn register(&self, sent: InstanceInfo, source: Source, now: Timestamp) -> Registration {
-        self.put_registration(&mut self.edit(Some(source), now), sent, source, now, |_| None)
+    pub fn register(&self, sent: InstanceInfo, caller: impl Into<Caller>, now: Timestamp) -> Registration {
+        let caller = caller.into();
+        let source = caller.source;
+        self.put_registration(&mut self.edit(Some(caller), now), sent, source, now, |_| None)
     }
 
     /// Puts a registration in. `registered` says of what is known when that was registered, if this is not to count as a
@@ -230,8 +232,8 @@ impl InstanceRegistry {
     }
 
     /// Takes an instance out (`cancel`). Says whether it was there.
-    pub fn cancel(&self, key: &str, source: Source, now: Timestamp) -> bool {
-        let mut edit = self.edit(Some(source), now);
+    pub fn cancel(&self, key: &str, caller: impl Into<Caller>, now: Timestamp) -> bool {
+        let mut edit = self.edit(Some(caller.into()), now);
         let Some(lease) = edit.take_out(ChangeKind::Cancelled, key) else { return false };
         let cancelled = edit.clock.tick(now);
         let tombstone = lease.with_record(|record| Tombstone::new(lease.key().clone(), record, cancelled));
@@ -247,10 +249,10 @@ impl InstanceRegistry {
         key: &str,
         status: InstanceStatus,
         last_dirty: Option<Timestamp>,
-        source: Source,
+        caller: impl Into<Caller>,
         now: Timestamp,
     ) -> bool {
-        self.command(key, ChangeKind::StatusChanged, source, now, |record, of_data| {
+        self.command(key, ChangeKind::StatusChanged, caller.into(), now, |record, of_data| {
             let overridden = record.status_override.status;
             if record.info.status != status {
                 record.status_override.status = Some(status);
@@ -270,10 +272,10 @@ impl InstanceRegistry {
         key: &str,
         status: InstanceStatus,
         last_dirty: Option<Timestamp>,
-        source: Source,
+        caller: impl Into<Caller>,
         now: Timestamp,
     ) -> bool {
-        self.command(key, ChangeKind::OverrideRemoved, source, now, |record, of_data| {
+        self.command(key, ChangeKind::OverrideRemoved, caller.into(), now, |record, of_data| {
             if record.status_override.status.take().is_some() {
                 record.sent_status = status;
                 record.data.changed = of_data;
@@ -287,11 +289,11 @@ impl InstanceRegistry {
         &self,
         key: &str,
         kind: ChangeKind,
-        source: Source,
+        caller: Caller,
         now: Timestamp,
         change: impl FnOnce(&mut Record, Stamp),
     ) -> bool {
-        let mut edit = self.edit(Some(source), now);
+        let mut edit = self.edit(Some(caller), now);
         let Some(lease) = self.leases.get(key) else { return false };
         lease.renew(now);
         let mut record = Record::clone(&lease.record());
@@ -305,7 +307,7 @@ impl InstanceRegistry {
 
     /// Takes over an override that a Java server has (`storeOverriddenStatusIfRequired`).
     pub fn store_overridden_status_if_required(&self, key: &str, status: InstanceStatus, now: Timestamp) {
-        let mut edit = self.edit(Some(Source::Peer), now);
+        let mut edit = self.edit(Some(Source::Peer.into()), now);
         let Some(lease) = self.leases.get(key) else { return };
         let mut record = Record::clone(&lease.record());
         if record.status_override.status == Some(status) {
@@ -322,9 +324,10 @@ impl InstanceRegistry {
         &self,
         key: &str,
         entries: impl IntoIterator<Item = (&'a str, &'a str)>,
+        caller: impl Into<Caller>,
         now: Timestamp,
     ) -> Option<Registration> {
-        let mut edit = self.edit(Some(Source::Client), now);
+        let mut edit = self.edit(Some(caller.into()), now);
         let mut info = self.leases.get(key)?.record().info.clone();
         info.metadata = info.metadata.with(entries);
         let of_known = |known: &Record| Some(known.data.registered);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::model::{InstanceKey, InstanceStatus};
 use crate::time::Timestamp;
 
-use super::Source;
+use super::{Caller, Source};
 
 /// How many registrations and cancellations `/lastn` shows (`CircularQueue(1000)`).
 const LEASES_KEPT: usize = 1000;
@@ -72,18 +72,19 @@ pub struct Change {
     pub status: InstanceStatus,
     /// Its status before; `None` if it was not known.
     pub previous: Option<InstanceStatus>,
-    /// Whether a client or a peer brought it; `None` for what the registry did of itself.
-    pub source: Option<Source>,
+    /// Who asked for it; `None` for what the registry did of itself.
+    pub caller: Option<Caller>,
 }
 
 impl Change {
+    /// Whether a client or a peer brought it; `None` for what the registry did of itself.
+    pub fn source(&self) -> Option<Source> {
+        self.caller.as_ref().map(|caller| caller.source)
+    }
+
     /// Who brought it, in words for people.
-    pub fn who(&self) -> &'static str {
-        match self.source {
-            None => "the registry itself",
-            Some(Source::Client) => "a client",
-            Some(Source::Peer) => "a peer",
-        }
+    pub fn who(&self) -> String {
+        self.caller.as_ref().map_or_else(|| "the registry itself".to_owned(), Caller::to_string)
     }
 }
 
@@ -120,7 +121,7 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn note(&mut self, change: Change) {
-        self.counted[change.kind as usize][change.source.map_or(0, |source| source as usize + 1)] += 1;
+        self.counted[change.kind as usize][change.source().map_or(0, |source| source as usize + 1)] += 1;
         match change.kind {
             ChangeKind::Registered => drop(push(&mut self.registered, LEASES_KEPT, (change.at, change.key.clone()))),
             ChangeKind::Cancelled | ChangeKind::Evicted => {

@@ -12,7 +12,7 @@ use super::edit::Edit;
 use super::eviction::is_dead;
 use super::journal::ChangeKind;
 use super::pages::Entry;
-use super::{InstanceRegistry, Lease, Source};
+use super::{Caller, InstanceRegistry, Lease, Source};
 use crate::codec::exchange::{self, Digests, Records, RecordsRequest};
 use crate::model::{Fact, Heard, Record, Tombstone};
 use crate::time::Timestamp;
@@ -101,21 +101,21 @@ impl InstanceRegistry {
 
     /// Merges what a peer knows; its times are by this replica's clock. Says what that changed.
     pub fn merge(&self, records: Records, now: Timestamp) -> Repaired {
-        let mut repaired = Repaired::default();
+        let (mut repaired, peer) = (Repaired::default(), Source::Peer.into());
         for tombstone in records.cancelled {
-            repaired.cancelled += usize::from(self.merge_fact(Fact::Cancelled(tombstone), None, now));
+            repaired.cancelled += usize::from(self.merge_fact(Fact::Cancelled(tombstone), None, &peer, now));
         }
         for (record, heard) in records.registered {
             let fact = Fact::Registered(Box::new(record));
-            repaired.registered += usize::from(self.merge_fact(fact, Some(heard), now));
+            repaired.registered += usize::from(self.merge_fact(fact, Some(heard), &peer, now));
         }
         repaired
     }
 
     /// Merges what a peer knows of an instance, and when it was heard there. Says whether that changed what is known.
-    pub fn merge_fact(&self, theirs: Fact, heard: Option<Heard>, now: Timestamp) -> bool {
+    pub fn merge_fact(&self, theirs: Fact, heard: Option<Heard>, peer: &Caller, now: Timestamp) -> bool {
         let (key, heard) = (theirs.key(), heard.map(|heard| heard.not_after(now)));
-        let mut edit = self.edit(Some(Source::Peer), now);
+        let mut edit = self.edit(Some(peer.clone()), now);
         theirs.stamps().into_iter().for_each(|stamp| edit.clock.observe(stamp, now));
         if let Some(lease) = self.leases.get(key.as_str()) {
             heard.into_iter().for_each(|heard| lease.hear(heard));

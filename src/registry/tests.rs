@@ -246,7 +246,7 @@ proptest! {
                 Op::DeleteOverride { app, id, status } => {
                     registry.delete_status_override(&at(app, id), *status, None, Source::Client, now);
                 }
-                Op::Metadata { app, id } => drop(registry.update_metadata(&at(app, id), [("k", "v")], now)),
+                Op::Metadata { app, id } => drop(registry.update_metadata(&at(app, id), [("k", "v")], Source::Client, now)),
                 Op::Advance { .. } => {}
                 Op::Evict => {
                     // Which of the expired go is chance; the model follows the registry, and checks that each was one.

@@ -11,7 +11,7 @@ use crate::model::{
     Action, Fact, InstanceInfo, InstanceKey, InstanceStatus, Known, ReplicationInstance, ReplicationInstanceResponse,
     ReplicationList,
 };
-use crate::registry::{InstanceRegistry, Lease, Registration, Renewal, Source};
+use crate::registry::{Caller, InstanceRegistry, Lease, Registration, Renewal, Source};
 use crate::time::Timestamp;
 
 /// What a heartbeat says beside that the instance lives.
@@ -70,10 +70,10 @@ impl PeerAwareInstanceRegistry {
     }
 
     /// Registers. Peers are told what now holds, which is not what was sent if a newer registration was kept (quirk 16).
-    pub fn register(&self, info: InstanceInfo, source: Source, now: Timestamp) -> Registration {
+    pub fn register(&self, info: InstanceInfo, caller: &Caller, now: Timestamp) -> Registration {
         let _in_order = self.in_order.lock();
-        let registered = self.registry.register(info, source, now);
-        self.tell(Action::Register, registered.lease.key(), Some(&registered.lease), source, now);
+        let registered = self.registry.register(info, caller, now);
+        self.tell(Action::Register, registered.lease.key(), Some(&registered.lease), caller.source, now);
         registered
     }
 
@@ -130,12 +130,12 @@ impl PeerAwareInstanceRegistry {
     }
 
     /// Cancels.
-    pub fn cancel(&self, key: &str, source: Source, now: Timestamp) -> bool {
+    pub fn cancel(&self, key: &str, caller: &Caller, now: Timestamp) -> bool {
         let _in_order = self.in_order.lock();
         let lease = self.registry.lease(key);
-        let cancelled = self.registry.cancel(key, source, now);
+        let cancelled = self.registry.cancel(key, caller, now);
         if let (true, Some(lease)) = (cancelled, lease) {
-            self.tell(Action::Cancel, lease.key(), None, source, now);
+            self.tell(Action::Cancel, lease.key(), None, caller.source, now);
         }
         cancelled
     }
@@ -146,12 +146,12 @@ impl PeerAwareInstanceRegistry {
         key: &str,
         status: InstanceStatus,
         last_dirty: Option<Timestamp>,
-        source: Source,
+        caller: &Caller,
         now: Timestamp,
     ) -> bool {
         let _in_order = self.in_order.lock();
-        let found = self.registry.status_update(key, status, last_dirty, source, now);
-        self.tell_of(Action::StatusUpdate, key, source, now);
+        let found = self.registry.status_update(key, status, last_dirty, caller, now);
+        self.tell_of(Action::StatusUpdate, key, caller.source, now);
         found
     }
 
@@ -161,12 +161,12 @@ impl PeerAwareInstanceRegistry {
         key: &str,
         status: InstanceStatus,
         last_dirty: Option<Timestamp>,
-        source: Source,
+        caller: &Caller,
         now: Timestamp,
     ) -> bool {
         let _in_order = self.in_order.lock();
-        let found = self.registry.delete_status_override(key, status, last_dirty, source, now);
-        self.tell_of(Action::DeleteStatusOverride, key, source, now);
+        let found = self.registry.delete_status_override(key, status, last_dirty, caller, now);
+        self.tell_of(Action::DeleteStatusOverride, key, caller.source, now);
         found
     }
 
@@ -175,10 +175,11 @@ impl PeerAwareInstanceRegistry {
         &self,
         key: &str,
         entries: impl IntoIterator<Item = (&'a str, &'a str)>,
+        caller: &Caller,
         now: Timestamp,
     ) -> bool {
         let _in_order = self.in_order.lock();
-        let registered = self.registry.update_metadata(key, entries, now);
+        let registered = self.registry.update_metadata(key, entries, caller, now);
         if let Some(registered) = &registered {
             self.tell(Action::Register, registered.lease.key(), Some(&registered.lease), Source::Client, now);
         }
@@ -187,13 +188,14 @@ impl PeerAwareInstanceRegistry {
 }
 
 impl PeerAwareInstanceRegistry {
-    /// Applies a batch item by item (`PeerReplicationResource.batchReplication`).
-    pub fn apply(&self, list: ReplicationList, now: Timestamp) -> Vec<ReplicationInstanceResponse> {
+    /// Applies a batch item by item (`PeerReplicationResource.batchReplication`), each as what the peer that sent it asks for.
+    pub fn apply(&self, list: ReplicationList, caller: &Caller, now: Timestamp) -> Vec<ReplicationInstanceResponse> {
         self.registry.count_replication(now);
+        let caller = Caller { source: Source::Peer, ..caller.clone() };
         let mut in_conflict = HashSet::new();
         let apply = |item: ReplicationInstance| {
             let key = InstanceKey::new(&item.app_name, &item.id);
-            let mut response = self.apply_item(item, &key, now);
+            let mut response = self.apply_item(item, &key, &caller, now);
             // The instance itself is in the answer once: a batch that names one again and again is not to be answered by more than
             // there is.
             if response.response_entity.is_some() && !in_conflict.insert(key) {
@@ -205,16 +207,23 @@ impl PeerAwareInstanceRegistry {
     }
 
     /// What one of our own replicas knows is merged. It says what it knows by now, whatever it was that happened.
-    fn merge(&self, known: Known, item: &ReplicationInstance, key: &InstanceKey, now: Timestamp) -> bool {
+    fn merge(
+        &self,
+        known: Known,
+        item: &ReplicationInstance,
+        key: &InstanceKey,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> bool {
         match known {
             Known::Registered(mut record, heard) => {
                 if record.info.validate(item.app_name.as_str()).is_ok() && record.info.key() == *key {
-                    self.registry.merge_fact(Fact::Registered(record), Some(heard), now);
+                    self.registry.merge_fact(Fact::Registered(record), Some(heard), caller, now);
                 }
                 true
             }
             Known::Cancelled(tombstone) => {
-                self.registry.merge_fact(Fact::Cancelled(tombstone), None, now);
+                self.registry.merge_fact(Fact::Cancelled(tombstone), None, caller, now);
                 true
             }
             // Who is not known here, or in an older version, is to be told of whole.
@@ -229,10 +238,11 @@ impl PeerAwareInstanceRegistry {
         &self,
         mut item: ReplicationInstance,
         key: &InstanceKey,
+        caller: &Caller,
         now: Timestamp,
     ) -> ReplicationInstanceResponse {
         if let Some(known) = item.known.take() {
-            return if self.merge(known, &item, key, now) { OK } else { NOT_FOUND };
+            return if self.merge(known, &item, key, caller, now) { OK } else { NOT_FOUND };
         }
         let key = key.as_str();
         let found = |found: bool| if found { OK } else { NOT_FOUND };
@@ -242,7 +252,7 @@ impl PeerAwareInstanceRegistry {
                 None => FAILED,
                 Some(mut info) => {
                     if info.validate(item.app_name.as_str()).is_ok() {
-                        self.register(*info, Source::Peer, now);
+                        self.register(*info, caller, now);
                     }
                     OK
                 }
@@ -258,16 +268,16 @@ impl PeerAwareInstanceRegistry {
                     },
                 }
             }
-            Action::Cancel => found(self.cancel(key, Source::Peer, now)),
+            Action::Cancel => found(self.cancel(key, caller, now)),
             Action::StatusUpdate => match item.status {
                 None => FAILED,
-                Some(status) => found(self.status_update(key, status, item.last_dirty, Source::Peer, now)),
+                Some(status) => found(self.status_update(key, status, item.last_dirty, caller, now)),
             },
             Action::DeleteStatusOverride => match item.last_dirty {
                 None => FAILED,
                 Some(last_dirty) => {
                     let status = item.status.unwrap_or(InstanceStatus::Unknown);
-                    found(self.delete_status_override(key, status, Some(last_dirty), Source::Peer, now))
+                    found(self.delete_status_override(key, status, Some(last_dirty), caller, now))
                 }
             },
         }

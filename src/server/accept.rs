@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::AUTHORIZATION;
-use http::{Method, Request};
+use http::Request;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use tokio::net::{TcpListener, TcpStream};
@@ -26,8 +25,7 @@ use tracing::{debug, warn};
 use super::connection::{self, Activity};
 use super::crowd::Crowd;
 use super::{Options, Stopping};
-use crate::http::security::{Certified, ClientAddress};
-use crate::replication::protocol::CLUSTER_HEADER;
+use crate::http::Connection;
 use crate::tls::Tls;
 
 /// Accepts connections until the server drains, then waits until those it has are finished; whoever does not care to
@@ -38,7 +36,7 @@ pub(super) async fn accept<F>(
     stopping: Stopping,
     tls: Option<Arc<Tls>>,
     mut rng: SmallRng,
-    answer: impl Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
+    answer: impl Fn(Connection, Request<Body>) -> F + Clone + Send + Sync + 'static,
 ) where
     F: Future<Output = Response> + Send,
 {
@@ -61,24 +59,22 @@ pub(super) async fn accept<F>(
         let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.server()));
         let activity = Activity::new();
         let member = crowd.enter(address, &activity);
-        // Who shows a password, or is a replica, is asked where it comes from, and nobody else: a heartbeat is not to pay for it.
-        let answer = move |mut request: Request<Body>| {
-            let headers = request.headers();
-            let is_of_a_replica = *request.method() != Method::PUT && headers.contains_key(CLUSTER_HEADER);
-            if headers.contains_key(AUTHORIZATION) || is_of_a_replica {
-                request.extensions_mut().insert(ClientAddress(address));
-            }
-            answer(request)
-        };
         connections.spawn(async move {
             match acceptor {
-                None => connection::serve(stream, activity, max_age, &options, &stopping, answer).await,
+                None => {
+                    let answer = answer_of(Connection { address: Some(address), certified: false }, answer);
+                    connection::serve(stream, activity, max_age, &options, &stopping, answer).await;
+                }
                 Some(acceptor) => {
                     let handshake = tokio::time::timeout(options.request_header_timeout, acceptor.accept(stream));
                     tokio::select! {
                         biased;
                         shaken = handshake => match shaken {
-                            Ok(Ok(stream)) => serve_tls(stream, activity, max_age, &options, &stopping, answer).await,
+                            Ok(Ok(stream)) => {
+                                let answer = answer_of(Connection { address: Some(address), certified: is_certified(&stream) }, answer);
+                                // In a box: TLS makes the future larger, and who speaks plain HTTP is not to pay for it.
+                                Box::pin(connection::serve(stream, activity, max_age, &options, &stopping, answer)).await;
+                            }
                             Ok(Err(error)) => debug!(%error, "no TLS connection came about"),
                             Err(_too_slow) => debug!("a TLS handshake took too long"),
                         },
@@ -93,26 +89,17 @@ pub(super) async fn accept<F>(
     while connections.join_next().await.is_some() {}
 }
 
-/// Serves a connection by TLS; its requests say whether the client showed a certificate.
-async fn serve_tls<F>(
-    stream: TlsStream<TcpStream>,
-    activity: Arc<Activity>,
-    max_age: Duration,
-    options: &Options,
-    stopping: &Stopping,
-    answer: impl Fn(Request<Body>) -> F + Clone,
-) where
-    F: Future<Output = Response>,
-{
-    let certified = stream.get_ref().1.peer_certificates().is_some_and(|certificates| !certificates.is_empty());
-    let answer = move |mut request: Request<Body>| {
-        if certified {
-            request.extensions_mut().insert(Certified);
-        }
-        answer(request)
-    };
-    // In a box: TLS makes the future larger, and who speaks plain HTTP is not to pay for it.
-    Box::pin(connection::serve(stream, activity, max_age, options, stopping, answer)).await;
+/// Answers the requests of one connection.
+fn answer_of<F>(
+    connection: Connection,
+    answer: impl Fn(Connection, Request<Body>) -> F + Clone,
+) -> impl Fn(Request<Body>) -> F + Clone {
+    move |request| answer(connection, request)
+}
+
+/// Whether the client showed a certificate; rustls has verified it then.
+fn is_certified(stream: &TlsStream<TcpStream>) -> bool {
+    stream.get_ref().1.peer_certificates().is_some_and(|certificates| !certificates.is_empty())
 }
 
 /// The next connection, and a place for it: if need be that of somebody else.

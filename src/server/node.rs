@@ -9,7 +9,8 @@ use rand::{RngExt, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
 use super::{Settings, own_registration};
-use crate::http::{self, App, Parts, Readiness};
+use crate::console::SAMPLE_INTERVAL;
+use crate::http::{Parts, Readiness, Service};
 use crate::model::InstanceInfo;
 use crate::registry::{InstanceRegistry, Source};
 use crate::replication;
@@ -64,7 +65,7 @@ impl PeerAccess {
 /// A replica: its registry, its peers, its HTTP surface and its background work, without a socket.
 ///
 /// The server puts sockets before it; the simulation and the fuzzer call it as it is. Its life is [`Node::build`],
-/// [`Node::join`], then requests to [`Node::app`], [`Node::leave`], [`Node::stop`]. Dropping it ends its background work at
+/// [`Node::join`], then requests to [`Node::service`], [`Node::leave`], [`Node::stop`]. Dropping it ends its background work at
 /// once, as a crash does.
 #[derive(Debug)]
 pub struct Node {
@@ -75,7 +76,7 @@ pub struct Node {
     peers: Option<Peers>,
     own_instance: InstanceInfo,
     readiness: Readiness,
-    app: App,
+    service: Arc<Service>,
     tasks: Tasks,
 }
 
@@ -111,7 +112,7 @@ impl Node {
         });
         let own_instance = own_registration::describe(&settings.replication, &settings.http, address, secure, clock);
         let readiness = Readiness::default();
-        let app = App::new(Parts {
+        let service = Arc::new(Service::new(Parts {
             peer_aware: Arc::clone(&peer_aware),
             clock,
             options: settings.http.clone(),
@@ -119,9 +120,9 @@ impl Node {
             own_instance: own_instance.clone(),
             readiness: readiness.clone(),
             nodes: peers.as_ref().map(|peers| Arc::clone(&peers.nodes)),
-        });
+        }));
         let (settings, tasks) = (settings.clone(), Tasks::under(&CancellationToken::new()));
-        Self { settings, clock, rng, peer_aware, peers, own_instance, readiness, app, tasks }
+        Self { settings, clock, rng, peer_aware, peers, own_instance, readiness, service, tasks }
     }
 
     /// Copies the registry of a peer, if there is one, and begins the background work. The replica may be asked afterwards,
@@ -164,14 +165,14 @@ impl Node {
         self.tasks.every("renewal-threshold", options.renewal_threshold_update_interval, move || {
             updating.update_renewal_threshold();
         });
-        self.app.sample();
-        let sampling = self.app.clone();
-        self.tasks.every("samples", http::SAMPLE_INTERVAL, move || sampling.sample());
+        self.service.sample();
+        let sampling = Arc::clone(&self.service);
+        self.tasks.every("samples", SAMPLE_INTERVAL, move || sampling.sample());
     }
 
     /// What answers requests.
-    pub fn app(&self) -> &App {
-        &self.app
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
     }
 
     /// The registry, for reading.
@@ -207,7 +208,7 @@ impl Node {
     /// Takes the own registration out, ends the background work and empties the queues to the peers, until `deadline` has
     /// passed at the latest. No requests are to come any more.
     pub async fn stop(self, deadline: Duration) {
-        self.peer_aware.cancel(self.own_instance.key().as_str(), Source::Client, self.clock.now());
+        self.peer_aware.cancel(self.own_instance.key().as_str(), &Source::Client.into(), self.clock.now());
         self.tasks.stop(deadline).await;
     }
 }

@@ -56,14 +56,14 @@ pub(super) fn describe(
 
 /// Registers the server and keeps renewing.
 pub(super) fn start(tasks: &mut Tasks, peer_aware: &Arc<PeerAwareInstanceRegistry>, own: InstanceInfo, clock: Clock) {
-    peer_aware.register(own.clone(), Source::Client, clock.now());
+    peer_aware.register(own.clone(), &Source::Client.into(), clock.now());
     let (peer_aware, key) = (Arc::clone(peer_aware), own.key());
     let interval = Duration::from_secs(u64::try_from(own.lease.renewal_interval_secs).unwrap_or(0).max(1));
     tasks.every("own-registration", interval, move || {
         let heartbeat = Heartbeat { last_dirty: Some(own.last_dirty), overridden_status: None };
         let outcome = peer_aware.renew(key.as_str(), heartbeat, Source::Client, clock.now());
         if matches!(outcome, HeartbeatOutcome::NotFound) {
-            peer_aware.register(own.clone(), Source::Client, clock.now());
+            peer_aware.register(own.clone(), &Source::Client.into(), clock.now());
         }
     });
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in the order of dependency: each uses only those before it (and itself).
-const LAYERS: [&str; 14] = [
+const LAYERS: [&str; 15] = [
     "time",
     "metrics",
     "tls",
@@ -12,6 +12,7 @@ const LAYERS: [&str; 14] = [
     "codec",
     "registry",
     "replication",
+    "console",
     "http",
     "tasks",
     "telemetry",

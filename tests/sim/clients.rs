@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use eureka_registry::http::handle;
+use eureka_registry::http::Connection;
 use eureka_registry::model::InstanceStatus;
 use http::{Method, Request};
 use http_body_util::BodyExt;
@@ -163,13 +163,13 @@ pub(crate) async fn send(
     applied: impl FnOnce(u16) + Send + 'static,
 ) -> Option<(u16, Bytes)> {
     sleep(Duration::from_millis(1)).await;
-    world.net.app(replica)?;
+    world.net.service(replica)?;
     let (answer, answered) = oneshot::channel();
     let net = Arc::clone(&world.net);
     tokio::spawn(async move {
         net.runs(replica).await;
-        let Some(app) = net.app(replica) else { return };
-        let response = handle(app, request).await;
+        let Some(service) = net.service(replica) else { return };
+        let response = service.handle(Connection::default(), request).await;
         let status = response.status().as_u16();
         applied(status);
         let body = response.into_body().collect().await.unwrap().to_bytes();

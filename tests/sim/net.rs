@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use eureka_registry::http::App;
+use eureka_registry::http::Service;
 use eureka_registry::replication::ServiceUrl;
 use eureka_registry::replication::discovery::{Endpoint, Found, LookingUp, LookupError, PeerDiscovery};
 use eureka_registry::replication::transport::{Call, Calling, PeerError, PeerTransport, Reply};
@@ -39,7 +39,7 @@ pub(crate) struct Net {
 #[derive(Debug)]
 struct State {
     rng: SmallRng,
-    apps: BTreeMap<usize, App>,
+    services: BTreeMap<usize, Arc<Service>>,
     cut: BTreeSet<(usize, usize)>,
     /// Of a hundred calls: requests lost, answers lost after the request was applied.
     lost: (u8, u8),
@@ -78,7 +78,7 @@ impl Net {
     pub(crate) fn new(seed: u64, shape: &Shape, trace: Trace) -> Arc<Self> {
         let state = State {
             rng: SmallRng::seed_from_u64(seed),
-            apps: BTreeMap::new(),
+            services: BTreeMap::new(),
             cut: BTreeSet::new(),
             lost: (0, 0),
             longest_delay: 2,
@@ -95,19 +95,19 @@ impl Net {
     }
 
     /// From now on `process` listens, or no longer.
-    pub(crate) fn listens(&self, process: usize, app: Option<App>) {
+    pub(crate) fn listens(&self, process: usize, service: Option<Arc<Service>>) {
         let mut state = self.state.lock();
-        match app {
-            Some(app) => {
+        match service {
+            Some(service) => {
                 *state.listeners.entry(process).or_default() += 1;
-                drop(state.apps.insert(process, app));
+                drop(state.services.insert(process, service));
             }
-            None => drop(state.apps.remove(&process)),
+            None => drop(state.services.remove(&process)),
         }
     }
 
-    pub(crate) fn app(&self, process: usize) -> Option<App> {
-        self.state.lock().apps.get(&process).cloned()
+    pub(crate) fn service(&self, process: usize) -> Option<Arc<Service>> {
+        self.state.lock().services.get(&process).cloned()
     }
 
     pub(crate) fn name(&self, replica: usize, named: bool) {
@@ -187,7 +187,7 @@ impl Net {
     pub(crate) fn is_orderly(&self, from: usize, to: usize) -> bool {
         let is_found = {
             let state = self.state.lock();
-            let both_listen = state.apps.contains_key(&from) && state.apps.contains_key(&to);
+            let both_listen = state.services.contains_key(&from) && state.services.contains_key(&to);
             both_listen && state.is_found(&self.shape, from, to, true)
         };
         is_found && self.is_way_clear(from, to)
@@ -282,7 +282,7 @@ impl Net {
         if fate.is_cut || fate.loses_request {
             std::future::pending::<()>().await;
         }
-        if self.app(to).is_none() {
+        if self.service(to).is_none() {
             return Err(PeerError::Refused);
         }
         {
@@ -295,9 +295,9 @@ impl Net {
         // What arrived is worked on whether or not the caller still waits.
         tokio::spawn(async move {
             net.runs(to).await;
-            let Some(app) = net.app(to) else { return };
+            let Some(service) = net.service(to) else { return };
             let between_ours = net.shape.java().is_none_or(|java| java != from && java != to);
-            let reply = wire::deliver(app, call, cluster, between_ours).await;
+            let reply = wire::deliver(&service, call, cluster, between_ours).await;
             net.applied(to);
             let _caller_is_gone = answer.send(reply);
         });

@@ -183,7 +183,7 @@ fn begin(world: &Arc<World>, process: usize) {
 fn open(world: &Arc<World>, process: usize, node: Node) {
     let now = world.now();
     world.net.trace.say(format_args!("* {process} answers, with {} instances", node.registry().len()));
-    world.net.listens(process, Some(node.app().clone()));
+    world.net.listens(process, Some(Arc::clone(node.service())));
     let lag = {
         let mut state = world.state.lock();
         keep_those_met(&mut state, &world.net);

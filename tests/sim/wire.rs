@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use eureka_registry::http::{App, handle};
+use eureka_registry::http::{Connection, Service};
 use eureka_registry::registry::PeerMemory;
 use eureka_registry::replication::protocol::{
     CLUSTER_HEADER, MEMORY_HEADER, NEWCOMER_HEADER, NODE_HEADER, PEERS_HEADER, TIME_HEADER, TOKEN_HEADER, listed,
@@ -20,7 +20,7 @@ pub(crate) fn request(method: Method, path: &str, body: Bytes) -> Request<Body> 
 
 /// Brings a call to a process. Where one of the two is a Java server, nothing of ours is on the wire: it sends no headers of
 /// ours, reads none, and knows neither digests nor exchanges.
-pub(crate) async fn deliver(app: App, call: Call, cluster: Option<String>, between_ours: bool) -> Reply {
+pub(crate) async fn deliver(service: &Service, call: Call, cluster: Option<String>, between_ours: bool) -> Reply {
     let post = |what: &str, body: Bytes| request(Method::POST, &format!("/eureka/peerreplication/{what}"), body);
     let mut ours = vec![(TIME_HEADER, "?".to_owned())];
     ours.extend(cluster.map(|cluster| (CLUSTER_HEADER, cluster)));
@@ -48,7 +48,7 @@ pub(crate) async fn deliver(app: App, call: Call, cluster: Option<String>, betwe
             request.headers_mut().insert(name, value.parse().unwrap());
         }
     }
-    let mut response = handle(app, request).await;
+    let mut response = service.handle(Connection::default(), request).await;
     if !between_ours {
         response.headers_mut().clear();
     }

@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -19,8 +18,11 @@ use http::{HeaderMap, HeaderName};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Change, Problem, overview};
-use crate::http::{ApiError, App};
+use super::changes::Change;
+use super::respond::Problem;
+use crate::http::ApiError;
+use crate::http::state::AppState;
+use crate::http::streams::Place;
 use crate::registry::{self, ChangesAfter};
 
 /// How often a stream looks whether something changed.
@@ -33,46 +35,16 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(2);
 /// So many changes are taken at a time.
 const MOST_AT_ONCE: usize = 200;
-/// The most streams at a time.
-const MOST_STREAMS: usize = 100;
-
-/// How many streams there are.
-#[derive(Debug, Default)]
-pub(in crate::http) struct Streams(AtomicUsize);
-
-impl Streams {
-    /// How many there are.
-    pub(in crate::http) fn open(&self) -> usize {
-        self.0.load(Relaxed)
-    }
-
-    /// A place for one more, until it is dropped.
-    fn take_place(self: &Arc<Self>) -> Option<Place> {
-        let one_more = |open: usize| (open < MOST_STREAMS).then_some(open + 1);
-        self.0.fetch_update(Relaxed, Relaxed, one_more).ok()?;
-        Some(Place(Arc::clone(self)))
-    }
-}
-
-#[derive(Debug)]
-struct Place(Arc<Streams>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Relaxed);
-    }
-}
-
 /// Answers with a stream.
-pub(super) async fn events(State(app): State<App>, headers: HeaderMap) -> Result<Response, Response> {
+pub(super) async fn events(State(app): State<Arc<AppState>>, headers: HeaderMap) -> Result<Response, Response> {
     let busy = |why| {
         let response = Problem(ApiError::Busy(why)).into_response();
         ([(RETRY_AFTER, "3")], response).into_response()
     };
-    if !app.readiness().is_accepting_traffic() {
+    if !app.readiness.is_accepting_traffic() {
         return Err(busy("the registry is about to stop"));
     }
-    let place = app.console().streams.take_place().ok_or_else(|| busy("too many streams are open"))?;
+    let place = app.streams.take_place().ok_or_else(|| busy("too many streams are open"))?;
     let last_event_id = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let following = Following::new(app, place, last_event_id);
     let events = stream::unfold(following, async |mut following| {
@@ -87,7 +59,7 @@ pub(super) async fn events(State(app): State<App>, headers: HeaderMap) -> Result
 /// What a stream has told, and what it has to tell.
 #[derive(Debug)]
 struct Following {
-    app: App,
+    app: Arc<AppState>,
     _place: Place,
     /// The number of the last change that was told or left out.
     last: u64,
@@ -108,9 +80,9 @@ struct Missed {
 }
 
 impl Following {
-    fn new(app: App, place: Place, last_event_id: Option<&str>) -> Self {
-        let now_at = app.registry().last_change();
-        let told = last_event_id.map(|id| id.rsplit_once('.').filter(|(node, _)| *node == app.node_id()));
+    fn new(app: Arc<AppState>, place: Place, last_event_id: Option<&str>) -> Self {
+        let now_at = app.registry.last_change();
+        let told = last_event_id.map(|id| id.rsplit_once('.').filter(|(node, _)| *node == app.node_id));
         let told = told.map(|id| id.and_then(|(_, number)| number.parse().ok()));
         let (last, missed) = match told {
             None => (now_at, false),
@@ -123,11 +95,11 @@ impl Following {
     /// The next event, when there is one; `None` when the registry stops.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if !self.app.readiness().is_accepting_traffic() {
+            if !self.app.readiness.is_accepting_traffic() {
                 return None;
             }
             if self.is_overview_due() {
-                let overview = overview::recent(&self.app).await;
+                let overview = self.app.overviews.recent().await;
                 self.overview = Some((overview.version, Instant::now()));
                 let json = std::str::from_utf8(&overview.json).unwrap_or_default();
                 return Some(Event::default().event("overview").retry(RETRY).data(json));
@@ -139,7 +111,7 @@ impl Following {
             }
             if let Some(change) = self.waiting.pop_front() {
                 self.last = change.number;
-                let id = format!("{}.{}", self.app.node_id(), change.number);
+                let id = format!("{}.{}", self.app.node_id, change.number);
                 return event("change", &Change::of(&change)).map(|event| event.id(id));
             }
             if self.looked_at.is_some() {
@@ -151,17 +123,17 @@ impl Following {
     fn is_overview_due(&self) -> bool {
         let Some((shown, told)) = self.overview else { return true };
         let since = Instant::now().saturating_duration_since(told);
-        let changed = shown != self.app.registry().version();
+        let changed = shown != self.app.registry.version();
         since >= HEARTBEAT_INTERVAL || (changed && since >= OVERVIEW_INTERVAL)
     }
 
     /// Takes what has changed, if something has and what was taken before is told.
     fn look(&mut self) {
-        let version = self.app.registry().version();
+        let version = self.app.registry.version();
         if !self.waiting.is_empty() || self.looked_at == Some(version) {
             return;
         }
-        let ChangesAfter { changes, missed, last } = self.app.registry().changes_after(self.last, MOST_AT_ONCE);
+        let ChangesAfter { changes, missed, last } = self.app.registry.changes_after(self.last, MOST_AT_ONCE);
         if missed {
             // What is still kept would not make it whole: from here on.
             self.missed = true;

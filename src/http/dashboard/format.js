@@ -93,15 +93,20 @@ const WORDS = {
   cancelled: 'left',
   evicted: 'was evicted',
 };
-const SOURCES = { client: '', peer: 'told by a peer', registry: 'by the registry' };
 
 /** What a change was, in words. */
 export function changeWords({ kind, previousStatus }) {
   return kind === 'registered' && previousStatus ? 'registered again' : (WORDS[kind] ?? kind);
 }
 
-/** Who brought a change, where it is not the instance's own client. */
-export const changeSource = ({ source }) => SOURCES[source] ?? source;
+/** Who brought a change and where from, where it is not the registration or the end of the instance by its own client. */
+export function changeSource({ kind, source, user, address }) {
+  if (source === 'registry') return 'by the registry';
+  const from = address ? ` from ${address}` : '';
+  if (source === 'peer') return `told by a peer${from}`;
+  if (user) return `by ${user}${from}`;
+  return kind === 'registered' || kind === 'cancelled' ? '' : `by a client${from}`;
+}
 
 /** The statuses around a change. */
 export function changeStatus({ kind, status: after, previousStatus: before }) {

@@ -6,6 +6,8 @@ use http::Method;
 use http::request::Parts;
 use parking_lot::Mutex;
 
+use crate::http::resource::Resource;
+use crate::http::target::Target;
 use crate::time::Timestamp;
 
 /// Settings of the rate limiter, by Netflix's names and defaults.
@@ -83,14 +85,14 @@ impl RateLimiter {
     }
 
     /// Whether a request is a fetch too many.
-    pub(super) fn is_over_limit(&self, request: &Parts, now: Timestamp) -> bool {
+    pub(super) fn is_over_limit(&self, target: &Target<'_>, request: &Parts, now: Timestamp) -> bool {
         if !self.options.enabled || request.method != Method::GET || self.is_privileged(request) {
             return false;
         }
-        match Target::of(request.uri.path()) {
-            None => false,
-            Some(Target::Part) => !self.fetches.take(now),
-            Some(Target::Everything) => !(self.fetches.take(now) && self.full_fetches.take(now)),
+        match fetched(target) {
+            Fetched::Nothing => false,
+            Fetched::Part => !self.fetches.take(now),
+            Fetched::Everything => !(self.fetches.take(now) && self.full_fetches.take(now)),
         }
     }
 
@@ -106,28 +108,27 @@ impl RateLimiter {
     }
 }
 
+/// How much of the registry a request reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
-    Everything,
+enum Fetched {
+    Nothing,
     /// A delta, or an application.
     Part,
+    Everything,
 }
 
-impl Target {
-    /// `^.*/apps(/[^/]*)?$`, however many slashes there are: all spellings of a path are one resource here.
-    fn of(path: &str) -> Option<Self> {
-        let mut segments = path.rsplit('/').filter(|segment| !segment.is_empty());
-        match (segments.next()?, segments.next()) {
-            ("apps", _) => Some(Self::Everything),
-            (_, Some("apps")) => Some(Self::Part),
-            (_, _) => None,
-        }
+fn fetched(target: &Target<'_>) -> Fetched {
+    match target.resource() {
+        Some(Resource::Applications) => Fetched::Everything,
+        Some(Resource::Delta | Resource::Application(_)) => Fetched::Part,
+        Some(_) | None => Fetched::Nothing,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::target::Paths;
 
     fn get(path: &str, name: Option<&str>) -> Parts {
         let builder = http::Request::get(path);
@@ -135,11 +136,21 @@ mod tests {
         builder.body(()).unwrap().into_parts().0
     }
 
+    fn target(request: &Parts) -> Target<'_> {
+        let paths = Paths { context_path: String::new(), actuator: "/actuator".to_owned() };
+        Target::of(&request.uri, &paths)
+    }
+
+    fn refused(limiter: &RateLimiter, path: &str, name: Option<&str>, at: i64) -> bool {
+        let request = get(path, name);
+        limiter.is_over_limit(&target(&request), &request, Timestamp(at))
+    }
+
     #[test]
     fn fetches_beyond_the_rate_are_refused_until_the_bucket_fills() {
         let options = Options { enabled: true, burst_size: 2, full_fetch_average_rate: 1, ..Options::default() };
         let limiter = RateLimiter::new(options);
-        let refused = |path: &str, at: i64| limiter.is_over_limit(&get(path, None), Timestamp(at));
+        let refused = |path: &str, at: i64| refused(&limiter, path, None, at);
         let all = "/eureka/apps";
         assert_eq!([refused(all, 1), refused(all, 1), refused(all, 1)], [false, false, true]);
         assert!(!refused("/eureka/apps/delta", 100), "a delta is no full fetch");
@@ -149,20 +160,21 @@ mod tests {
 
     #[test]
     fn no_spelling_of_a_path_is_a_way_round() {
+        let fetched = |path: &str| fetched(&target(&get(path, None)));
         for path in ["/eureka/apps", "/eureka/apps/", "/eureka/apps///", "//eureka//v2//apps"] {
-            assert_eq!(Target::of(path), Some(Target::Everything), "{path}");
+            assert_eq!(fetched(path), Fetched::Everything, "{path}");
         }
         for path in ["/eureka/apps/delta", "/eureka/apps//delta//", "/eureka/apps/ORDERS"] {
-            assert_eq!(Target::of(path), Some(Target::Part), "{path}");
+            assert_eq!(fetched(path), Fetched::Part, "{path}");
         }
-        for path in ["/eureka/apps/ORDERS/o-1", "/eureka/status", "/", ""] {
-            assert_eq!(Target::of(path), None, "{path}");
+        for path in ["/eureka/apps/ORDERS/o-1", "/eureka/status", "/", "/actuator/health"] {
+            assert_eq!(fetched(path), Fetched::Nothing, "{path}");
         }
     }
 
     #[test]
     fn standard_clients_are_refused_only_if_that_is_asked_for() {
-        for (throttled, name, refused) in [
+        for (throttled, name, expected) in [
             (false, Some("DefaultClient"), false),
             (false, Some("mine"), false),
             (false, Some("other"), true),
@@ -177,9 +189,8 @@ mod tests {
                 ..Options::default()
             };
             let limiter = RateLimiter::new(options);
-            let request = get("/eureka/apps", name);
-            let second = [0, 1].map(|_| limiter.is_over_limit(&request, Timestamp(1)))[1];
-            assert_eq!(second, refused, "{throttled} {name:?}");
+            let second = [0, 1].map(|_| refused(&limiter, "/eureka/apps", name, 1))[1];
+            assert_eq!(second, expected, "{throttled} {name:?}");
         }
     }
 
@@ -187,7 +198,7 @@ mod tests {
     fn off_or_without_a_limit_nobody_is_refused() {
         for options in [Options::default(), Options { enabled: true, burst_size: 0, ..Options::default() }] {
             let limiter = RateLimiter::new(options);
-            assert!((0..100).all(|_| !limiter.is_over_limit(&get("/eureka/apps", None), Timestamp(1))));
+            assert!((0..100).all(|_| !refused(&limiter, "/eureka/apps", None, 1)));
         }
     }
 }

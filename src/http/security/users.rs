@@ -24,6 +24,9 @@ const HASHED_AT_A_TIME: usize = 1;
 /// So many of one address may wait for that; who else comes is told to come later.
 const WAITING_OF_AN_ADDRESS: usize = 100;
 
+/// So many characters of a name that was tried are logged.
+const LONGEST_NAME: usize = 100;
+
 /// Somebody who may come in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -45,7 +48,9 @@ impl User {
 /// Everybody who may come in.
 #[derive(Debug)]
 pub(crate) struct Users {
-    users: Arc<Vec<User>>,
+    users: Vec<User>,
+    /// Their names, in the same order, to be shared by what they do.
+    names: Vec<Arc<str>>,
     /// Credentials that were good, by their HMAC under a key of this process: what a dump of the memory shows is no password,
     /// and a heartbeat does not pay for bcrypt.
     good: Remembered<usize>,
@@ -57,11 +62,11 @@ pub(crate) struct Users {
     slowest: Option<usize>,
 }
 
-/// Why somebody does not come in.
+/// Why a user is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum Wrong {
     /// No credentials, or wrong ones.
-    Unknown,
+    Credentials,
     /// Too many of the same address wait to be checked.
     TooMany,
 }
@@ -82,17 +87,17 @@ impl Turns {
         Self { all: Semaphore::new(HASHED_AT_A_TIME), by_address: Mutex::default() }
     }
 
-    async fn take(&self, address: Option<IpAddr>) -> Result<(OwnedSemaphorePermit, SemaphorePermit<'_>), Refused> {
+    async fn take(&self, address: Option<IpAddr>) -> Result<(OwnedSemaphorePermit, SemaphorePermit<'_>), Wrong> {
         let of_address = {
             let mut by_address = self.by_address.lock();
             by_address.retain(|_, waiting| Arc::strong_count(waiting) > 1);
             let of_address = by_address.entry(address).or_insert_with(|| Arc::new(Semaphore::new(1)));
             if Arc::strong_count(of_address) > WAITING_OF_AN_ADDRESS {
-                return Err(Refused::TooMany);
+                return Err(Wrong::TooMany);
             }
             Arc::clone(of_address)
         };
-        let closed = |_: AcquireError| Refused::Unknown;
+        let closed = |_: AcquireError| Wrong::Credentials;
         let first_of_address = of_address.acquire_owned().await.map_err(closed)?;
         Ok((first_of_address, self.all.acquire().await.map_err(closed)?))
     }
@@ -106,7 +111,8 @@ impl Users {
         let slowest = slow.max().map(|(_, place)| place);
         Self {
             slowest,
-            users: Arc::new(users),
+            names: users.iter().map(|user| Arc::from(user.name.as_str())).collect(),
+            users,
             good: RwLock::default(),
             wrong: RwLock::default(),
             key,
@@ -118,14 +124,20 @@ impl Users {
         self.users.is_empty()
     }
 
-    /// Whose credentials a request has, that comes from `address`.
-    pub(crate) async fn authenticate(&self, headers: &HeaderMap, address: Option<IpAddr>) -> Result<&User, Refused> {
-        let sent = headers.get(AUTHORIZATION).ok_or(Refused::Unknown)?.as_bytes();
+    /// Whether a user of this name may do more than read.
+    pub(crate) fn may_change(&self, name: &str) -> bool {
+        self.users.iter().any(|user| user.name == name && !user.is_read_only())
+    }
+
+    /// The name of the user whose credentials a request has. `address` is where its connection comes from: the passwords of one
+    /// address wait for each other.
+    pub(crate) async fn authenticate(&self, headers: &HeaderMap, address: Option<IpAddr>) -> Result<Arc<str>, Wrong> {
+        let sent = headers.get(AUTHORIZATION).ok_or(Wrong::Credentials)?.as_bytes();
         let tag = self.tag(sent);
         if let Some(user) = self.good.read().get(&tag) {
-            return self.users.get(*user).ok_or(Refused::Unknown);
+            return self.name(*user);
         }
-        let (name, typed) = credentials(sent).ok_or(Refused::Unknown)?;
+        let (name, typed) = credentials(sent).ok_or(Wrong::Credentials)?;
         // Others may have sent the same while this one waited for its turn: then there is nothing to hash.
         let recall = || {
             let wrong = self.wrong.read().get(&tag).map(|()| None);
@@ -136,7 +148,11 @@ impl Users {
             Some(user) => remember(&self.good, tag, user),
             None => remember(&self.wrong, tag, ()),
         }
-        user.and_then(|user| self.users.get(user)).ok_or(Refused::Unknown)
+        user.ok_or(Wrong::Credentials).and_then(|user| self.name(user))
+    }
+
+    fn name(&self, user: usize) -> Result<Arc<str>, Wrong> {
+        self.names.get(user).cloned().ok_or(Wrong::Credentials)
     }
 
     fn tag(&self, sent: &[u8]) -> [u8; 32] {
@@ -153,15 +169,15 @@ impl Users {
         typed: String,
         address: Option<IpAddr>,
         recall: impl Fn() -> Option<Option<usize>>,
-    ) -> Result<Option<usize>, Refused> {
+    ) -> Result<Option<usize>, Wrong> {
         let (found, known) = self.find(name);
-        let password = &self.users.get(found).ok_or(Refused::Unknown)?.password;
+        let password = &self.users.get(found).ok_or(Wrong::Credentials)?.password;
         if !password.is_slow() && password.matches(&typed) && known {
             return Ok(Some(found));
         }
         let Some(slowest) = self.slowest else { return Ok(None) };
         let hashed = if known && password.is_slow() { found } else { slowest };
-        let password = self.users.get(hashed).ok_or(Refused::Unknown)?.password.clone();
+        let password = self.users.get(hashed).ok_or(Wrong::Credentials)?.password.clone();
         let _turn = self.hashing.take(address).await?;
         if let Some(found_out) = recall() {
             return Ok(found_out);
@@ -188,6 +204,12 @@ fn remember<T>(kept: &Remembered<T>, tag: [u8; 32], what: T) {
         kept.clear();
     }
     kept.insert(tag, what);
+}
+
+/// The name of the user that a request tries to be, for the log: as it was sent, but no longer than a name is.
+pub(crate) fn tried(headers: &HeaderMap) -> Option<String> {
+    let (name, _password) = credentials(headers.get(AUTHORIZATION)?.as_bytes()).unwrap_or_default();
+    Some(name.chars().take(LONGEST_NAME).collect())
 }
 
 fn credentials(sent: &[u8]) -> Option<(String, String)> {
@@ -253,12 +275,13 @@ mod tests {
         let hashed = bcrypt::hash("b", 4).unwrap();
         let users = Users::new(vec![user("a", "a", "ADMIN"), user("b", &hashed, "ROLE_READ_ONLY")]);
         for _first_and_remembered in 0..2 {
-            assert_eq!(users.authenticate(&basic("a", "a"), None).await.map(|user| user.name.as_str()), Ok("a"));
-            assert!(users.authenticate(&basic("b", "b"), None).await.is_ok_and(User::is_read_only));
+            assert_eq!(users.authenticate(&basic("a", "a"), None).await.as_deref(), Ok("a"));
+            assert_eq!(users.authenticate(&basic("b", "b"), None).await.as_deref(), Ok("b"));
             for (name, password) in [("a", "b"), ("b", "a"), ("", ""), ("c", "a"), ("a", ""), ("a", "a ")] {
                 assert!(users.authenticate(&basic(name, password), None).await.is_err(), "{name}:{password}");
             }
         }
+        assert!(users.may_change("a") && !users.may_change("b") && !users.may_change("c"));
         assert_eq!(users.good.read().len(), 2);
         for odd in ["Basic", "Basic !", "Bearer YTph", "basic YTph ", "Basic YQ=="] {
             assert_eq!(users.authenticate(&header(odd), None).await.is_ok(), odd == "basic YTph ", "{odd}");

@@ -320,7 +320,9 @@ fn metadata_changed_on_both_sides_becomes_the_later() {
     for replica in [1, 0] {
         cluster.secs += 1;
         let value = format!("{replica}");
-        cluster.replicas[replica].update_metadata("A/1", [("k", value.as_str())], cluster.now(replica)).unwrap();
+        cluster.replicas[replica]
+            .update_metadata("A/1", [("k", value.as_str())], Source::Client, cluster.now(replica))
+            .unwrap();
     }
     assert!(cluster.agree()["1"].ends_with("[(\"k\", \"0\")]"));
 }
@@ -459,7 +461,7 @@ proptest! {
                 Op::Metadata(replica, id) => {
                     let at = cluster.now(*replica);
                     let (key, value) = (key(&id.to_string()), number.to_string());
-                    let changed = cluster.replicas[*replica].update_metadata(&key, [("k", value.as_str())], at).is_some();
+                    let changed = cluster.replicas[*replica].update_metadata(&key, [("k", value.as_str())], Source::Client, at).is_some();
                     if changed && renews(*replica, *id, &cluster) {
                         heard.insert(*id, now);
                     }

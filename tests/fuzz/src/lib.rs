@@ -84,7 +84,7 @@ impl Subject {
         }
         let request = request.body(Body::from(body.to_vec())).ok()?;
         let answer = RUNTIME.block_on(async {
-            let (parts, body) = registry_http::handle(self.node.app().clone(), request).await.into_parts();
+            let (parts, body) = self.node.service().handle(registry_http::Connection::default(), request).await.into_parts();
             let body = body.collect().await.unwrap().to_bytes().to_vec();
             Answer { status: parts.status, headers: parts.headers, body }
         });

@@ -1,0 +1,59 @@
+//! What people are shown of a replica: its instances, its health, and the metrics of the last minutes.
+//!
+//! Each answer is a value of one moment, made from the registry's pages and from what is known of the peers. Nothing here
+//! knows HTTP: `http` reads a query, calls this, and writes JSON or a page.
+
+pub(crate) mod by_status;
+pub(crate) mod duration;
+pub(crate) mod history;
+pub(crate) mod instances;
+pub(crate) mod overview;
+pub(crate) mod peer;
+pub(crate) mod replica;
+pub(crate) mod self_preservation;
+
+pub(crate) use history::SAMPLE_INTERVAL;
+pub(crate) use replica::Replica;
+
+use history::History;
+use instances::{Applications, Found, Query};
+use overview::Overview;
+
+/// The console of one replica.
+#[derive(Debug)]
+pub(crate) struct Console {
+    replica: Replica,
+    history: History,
+}
+
+impl Console {
+    /// The console of a replica, with no samples yet.
+    pub(crate) fn new(replica: Replica) -> Self {
+        Self { replica, history: History::default() }
+    }
+
+    /// The number of the registry's last change: an overview that was made at this version is still true.
+    pub(crate) fn version(&self) -> u64 {
+        self.replica.registry.version()
+    }
+
+    /// The registry at a glance. `ready` is whether clients may be sent here. Takes as long as there are instances.
+    pub(crate) fn overview(&self, ready: bool) -> Overview {
+        Overview::of(&self.replica, self.history.samples(), ready)
+    }
+
+    /// The instances that a query asks for. Takes as long as there are instances.
+    pub(crate) fn find(&self, query: &Query) -> Found {
+        Found::of(&self.replica.registry.view(), query, self.replica.clock.now())
+    }
+
+    /// All applications. Takes as long as there are instances.
+    pub(crate) fn applications(&self) -> Applications {
+        Applications::of(&self.replica.registry.view(), self.replica.clock.now())
+    }
+
+    /// Takes a sample for the chart of the last minutes; to be called every [`SAMPLE_INTERVAL`].
+    pub(crate) fn sample(&self) {
+        self.history.sample(&self.replica.registry, self.replica.clock.now());
+    }
+}

@@ -1,0 +1,239 @@
+//! [`Overview`]: the registry at a glance, and whether it deserves attention.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::by_status::ByStatus;
+use super::duration::counted;
+use super::history::Sample;
+use super::instances::NONE;
+use super::peer::Peer;
+use super::replica::Replica;
+use super::self_preservation::{Preserving, SelfPreservation};
+use crate::model::InstanceStatus;
+use crate::registry::View;
+use crate::registry::memory::Lost;
+use crate::replication::Look;
+use crate::time::Timestamp;
+
+/// So many names are listed at most.
+const MOST_NAMES: usize = 50;
+/// So many names stand in a sentence at most.
+const NAMES_IN_SENTENCE: usize = 3;
+
+/// The registry at a glance. Every field is described in `openapi.yaml`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Overview {
+    pub(crate) now: i64,
+    pub(crate) health: Health,
+    pub(crate) server: Server,
+    pub(crate) self_preservation: SelfPreservation,
+    pub(crate) instances: Instances,
+    pub(crate) leases: Leases,
+    pub(crate) applications: Applications,
+    pub(crate) zones: Vec<Zone>,
+    pub(crate) peers: Vec<Peer>,
+    discovery: Discovery,
+    history: Vec<Sample>,
+    last_change: u64,
+    #[serde(skip)]
+    lost_memory: Option<Lost>,
+}
+
+/// Whether something deserves attention, and what.
+#[derive(Debug, Serialize)]
+pub(crate) struct Health {
+    pub(crate) state: &'static str,
+    pub(crate) reasons: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Server {
+    pub(crate) version: &'static str,
+    pub(crate) commit: Option<&'static str>,
+    pub(crate) node: String,
+    pub(crate) host_name: String,
+    pub(crate) started_at: i64,
+    pub(crate) ready: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Instances {
+    pub(crate) total: u32,
+    pub(crate) by_status: ByStatus,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Leases {
+    pub(crate) overdue: u32,
+    pub(crate) expired: u32,
+    pub(crate) kept_by_self_preservation: u64,
+    pub(crate) kept_by_eviction_limit: u64,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Applications {
+    pub(crate) total: u32,
+    pub(crate) without_up: u32,
+    pub(crate) names_without_up: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Zone {
+    pub(crate) name: String,
+    pub(crate) instances: u32,
+    pub(crate) up: u32,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Discovery {
+    found: u64,
+    empty: u64,
+    failed: u64,
+}
+
+impl Overview {
+    pub(crate) fn of(replica: &Replica, history: Vec<Sample>, ready: bool) -> Self {
+        let (now, registry) = (replica.clock.now(), &replica.registry);
+        let counted = Counted::of(&registry.view(), now);
+        let (kept_by_self_preservation, kept_by_eviction_limit) = registry.expired_kept();
+        let server = Server {
+            version: env!("CARGO_PKG_VERSION"),
+            commit: option_env!("GIT_COMMIT"),
+            node: replica.node_id.clone(),
+            host_name: replica.host_name.clone(),
+            started_at: replica.clock.started_at().0,
+            ready,
+        };
+        let peers: Vec<Peer> = replica.peers.all().iter().map(|peer| Peer::of(peer)).collect();
+        let mut overview = Self {
+            now: now.0,
+            health: Health { state: "healthy", reasons: Vec::new() },
+            server,
+            self_preservation: SelfPreservation::of(registry, now),
+            instances: Instances { total: counted.by_status.total(), by_status: counted.by_status },
+            leases: Leases { kept_by_self_preservation, kept_by_eviction_limit, ..counted.leases },
+            applications: counted.applications,
+            zones: counted.zones,
+            peers,
+            discovery: Discovery::of(replica),
+            history,
+            last_change: registry.last_change(),
+            lost_memory: registry.lost_memory(now),
+        };
+        overview.health.reasons = overview.reasons();
+        if !overview.health.reasons.is_empty() {
+            overview.health.state = "attention";
+        }
+        overview
+    }
+
+    /// What deserves attention, the worst first.
+    fn reasons(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if !self.server.ready {
+            reasons.push("This replica is about to stop and wants no more clients.".to_owned());
+        }
+        if let Some(lost) = self.lost_memory {
+            let left = lost.until.since(Timestamp(self.now)).as_secs().max(1);
+            reasons.push(format!(
+                "This registry has lost its memory ({}). It refuses fetches for {} more, so that clients keep their lists until \
+                 they have registered again.",
+                lost.sign.words(),
+                counted(left, "second")
+            ));
+        }
+        if self.self_preservation.state == Preserving::Active && self.instances.total > 0 {
+            reasons.push(self.self_preservation.reason.clone());
+        }
+        reasons.extend(self.peers.iter().filter_map(|peer| peer.complaint(Timestamp(self.now))));
+        if self.applications.without_up > 0 {
+            let names = &self.applications.names_without_up;
+            let (few, all) = (&names[..names.len().min(NAMES_IN_SENTENCE)], self.applications.without_up);
+            let more = (all as usize).saturating_sub(few.len());
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let have = if all == 1 { "has" } else { "have" };
+            let what = counted(u64::from(all), "application");
+            reasons.push(format!("{what} {have} no instance that is UP: {}{more}.", few.join(", ")));
+        }
+        if self.leases.overdue > 0 {
+            let what = counted(u64::from(self.leases.overdue), "lease");
+            let (is, client) =
+                if self.leases.overdue == 1 { ("is", "Its client has") } else { ("are", "Their clients have") };
+            reasons.push(format!("{what} {is} overdue. {client} been silent for longer than a lease lasts."));
+        }
+        reasons
+    }
+}
+
+/// What has to be counted one by one.
+#[derive(Default)]
+struct Counted {
+    by_status: ByStatus,
+    leases: Leases,
+    applications: Applications,
+    zones: Vec<Zone>,
+}
+
+impl Counted {
+    fn of(view: &View, now: Timestamp) -> Self {
+        let mut counted = Self::default();
+        let mut zones: HashMap<&str, (u32, u32)> = HashMap::new();
+        let mut running: Option<(&str, bool)> = None;
+        for (info, lease) in view.iter() {
+            let up = info.status == InstanceStatus::Up;
+            counted.by_status.add(info.status);
+            counted.leases.overdue += u32::from(lease.is_overdue(now));
+            counted.leases.expired += u32::from(lease.is_expired(Duration::ZERO, now));
+            let zone = zones.entry(info.zone().unwrap_or(NONE)).or_default();
+            *zone = (zone.0 + 1, zone.1 + u32::from(up));
+            match &mut running {
+                Some((name, has_up)) if *name == info.app.as_str() => *has_up |= up,
+                other => {
+                    counted.application_ends(other.replace((info.app.as_str(), up)));
+                }
+            }
+        }
+        counted.application_ends(running);
+        let mut zones: Vec<Zone> = zones
+            .iter()
+            .map(|(name, (instances, up))| Zone { name: (*name).to_owned(), instances: *instances, up: *up })
+            .collect();
+        zones.sort_unstable_by(|a, b| b.instances.cmp(&a.instances).then_with(|| a.name.cmp(&b.name)));
+        zones.truncate(MOST_NAMES);
+        counted.zones = zones;
+        counted
+    }
+
+    fn application_ends(&mut self, application: Option<(&str, bool)>) {
+        let Some((name, has_up)) = application else { return };
+        self.applications.total += 1;
+        if !has_up {
+            self.applications.without_up += 1;
+            if self.applications.names_without_up.len() < MOST_NAMES {
+                self.applications.names_without_up.push(name.to_owned());
+            }
+        }
+    }
+}
+
+impl Discovery {
+    fn of(replica: &Replica) -> Self {
+        let mut discovery = Self::default();
+        for (look, count) in replica.nodes.as_ref().map(|nodes| nodes.looks()).into_iter().flatten() {
+            match look {
+                Look::Found => discovery.found = count,
+                Look::Empty => discovery.empty = count,
+                Look::Failed => discovery.failed = count,
+            }
+        }
+        discovery
+    }
+}

@@ -1,0 +1,88 @@
+//! [`Peer`]: what people are shown of a peer, and what of it deserves attention.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::duration::{Span, counted};
+use crate::replication::PeerEurekaNode;
+use crate::time::Timestamp;
+
+/// For so long replicas may differ, and changes may wait: what is on its way deserves no attention.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A peer. Every field is described in `openapi.yaml`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Peer {
+    pub(crate) url: String,
+    pub(crate) node: Option<String>,
+    pub(crate) kind: &'static str,
+    pub(crate) available: bool,
+    pub(crate) last_answer_at: Option<i64>,
+    pub(crate) queue: usize,
+    pub(crate) oldest_waiting_since: Option<i64>,
+    pub(crate) dropped: u64,
+    pub(crate) expired: u64,
+    pub(crate) last_error: Option<String>,
+    pub(crate) differing_applications: Option<usize>,
+    #[serde(skip)]
+    differing_since: Option<i64>,
+}
+
+impl Peer {
+    pub(crate) fn of(peer: &PeerEurekaNode) -> Self {
+        let state = peer.state();
+        Self {
+            url: peer.shown_url(),
+            kind: match (&state.node, state.identified) {
+                (Some(_), _) => "eureka-registry",
+                (None, true) => "eureka",
+                (None, false) => "unknown",
+            },
+            node: state.node,
+            available: peer.is_available(),
+            last_answer_at: state.last_answer.map(|at| at.0),
+            queue: state.queue,
+            oldest_waiting_since: state.oldest.map(|at| at.0),
+            dropped: state.dropped,
+            expired: state.expired,
+            last_error: state.last_error,
+            differing_applications: state.differing,
+            differing_since: state.differing_since.map(|at| at.0),
+        }
+    }
+
+    /// How long the oldest change waits for it.
+    pub(crate) fn lag(&self, now: Timestamp) -> Duration {
+        self.oldest_waiting_since.map_or(Duration::ZERO, |since| now.since(Timestamp(since)))
+    }
+
+    /// What of it deserves attention.
+    pub(crate) fn complaint(&self, now: Timestamp) -> Option<String> {
+        let url = &self.url;
+        let since = |at: i64| Span(now.since(Timestamp(at)));
+        if !self.available {
+            let last = match self.last_answer_at {
+                Some(at) => format!("it last did {} ago", since(at)),
+                None => "it never has".to_owned(),
+            };
+            let error = self.last_error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
+            let waiting = match self.queue {
+                0 => String::new(),
+                queue => format!("; {queue} in its queue"),
+            };
+            return Some(format!("The peer {url} does not answer{error}; {last}{waiting}."));
+        }
+        if self.lag(now) > PATIENCE {
+            return Some(format!(
+                "The peer {url} lags: {} in its queue, the oldest for {}.",
+                self.queue,
+                Span(self.lag(now))
+            ));
+        }
+        let differing = self.differing_since.filter(|at| now.since(Timestamp(*at)) > PATIENCE)?;
+        let applications = counted(self.differing_applications.unwrap_or_default() as u64, "application");
+        Some(format!("The peer {url} has differed in {applications} for {}.", since(differing)))
+    }
+}

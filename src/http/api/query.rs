@@ -1,0 +1,91 @@
+//! The parameters of `/api/v1`, which the page shares.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use axum::extract::Query as Extracted;
+
+use crate::console::instances::{Filter, Order, Query, SOME};
+use crate::http::ApiError;
+use crate::model::InstanceStatus;
+
+/// The maximum number of instances in one answer.
+const MOST: usize = 1000;
+
+/// The query's parameters as they came; of a name that comes twice the last holds, and an empty value is none.
+pub(in crate::http) type Parameters = Extracted<Vec<(String, String)>>;
+
+/// The parameters that say something.
+pub(in crate::http) fn said(parameters: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    let parameters = parameters.iter().map(|(name, value)| (name.as_str(), value.trim()));
+    parameters.filter(|(_, value)| !value.is_empty())
+}
+
+/// Reads which instances are asked for. What is not known is for somebody else.
+pub(in crate::http) fn instances(parameters: &[(String, String)]) -> Result<Query, ApiError> {
+    let mut query = Query { limit: SOME, ..Query::default() };
+    for (name, value) in said(parameters) {
+        match name {
+            "sort" => {
+                let (descending, order) = value.strip_prefix('-').map_or((false, value), |order| (true, order));
+                let known = Order::NAMES.iter().find(|(name, _)| *name == order);
+                let (_, order) =
+                    known.ok_or_else(|| expected(name, value, Order::NAMES.map(|(name, _)| name).join(", ")))?;
+                (query.order, query.descending) = (*order, descending);
+            }
+            "offset" => query.offset = number(name, value, usize::MAX)?,
+            "limit" => query.limit = number(name, value, MOST)?,
+            _ => condition(&mut query.filter, name, value)?,
+        }
+    }
+    Ok(query)
+}
+
+fn condition(filter: &mut Filter, name: &str, value: &str) -> Result<(), ApiError> {
+    match name {
+        "q" => filter.words = value.split_whitespace().map(str::to_lowercase).collect(),
+        "application" => filter.application = Some(value.to_uppercase()),
+        "status" => {
+            let status = InstanceStatus::from_name(&value.to_uppercase());
+            let names = || InstanceStatus::ALL.map(InstanceStatus::name).join(", ");
+            filter.status = Some(status.ok_or_else(|| expected(name, value, names()))?);
+        }
+        "zone" => filter.zone = Some(value.to_owned()),
+        "version" => filter.version = Some(value.to_owned()),
+        "overdue" => filter.overdue = Some(value.parse().map_err(|_neither| expected(name, value, "true or false"))?),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// A number up to `most`.
+pub(in crate::http) fn number<N: FromStr + PartialOrd + Display + Copy>(
+    name: &str,
+    value: &str,
+    most: N,
+) -> Result<N, ApiError> {
+    let number = value.parse().ok().filter(|number| *number <= most);
+    number.ok_or_else(|| expected(name, value, format_args!("a number from 0 to {most}")))
+}
+
+fn expected(name: &str, value: &str, what: impl Display) -> ApiError {
+    ApiError::BadParameter(format!("{name}={value}: expected {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_parameter_is_said_in_one_line() {
+        let error = |name: &str, value: &str| match instances(&[(name.to_owned(), value.to_owned())]) {
+            Err(ApiError::BadParameter(text)) => text,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(error("limit", "1001"), "limit=1001: expected a number from 0 to 1000");
+        assert_eq!(error("status", "UPP"), "status=UPP: expected DOWN, OUT_OF_SERVICE, STARTING, UNKNOWN, UP");
+        assert_eq!(error("overdue", "yes"), "overdue=yes: expected true or false");
+        assert!(error("sort", "--zone").starts_with("sort=--zone: expected application, "));
+        assert!(instances(&[("limit".to_owned(), " ".to_owned()), ("other".to_owned(), "1".to_owned())]).is_ok());
+    }
+}

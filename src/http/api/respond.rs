@@ -1,0 +1,45 @@
+//! How this interface answers: JSON that nobody keeps.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use serde::Serialize;
+
+use crate::http::ApiError;
+
+/// An error in the way of this interface: JSON, and one line for people.
+#[derive(Debug)]
+pub(in crate::http) struct Problem(pub(in crate::http) ApiError);
+
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let line = self.0.line();
+        let mut response = self.0.into_response();
+        let line = if line.is_empty() { response.status().to_string() } else { line };
+        let body = serde_json::json!({ "status": response.status().as_u16(), "error": line });
+        *response.body_mut() = body.to_string().into();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+/// JSON that nobody keeps.
+pub(super) fn json(body: impl Into<Body>) -> Response {
+    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body.into()).into_response()
+}
+
+/// A value as JSON.
+pub(super) fn answer(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => json(body),
+        Err(error) => Problem(ApiError::internal(error)).into_response(),
+    }
+}

@@ -1,0 +1,35 @@
+//! `GET /api/v1/user`: who asks, and what they may do.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::respond::answer;
+use crate::http::state::AppState;
+use crate::registry::Caller;
+
+/// Who asks, and what they may do.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::http) struct User {
+    /// The name, if somebody had to say it.
+    pub(in crate::http) name: Option<String>,
+    /// `all` or `read`.
+    pub(in crate::http) access: &'static str,
+    /// Whether there are no users, so that everybody may do everything.
+    pub(in crate::http) open: bool,
+}
+
+impl User {
+    /// The user that a caller is.
+    pub(in crate::http) fn of(app: &AppState, caller: &Caller) -> Self {
+        let access = if app.security.may_change(caller) { "all" } else { "read" };
+        Self { name: caller.user.as_deref().map(str::to_owned), access, open: app.security.is_open() }
+    }
+}
+
+pub(super) async fn user(State(app): State<Arc<AppState>>, Extension(caller): Extension<Caller>) -> Response {
+    answer(&User::of(&app, &caller))
+}

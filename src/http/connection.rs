@@ -1,0 +1,12 @@
+//! [`Connection`]: what is known of a request before it is read.
+
+use std::net::IpAddr;
+
+/// The connection that a request came by.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Connection {
+    /// The address of its other end; `None` where there is no socket.
+    pub address: Option<IpAddr>,
+    /// Whether its client showed a certificate that is trusted.
+    pub certified: bool,
+}

@@ -1,0 +1,71 @@
+//! Who answers which of Eureka's resources.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::ALLOW;
+use http::request::Parts;
+use http::{Method, StatusCode};
+
+use super::error::{ApiError, allow, empty};
+use super::resource::Resource;
+use super::state::AppState;
+use super::{instance, peer_replication, reads, status};
+use crate::registry::{Caller, Scope};
+
+/// Answers a request for one of Eureka's resources.
+pub(super) async fn answer(
+    app: &AppState,
+    resource: &Resource<'_>,
+    request: &Parts,
+    caller: &Caller,
+    body: Body,
+) -> Response {
+    dispatch(app, resource, request, caller, body).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn dispatch(
+    app: &AppState,
+    resource: &Resource<'_>,
+    request: &Parts,
+    caller: &Caller,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let method = if request.method == Method::HEAD { &Method::GET } else { &request.method };
+    let (query, headers) = (request.uri.query().unwrap_or_default(), &request.headers);
+    match (resource, method) {
+        (Resource::Instance(key), &Method::PUT) => instance::renew(app, caller.source, key, query, headers, body).await,
+        (Resource::Applications, &Method::GET) => reads::applications(app, Scope::All, headers).await,
+        (Resource::Delta, &Method::GET) => reads::applications(app, Scope::Delta, headers).await,
+        (Resource::Application(name), &Method::GET) => reads::application(app, name, headers),
+        (Resource::Application(name), &Method::POST) => instance::register(app, caller, name, headers, body).await,
+        (Resource::Instance(key), &Method::GET) => reads::instance(app, key, headers),
+        (Resource::Instance(key), &Method::DELETE) => instance::cancel(app, caller, key),
+        (Resource::InstanceStatus(key), &Method::PUT) => instance::status_update(app, caller, key, query, body).await,
+        (Resource::InstanceStatus(key), &Method::DELETE) => instance::delete_status_override(app, caller, key, query),
+        (Resource::InstanceMetadata(key), &Method::PUT) => {
+            instance::update_metadata(app, caller, key, query, body).await
+        }
+        (Resource::InstanceById(id), &Method::GET) => reads::instance_by_id(app, id, headers),
+        (Resource::Vip(vip), &Method::GET) => reads::vip(app, vip, false, headers),
+        (Resource::SecureVip(vip), &Method::GET) => reads::vip(app, vip, true, headers),
+        (Resource::PeerReplication, &Method::POST) => peer_replication::batch(app, caller, headers, body).await,
+        (Resource::PeerDigests, &Method::POST) => peer_replication::digests(app, headers, body).await,
+        (Resource::PeerRecords, &Method::POST) => peer_replication::records(app, headers, body).await,
+        (Resource::PeerHeard, &Method::POST) => peer_replication::heard(app, headers, body).await,
+        (Resource::ServerStatus, &Method::GET) => status::status(app, headers),
+        // What the Java server answers wherever it is not on AWS.
+        (Resource::AutoScalingGroup, &Method::PUT) => {
+            Err(ApiError::BadParameter("this registry manages no AWS auto-scaling groups".to_owned()))
+        }
+        (resource, &Method::OPTIONS) => Ok(peer_replication::with_time(app, headers, options(resource))),
+        (resource, _) => Err(ApiError::MethodNotAllowed(resource.methods().to_vec())),
+    }
+}
+
+fn options(resource: &Resource<'_>) -> Response {
+    let get = resource.methods().contains(&Method::GET);
+    let head = if get { &[Method::HEAD][..] } else { &[] };
+    let mut response = empty(StatusCode::OK);
+    response.headers_mut().insert(ALLOW, allow(&[head, resource.methods()].concat()));
+    response
+}

@@ -1,0 +1,25 @@
+//! [`Readiness`]: whether probes are told to send clients here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Whether this replica is to be sent clients.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// From now on clients may be sent.
+    pub fn accept_traffic(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    /// From now on they are to be sent elsewhere; a client that comes all the same is served.
+    pub fn refuse_traffic(&self) {
+        self.0.store(false, Relaxed);
+    }
+
+    /// Whether clients may be sent.
+    pub fn is_accepting_traffic(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}

@@ -1,0 +1,223 @@
+//! [`Service`]: what happens to a request, from its headers to those of its answer.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::request::Parts;
+use http::{HeaderMap, Request, StatusCode, Uri};
+use tokio::time::Instant;
+use tower_service::Service as _;
+use tracing::{Instrument, debug, error, field};
+
+use super::access_log::AccessLog;
+use super::api::respond::Problem;
+use super::connection::Connection;
+use super::error::{ApiError, Why};
+use super::operation::Operation;
+use super::resource::PathError;
+use super::security::Refusal;
+use super::state::{self, AppState};
+use super::target::{Paths, Target};
+use super::{actuator, clusters, eureka, pages};
+use crate::registry::{Caller, PeerMemory};
+use crate::replication::protocol::{CLUSTER_HEADER, MEMORY_HEADER, NODE_HEADER};
+
+/// The HTTP surface.
+#[derive(Debug)]
+pub struct Service {
+    state: Arc<AppState>,
+    pages: Router<()>,
+    paths: Paths,
+    /// The paths of the management port, to which the context path does not belong (in Spring neither).
+    management_paths: Paths,
+    access_log: AccessLog,
+    node_id: HeaderValue,
+}
+
+/// An answer, and what is noted of it.
+struct Answered {
+    caller: Caller,
+    operation: Operation,
+    response: Response,
+}
+
+impl Service {
+    /// The surface of these parts.
+    pub fn new(parts: state::Parts) -> Self {
+        let state = Arc::new(AppState::new(parts));
+        let options = &state.options;
+        let paths = |context_path: &str| Paths {
+            context_path: context_path.to_owned(),
+            actuator: options.actuator.base_path.clone(),
+        };
+        Self {
+            pages: pages::routes(options).with_state(Arc::clone(&state)),
+            paths: paths(&options.context_path),
+            management_paths: paths(""),
+            access_log: AccessLog::new(options.access_log, &state.node_id),
+            node_id: HeaderValue::from_str(&state.node_id).unwrap_or_else(|_not_ascii| HeaderValue::from_static("")),
+            state,
+        }
+    }
+
+    /// Takes a sample of the metrics that pages show of the last minutes; to be called every
+    /// [`SAMPLE_INTERVAL`](crate::console::SAMPLE_INTERVAL).
+    pub fn sample(&self) {
+        self.state.console.sample();
+    }
+
+    /// Answers a request.
+    pub async fn handle(&self, connection: Connection, request: Request<Body>) -> Response {
+        self.serve(&self.paths, connection, request).await
+    }
+
+    /// Answers a request on the management port: for the actuator, and nothing else. Users are asked there as everywhere; the
+    /// context path may be there.
+    pub async fn handle_management(&self, connection: Connection, mut request: Request<Body>) -> Response {
+        let is_actuator = |paths: &&Paths| matches!(Target::of(request.uri(), paths), Target::Actuator(_));
+        let Some(paths) = [&self.management_paths, &self.paths].into_iter().find(is_actuator) else {
+            return ApiError::NotFound("only the actuator is answered on this port").into_response();
+        };
+        request.extensions_mut().insert(actuator::WithoutTls);
+        self.serve(paths, connection, request).await
+    }
+
+    /// The whole stack, in its order.
+    async fn serve(&self, paths: &Paths, connection: Connection, request: Request<Body>) -> Response {
+        let begun = Instant::now();
+        let _in_flight = self.state.metrics.begin();
+        let (parts, body) = request.into_parts();
+        let entry = self.access_log.begin(&parts.headers);
+        let target = Target::of(&parts.uri, paths);
+        let Answered { caller, operation, mut response } = match &entry {
+            Some(entry) => {
+                Box::pin(self.admit_and_answer(&parts, &target, connection, body))
+                    .instrument(entry.span().clone())
+                    .await
+            }
+            None => self.admit_and_answer(&parts, &target, connection, body).await,
+        };
+        self.state.metrics.answered(operation, response.status(), begun.elapsed());
+        let why = response.extensions_mut().remove::<Why>();
+        if let Some(why) = &why {
+            say_why(&parts, &caller, response.status(), why);
+        }
+        self.add_headers(&parts, &mut response);
+        if let Some(entry) = entry {
+            entry.finish(&parts, &caller, why.as_ref(), &mut response);
+        }
+        response
+    }
+
+    /// Lets a request in and answers it, or refuses it.
+    async fn admit_and_answer(
+        &self,
+        request: &Parts,
+        target: &Target<'_>,
+        connection: Connection,
+        body: Body,
+    ) -> Answered {
+        let app = &self.state;
+        // Before anybody is refused: this process may have called itself as somebody whom it does not let in.
+        clusters::note_token(app, request);
+        let caller = match app.security.admit(target, request, connection, app.now()).await {
+            Ok(caller) => caller,
+            Err(refusal) => return self.refuse(request, target, connection, refusal),
+        };
+        if let Err(error) = clusters::admit(app, request, connection) {
+            let response = refused(error, target, &request.headers);
+            return Answered { caller, operation: Operation::of_refused(target), response };
+        }
+        let response = match target {
+            Target::Eureka(_, Ok(resource)) => eureka::answer(app, resource, request, &caller, body).await,
+            Target::Eureka(_, Err(PathError::NotFound)) => ApiError::NotFound("no such resource").into_response(),
+            Target::Eureka(_, Err(PathError::NotText)) => {
+                ApiError::BadParameter("the path is not UTF-8".to_owned()).into_response()
+            }
+            Target::Api(path) | Target::Actuator(path) | Target::Page(path) => {
+                self.page(path, request, &caller, body).await
+            }
+            Target::Outside => ApiError::NotFound("no such page").into_response(),
+        };
+        Answered { caller, operation: Operation::of(target, &request.method), response }
+    }
+
+    /// Refuses a request, in the name of the user that was tried.
+    fn refuse(&self, request: &Parts, target: &Target<'_>, connection: Connection, refusal: Refusal) -> Answered {
+        let mut caller = self.state.security.caller(request, connection);
+        match &refusal {
+            Refusal::Unauthorized { tried } => {
+                self.state.metrics.unauthorized(tried.is_some());
+                caller.user = tried.as_deref().map(Arc::from);
+            }
+            Refusal::ReadOnly { user } => caller.user = Some(Arc::clone(user)),
+            Refusal::CrossSite | Refusal::NeedsCertificate | Refusal::TooManyPasswords | Refusal::TooManyFetches => {}
+        }
+        let response = refused(refusal.into(), target, &request.headers);
+        Answered { caller, operation: Operation::of_refused(target), response }
+    }
+
+    /// Answers a request for one of the pages beside Eureka's API, at this path below the context path.
+    async fn page(&self, path: &str, request: &Parts, caller: &Caller, body: Body) -> Response {
+        let query = request.uri.query().map_or_else(String::new, |query| format!("?{query}"));
+        if path.is_empty() && !self.paths.context_path.is_empty() {
+            // The page's links are relative, so it has to be asked for with the slash (Tomcat does the same).
+            let location = format!("{}/{query}", self.paths.context_path);
+            return (StatusCode::FOUND, [(LOCATION, location)]).into_response();
+        }
+        let mut inside = Request::from_parts(request.clone(), body);
+        if path != request.uri.path() {
+            let Ok(uri) = format!("{path}{query}").parse::<Uri>() else {
+                return ApiError::NotFound("no such page").into_response();
+            };
+            *inside.uri_mut() = uri;
+        }
+        inside.extensions_mut().insert(caller.clone());
+        let Ok(mut response) = self.pages.clone().call(inside).await;
+        self.state.security.add_page_headers(&mut response);
+        response
+    }
+
+    /// The headers of every answer, and those that replicas read.
+    fn add_headers(&self, request: &Parts, response: &mut Response) {
+        let app = &self.state;
+        response.headers_mut().insert(HeaderName::from_static(NODE_HEADER), self.node_id.clone());
+        if let Some(cluster) = clusters::named(app, request) {
+            response.headers_mut().insert(HeaderName::from_static(CLUSTER_HEADER), cluster);
+        }
+        let memory = app.registry.memory(app.now());
+        if memory != PeerMemory::Whole {
+            let word = HeaderValue::from_static(memory.name());
+            response.headers_mut().insert(HeaderName::from_static(MEMORY_HEADER), word);
+        }
+    }
+}
+
+/// What somebody is answered who is not let in. To a person in words; a Java client that accepts JSON or XML alone makes "no suitable
+/// converter" of them where without a body it says the status.
+fn refused(error: ApiError, target: &Target<'_>, headers: &HeaderMap) -> Response {
+    if matches!(target, Target::Api(_)) {
+        return Problem(error).into_response();
+    }
+    let mut response = error.into_response();
+    let accepts =
+        |part| headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|text| text.contains(part)));
+    if headers.contains_key(ACCEPT) && !accepts("*/*") && !accepts("text/") {
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(CONTENT_TYPE);
+    }
+    response
+}
+
+/// Says in the log why a request was refused, or what made it fail.
+fn say_why(request: &Parts, caller: &Caller, status: StatusCode, why: &Why) {
+    let (method, path, status) = (&request.method, request.uri.path(), status.as_u16());
+    let (address, user) = (caller.address.map(field::display), caller.user.as_deref());
+    match why {
+        Why::Refused(why) => debug!(%method, path, status, address, user, why, "refused a request"),
+        Why::Failed(cause) => error!(%method, path, status, address, user, %cause, "cannot answer a request"),
+    }
+}

@@ -1,0 +1,94 @@
+//! [`AppState`]: what the answers to requests are made from.
+
+use std::sync::Arc;
+
+use super::body::Bodies;
+use super::building::Building;
+use super::metrics::RequestMetrics;
+use super::options::Options;
+use super::overviews::Overviews;
+use super::readiness::Readiness;
+use super::security::Security;
+use super::streams::Streams;
+use crate::console::{Console, Replica};
+use crate::model::InstanceInfo;
+use crate::registry::InstanceRegistry;
+use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes};
+use crate::time::{Clock, Timestamp};
+
+/// What the HTTP surface is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The registry.
+    pub peer_aware: Arc<PeerAwareInstanceRegistry>,
+    /// The time.
+    pub clock: Clock,
+    /// The settings.
+    pub options: Options,
+    /// This process's random name.
+    pub node_id: String,
+    /// The server as an instance of itself.
+    pub own_instance: InstanceInfo,
+    /// Whether probes are told to send clients.
+    pub readiness: Readiness,
+    /// The peers, if there can be any.
+    pub nodes: Option<Arc<PeerEurekaNodes>>,
+}
+
+/// What handlers share.
+#[derive(Debug)]
+pub(super) struct AppState {
+    /// The registry, for reading.
+    pub(super) registry: Arc<InstanceRegistry>,
+    /// The registry, for changes, which go on to the peers.
+    pub(super) peer_aware: Arc<PeerAwareInstanceRegistry>,
+    pub(super) nodes: Option<Arc<PeerEurekaNodes>>,
+    pub(super) clock: Clock,
+    pub(super) options: Options,
+    pub(super) node_id: String,
+    pub(super) own_instance: InstanceInfo,
+    pub(super) readiness: Readiness,
+    pub(super) security: Security,
+    pub(super) bodies: Bodies,
+    pub(super) building: Building,
+    pub(super) metrics: RequestMetrics,
+    pub(super) console: Arc<Console>,
+    pub(super) overviews: Overviews,
+    pub(super) streams: Arc<Streams>,
+}
+
+impl AppState {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { peer_aware, clock, options, node_id, own_instance, readiness, nodes } = parts;
+        let registry = Arc::clone(peer_aware.registry());
+        let console = Arc::new(Console::new(Replica {
+            registry: Arc::clone(&registry),
+            peers: Arc::clone(peer_aware.peers()),
+            nodes: nodes.clone(),
+            clock,
+            node_id: node_id.clone(),
+            host_name: own_instance.host_name.to_string(),
+        }));
+        Self {
+            registry,
+            security: Security::new(&options.security),
+            bodies: Bodies::new(options.max_body_bytes),
+            building: Building::default(),
+            metrics: RequestMetrics::default(),
+            overviews: Overviews::new(&console, &readiness, clock),
+            streams: Arc::default(),
+            console,
+            peer_aware,
+            nodes,
+            clock,
+            options,
+            node_id,
+            own_instance,
+            readiness,
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

@@ -1,0 +1,131 @@
+//! [`Target`]: what a request's path names. A path is read here, once.
+
+use http::Uri;
+
+use super::resource::{PathError, Resource};
+
+/// Where the parts of the surface stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Paths {
+    /// What stands before every path, empty or with a leading slash.
+    pub(super) context_path: String,
+    /// Where the actuator stands below it.
+    pub(super) actuator: String,
+}
+
+/// The endpoints of the actuator.
+const ENDPOINTS: [&str; 3] = ["health", "info", "prometheus"];
+
+/// What a path names, each with the path below the context path.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Target<'a> {
+    /// `/eureka/…`: one of Eureka's resources, or why the path names none.
+    Eureka(&'a str, Result<Resource<'a>, PathError>),
+    /// `/api/…`.
+    Api(&'a str),
+    /// The actuator, wherever it stands.
+    Actuator(&'a str),
+    /// Any other path: a page, or nothing.
+    Page(&'a str),
+    /// A path that is not below the context path.
+    Outside,
+}
+
+impl<'a> Target<'a> {
+    pub(super) fn of(uri: &'a Uri, paths: &Paths) -> Self {
+        let Some(path) = uri.path().strip_prefix(paths.context_path.as_str()) else { return Self::Outside };
+        if !path.is_empty() && !path.starts_with('/') {
+            return Self::Outside;
+        }
+        if let Some(below) = below_eureka(path) {
+            Self::Eureka(path, Resource::parse(below))
+        } else if path.starts_with("/api/") {
+            Self::Api(path)
+        } else if is_actuator(path, &paths.actuator) {
+            Self::Actuator(path)
+        } else {
+            Self::Page(path)
+        }
+    }
+
+    /// The path below the context path; `None` for one outside.
+    pub(super) fn path(&self) -> Option<&'a str> {
+        match self {
+            Self::Eureka(path, _) | Self::Api(path) | Self::Actuator(path) | Self::Page(path) => Some(path),
+            Self::Outside => None,
+        }
+    }
+
+    /// The resource of Eureka's that is named.
+    pub(super) fn resource(&self) -> Option<&Resource<'a>> {
+        match self {
+            Self::Eureka(_, Ok(resource)) => Some(resource),
+            Self::Eureka(_, Err(_)) | Self::Api(_) | Self::Actuator(_) | Self::Page(_) | Self::Outside => None,
+        }
+    }
+}
+
+/// The path below `/eureka`, if it is one. Hand-written URLs double slashes.
+fn below_eureka(path: &str) -> Option<&str> {
+    let rest = path.trim_start_matches('/').strip_prefix("eureka")?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+}
+
+fn is_actuator(path: &str, base_path: &str) -> bool {
+    let Some(rest) = path.strip_prefix(base_path) else { return false };
+    let endpoint = rest.strip_prefix('/').and_then(|rest| rest.split('/').next());
+    (rest.is_empty() && !path.is_empty()) || endpoint.is_some_and(|name| ENDPOINTS.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(context_path: &str, actuator: &str) -> Paths {
+        Paths { context_path: context_path.to_owned(), actuator: actuator.to_owned() }
+    }
+
+    fn check(paths: &Paths, path: &str, expected: &Target<'_>) {
+        let uri = Uri::builder().path_and_query(path).build().unwrap();
+        assert_eq!(Target::of(&uri, paths), *expected, "{path}");
+    }
+
+    #[test]
+    fn a_path_is_read_once_for_all() {
+        let paths = paths("", "/actuator");
+        for path in ["/eureka/apps?x", "/eureka/apps", "//eureka/apps"] {
+            let below = path.split('?').next().unwrap();
+            check(&paths, path, &Target::Eureka(below, Ok(Resource::Applications)));
+        }
+        check(&paths, "/eureka", &Target::Eureka("/eureka", Err(PathError::NotFound)));
+        check(&paths, "/eureka/apps/%FF", &Target::Eureka("/eureka/apps/%FF", Err(PathError::NotText)));
+        check(&paths, "/api/v1/overview", &Target::Api("/api/v1/overview"));
+        for page in ["/", "/eurekas", "/lastn", "/api", "/dashboard/api.js"] {
+            check(&paths, page, &Target::Page(page));
+        }
+    }
+
+    #[test]
+    fn a_context_path_is_taken_off() {
+        let paths = paths("/registry", "/actuator");
+        let apps = Target::Eureka("/eureka/apps", Ok(Resource::Applications));
+        check(&paths, "/registry/eureka/apps", &apps);
+        check(&paths, "/registry/actuator/health", &Target::Actuator("/actuator/health"));
+        check(&paths, "/registry", &Target::Page(""));
+        for outside in ["/", "/eureka/apps", "/registrys/eureka/apps", "/actuator/health"] {
+            check(&paths, outside, &Target::Outside);
+        }
+    }
+
+    #[test]
+    fn the_actuator_is_where_it_was_put() {
+        for path in ["/actuator", "/actuator/health", "/actuator/health/liveness", "/actuator/prometheus"] {
+            assert!(is_actuator(path, "/actuator"), "{path}");
+        }
+        for path in ["", "/", "/actuators", "/actuator/nothing", "/actuatorhealth", "/health", "/eureka/apps"] {
+            assert!(!is_actuator(path, "/actuator"), "{path}");
+        }
+        assert!(is_actuator("/health/readiness", ""));
+        assert!(!is_actuator("", "") && !is_actuator("/", "") && !is_actuator("/eureka/apps", ""));
+    }
+}
