@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::draft::Draft;
 use super::values::{
-    boolean, client_auth, context_path, count, data_size, file, list, log_filter, log_format, name, nameservers,
-    open_paths, parsed, password, positive, put, service_urls, share, show_details, some_time, text, time,
+    boolean, client_auth, context_path, count, data_size, file, forward_headers, list, log_filter, log_format, name,
+    nameservers, open_paths, parsed, password, positive, put, service_urls, share, show_details, some_time, text, time,
 };
 
 /// One key.
@@ -55,6 +55,12 @@ pub(super) const GROUPS: &[Group] = &[
                 default: "",
                 meaning: "What stands before every path, `/registry` say.",
                 set: |settings, value| put(&mut settings.http.context_path, context_path(value)),
+            },
+            Key {
+                name: "server.forward-headers-strategy",
+                default: "none",
+                meaning: "Which headers say where a request comes from, for logs and histories: `none` (where its connection does), `native` (`X-Forwarded-For` of proxies with private addresses, as Tomcat reads it) or `framework` (the first address of `Forwarded` or `X-Forwarded-For`, whoever sent it).",
+                set: |settings, value| put(&mut settings.http.security.forward_headers, forward_headers(value)),
             },
             Key {
                 name: "management.server.port",

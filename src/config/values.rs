@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::http::actuator::ShowDetails;
-use crate::http::security::Password;
+use crate::http::security::{ForwardHeaders, Password};
 use crate::replication::ServiceUrl;
 use crate::telemetry::Format;
 use crate::tls::ClientAuth;
@@ -122,6 +122,15 @@ pub(super) fn show_details(value: &str) -> Result<ShowDetails, &'static str> {
         "whenauthorized" => Ok(ShowDetails::WhenAuthorized),
         "always" => Ok(ShowDetails::Always),
         _ => Err("never, when-authorized or always"),
+    }
+}
+
+pub(super) fn forward_headers(value: &str) -> Result<ForwardHeaders, &'static str> {
+    match value.to_lowercase().as_str() {
+        "none" => Ok(ForwardHeaders::None),
+        "native" => Ok(ForwardHeaders::Native),
+        "framework" => Ok(ForwardHeaders::Framework),
+        _ => Err("none, native or framework"),
     }
 }
 

@@ -264,3 +264,22 @@ pub(super) fn allow(methods: &[Method]) -> HeaderValue {
     let names: Vec<&str> = methods.iter().map(Method::as_str).chain(["OPTIONS"]).collect();
     HeaderValue::from_str(&names.join(",")).unwrap_or_else(|_not_ascii| HeaderValue::from_static("OPTIONS"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_is_for_the_log_and_not_for_the_client() {
+        let response = ApiError::internal(fmt::Error).into_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(matches!(response.extensions().get(), Some(Why::Failed(cause)) if cause.is::<fmt::Error>()));
+    }
+
+    #[test]
+    fn an_unknown_lease_is_an_answer_like_another() {
+        for error in [ApiError::LeaseNotFound, ApiError::NotFound("no such page")] {
+            assert!(error.into_response().extensions().get::<Why>().is_none());
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! Everything is decided before a request reaches a resource. Without users everybody may do everything, which is how Eureka
 //! servers are mostly run, but for a browser that another site's page sends here.
 
+mod forwarded;
 mod password;
 pub mod rate_limit;
 mod users;
@@ -15,6 +16,7 @@ use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::request::Parts;
 use http::{Method, Response};
 
+pub use forwarded::ForwardHeaders;
 pub use password::Password;
 pub use users::User;
 use users::{Users, Wrong};
@@ -37,6 +39,8 @@ pub struct Options {
     pub peers_need_certificate: bool,
     /// Whether pages are served by TLS, and browsers are to insist on it.
     pub strict_transport: bool,
+    /// Which headers say where a request comes from (`server.forward-headers-strategy`).
+    pub forward_headers: ForwardHeaders,
     /// Netflix's rate limiter.
     pub rate_limit: rate_limit::Options,
 }
@@ -48,6 +52,7 @@ impl Default for Options {
             open_paths: vec!["/actuator/health/**".to_owned()],
             peers_need_certificate: false,
             strict_transport: false,
+            forward_headers: ForwardHeaders::default(),
             rate_limit: rate_limit::Options::default(),
         }
     }
@@ -105,11 +110,11 @@ impl Security {
     }
 
     /// Who sends a request, as far as that is known without its credentials.
-    #[expect(clippy::unused_self, reason = "what a proxy says of a client is believed or not by the options")]
     pub(super) fn caller(&self, request: &Parts, connection: Connection) -> Caller {
         let is_peer = request.headers.get(REPLICATION).is_some_and(|value| value.as_bytes() == b"true");
         let source = if is_peer { Source::Peer } else { Source::Client };
-        Caller { user: None, address: connection.address, certified: connection.certified, source }
+        let address = self.options.forward_headers.address(&request.headers, connection.address);
+        Caller { user: None, address, certified: connection.certified, source }
     }
 
     /// Lets a request in and says whose it is, or says why not.

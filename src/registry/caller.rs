@@ -36,10 +36,11 @@ impl From<&Self> for Caller {
 /// In words that can begin a sentence: `admin from 10.0.0.7`, `a client from 10.0.0.7`, `a peer`.
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.user, self.source) {
-            (Some(user), _) => f.write_str(user)?,
-            (None, Source::Client) => f.write_str("a client")?,
-            (None, Source::Peer) => f.write_str("a peer")?,
+        match (self.source, &self.user) {
+            // Peers are users, too, all of them the same one.
+            (Source::Peer, _) => f.write_str("a peer")?,
+            (Source::Client, Some(user)) => f.write_str(user)?,
+            (Source::Client, None) => f.write_str("a client")?,
         }
         self.address.map_or(Ok(()), |address| write!(f, " from {address}"))
     }
@@ -57,7 +58,7 @@ mod tests {
         };
         assert_eq!(said(Some("admin"), Source::Client), "admin from 10.0.0.7");
         assert_eq!(said(None, Source::Client), "a client from 10.0.0.7");
-        assert_eq!(said(None, Source::Peer), "a peer from 10.0.0.7");
+        assert_eq!(said(Some("eureka"), Source::Peer), "a peer from 10.0.0.7");
         assert_eq!(Caller::from(Source::Peer).to_string(), "a peer");
     }
 }

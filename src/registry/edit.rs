@@ -131,54 +131,59 @@ impl Happened {
     /// Says what happened and who asked for it: in words that can be read alone, and as fields for what reads logs.
     fn log(&self, caller: Option<&Caller>, now: Timestamp) {
         let (key, record) = (self.lease.key(), self.lease.record());
+        let words = Words { happened: self, caller, status: record.info.status };
         let (app, id, source) = (key.app(), key.id(), Source::name(caller.map(|caller| caller.source)));
         let user = caller.and_then(|caller| caller.user.as_deref());
         let address = caller.and_then(|caller| caller.address).map(field::display);
-        let who = Who(caller);
-        let (status, before) =
-            (record.info.status.name(), self.before.as_ref().map(|before| before.info.status.name()));
-        /// One line: its level, the fields of its own, and its words.
-        macro_rules! say {
-            ($level:ident, {$($fields:tt)*}, $($words:tt)*) => {
-                $level!(app.name = app, instance.id = id, $($fields)* source, user, address, $($words)*)
-            };
+        let status = record.info.status.name();
+        // A client that registers again without a change (after a 404, or because its peers ask for it) is no news.
+        let is_no_news = self.kind == ChangeKind::Registered
+            && self.before.as_ref().is_some_and(|before| {
+                before.info.last_dirty == record.info.last_dirty && before.info.status == record.info.status
+            });
+        if is_no_news {
+            debug!(app.name = app, instance.id = id, status, source, user, address, "{words} again");
+            return;
         }
-        match self.kind {
-            // A client that registers again without a change (after a 404, or because its peers ask for it) is no news.
-            ChangeKind::Registered
-                if self.before.as_ref().is_some_and(|before| {
-                    before.info.last_dirty == record.info.last_dirty && before.info.status == record.info.status
-                }) =>
-            {
-                say!(debug, {status,}, "{who} registered {key} again");
-            }
-            ChangeKind::Registered => say!(info, {status,}, "{who} registered {key}"),
-            ChangeKind::StatusChanged | ChangeKind::OverrideRemoved => {
-                let did = if self.kind == ChangeKind::StatusChanged { "set" } else { "removed the override of" };
-                let overridden = record.status_override.status.map(InstanceStatus::name);
-                say!(
-                    info,
-                    {status.before = before, status, status.overridden = overridden,},
-                    "{who} {did} {key}: {status}"
-                );
-            }
-            ChangeKind::Evicted => {
-                let silent_secs = now.since(self.lease.last_heard()).as_secs();
-                say!(info, {silent_secs,}, "{who} evicted {key}");
-            }
-            ChangeKind::Cancelled => say!(info, {}, "{who} cancelled {key}"),
-        }
+        let before = self.before.as_ref().map(|before| before.info.status.name());
+        let overridden = record.status_override.status.map(InstanceStatus::name);
+        let silent_secs = (self.kind == ChangeKind::Evicted).then(|| now.since(self.lease.last_heard()).as_secs());
+        info!(
+            app.name = app,
+            instance.id = id,
+            status.before = before,
+            status,
+            status.overridden = overridden,
+            silent_secs,
+            source,
+            user,
+            address,
+            "{words}"
+        );
     }
 }
 
-/// Who asked for a change, in words.
-struct Who<'a>(Option<&'a Caller>);
+/// What happened, as a sentence: `admin from 10.0.0.7 set ORDERS/o-1 to OUT_OF_SERVICE`.
+struct Words<'a> {
+    happened: &'a Happened,
+    caller: Option<&'a Caller>,
+    status: InstanceStatus,
+}
 
-impl fmt::Display for Who<'_> {
+impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(caller) => caller.fmt(f),
-            None => f.write_str("the registry"),
+        match self.caller {
+            Some(caller) => caller.fmt(f)?,
+            None => f.write_str("the registry")?,
+        }
+        // A client may have sent anything as an id, and is to write no lines of its own.
+        let (key, status) = (self.happened.lease.key().as_str().escape_debug(), self.status);
+        match self.happened.kind {
+            ChangeKind::Registered => write!(f, " registered {key}"),
+            ChangeKind::StatusChanged => write!(f, " set {key} to {status}"),
+            ChangeKind::OverrideRemoved => write!(f, " removed the override of {key}, which is {status} now"),
+            ChangeKind::Cancelled => write!(f, " cancelled {key}"),
+            ChangeKind::Evicted => write!(f, " evicted {key}"),
         }
     }
 }

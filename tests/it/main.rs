@@ -7,6 +7,7 @@
 mod actuator;
 mod api;
 mod bad_input;
+mod callers;
 mod citations;
 mod config;
 mod dashboard;

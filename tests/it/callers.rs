@@ -1,0 +1,171 @@
+//! Who did it: in histories, on pages, and in the log.
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::Once;
+
+use eureka_registry::http::security::ForwardHeaders;
+use eureka_registry::server::Settings;
+use serde_json::{Value, json};
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::DynFilterFn;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry};
+
+use crate::security::{EUREKA, READER, WRONG, with_users};
+use crate::support::{TestServer, instance};
+
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+const PROXIED: (&str, &str) = ("X-Forwarded-For", "203.0.113.7");
+
+thread_local! {
+    /// What is logged on this thread, if its test looks at that. A test's server runs on the test's thread.
+    static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// Writes to the log of the thread it is on.
+struct ThisThread;
+
+impl io::Write for ThisThread {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.iter_mut().for_each(|log| log.extend_from_slice(bytes)));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Begins to look at what is logged on this thread. There is one subscriber for all threads: which events a subscriber of one
+/// thread sees depends on what other threads do at the same time.
+fn capture_log() {
+    static SUBSCRIBER: Once = Once::new();
+    SUBSCRIBER.call_once(|| {
+        let is_looked_at = |metadata: &Metadata<'_>, _: &Context<'_, Registry>| {
+            *metadata.level() <= Level::DEBUG && LOG.with_borrow(Option::is_some)
+        };
+        let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(|| ThisThread);
+        tracing_subscriber::registry().with(lines.with_filter(DynFilterFn::new(is_looked_at))).init();
+    });
+    LOG.set(Some(Vec::new()));
+}
+
+/// The first line with these words.
+fn logged(message: &str) -> Value {
+    let text = String::from_utf8(LOG.take().unwrap()).unwrap();
+    let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let line = lines.find(|line| line["message"] == message);
+    assert!(line.is_some(), "no line says {message:?}:\n{text}");
+    line.unwrap()
+}
+
+fn behind_a_proxy(settings: &mut Settings) {
+    with_users(settings);
+    settings.http.security.forward_headers = ForwardHeaders::Native;
+}
+
+async fn get(server: &TestServer, path: &str) -> Value {
+    let answer = server.send("GET", path, &[READER], b"").await;
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+#[tokio::test]
+async fn a_change_says_who_asked_for_it() {
+    capture_log();
+    let server = TestServer::with(behind_a_proxy).await;
+    server.send("POST", "/eureka/apps/ORDERS", &[EUREKA, JSON], instance("ORDERS", "o-1").as_bytes()).await;
+    let status = "/eureka/apps/ORDERS/o-1/status?value=OUT_OF_SERVICE";
+    assert_eq!(server.send("PUT", status, &[EUREKA, PROXIED], b"").await.status, 200);
+
+    let who = |change: &Value| (change["user"].clone(), change["address"].clone());
+    let operator = (json!("eureka"), json!("203.0.113.7"));
+    let history = get(&server, "/api/v1/applications/ORDERS/instances/o-1").await;
+    assert_eq!(who(&history["history"][0]), operator);
+    assert_eq!(who(&history["history"][1]), (json!("eureka"), json!("127.0.0.1")));
+    let changes = get(&server, "/api/v1/changes").await;
+    assert_eq!(who(&changes["changes"][1]), operator);
+    let page = server.send("GET", "/", &[READER], b"").await.text();
+    assert!(page.contains("by eureka from 203.0.113.7"), "{page}");
+
+    let line = logged("eureka from 203.0.113.7 set ORDERS/o-1 to OUT_OF_SERVICE");
+    assert_eq!(who(&line), operator);
+    assert_eq!((&line["status.before"], &line["status"]), (&json!("UP"), &json!("OUT_OF_SERVICE")));
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn without_users_there_is_an_address() {
+    let server = TestServer::start().await;
+    server.register("ORDERS", "o-1").await;
+    let changes = server.get_json("/api/v1/changes").await;
+    let change = &changes["changes"][0];
+    assert_eq!((&change["user"], &change["address"]), (&Value::Null, &json!("127.0.0.1")));
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_says_whom_it_is_called_by() {
+    let server = TestServer::start().await;
+    let batch = json!({"replicationList": [{
+        "appName": "ORDERS", "id": "o-1", "action": "Register",
+        "instanceInfo": serde_json::from_str::<Value>(&instance("ORDERS", "o-1")).unwrap()["instance"],
+    }]});
+    server.send("POST", "/eureka/peerreplication/batch/", &[JSON], batch.to_string().as_bytes()).await;
+    let changes = server.get_json("/api/v1/changes").await;
+    let change = &changes["changes"][0];
+    assert_eq!((&change["source"], &change["address"]), (&json!("peer"), &json!("127.0.0.1")));
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_user_is_counted_and_logged() {
+    capture_log();
+    let server = TestServer::with(behind_a_proxy).await;
+    server.send("GET", "/eureka/apps", &[WRONG, PROXIED], b"").await;
+    let line = logged("refused a request");
+    assert_eq!(
+        (&line["level"], &line["status"], &line["path"]),
+        (&json!("DEBUG"), &json!(401), &json!("/eureka/apps"))
+    );
+    assert_eq!((&line["user"], &line["address"]), (&json!("eureka"), &json!("203.0.113.7")));
+
+    server.send("GET", "/eureka/apps", &[], b"").await;
+    server.send("GET", "/", &[], b"").await;
+    let metrics = server.send("GET", "/actuator/prometheus", &[READER], b"").await.text();
+    for counted in [r#"{credentials="wrong"} 1"#, r#"{credentials="none"} 2"#] {
+        assert!(metrics.contains(&format!("eureka_http_unauthorized_total{counted}")), "{counted} in {metrics}");
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_read_leaves_its_reason() {
+    for (body, status, why) in [("{", 400, "cannot parse JSON"), ("[1,2,3,4,5,6,7,8,9,0]", 413, "larger than 16 bytes")]
+    {
+        capture_log();
+        let server = TestServer::with(|settings| settings.http.max_body_bytes = 16).await;
+        let answer = server.send("POST", "/eureka/apps/ORDERS", &[JSON], body.as_bytes()).await;
+        assert_eq!(answer.status, status);
+        let line = logged("refused a request");
+        assert_eq!((&line["level"], &line["status"]), (&json!("DEBUG"), &json!(status)));
+        assert!(line["why"].as_str().is_some_and(|said| said.contains(why)), "{line}");
+        server.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_access_log_says_whose_a_request_is() {
+    capture_log();
+    let server = TestServer::with(|settings| {
+        behind_a_proxy(settings);
+        settings.http.access_log = true;
+    })
+    .await;
+    server.send("GET", "/eureka/apps", &[READER, PROXIED], b"").await;
+    let line = logged("request");
+    assert_eq!((&line["user"], &line["address"]), (&json!("reader"), &json!("203.0.113.7")));
+    assert_eq!((&line["path"], &line["status"]), (&json!("/eureka/apps"), &json!(200)));
+    server.stop().await.unwrap();
+}
