@@ -4,95 +4,21 @@
 //! a [`crate::model`] value of bytes, an encoder appends one to a buffer.
 
 mod crc32;
+mod error;
 pub mod exchange;
+mod facts;
+mod form;
 mod gzip;
+mod java;
 pub mod json;
 pub mod xml;
 
-use thiserror::Error;
-
+pub use error::CodecError;
+pub use form::{Detail, Form, Media, Nesting};
 pub use gzip::{DeflatedPiece, GzipAssembly, gunzip, gzip};
 
 use crate::model::{Applications, InstanceInfo, LeaseInfo, ReplicationInstanceResponse, ReplicationList};
 use crate::time::Timestamp;
-
-/// JSON or XML.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Media {
-    /// `application/json`
-    Json,
-    /// `application/xml`
-    Xml,
-}
-
-impl Media {
-    /// The media type, as `Content-Type` says it.
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Xml => "application/xml",
-        }
-    }
-}
-
-/// All of an instance, or what `X-Eureka-Accept: compact` asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Detail {
-    /// Every field.
-    Full,
-    /// What a load balancer needs (Java's `MiniInstanceInfoMixIn`).
-    Compact,
-}
-
-/// One of the four forms in which the registry is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Form {
-    /// JSON or XML.
-    pub media: Media,
-    /// Full or compact.
-    pub detail: Detail,
-}
-
-impl Form {
-    /// How many forms there are.
-    pub const COUNT: usize = 4;
-
-    /// A number below [`Form::COUNT`] of its own.
-    pub fn index(self) -> usize {
-        let media = match self.media {
-            Media::Json => 0,
-            Media::Xml => 2,
-        };
-        media
-            + match self.detail {
-                Detail::Full => 0,
-                Detail::Compact => 1,
-            }
-    }
-}
-
-/// Why a body was not understood. The text holds no part of the body.
-#[derive(Debug, Error)]
-pub enum CodecError {
-    /// Not JSON, or JSON without what is needed.
-    #[error("cannot parse JSON: {0}")]
-    Json(String),
-    /// Not XML, or XML without what is needed.
-    #[error("cannot parse XML: {0}")]
-    Xml(String),
-    /// A compressed body that is no gzip, or inflates beyond the limit.
-    #[error("cannot inflate the body: {0}")]
-    Gzip(String),
-}
-
-/// Where an instance stands. XML is indented by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nesting {
-    /// In an `application` within `applications`.
-    InApplications,
-    /// In an `application` that is the document.
-    InApplication,
-}
 
 /// Appends one instance as a document: `GET /apps/{app}/{id}`. Always full.
 pub fn instance_document(media: Media, info: &InstanceInfo, lease: &LeaseInfo, out: &mut Vec<u8>) {
@@ -215,17 +141,6 @@ pub fn decode_replication_response(
     now: Timestamp,
 ) -> Result<Vec<ReplicationInstanceResponse>, CodecError> {
     json::decode::replication_response(body, now)
-}
-
-/// What `dataCenterInfo` says its Java class is.
-pub(crate) const DEFAULT_DATA_CENTER_CLASS: &str = "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo";
-pub(crate) const AMAZON_CLASS: &str = "com.netflix.appinfo.AmazonInfo";
-/// What an empty map says its Java class is.
-pub(crate) const EMPTY_MAP_CLASS: &str = "java.util.Collections$EmptyMap";
-
-/// What of an Amazon instance's metadata the compact form keeps (`AbstractEurekaJacksonCodec`).
-pub(crate) fn is_compact_amazon_key(key: &str) -> bool {
-    matches!(key, "instance-id" | "public-ipv4" | "public-hostname" | "local-ipv4" | "availability-zone")
 }
 
 #[cfg(test)]

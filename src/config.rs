@@ -2,14 +2,17 @@
 //!
 //! The interface is Spring's property names, so that what an operator has applies as it is. Sources, later wins: defaults, files
 //! ([`files`]), the environment, `SPRING_APPLICATION_JSON`, the command line. A library layers them and remembers who said what; what is
-//! ours is one function that makes two spellings of a name equal ([`canonical`]) and one table of what there is
+//! ours is one function that makes two spellings of a name equal ([`name::canonical`]) and one table of what there is
 //! ([`keys::GROUPS`]), of which `--help`, the README and the errors are made.
 
 mod draft;
+mod effective;
+mod error;
 mod families;
 mod files;
 mod keys;
 mod layer;
+mod name;
 mod placeholders;
 mod profiles;
 mod report;
@@ -21,92 +24,17 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use figment::Figment;
-use thiserror::Error;
 
+pub use error::{ConfigError, Notice, Unheeded};
 pub use report::table;
 
 use crate::server::Settings;
 use draft::{Draft, Missing};
+use effective::Effective;
 use families::{FAMILIES, Sense};
 use files::Locations;
 use layer::{Layer, SERVICE_URLS};
-
-/// Why the settings cannot be read. The process ends with code 64 and has started nothing.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum ConfigError {
-    /// A value that is none of its key's.
-    #[error("{key}={value} ({origin}): expected {expected}")]
-    Invalid {
-        /// The key, as it was written.
-        key: String,
-        /// The value, as it was found; a secret's is not shown.
-        value: String,
-        /// Where it was found.
-        origin: String,
-        /// What would have been understood.
-        expected: &'static str,
-    },
-    /// A key that needs another one.
-    #[error("{given} is set, but {wanted} is not")]
-    Missing {
-        /// What is there.
-        given: &'static str,
-        /// What has to be there with it.
-        wanted: &'static str,
-    },
-    /// A file that cannot be read, or is no YAML.
-    #[error("{path}: {why}")]
-    File {
-        /// The file.
-        path: String,
-        /// Why.
-        why: String,
-    },
-    /// A placeholder for which there is no value.
-    #[error("{origin}: there is no value for ${{{name}}}, and no default")]
-    Placeholder {
-        /// What it asks for.
-        name: String,
-        /// Where it stands.
-        origin: String,
-    },
-    /// A Java key store, which only Java reads.
-    #[error("{key} ({origin}): certificates are read from PEM files; {CONVERSION}")]
-    KeyStore {
-        /// The key as it was written.
-        key: String,
-        /// Where it was found.
-        origin: String,
-    },
-    /// An argument that is no `--key=value`.
-    #[error("argument {0}: expected --key=value, check-config, smoke-test, --help or --version")]
-    Argument(String),
-}
-
-/// How a key store becomes PEM files.
-const CONVERSION: &str = "convert a key store by `openssl pkcs12 -in store.p12 -nodes -out tls.pem` (a JKS one first by \
-     `keytool -importkeystore -srckeystore store.jks -destkeystore store.p12 -deststoretype pkcs12`) and name it in \
-     server.ssl.certificate and server.ssl.certificate-private-key";
-
-/// Something to say of the settings that keeps nothing from starting.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// The key as it was written.
-    pub key: String,
-    /// Where it was found.
-    pub origin: String,
-    /// What is to be said of it.
-    pub what: Unheeded,
-}
-
-/// Why a key is not heeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unheeded {
-    /// It means something to a Java server, and nothing here: why.
-    Useless(&'static str),
-    /// Nobody knows it; perhaps the known one that is spelt most like it is meant.
-    Unknown(Option<&'static str>),
-}
+use name::canonical;
 
 /// What the process is asked to do.
 #[derive(Debug)]
@@ -126,14 +54,6 @@ pub struct Loaded {
     pub settings: Settings,
     /// Keys that are not heeded.
     pub notices: Vec<Notice>,
-}
-
-/// One value, and who said it.
-#[derive(Clone, Debug)]
-struct Effective {
-    written: String,
-    value: String,
-    origin: String,
 }
 
 /// Reads the settings of the command line's arguments, without the program's name, of the environment, and of the files
@@ -244,14 +164,6 @@ fn apply(effective: &BTreeMap<String, Effective>) -> Result<Loaded, ConfigError>
     }
     let settings = draft.finish().map_err(|Missing { given, wanted }| ConfigError::Missing { given, wanted })?;
     Ok(Loaded { settings, notices })
-}
-
-/// The one form of all spellings of a name: lower case, without what separates words or parts of it. So
-/// `eureka.server.enable-self-preservation`, `eureka.server.enableSelfPreservation`,
-/// `EUREKA_SERVER_ENABLESELFPRESERVATION` and `EUREKA_SERVER_ENABLE_SELF_PRESERVATION` are one, and
-/// `registry.security.users[0].name` is `REGISTRY_SECURITY_USERS_0_NAME` (Spring's relaxed binding).
-fn canonical(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '.' | '-' | '_' | '[' | ']')).flat_map(char::to_lowercase).collect()
 }
 
 /// Whether a variable of the environment is for this process: most are somebody else's.

@@ -5,6 +5,7 @@
 //! readers can see changes under one short lock, so a full answer, a delta and the hash code of one moment agree.
 
 mod caller;
+mod commands;
 mod content;
 mod digest;
 mod edit;
@@ -12,6 +13,7 @@ mod eviction;
 mod instance_registry;
 mod journal;
 mod lease;
+mod lost_memory;
 mod measured_rate;
 mod merge;
 pub mod memory;
@@ -19,6 +21,7 @@ pub mod options;
 mod override_rule;
 mod pages;
 mod renewal_threshold;
+mod reads;
 mod response_cache;
 mod store;
 #[cfg(test)]
@@ -26,7 +29,8 @@ mod tests;
 mod tombstones;
 
 pub use caller::Caller;
-pub use instance_registry::{InstanceRegistry, Registration, Renewal, SelfPreservation};
+pub use commands::Renewal;
+pub use instance_registry::{InstanceRegistry, Registration, SelfPreservation};
 pub use journal::{Change, ChangeKind, ChangesAfter, InstanceHistory};
 pub use lease::Lease;
 pub use measured_rate::MeasuredRate;

@@ -8,8 +8,10 @@
 
 mod batcher;
 mod comparison;
+mod credentials;
 pub mod discovery;
 mod eviction;
+mod intervals;
 mod known_batch;
 pub mod membership;
 pub mod options;

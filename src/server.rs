@@ -6,6 +6,8 @@ mod crowd;
 mod node;
 pub mod options;
 mod own_registration;
+mod settings;
+mod stopping;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,35 +23,13 @@ use tracing::{info, warn};
 
 pub use node::{Node, PeerAccess};
 pub use options::Options;
+pub use settings::Settings;
+
+use stopping::Stopping;
 
 use crate::tasks::Tasks;
 use crate::time::Clock;
 use crate::tls::Tls;
-use crate::{http, registry, replication, telemetry};
-
-/// All that a server is made with.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// The listening server.
-    pub server: Options,
-    /// The HTTP surface.
-    pub http: http::Options,
-    /// The registry.
-    pub registry: registry::Options,
-    /// Replication.
-    pub replication: replication::Options,
-    /// The logs.
-    pub logs: telemetry::Options,
-}
-
-/// The two steps in which connections end.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stopping {
-    /// Every answer is its connection's last.
-    pub(crate) no_new_requests: CancellationToken,
-    /// Nothing is accepted any more, and idle connections are closed.
-    pub(crate) draining: CancellationToken,
-}
 
 /// A server that has its port and answers on it.
 #[derive(Debug)]

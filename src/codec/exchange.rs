@@ -7,11 +7,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::facts::{WireFacts, WireTombstone, broken, write};
 use super::{CodecError, json};
-use crate::model::{
-    AppName, DataStamp, Heard, InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo, Record, Stamp, StatusOverride,
-    Tombstone,
-};
+use crate::model::{Heard, InstanceKey, LeaseInfo, Record, Tombstone};
 use crate::time::Timestamp;
 
 /// A hash of all that a replica knows, and of each application.
@@ -114,102 +112,6 @@ struct WireCancelled {
     facts: WireTombstone,
 }
 
-/// What [`Record`] and [`Heard`] hold beside the instance.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct WireFacts {
-    version: i64,
-    registered: String,
-    changed: String,
-    sent_status: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cancelled: Option<String>,
-    #[serde(flatten)]
-    status_override: WireOverride,
-    heard: i64,
-    renewed: bool,
-}
-
-/// A [`Tombstone`] without the key.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct WireTombstone {
-    cancelled: String,
-    version: i64,
-    registered: String,
-    changed: String,
-    #[serde(flatten)]
-    status_override: WireOverride,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireOverride {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    status_override: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    overridden: Option<String>,
-}
-
-impl WireOverride {
-    fn new(known: StatusOverride) -> Self {
-        Self { status_override: known.status.map(|status| status.name().to_owned()), overridden: if_ever(known.stamp) }
-    }
-
-    fn read(&self, now: Timestamp) -> Result<StatusOverride, CodecError> {
-        let status = self.status_override.as_deref().map(status_named).transpose()?;
-        Ok(StatusOverride { status, stamp: read_if_ever(self.overridden.as_deref(), now)? })
-    }
-}
-
-impl WireFacts {
-    pub(super) fn new(record: &Record, heard: Heard) -> Self {
-        Self {
-            version: record.data.version.0,
-            cancelled: if_ever(record.cancelled),
-            registered: record.data.registered.to_string(),
-            changed: record.data.changed.to_string(),
-            sent_status: record.sent_status.name().to_owned(),
-            status_override: WireOverride::new(record.status_override),
-            heard: heard.at.0,
-            renewed: heard.renewed,
-        }
-    }
-
-    pub(super) fn read(&self, info: InstanceInfo, now: Timestamp) -> Result<(Record, Heard), CodecError> {
-        let data = data_stamp(self.version, &self.registered, &self.changed, now)?;
-        let (sent_status, status_override) = (status_named(&self.sent_status)?, self.status_override.read(now)?);
-        let cancelled = read_if_ever(self.cancelled.as_deref(), now)?;
-        let mut record = Record { info, sent_status, data, cancelled, status_override };
-        record.show();
-        Ok((record, Heard { at: Timestamp(self.heard), renewed: self.renewed }))
-    }
-}
-
-impl WireTombstone {
-    pub(super) fn new(tombstone: &Tombstone) -> Self {
-        let status_override = WireOverride::new(tombstone.status_override);
-        let DataStamp { version, registered, changed } = tombstone.data;
-        Self {
-            cancelled: tombstone.cancelled.to_string(),
-            version: version.0,
-            registered: registered.to_string(),
-            changed: changed.to_string(),
-            status_override,
-        }
-    }
-
-    pub(super) fn read(&self, app: &str, id: &str, now: Timestamp) -> Result<Tombstone, CodecError> {
-        let key = InstanceKey::new(&AppName::new(app), id);
-        let data = data_stamp(self.version, &self.registered, &self.changed, now)?;
-        let (cancelled, status_override) = (stamp(&self.cancelled, now)?, self.status_override.read(now)?);
-        if data.registered >= cancelled {
-            return Err(broken("what was cancelled was registered before"));
-        }
-        Ok(Tombstone { key, cancelled, data, status_override })
-    }
-}
-
 /// Appends an answer: the instances with their records and when each was heard, and the cancelled ones.
 pub fn encode_records<'a>(
     registered: impl IntoIterator<Item = (&'a Record, &'a LeaseInfo, Heard)>,
@@ -305,35 +207,6 @@ pub fn decode_heard(body: &[u8]) -> Result<HeardAnswer, CodecError> {
     Ok(HeardAnswer { uptime_ms: wire.uptime_ms, heard: wire.heard.into_iter().map(heard).collect() })
 }
 
-fn data_stamp(version: i64, registered: &str, changed: &str, now: Timestamp) -> Result<DataStamp, CodecError> {
-    Ok(DataStamp { version: Timestamp(version), registered: stamp(registered, now)?, changed: stamp(changed, now)? })
-}
-
-fn if_ever(stamp: Stamp) -> Option<String> {
-    (stamp != Stamp::NEVER).then(|| stamp.to_string())
-}
-
-fn read_if_ever(text: Option<&str>, now: Timestamp) -> Result<Stamp, CodecError> {
-    text.map_or(Ok(Stamp::NEVER), |text| stamp(text, now))
-}
-
-fn stamp(text: &str, now: Timestamp) -> Result<Stamp, CodecError> {
-    Stamp::parse(text, now).ok_or_else(|| broken("a stamp must be two numbers within a hundred years"))
-}
-
-fn status_named(name: &str) -> Result<InstanceStatus, CodecError> {
-    InstanceStatus::from_name(name).ok_or_else(|| broken("no such status"))
-}
-
 fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, CodecError> {
     serde_json::from_slice(body).map_err(|error| broken(&format!("line {}, column {}", error.line(), error.column())))
-}
-
-fn broken(what: &str) -> CodecError {
-    CodecError::Json(what.to_owned())
-}
-
-#[expect(clippy::expect_used, reason = "texts and numbers by texts always are JSON, and a vector takes all")]
-pub(super) fn write(value: &impl Serialize, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, value).expect("plain data is JSON");
 }

@@ -143,7 +143,7 @@ impl Draft {
             None => Bundle::default(),
             Some(name) => self
                 .bundles
-                .get(&super::canonical(name))
+                .get(&super::name::canonical(name))
                 .cloned()
                 .ok_or(Missing { given: "server.ssl.bundle", wanted: "spring.ssl.bundle.pem" })?,
         };

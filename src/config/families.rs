@@ -7,7 +7,7 @@ use super::values::{file, list, log_level, password, put, text};
 pub(super) struct Family {
     /// How they are written.
     pub(super) pattern: &'static str,
-    /// How they begin, in the form of [`super::canonical`].
+    /// How they begin, in the form of [`super::name::canonical`].
     pub(super) prefix: &'static str,
     /// What they do.
     pub(super) meaning: &'static str,
@@ -95,7 +95,7 @@ fn set_metadata(draft: &mut Draft, rest: &str, value: &str) -> Result<Sense, &'s
 /// letters and dots, as Spring reads it.
 fn metadata_name(written: &str, rest: &str) -> String {
     let of_environment = !written.chars().any(char::is_lowercase);
-    let start = written.char_indices().map(|(at, _)| at).filter(|at| super::canonical(&written[*at..]) == rest);
+    let start = written.char_indices().map(|(at, _)| at).filter(|at| super::name::canonical(&written[*at..]) == rest);
     let name = start.max().map_or(rest, |at| &written[at..]).trim_end_matches(']');
     if of_environment { name.to_lowercase().replace('_', ".") } else { name.to_owned() }
 }

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_norway::Value;
 
+use super::error::ConfigError;
 use super::layer::Layer;
-use super::{ConfigError, profiles};
+use super::profiles;
 
 /// What one document says: keys with dots, values as text.
 type Document = Vec<(String, String)>;

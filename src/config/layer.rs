@@ -6,7 +6,7 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Map};
 use figment::{Error, Metadata, Profile, Provider};
 
-use super::canonical;
+use super::name::canonical;
 
 /// How the names of the lists of service URLs begin, one list a zone.
 pub(super) const SERVICE_URLS: &str = "eurekaclientserviceurl";

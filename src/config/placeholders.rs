@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::error::ConfigError;
 use super::layer::Layer;
-use super::{ConfigError, canonical};
+use super::name::canonical;
 
 /// A value that stands for itself would go on for ever.
 const MOST_PER_VALUE: usize = 32;

@@ -76,7 +76,7 @@ fn add<'a>(name: &str, said: &impl Fn(&str) -> Option<&'a str>, active: &mut Vec
         return;
     }
     active.push(name.to_owned());
-    if let Some(members) = said(&format!("springprofilesgroup{}", super::canonical(name))) {
+    if let Some(members) = said(&format!("springprofilesgroup{}", super::name::canonical(name))) {
         names(members).for_each(|member| add(member, said, active));
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::effective::Effective;
+use super::error::{Notice, Unheeded};
 use super::families::FAMILIES;
 use super::keys::GROUPS;
-use super::{Effective, Notice, Unheeded, canonical};
+use super::name::canonical;
 
 /// `--help`
 pub(super) fn help() -> String {

@@ -1,7 +1,7 @@
 //! Keys of Eureka servers that mean nothing here. They are accepted, so that an existing configuration applies as it is, and
 //! said once; each with the reason, so that nobody wonders (src/PROTOCOL.md, section 12).
 
-/// Keys, by their beginning in the form of [`super::canonical`], and why they mean nothing.
+/// Keys, by their beginning in the form of [`super::name::canonical`], and why they mean nothing.
 const USELESS: &[(&str, &[&str])] = &[
     (
         "there is no AWS here",

@@ -117,7 +117,7 @@ pub(super) fn context_path(value: &str) -> Result<String, &'static str> {
 }
 
 pub(super) fn show_details(value: &str) -> Result<ShowDetails, &'static str> {
-    match super::canonical(value).as_str() {
+    match super::name::canonical(value).as_str() {
         "never" => Ok(ShowDetails::Never),
         "whenauthorized" => Ok(ShowDetails::WhenAuthorized),
         "always" => Ok(ShowDetails::Always),

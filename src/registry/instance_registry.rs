@@ -4,37 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
-use tracing::debug;
-
 use super::content::Content;
-use super::edit::Edit;
 use super::journal::{ChangeKind, ChangesAfter, InstanceHistory};
 use super::memory::SharedMemory;
 use super::pages::View;
 use super::response_cache::ResponseCache;
 use super::store::{ApplicationIndex, Leases};
-use super::{Caller, Lease, MeasuredRate, Options, Source, override_rule};
-use crate::model::{
-    ActionType, DataStamp, Heard, InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo, Record, Stamp, StatusOverride,
-    Tombstone,
-};
+use super::{Lease, MeasuredRate, Options, Source};
+use crate::model::{InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo, Record};
 use crate::time::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 
 /// So many changes are copied under the lock where all of them are looked through.
 const CHANGES_AT_A_TIME: usize = 500;
 /// So many changes leave the delta before others may have the lock: of 100,000 instances that started together, all leave
 /// together.
 const FORGOTTEN_AT_ONCE: usize = 100;
-
-/// What became of a renewal.
-#[derive(Clone, Debug)]
-pub enum Renewal {
-    /// No such lease, or its status is UNKNOWN: the client is to register again.
-    NotFound,
-    /// Renewed.
-    Renewed(Arc<Lease>),
-}
 
 /// One registration as readers see it.
 #[derive(Clone, Debug)]
@@ -46,7 +31,7 @@ pub struct Registration {
 }
 
 impl Registration {
-    fn of(lease: Arc<Lease>) -> Self {
+    pub(super) fn of(lease: Arc<Lease>) -> Self {
         Self { record: lease.record(), lease }
     }
 
@@ -152,186 +137,6 @@ impl InstanceRegistry {
         }
         let opened = Timestamp(self.opened.load(Relaxed));
         !self.empty_on_startup.load(Relaxed) || now > opened + self.options.wait_time_when_sync_empty
-    }
-
-    /// Registers an instance, anew or again (`register`). Data known in a newer version stays, as registered now; the lease
-    /// starts anew in any case.
-    pub fn register(&self, sent: InstanceInfo, caller: impl Into<Caller>, now: Timestamp) -> Registration {
-        let caller = caller.into();
-        let source = caller.source;
-        self.put_registration(&mut self.edit(Some(caller), now), sent, source, now, |_| None)
-    }
-
-    /// Puts a registration in. `registered` says of what is known when that was registered, if this is not to count as a
-    /// registration that ends what was registered elsewhere.
-    fn put_registration(
-        &self,
-        edit: &mut Edit<'_>,
-        sent: InstanceInfo,
-        source: Source,
-        now: Timestamp,
-        registered: impl FnOnce(&Record) -> Option<Stamp>,
-    ) -> Registration {
-        let key = sent.key();
-        let existing = self.leases.get(key.as_str());
-        let known = existing.as_ref().map(|lease| lease.record());
-        // The names that are kept already, not their equals: a thousand instances need an application's name once, and
-        // what a client sends again and again stays where it is.
-        let key = existing.as_ref().map_or(key, |lease| lease.key().clone());
-        let stamp = edit.clock.tick(now);
-        let (mut info, sent_status) = match &known {
-            Some(known) if known.info.last_dirty > sent.last_dirty => {
-                debug!(instance.id = key.id(), app.name = key.app(), "kept the newer registration");
-                (known.info.clone(), known.info.status)
-            }
-            Some(known) => {
-                let app = known.info.app.clone();
-                let status = override_rule::sent_status(sent.status, known.status_override.status, Some(known), source);
-                (InstanceInfo { app, ..sent }, status)
-            }
-            None => {
-                let (app, status) = (self.applications.name_of(&sent.app), sent.status);
-                (InstanceInfo { app, ..sent }, status)
-            }
-        };
-        let (earlier, cancelled, mut status_override) = match (&known, edit.tombstone(key.as_str())) {
-            (Some(known), _) => (Some(known.data.version), known.cancelled, known.status_override),
-            (None, Some(gone)) => (Some(gone.data.version), gone.cancelled, gone.status_override),
-            (None, None) => (edit.evicted.version(key.as_str()), Stamp::NEVER, StatusOverride::default()),
-        };
-        if status_override.status.is_none() && info.overridden_status != InstanceStatus::Unknown {
-            status_override = StatusOverride { status: Some(info.overridden_status), stamp };
-        }
-        info.action_type = Some(ActionType::Added);
-        info.is_coordinating_discovery_server = false;
-        info.last_updated = now;
-        let registered = known.as_ref().and_then(|known| registered(known)).unwrap_or(stamp);
-        // It takes the place of what is known, however new that is.
-        let version = earlier.map_or(info.last_dirty, |earlier| earlier.max(info.last_dirty));
-        let data = DataStamp { version, registered, changed: stamp };
-        let mut record = Record { info, sent_status, data, cancelled, status_override };
-        record.show();
-        let service_up = existing.as_ref().map_or(Timestamp::NEVER, |lease| lease.service_up());
-        let heard = Heard { at: now, renewed: false };
-        let lease = Arc::new(Lease::new(key, Arc::new(record), service_up, heard, now));
-        edit.put_lease(&lease, known);
-        Registration::of(lease)
-    }
-
-    /// Renews a lease (`renew`).
-    pub fn renew(&self, key: &str, now: Timestamp) -> Renewal {
-        let found = self.leases.with(key, |lease| (lease.with_record(|record| record.info.status), Arc::clone(lease)));
-        match found {
-            Some((status, lease)) if status != InstanceStatus::Unknown => {
-                self.count_renewal(now);
-                lease.renew(now);
-                Renewal::Renewed(lease)
-            }
-            Some(_) | None => Renewal::NotFound,
-        }
-    }
-
-    /// Takes an instance out (`cancel`). Says whether it was there.
-    pub fn cancel(&self, key: &str, caller: impl Into<Caller>, now: Timestamp) -> bool {
-        let mut edit = self.edit(Some(caller.into()), now);
-        let Some(lease) = edit.take_out(ChangeKind::Cancelled, key) else { return false };
-        let cancelled = edit.clock.tick(now);
-        let tombstone = lease.with_record(|record| Tombstone::new(lease.key().clone(), record, cancelled));
-        edit.bury(tombstone, now);
-        true
-    }
-
-    /// Sets an instance's status, as an operator (`statusUpdate`). Says whether it was there. A status it has already
-    /// is not stored as an override (quirk 13), but stays so against an earlier command elsewhere; the lease is renewed in any
-    /// case.
-    pub fn status_update(
-        &self,
-        key: &str,
-        status: InstanceStatus,
-        last_dirty: Option<Timestamp>,
-        caller: impl Into<Caller>,
-        now: Timestamp,
-    ) -> bool {
-        self.command(key, ChangeKind::StatusChanged, caller.into(), now, |record, of_data| {
-            let overridden = record.status_override.status;
-            if record.info.status != status {
-                record.status_override.status = Some(status);
-                raise_last_dirty(record, last_dirty, of_data);
-            } else if overridden.is_some_and(|overridden| overridden != status) {
-                // The instance said something else after it was overridden, and it stays at that.
-                record.data.changed = record.status_override.stamp;
-            }
-        })
-    }
-
-    /// Removes what an operator set (`deleteStatusOverride`); the status becomes `status` until the instance sends its own.
-    /// Says whether the instance was there; without an override nothing is shown to change, but none that was set earlier
-    /// elsewhere comes back.
-    pub fn delete_status_override(
-        &self,
-        key: &str,
-        status: InstanceStatus,
-        last_dirty: Option<Timestamp>,
-        caller: impl Into<Caller>,
-        now: Timestamp,
-    ) -> bool {
-        self.command(key, ChangeKind::OverrideRemoved, caller.into(), now, |record, of_data| {
-            if record.status_override.status.take().is_some() {
-                record.sent_status = status;
-                record.data.changed = of_data;
-                raise_last_dirty(record, last_dirty, of_data);
-            }
-        })
-    }
-
-    /// An operator's command: the last one anywhere holds.
-    fn command(
-        &self,
-        key: &str,
-        kind: ChangeKind,
-        caller: Caller,
-        now: Timestamp,
-        change: impl FnOnce(&mut Record, Stamp),
-    ) -> bool {
-        let mut edit = self.edit(Some(caller), now);
-        let Some(lease) = self.leases.get(key) else { return false };
-        lease.renew(now);
-        let mut record = Record::clone(&lease.record());
-        // What it makes of the data is earlier than the override, which holds over it.
-        let of_data = edit.clock.tick(now);
-        record.status_override.stamp = edit.clock.tick(now);
-        change(&mut record, of_data);
-        edit.put_record(kind, &lease, record);
-        true
-    }
-
-    /// Takes over an override that a Java server has (`storeOverriddenStatusIfRequired`).
-    pub fn store_overridden_status_if_required(&self, key: &str, status: InstanceStatus, now: Timestamp) {
-        let mut edit = self.edit(Some(Source::Peer.into()), now);
-        let Some(lease) = self.leases.get(key) else { return };
-        let mut record = Record::clone(&lease.record());
-        if record.status_override.status == Some(status) {
-            return;
-        }
-        record.status_override = StatusOverride { status: Some(status), stamp: edit.clock.tick(now) };
-        edit.put_record(ChangeKind::StatusChanged, &lease, record);
-    }
-
-    /// Adds to an instance's metadata. To readers that looks as if it had registered again (`InstanceResource.updateMetadata`);
-    /// to replicas it is a change of the data that was registered, and gives way to what the instance registered since.
-    /// `None` if there is no such instance.
-    pub fn update_metadata<'a>(
-        &self,
-        key: &str,
-        entries: impl IntoIterator<Item = (&'a str, &'a str)>,
-        caller: impl Into<Caller>,
-        now: Timestamp,
-    ) -> Option<Registration> {
-        let mut edit = self.edit(Some(caller.into()), now);
-        let mut info = self.leases.get(key)?.record().info.clone();
-        info.metadata = info.metadata.with(entries);
-        let of_known = |known: &Record| Some(known.data.registered);
-        Some(self.put_registration(&mut edit, info, Source::Client, now, of_known))
     }
 
     pub(super) fn count_renewal(&self, now: Timestamp) {
@@ -542,14 +347,5 @@ impl InstanceRegistry {
             assert!(entry.is_some_and(|entry| Arc::ptr_eq(&entry.lease, &lease)), "{}: one lease", lease.key());
         }
         assert_eq!(self.cache.version(), content.version, "readers see the last change");
-    }
-}
-
-/// A command that names a newer version of the data makes the data known as that one.
-fn raise_last_dirty(record: &mut Record, last_dirty: Option<Timestamp>, stamp: Stamp) {
-    if let Some(sent) = last_dirty.filter(|sent| *sent > record.info.last_dirty) {
-        record.info.last_dirty = sent;
-        record.data.version = record.data.version.max(sent);
-        record.data.changed = stamp;
     }
 }

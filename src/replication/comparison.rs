@@ -5,8 +5,6 @@
 //! the start is such a comparison of an empty registry. Besides, the other is asked when it last heard the instances that are
 //! overdue here: they may renew there.
 
-use std::time::Duration;
-
 use tracing::info;
 
 use super::peer_eureka_node::{PeerEurekaNode, Surroundings};
@@ -15,21 +13,10 @@ use crate::codec::exchange::{self, Digests, HeardAnswer, Records, RecordsRequest
 use crate::model::InstanceKey;
 use crate::registry::Repaired;
 
-/// How often a peer is asked whether it knows the same, give or take a quarter.
-const INTERVAL: Duration = Duration::from_secs(2);
-/// How often one that became a peer just now is asked, and for how long: of the two one may have started, and for seconds the
-/// other does not find its name, which name servers remember not to have existed.
-const INTERVAL_AT_FIRST: Duration = Duration::from_millis(200);
-const AT_FIRST: Duration = Duration::from_secs(10);
 /// The most applications asked for at once.
 const APPLICATIONS_ASKED: usize = 50;
 /// The most instances asked for at once.
 const INSTANCES_ASKED: usize = 500;
-
-/// How long to wait for the next comparison with a peer that has been one for so long.
-pub(super) fn interval(peer_for: Duration) -> Duration {
-    if peer_for < AT_FIRST { INTERVAL_AT_FIRST } else { INTERVAL }
-}
 
 impl PeerEurekaNode {
     /// Compares once, and takes what the peer knows better.

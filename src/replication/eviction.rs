@@ -16,13 +16,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Evicts expired leases, once the peers that answer were asked whether they have heard of them since.
 pub async fn evict(nodes: Option<&PeerEurekaNodes>, registry: &InstanceRegistry, rng: &mut impl Rng, clock: Clock) {
     if let Some(nodes) = nodes {
-        nodes.ask_before_eviction().await;
+        ask_peers(&nodes.peers(), nodes.around()).await;
     }
     registry.evict(rng, clock.now());
 }
 
 /// Asks those peers that are replicas of ours and answered the last call; one that does not answer now delays nobody for long.
-pub(super) async fn ask_peers(peers: &[std::sync::Arc<PeerEurekaNode>], around: &Surroundings) {
+async fn ask_peers(peers: &[std::sync::Arc<PeerEurekaNode>], around: &Surroundings) {
     let expired = around.registry.expired(around.clock.now());
     if expired.is_empty() {
         return;

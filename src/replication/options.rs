@@ -1,11 +1,12 @@
 //! The settings of replication.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::service_url::ServiceUrl;
+
+pub use super::credentials::Credentials;
 
 /// Settings of replication.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,22 +44,6 @@ pub struct Options {
     pub own_instance: OwnInstance,
     /// Whether this replica registers itself (`eureka.client.register-with-eureka`); `None`: where it has fixed peers.
     pub register_with_eureka: Option<bool>,
-}
-
-/// A user name and a password, if there is a name.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Credentials {
-    /// The name.
-    pub username: String,
-    /// The password.
-    pub password: String,
-}
-
-/// A password is in no log.
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:******", self.username)
-    }
 }
 
 impl Options {

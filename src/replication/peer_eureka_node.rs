@@ -18,7 +18,7 @@ use super::batcher::{Batcher, Next, Outcome, ReplicationTask};
 use super::membership::Identity;
 use super::reachability::{PeerHealth, Say};
 use super::transport::{Call, PeerError, PeerTransport, Reply};
-use super::{PeerClock, comparison, known_batch, protocol};
+use super::{PeerClock, intervals, known_batch, protocol};
 use crate::codec;
 use crate::codec::json::encode::{ReplicationItem, replication_list};
 use crate::metrics::Durations;
@@ -241,7 +241,7 @@ impl PeerEurekaNode {
             if around.clock.now() >= next_comparison {
                 asked_for = self.repair(around, asked_for).await;
                 let now = around.clock.now();
-                let interval = comparison::interval(now.since(identified));
+                let interval = intervals::comparison(now.since(identified));
                 next_comparison = now + interval.mul_f64(rng.random_range(0.75..1.25));
             }
             let next = self.batcher.lock().next(around.clock.now());

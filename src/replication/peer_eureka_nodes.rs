@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::discovery::{Found, LookupError, PeerDiscovery};
@@ -16,7 +15,7 @@ use super::membership::{Change, Membership, NameKey, PeerId};
 use super::peer_eureka_node::{PeerEurekaNode, Peers, Surroundings};
 use super::self_check::SelfCheck;
 use super::transport::PeerTransport;
-use super::{Options, PeerAwareInstanceRegistry, Place, ServiceUrl, eviction, start};
+use super::{Options, PeerAwareInstanceRegistry, Place, ServiceUrl, start};
 use crate::time::Clock;
 
 /// Other clusters that are remembered, so that each is said once.
@@ -248,9 +247,9 @@ impl PeerEurekaNodes {
         &self.around
     }
 
-    /// Asks the peers whether they have heard of the instances that are about to be evicted.
-    pub async fn ask_before_eviction(&self) {
-        eviction::ask_peers(&self.peers.all(), &self.around).await;
+    /// The peers.
+    pub(super) fn peers(&self) -> Arc<Vec<Arc<PeerEurekaNode>>> {
+        self.peers.all()
     }
 
     /// How often the names were looked at, by what came of it.
@@ -260,11 +259,6 @@ impl PeerEurekaNodes {
 
     fn count(&self, look: Look) {
         self.looks[look as usize].fetch_add(1, Relaxed);
-    }
-
-    /// Follows the names until told to stop; then empties the queues.
-    pub async fn run(self: Arc<Self>, seed: u64, stop: CancellationToken) {
-        driver::Driver::new(self, seed).run(stop).await;
     }
 
     /// What does not hold of the peers, by the name of the invariant.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use percent_encoding::percent_decode_str;
 
-use super::options::Credentials;
+use super::credentials::Credentials;
 
 /// A peer's service URL, `http://registry-0.registry:8761/eureka/`.
 ///

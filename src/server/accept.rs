@@ -24,7 +24,8 @@ use tracing::{debug, warn};
 
 use super::connection::{self, Activity};
 use super::crowd::Crowd;
-use super::{Options, Stopping};
+use super::options::Options;
+use super::stopping::Stopping;
 use crate::http::Connection;
 use crate::tls::Tls;
 

@@ -22,7 +22,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Options, Stopping};
+use super::options::Options;
+use super::stopping::Stopping;
 
 /// How often a connection's deadlines are looked at. They are seconds, and one coarse timer for a connection is far
 /// cheaper than several for each request.

@@ -1,7 +1,11 @@
 //! Invariants of the source tree, held here so that nobody has to remember them.
 
+mod imports;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use imports::Imports;
 
 /// The modules in the order of dependency: each uses only those before it (and itself).
 const LAYERS: [&str; 15] = [
@@ -31,6 +35,15 @@ struct Source {
     text: String,
 }
 
+impl Source {
+    /// Its module's path.
+    fn module(&self) -> String {
+        let inside = self.path.strip_prefix(root().join("src")).unwrap().with_extension("");
+        let names: Vec<_> = inside.iter().map(|name| name.to_str().unwrap()).collect();
+        names.join("::")
+    }
+}
+
 #[test]
 fn modules_use_only_those_before_them() {
     for source in sources() {
@@ -44,6 +57,18 @@ fn modules_use_only_those_before_them() {
             );
         }
     }
+}
+
+#[test]
+fn modules_of_a_layer_do_not_import_each_other_in_a_circle() {
+    let sources = sources();
+    let modules: Vec<(String, String)> = sources
+        .iter()
+        .filter(|source| source.path.file_stem().is_some_and(|stem| stem != "tests"))
+        .map(|source| (source.module(), code(&source.text)))
+        .collect();
+    let circle = Imports::read(modules.iter().map(|(module, code)| (module.as_str(), code.clone()))).circle();
+    assert_eq!(circle, None);
 }
 
 #[test]
@@ -69,6 +94,8 @@ fn each_layer_knows_only_its_tools() {
         ("registry", "axum"),
         ("registry", "reqwest"),
         ("replication", "axum"),
+        ("console", "axum"),
+        ("console", "http"),
         ("http", "reqwest"),
     ];
     for source in sources() {

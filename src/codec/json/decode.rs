@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use crate::codec::CodecError;
-use crate::codec::exchange::{WireFacts, WireTombstone};
+use crate::codec::facts::{WireFacts, WireTombstone};
 use crate::model::{
     Action, ActionType, AppName, Application, Applications, DataCenterInfo, InstanceInfo, InstanceStatus, Known,
     LeaseDurations, LeaseInfo, Metadata, Port, ReplicationInstance, ReplicationInstanceResponse, ReplicationList,
@@ -566,8 +566,10 @@ fn data_center_info(
 ) -> Result<DataCenterInfo, &'static str> {
     match class {
         None => Err("dataCenterInfo has no `@class`"),
-        Some(crate::codec::AMAZON_CLASS) => metadata.map(DataCenterInfo::Amazon).ok_or("AmazonInfo has no `metadata`"),
-        Some(crate::codec::DEFAULT_DATA_CENTER_CLASS | "com.netflix.appinfo.MyDataCenterInfo") => match name {
+        Some(crate::codec::java::AMAZON_CLASS) => {
+            metadata.map(DataCenterInfo::Amazon).ok_or("AmazonInfo has no `metadata`")
+        }
+        Some(crate::codec::java::DEFAULT_DATA_CENTER_CLASS | "com.netflix.appinfo.MyDataCenterInfo") => match name {
             _ if other || metadata.is_some() => Err("dataCenterInfo of this class has only a `name`"),
             None => Ok(DataCenterInfo::Unnamed),
             Some("MyOwn" | "Amazon") => Ok(DataCenterInfo::MyOwn),

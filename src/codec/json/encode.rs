@@ -1,7 +1,8 @@
 //! JSON encoders. Keys, types and order are those of the recordings (src/PROTOCOL.md, sections 2.1 to 2.5).
 
-use crate::codec::exchange::{self, WireFacts, WireTombstone};
-use crate::codec::{AMAZON_CLASS, DEFAULT_DATA_CENTER_CLASS, Detail, EMPTY_MAP_CLASS, is_compact_amazon_key};
+use crate::codec::Detail;
+use crate::codec::facts::{self, WireFacts, WireTombstone};
+use crate::codec::java::{AMAZON_CLASS, DEFAULT_DATA_CENTER_CLASS, EMPTY_MAP_CLASS, is_compact_amazon_key};
 use crate::model::{
     Action, DataCenterInfo, Heard, InstanceInfo, InstanceStatus, LeaseInfo, Metadata, Port, Record,
     ReplicationInstanceResponse, Tombstone,
@@ -171,11 +172,11 @@ fn replication_item(item: &ReplicationItem<'_>, out: &mut Vec<u8>) {
     match item.known {
         Some(KnownItem::Registered(record, heard)) => {
             object.key("facts");
-            exchange::write(&WireFacts::new(record, heard), object.out);
+            facts::write(&WireFacts::new(record, heard), object.out);
         }
         Some(KnownItem::Cancelled(tombstone)) => {
             object.key("tombstone");
-            exchange::write(&WireTombstone::new(tombstone), object.out);
+            facts::write(&WireTombstone::new(tombstone), object.out);
         }
         // Most items are these: one member instead of an object.
         Some(KnownItem::Renewed(at)) => object.number("heard", at.0),

@@ -5,7 +5,8 @@
 //! (quirk 28), which no reader can want.
 
 use super::name;
-use crate::codec::{AMAZON_CLASS, DEFAULT_DATA_CENTER_CLASS, Detail, EMPTY_MAP_CLASS, Nesting, is_compact_amazon_key};
+use crate::codec::java::{AMAZON_CLASS, DEFAULT_DATA_CENTER_CLASS, EMPTY_MAP_CLASS, is_compact_amazon_key};
+use crate::codec::{Detail, Nesting};
 use crate::model::{DataCenterInfo, InstanceInfo, LeaseInfo, Metadata, Port, ReplicationInstanceResponse};
 
 pub(crate) fn instance_document(info: &InstanceInfo, lease: &LeaseInfo, out: &mut Vec<u8>) {

@@ -47,7 +47,7 @@ struct Asking {
     health: PeerHealth,
 }
 
-pub(super) struct Driver {
+struct Driver {
     nodes: Arc<PeerEurekaNodes>,
     rng: SmallRng,
     next_look: Timestamp,
@@ -61,7 +61,7 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(nodes: Arc<PeerEurekaNodes>, seed: u64) -> Self {
+    fn new(nodes: Arc<PeerEurekaNodes>, seed: u64) -> Self {
         Self {
             next_look: nodes.around.clock.now(),
             nodes,
@@ -75,7 +75,7 @@ impl Driver {
         }
     }
 
-    pub(super) async fn run(mut self, stop: CancellationToken) {
+    async fn run(mut self, stop: CancellationToken) {
         let nodes = Arc::clone(&self.nodes);
         loop {
             self.start_what_is_due();
@@ -233,6 +233,11 @@ fn is_same_kind(one: &LookupError, other: &LookupError) -> bool {
 }
 
 impl PeerEurekaNodes {
+    /// Follows the names until told to stop; then empties the queues.
+    pub async fn run(self: Arc<Self>, seed: u64, stop: CancellationToken) {
+        Driver::new(self, seed).run(stop).await;
+    }
+
     /// Asks who answers at a URL: this process if its own server receives the token, whatever the answer says.
     async fn ask(&self, url: &ServiceUrl, token: String) -> Result<Asked, String> {
         self.self_check.begin(token.clone());

@@ -1,0 +1,65 @@
+//! In which forms the registry is read.
+
+/// JSON or XML.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Media {
+    /// `application/json`
+    Json,
+    /// `application/xml`
+    Xml,
+}
+
+impl Media {
+    /// The media type, as `Content-Type` says it.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Xml => "application/xml",
+        }
+    }
+}
+
+/// All of an instance, or what `X-Eureka-Accept: compact` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Detail {
+    /// Every field.
+    Full,
+    /// What a load balancer needs (Java's `MiniInstanceInfoMixIn`).
+    Compact,
+}
+
+/// One of the four forms in which the registry is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Form {
+    /// JSON or XML.
+    pub media: Media,
+    /// Full or compact.
+    pub detail: Detail,
+}
+
+impl Form {
+    /// How many forms there are.
+    pub const COUNT: usize = 4;
+
+    /// A number below [`Form::COUNT`] of its own.
+    pub fn index(self) -> usize {
+        let media = match self.media {
+            Media::Json => 0,
+            Media::Xml => 2,
+        };
+        media
+            + match self.detail {
+                Detail::Full => 0,
+                Detail::Compact => 1,
+            }
+    }
+}
+
+/// Where an instance stands. XML is indented by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nesting {
+    /// In an `application` within `applications`.
+    InApplications,
+    /// In an `application` that is the document.
+    InApplication,
+}

@@ -1,0 +1,80 @@
+//! What is wrong with settings, or to be said of them.
+
+use thiserror::Error;
+
+/// Why the settings cannot be read. The process ends with code 64 and has started nothing.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// A value that is none of its key's.
+    #[error("{key}={value} ({origin}): expected {expected}")]
+    Invalid {
+        /// The key, as it was written.
+        key: String,
+        /// The value, as it was found; a secret's is not shown.
+        value: String,
+        /// Where it was found.
+        origin: String,
+        /// What would have been understood.
+        expected: &'static str,
+    },
+    /// A key that needs another one.
+    #[error("{given} is set, but {wanted} is not")]
+    Missing {
+        /// What is there.
+        given: &'static str,
+        /// What has to be there with it.
+        wanted: &'static str,
+    },
+    /// A file that cannot be read, or is no YAML.
+    #[error("{path}: {why}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        why: String,
+    },
+    /// A placeholder for which there is no value.
+    #[error("{origin}: there is no value for ${{{name}}}, and no default")]
+    Placeholder {
+        /// What it asks for.
+        name: String,
+        /// Where it stands.
+        origin: String,
+    },
+    /// A Java key store, which only Java reads.
+    #[error("{key} ({origin}): certificates are read from PEM files; {CONVERSION}")]
+    KeyStore {
+        /// The key as it was written.
+        key: String,
+        /// Where it was found.
+        origin: String,
+    },
+    /// An argument that is no `--key=value`.
+    #[error("argument {0}: expected --key=value, check-config, smoke-test, --help or --version")]
+    Argument(String),
+}
+
+/// How a key store becomes PEM files.
+const CONVERSION: &str = "convert a key store by `openssl pkcs12 -in store.p12 -nodes -out tls.pem` (a JKS one first by \
+     `keytool -importkeystore -srckeystore store.jks -destkeystore store.p12 -deststoretype pkcs12`) and name it in \
+     server.ssl.certificate and server.ssl.certificate-private-key";
+
+/// Something to say of the settings that keeps nothing from starting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The key as it was written.
+    pub key: String,
+    /// Where it was found.
+    pub origin: String,
+    /// What is to be said of it.
+    pub what: Unheeded,
+}
+
+/// Why a key is not heeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unheeded {
+    /// It means something to a Java server, and nothing here: why.
+    Useless(&'static str),
+    /// Nobody knows it; perhaps the known one that is spelt most like it is meant.
+    Unknown(Option<&'static str>),
+}

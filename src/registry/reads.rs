@@ -1,0 +1,145 @@
+//! What readers ask for: all instances, what changed lately, one application, a virtual address.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+
+use bytes::Bytes;
+
+use super::InstanceRegistry;
+use super::content::Content;
+use super::pages::Entry;
+use super::response_cache::{Answer, Cached, Pending, ReadError, Reading, Scope};
+use crate::codec::{self, Form, Nesting};
+use crate::model::{AppsHashCode, InstanceKey};
+use crate::time::Timestamp;
+
+impl InstanceRegistry {
+    /// Reads all instances or the recently changed ones. No answer is older than the last change, unless
+    /// `use-read-only-response-cache` says that it may be.
+    ///
+    /// # Errors
+    /// Where the Java server answers 403.
+    pub fn read(&self, scope: Scope, form: Form, gzip: bool, now: Timestamp) -> Result<Reading, ReadError> {
+        if scope == Scope::Delta && self.options.disable_delta {
+            return Err(ReadError::DeltaDisabled);
+        }
+        if !self.access_allowed(now) {
+            return Err(ReadError::NotYetAllowed);
+        }
+        if let Some(cached) = &*self.cache.slot(scope, form, gzip).load()
+            && (cached.version == self.cache.version() || self.may_be_old(cached, now))
+        {
+            return Ok(Reading::Ready(cached.answer.clone()));
+        }
+        Ok(Reading::Pending(self.take(scope, form, gzip, now)))
+    }
+
+    /// Encodes what is pending and keeps it for the readers that follow.
+    pub fn build(&self, pending: &Pending) -> Answer {
+        let versions_delta = match pending.scope {
+            Scope::All => 1,
+            Scope::Delta => self.cache.deltas.fetch_add(1, AcqRel) + 1,
+        };
+        let answer = pending.build(&versions_delta.to_string());
+        let cached = Cached { answer: answer.clone(), version: pending.version, taken: pending.taken };
+        self.cache.slot(pending.scope, pending.form, pending.gzip).store(Some(Arc::new(cached)));
+        answer
+    }
+
+    fn may_be_old(&self, cached: &Cached, now: Timestamp) -> bool {
+        let interval = self.options.response_cache_update_interval;
+        self.options.use_read_only_response_cache && now.since(cached.taken) < interval
+    }
+
+    fn take(&self, scope: Scope, form: Form, gzip: bool, now: Timestamp) -> Pending {
+        let content = self.content.lock();
+        let pages = match scope {
+            Scope::All => &content.all,
+            Scope::Delta => &content.recently_changed,
+        };
+        Pending {
+            pages: pages.snapshot(),
+            hash_code: content.hash_code,
+            version: content.version,
+            scope,
+            form,
+            gzip,
+            taken: now,
+        }
+    }
+
+    /// One application, `None` if it has no instance: `GET /apps/{app}`.
+    ///
+    /// # Errors
+    /// Where the Java server answers 403.
+    pub fn application(&self, app: &str, form: Form, now: Timestamp) -> Result<Option<Bytes>, ReadError> {
+        if !self.access_allowed(now) {
+            return Err(ReadError::NotYetAllowed);
+        }
+        let Some(answers) = self.applications.get(app) else { return Ok(None) };
+        let slot = &answers.encoded[form.index()];
+        if let Some(encoded) = &*slot.load()
+            && encoded.0 == answers.version.load(Acquire)
+        {
+            return Ok(Some(encoded.1.clone()));
+        }
+        let (version, entries) = {
+            let content = self.content.lock();
+            let entries: Vec<Entry> = content.all.application(app).cloned().collect();
+            (answers.version.load(Acquire), entries)
+        };
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let mut out = Vec::with_capacity(entries.len() * 1200);
+        codec::application_document_open(form, app, &mut out);
+        encode_list(form, Nesting::InApplication, &entries, &mut out);
+        codec::application_document_close(form, &mut out);
+        let body = Bytes::from(out);
+        slot.store(Some(Arc::new((version, body.clone()))));
+        Ok(Some(body))
+    }
+
+    /// The instances with a virtual address, by application: `GET /vips/{vip}`, and `/svips/{vip}` with `secure`.
+    ///
+    /// # Errors
+    /// Where the Java server answers 403.
+    pub fn vip(&self, address: &str, secure: bool, form: Form, now: Timestamp) -> Result<Bytes, ReadError> {
+        if !self.access_allowed(now) {
+            return Err(ReadError::NotYetAllowed);
+        }
+        let entries = self.instances_of_vip(address, secure);
+        let hash_code: AppsHashCode = entries.iter().map(|entry| entry.info().status).collect();
+        let hash_code = hash_code.to_string();
+        // The Java server never sets the version of such an answer.
+        const VERSIONS_DELTA: &str = "-1";
+        let mut out = Vec::with_capacity(200 + entries.len() * 1200);
+        codec::applications_open(form, VERSIONS_DELTA, &hash_code, &mut out);
+        for (at, of_app) in entries.chunk_by(|a, b| a.info().app == b.info().app).enumerate() {
+            if at > 0 {
+                codec::between(form, &mut out);
+            }
+            codec::application_open(form, of_app[0].info().app.as_str(), &mut out);
+            encode_list(form, Nesting::InApplications, of_app, &mut out);
+            codec::application_close(form, &mut out);
+        }
+        codec::applications_close(form, VERSIONS_DELTA, &hash_code, &mut out);
+        Ok(out.into())
+    }
+
+    fn instances_of_vip(&self, address: &str, secure: bool) -> Vec<Entry> {
+        let content: &Content = &self.content.lock();
+        let index = if secure { &content.secure_vips } else { &content.vips };
+        let entry = |key: &InstanceKey| content.all.get(key).cloned();
+        index.get(address).into_iter().filter_map(entry).collect()
+    }
+}
+
+fn encode_list(form: Form, nesting: Nesting, entries: &[Entry], out: &mut Vec<u8>) {
+    for (at, entry) in entries.iter().enumerate() {
+        if at > 0 {
+            codec::between(form, out);
+        }
+        entry.encode(form, nesting, out);
+    }
+}
