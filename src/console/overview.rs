@@ -18,9 +18,9 @@ use crate::registry::memory::Lost;
 use crate::replication::Look;
 use crate::time::Timestamp;
 
-/// So many names are listed at most.
+/// Maximum number of names in a list.
 const MOST_NAMES: usize = 50;
-/// So many names stand in a sentence at most.
+/// Maximum number of names in a sentence.
 const NAMES_IN_SENTENCE: usize = 3;
 
 /// The registry at a glance. Every field is described in `openapi.yaml`.

@@ -8,7 +8,7 @@ use super::duration::{Span, counted};
 use crate::replication::PeerEurekaNode;
 use crate::time::Timestamp;
 
-/// For so long replicas may differ, and changes may wait: what is on its way deserves no attention.
+/// How long replicas may differ, and changes may wait, before that deserves attention.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A peer. Every field is described in `openapi.yaml`.

@@ -18,7 +18,7 @@ use crate::registry::Caller;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A longer id is not taken over.
 const LONGEST_ID: usize = 128;
-/// So many characters of a client's name are logged.
+/// Maximum number of characters of a `User-Agent` in the log.
 const LONGEST_AGENT: usize = 200;
 
 /// Gives ids to requests, and logs them if that is asked for.

@@ -88,8 +88,8 @@ fn shows_details(app: &AppState, caller: &Caller) -> bool {
     }
 }
 
-/// The parts, in the order of their names. Only readiness can be anything but UP: what else can be wrong (peers that do
-/// not answer, renewals that do not arrive) no probe mends, so it is a detail, a figure and an alert.
+/// The components, in the order of their names. Only readiness can be anything but UP. What else can be wrong (unreachable peers,
+/// missing renewals) is not repaired by a restart, so it is a detail, a metric and an alert.
 fn components(app: &AppState) -> Value {
     let registry = &app.registry;
     let state = registry.self_preservation(app.now());
@@ -149,7 +149,7 @@ fn git(commit: Option<&str>) -> Option<Value> {
     commit.map(|id| json!({ "commit": { "id": id } }))
 }
 
-/// `GET /actuator/prometheus`: the figures, in OpenMetrics for who asks for it, else in Prometheus' older text format.
+/// `GET /actuator/prometheus`: the metrics, in OpenMetrics for a client that accepts it, else in Prometheus' older text format.
 async fn prometheus(State(app): State<Arc<AppState>>, headers: HeaderMap) -> Response {
     let text = match exposition::exposition(&app) {
         Ok(text) => text,

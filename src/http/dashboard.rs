@@ -34,9 +34,9 @@ use crate::model::{InstanceKey, InstanceStatus};
 use crate::registry::{Caller, Change};
 use crate::time::Timestamp;
 
-/// So many changes stand on the page.
+/// How many changes the page shows.
 const CHANGES: usize = 20;
-/// The most applications on the page.
+/// Maximum number of applications on the page.
 const MOST_APPLICATIONS: usize = 1000;
 
 /// The files that the pages load, by their names below `dashboard/`, and what they are.
@@ -254,7 +254,7 @@ fn html(rendered: askama::Result<String>) -> Response {
     }
 }
 
-/// `GET /dashboard/{name}`: a browser asks each time and is told that nothing changed.
+/// `GET /dashboard/{name}`: a browser asks each time, and is answered 304 if nothing changed.
 async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
     let found = FILES.iter().find(|(known, ..)| *known == name);
     let (_, content_type, content) = found.ok_or(ApiError::NotFound("no such file"))?;

@@ -18,7 +18,7 @@ use crate::metrics::process::ProcessMetrics;
 use crate::registry::Source;
 use crate::replication::PeerEurekaNode;
 
-/// The figures as text, for a scraper.
+/// The metrics as text, for a scraper.
 pub(super) fn exposition(app: &Arc<AppState>) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Everything(Arc::clone(app))));
@@ -63,9 +63,9 @@ impl Collector for Everything {
 
 fn build_info(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     let labels = [("version", env!("CARGO_PKG_VERSION")), ("node", app.node_id.as_str())];
-    out.gauge("eureka_build_info", "What runs here: always 1", [(labels, 1.0)])?;
+    out.gauge("eureka_build_info", "Version and process of this replica: always 1", [(labels, 1.0)])?;
     let ready = f64::from(u8::from(app.readiness.is_accepting_traffic()));
-    out.level("eureka_ready", "Whether clients may be sent here: 1 or 0", ready)?;
+    out.level("eureka_ready", "Whether this replica is ready for clients: 1 or 0", ready)?;
     let streams = app.streams.open();
     out.level("eureka_event_streams", "Streams of /api/v1/events that are open", streams as f64)
 }
@@ -96,7 +96,11 @@ fn self_preservation(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Resu
     let renews = state.renews_last_minute as f64;
     out.level("eureka_renewals_last_minute", "Renewals of the last completed minute", renews)?;
     let threshold = f64::from(state.renews_per_minute_threshold);
-    out.level("eureka_renewals_per_minute_threshold", "Renewals a minute that evictions need more of", threshold)?;
+    out.level(
+        "eureka_renewals_per_minute_threshold",
+        "Renewals a minute that must be exceeded for evictions",
+        threshold,
+    )?;
     let expected = f64::from(state.expected_clients);
     out.level("eureka_expected_clients", "Clients that are expected to renew", expected)?;
     let enabled = f64::from(u8::from(state.enabled));
@@ -116,14 +120,22 @@ fn peers(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     let label = |peer: &PeerEurekaNode| [("peer", peer.shown_url())];
     out.level("eureka_peers", "Peers known", peers.len() as f64)?;
     let available = peers.iter().map(|peer| (label(peer), f64::from(u8::from(peer.is_available()))));
-    out.gauge("eureka_peer_available", "Whether the peer answered the last call: 1 or 0", available)?;
+    out.gauge(
+        "eureka_peer_available",
+        "Whether the peer answered the last call: 1 if it is up, 0 if it is unreachable",
+        available,
+    )?;
     let queued = states.iter().map(|(peer, state)| (label(peer), state.queue as f64));
-    out.gauge("eureka_replication_queue_length", "Changes and heartbeats that wait for the peer", queued)?;
+    out.gauge("eureka_replication_queue_length", "Changes and heartbeats in the queue to the peer", queued)?;
     let ages = states.iter().map(|(peer, state)| {
         let age = state.oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
         (label(peer), age)
     });
-    out.gauge("eureka_replication_oldest_seconds", "Age of the oldest of them", ages)?;
+    out.gauge(
+        "eureka_replication_oldest_seconds",
+        "Age of the oldest change or heartbeat in the queue to the peer",
+        ages,
+    )?;
     let differing = states.iter().filter_map(|(peer, state)| Some((label(peer), state.differing? as f64)));
     let help = "Applications in which the peer differed at the last comparison; not for Java peers";
     out.gauge("eureka_peer_differing_applications", help, differing)?;
@@ -132,7 +144,11 @@ fn peers(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
         let reasons = [("queue_full", state.dropped), ("too_old", state.expired)];
         reasons.map(|(reason, count)| ([("peer", peer.clone()), ("reason", reason.to_owned())], float(count)))
     });
-    out.counter("eureka_replication_given_up", "Changes and heartbeats that the peer was never told", given_up)?;
+    out.counter(
+        "eureka_replication_given_up",
+        "Changes and heartbeats that were never replicated to the peer",
+        given_up,
+    )?;
     let batches = peers.iter().flat_map(|peer| {
         peer.sent().batches().map(|(outcome, count)| {
             ([("peer", peer.shown_url()), ("outcome", outcome.name().to_owned())], float(count))
@@ -145,7 +161,7 @@ fn peers(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     out.durations("eureka_replication_batch_duration_seconds", "Time until the peer answered a batch", took)?;
     let looks = app.nodes.as_ref().map(|nodes| nodes.looks()).into_iter().flatten();
     let looks = looks.map(|(look, count)| ([("outcome", look.name())], float(count)));
-    out.counter("eureka_discovery_lookups", "Looks at the names of the peers, by outcome", looks)
+    out.counter("eureka_discovery_lookups", "Lookups of the peers' names, by outcome", looks)
 }
 
 /// The gauge that Spring Cloud Netflix has since 4.1.2 (`EurekaInstanceMonitor`), so that panels made for it go on.

@@ -42,7 +42,7 @@ impl Drop for InFlight<'_> {
 }
 
 impl RequestMetrics {
-    /// A request has come; it is in flight until what this gives is dropped.
+    /// A request has arrived. It is in flight until the guard is dropped.
     pub(super) fn begin(&self) -> InFlight<'_> {
         self.in_flight.fetch_add(1, Relaxed);
         InFlight(&self.in_flight)
@@ -56,12 +56,12 @@ impl RequestMetrics {
         of_operation.took.observe(took);
     }
 
-    /// A full fetch or a delta was there already.
+    /// A full fetch or a delta was cached.
     pub(super) fn cache_hit(&self, scope: Scope) {
         self.cache_hits[scope as usize].fetch_add(1, Relaxed);
     }
 
-    /// A full fetch or a delta had to be encoded, which took so long.
+    /// A full fetch or a delta had to be encoded, which took this long.
     pub(super) fn cache_miss(&self, scope: Scope, took: Duration) {
         self.cache_misses[scope as usize].observe(took);
     }
@@ -84,7 +84,11 @@ impl RequestMetrics {
         });
         out.counter("eureka_http_requests", "Requests answered, by operation and status", answers)?;
         let took = seen().map(|((method, uri), counts)| ([("method", method), ("uri", uri)], &counts.took));
-        out.durations("eureka_http_request_duration_seconds", "Time from a request's head to its answer's", took)?;
+        out.durations(
+            "eureka_http_request_duration_seconds",
+            "Time from the request headers to the response headers",
+            took,
+        )?;
         let in_flight = self.in_flight.load(Relaxed);
         out.level("eureka_http_requests_in_flight", "Requests being answered", in_flight as f64)?;
         let [without, wrong] = &self.unauthorized;
@@ -101,7 +105,7 @@ impl RequestMetrics {
         });
         out.counter(
             "eureka_response_cache_requests",
-            "Full fetches and deltas, by whether the answer was there",
+            "Full fetches and deltas, by whether the answer was cached",
             cache,
         )?;
         let encoding = scopes().map(|(name, scope)| ([("cache", name)], &self.cache_misses[scope as usize]));

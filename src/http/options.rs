@@ -6,11 +6,11 @@ use super::security::Options as SecurityOptions;
 /// Settings of the HTTP surface.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// The most bytes of a request's body, inflated if it is compressed.
+    /// Maximum size of a request's body in bytes, inflated if it is compressed.
     pub max_body_bytes: usize,
     /// What stands before every path (`server.servlet.context-path`), empty or with a leading slash.
     pub context_path: String,
-    /// Whether the figures count instances by application, too (`eureka.server.metrics.enabled`).
+    /// Whether the metrics count instances by application, too (`eureka.server.metrics.enabled`).
     pub metrics_by_application: bool,
     /// Whether every request is logged (`server.tomcat.accesslog.enabled`).
     pub access_log: bool,

@@ -13,7 +13,7 @@ impl Readiness {
         self.0.store(true, Relaxed);
     }
 
-    /// From now on they are to be sent elsewhere; a client that comes all the same is served.
+    /// From now on clients are to be sent elsewhere. Requests that arrive all the same are answered.
     pub fn refuse_traffic(&self) {
         self.0.store(false, Relaxed);
     }

@@ -14,14 +14,14 @@ use super::blocking::aside;
 use super::body::Shared;
 use super::negotiate::{self, Produced};
 use super::state::AppState;
-use crate::codec::{self, Media};
+use crate::codec::{self, Detail, Form, Media, Nesting};
 use crate::model::{InstanceInfo, LeaseInfo};
 use crate::registry::{Answer, Pending, Reading, Registration, Scope};
 use crate::replication::ServiceUrl;
 use crate::replication::protocol::{NEWCOMER_HEADER, PEERS_HEADER};
 
-/// So many pages are encoded where the request is; more are handed to a thread of their own, so that no heartbeat
-/// waits behind them.
+/// Up to this many pages are encoded on the request's own thread. More go to a thread of their own, so that no heartbeat waits
+/// behind them.
 const PAGES_ENCODED_IN_PLACE: usize = 4;
 
 /// `GET /apps` and `GET /apps/delta` (`ApplicationsResource`).
@@ -127,11 +127,10 @@ pub(super) fn document(produced: &Produced, registration: &Registration) -> Byte
 
 /// One instance as JSON, without the object around it that names it.
 pub(super) fn instance_json(info: &InstanceInfo, lease: &LeaseInfo) -> String {
-    let mut document = Vec::with_capacity(1500);
-    codec::instance_document(Media::Json, info, lease, &mut document);
-    let document = String::from_utf8_lossy(&document);
-    let instance = document.strip_prefix("{\"instance\":").and_then(|rest| rest.strip_suffix('}'));
-    instance.unwrap_or("null").to_owned()
+    let mut instance = Vec::with_capacity(1500);
+    let form = Form { media: Media::Json, detail: Detail::Full };
+    codec::instance_entry(form, Nesting::InApplication, info, lease, &mut instance);
+    String::from_utf8_lossy(&instance).into_owned()
 }
 
 /// A whole body in the media that was negotiated.

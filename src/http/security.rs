@@ -1,8 +1,8 @@
 //! Who may do what: users by HTTP basic authentication as Spring Security has it, peers by certificate, and pages of other
 //! sites not at all.
 //!
-//! Everything is decided before a request reaches a resource. Without users everybody may do everything, which is how Eureka
-//! servers are mostly run, but for a browser that another site's page sends here.
+//! Everything is decided before a request reaches a resource. Without users everybody may do everything, which is how most Eureka
+//! servers are run; only what another site's page has a browser send changes nothing.
 
 mod forwarded;
 mod password;
@@ -31,7 +31,7 @@ use rate_limit::RateLimiter;
 /// Settings of security.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Who may come in; without any, everybody.
+    /// The users; without any, everybody may do everything.
     pub users: Vec<User>,
     /// The paths that are open to everybody, below the context path: whole ones, or with `/**` at the end.
     pub open_paths: Vec<String>,
@@ -85,7 +85,7 @@ pub(super) enum Refusal {
     TooManyFetches,
 }
 
-/// Decides.
+/// Who may do what.
 #[derive(Debug)]
 pub(super) struct Security {
     options: Options,
@@ -126,7 +126,7 @@ impl Security {
         now: Timestamp,
     ) -> Result<Caller, Refusal> {
         let mut caller = self.caller(request, connection);
-        // Who announces a replica has this one call it, and tell it everything, from now on: that is a change, however it is asked.
+        // Announcing a replica makes this one send it every change, so it needs write access even when it is sent with GET.
         let announces = request.headers.contains_key(NEWCOMER_HEADER);
         let changes = announces || !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
         if changes && is_cross_site(&request.headers) {

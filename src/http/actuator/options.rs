@@ -6,7 +6,7 @@ pub struct Options {
     /// Where it stands below the context path: empty, or with a leading slash and none at the end
     /// (`management.endpoints.web.base-path`).
     pub base_path: String,
-    /// Who sees more of the registry's health than its status.
+    /// Who sees more of the health than its status.
     pub show_details: ShowDetails,
 }
 

@@ -1,8 +1,8 @@
 //! `GET /api/v1/events`: changes as they happen.
 //!
-//! Nobody is told anything here; a stream asks. Several times a second it compares one number with the registry's, and only
-//! where that has grown it asks for the changes since. It does so when its connection takes more, so a reader that is slow
-//! holds a few changes at most and is told later that it missed some.
+//! A stream polls the registry: several times a second it compares one number with the registry's, and only where that has grown
+//! it asks for the changes since. It does so when its connection takes more, so a slow reader holds a few changes at most, and
+//! learns later that it missed some.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -27,13 +27,13 @@ use crate::registry::{self, ChangesAfter};
 
 /// How often a stream looks whether something changed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
-/// How often the overview is told while something changes.
+/// How often an overview is sent while something changes.
 const OVERVIEW_INTERVAL: Duration = Duration::from_secs(1);
-/// How often it is told in any case: often enough for proxies, and for the server's own deadline for answers that nobody takes.
+/// How often one is sent in any case: often enough for proxies, and for the server's own deadline for answers that nobody takes.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
-/// After so long a browser asks again when the stream ended.
+/// How long a browser waits before it connects again when the stream ended.
 const RETRY: Duration = Duration::from_secs(2);
-/// So many changes are taken at a time.
+/// How many changes are read at a time.
 const MOST_AT_ONCE: usize = 200;
 /// Answers with a stream.
 pub(super) async fn events(State(app): State<Arc<AppState>>, headers: HeaderMap) -> Result<Response, Response> {
@@ -51,24 +51,24 @@ pub(super) async fn events(State(app): State<Arc<AppState>>, headers: HeaderMap)
         let event = following.next().await?;
         Some((Ok::<_, Infallible>(event), following))
     });
-    // nginx would gather what is to be told at once.
+    // nginx would otherwise buffer the events.
     let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
     Ok((unbuffered, Sse::new(events)).into_response())
 }
 
-/// What a stream has told, and what it has to tell.
+/// What a stream has sent, and what it has to send.
 #[derive(Debug)]
 struct Following {
     app: Arc<AppState>,
     _place: Place,
-    /// The number of the last change that was told or left out.
+    /// The number of the last change that was sent or left out.
     last: u64,
-    /// Whether the reader has to be told that it missed changes.
+    /// Whether the reader has yet to learn that it missed changes.
     missed: bool,
     waiting: VecDeque<registry::Change>,
     /// The registry's version when the changes were last asked for and all were taken; `None` if some were left.
     looked_at: Option<u64>,
-    /// The version that the last overview showed, and when it was told.
+    /// The version that the last overview showed, and when that was sent.
     overview: Option<(u64, Instant)>,
 }
 
@@ -127,7 +127,7 @@ impl Following {
         since >= HEARTBEAT_INTERVAL || (changed && since >= OVERVIEW_INTERVAL)
     }
 
-    /// Takes what has changed, if something has and what was taken before is told.
+    /// Reads what has changed, if something has and all that was read before is sent.
     fn look(&mut self) {
         let version = self.app.registry.version();
         if !self.waiting.is_empty() || self.looked_at == Some(version) {

@@ -16,18 +16,18 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit
 
 use super::Password;
 
-/// So many credentials are remembered; there are not that many good ones but where passwords change often.
+/// Maximum number of remembered credentials. Only where passwords change often are there more good ones.
 const REMEMBERED: usize = 1000;
-/// So many passwords are hashed at a time: each takes a tenth of a second of a processor, and heartbeats want one, too.
+/// How many passwords are hashed at a time: each takes a tenth of a second of a processor, and heartbeats need one, too.
 const HASHED_AT_A_TIME: usize = 1;
 
-/// So many of one address may wait for that; who else comes is told to come later.
+/// How many requests of one address may wait for that; any more are answered 503.
 const WAITING_OF_AN_ADDRESS: usize = 100;
 
-/// So many characters of a name that was tried are logged.
+/// Maximum number of characters of a user name that was tried in the log.
 const LONGEST_NAME: usize = 100;
 
-/// Somebody who may come in.
+/// A user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// The name.
@@ -45,7 +45,7 @@ impl User {
     }
 }
 
-/// Everybody who may come in.
+/// All users.
 #[derive(Debug)]
 pub(crate) struct Users {
     users: Vec<User>,
@@ -58,7 +58,7 @@ pub(crate) struct Users {
     wrong: Remembered<()>,
     key: hmac::Key,
     hashing: Turns,
-    /// The place of somebody whose password is slow to check, if anybody's is: the slowest.
+    /// The index of the user whose password is slowest to check, if any password is slow to check.
     slowest: Option<usize>,
 }
 
@@ -74,8 +74,8 @@ pub(crate) enum Wrong {
 /// What was found out of credentials, by their HMAC.
 type Remembered<T> = RwLock<HashMap<[u8; 32], T>>;
 
-/// Whose password is hashed next. Those of one address wait for each other, and then its one waits with that of each other
-/// address: who guesses passwords by the thousand keeps nobody else waiting longer than who guesses one.
+/// Whose password is hashed next. The requests of one address wait for each other, and the first of each address waits with that of
+/// every other address: a client that guesses passwords by the thousand delays others no longer than one that guesses once.
 #[derive(Debug)]
 struct Turns {
     all: Semaphore,
