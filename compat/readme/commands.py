@@ -4,6 +4,7 @@ A command that serves is left running until the next one takes its port. The lin
 command before it printed. commands.py ROOT DIRECTORY
 """
 
+import itertools
 import os
 import re
 import signal
@@ -154,7 +155,7 @@ def main():
     ran = elsewhere = 0
     try:
         for blocks, directory in sections((ROOT / "README.md").read_text()):
-            for (kind, body), (next_kind, next_body) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
+            for (kind, body), (next_kind, next_body) in itertools.pairwise([*blocks, ("", "")]):
                 printed = next_body.splitlines() if next_kind == "text" else []
                 counts = block(kind, body, printed, directory, checks)
                 ran, elsewhere = ran + counts[0], elsewhere + counts[1]
