@@ -135,6 +135,7 @@ impl Happened {
         let (app, id, source) = (key.app(), key.id(), Source::name(caller.map(|caller| caller.source)));
         let user = caller.and_then(|caller| caller.user.as_deref());
         let address = caller.and_then(|caller| caller.address).map(field::display);
+        let certified = caller.is_some_and(|caller| caller.certified).then_some(true);
         let status = record.info.status.name();
         // A client that registers again without a change (after a 404, or because its peers ask for it) is no news.
         let is_no_news = self.kind == ChangeKind::Registered
@@ -142,7 +143,7 @@ impl Happened {
                 before.info.last_dirty == record.info.last_dirty && before.info.status == record.info.status
             });
         if is_no_news {
-            debug!(app.name = app, instance.id = id, status, source, user, address, "{words} again");
+            debug!(app.name = app, instance.id = id, status, source, user, address, certified, "{words} again");
             return;
         }
         let before = self.before.as_ref().map(|before| before.info.status.name());
@@ -158,6 +159,7 @@ impl Happened {
             source,
             user,
             address,
+            certified,
             "{words}"
         );
     }

@@ -243,14 +243,22 @@ async fn only_peers_with_a_certificate_replicate() {
         settings.http.security.peers_need_certificate = true;
     })
     .await;
-    let (apps, batch) =
+    let (apps, batch): (String, String) =
         ["apps", "peerreplication/batch/"].map(|path| format!("https://{}/eureka/{path}", server.address)).into();
     let (without, with) = (authority.client(None), authority.client(Some((&authority, false))));
     assert_eq!(without.get(&apps).send().await.unwrap().status(), 200, "clients need none");
-    for (client, status) in [(without, 403), (with, 200)] {
+    for (client, status) in [(&without, 403), (&with, 200)] {
         let list = client.post(&batch).header("Content-Type", "application/json").body("{\"replicationList\":[]}");
         assert_eq!(list.send().await.unwrap().status(), status);
     }
+    for client in [&without, &with] {
+        let registration = client.post(format!("{apps}/ORDERS")).header("Content-Type", "application/json");
+        registration.body(instance("ORDERS", "o-1")).send().await.unwrap();
+    }
+    let changes =
+        with.get(apps.replace("/eureka/apps", "/api/v1/changes")).send().await.unwrap().bytes().await.unwrap();
+    let changes: serde_json::Value = serde_json::from_slice(&changes).unwrap();
+    assert_eq!([&changes["changes"][0]["certified"], &changes["changes"][1]["certified"]], [false, true]);
     server.stop().await.unwrap();
 }
 

@@ -32,6 +32,7 @@ pub(super) struct Change {
     source: &'static str,
     user: Option<String>,
     address: Option<IpAddr>,
+    certified: bool,
 }
 
 impl Change {
@@ -47,6 +48,7 @@ impl Change {
             source: Source::name(change.source()),
             user: change.caller.as_ref().and_then(|caller| caller.user.as_deref()).map(str::to_owned),
             address: change.caller.as_ref().and_then(|caller| caller.address),
+            certified: change.caller.as_ref().is_some_and(|caller| caller.certified),
         }
     }
 }

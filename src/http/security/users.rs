@@ -124,9 +124,9 @@ impl Users {
         self.users.is_empty()
     }
 
-    /// Whether a user of this name may do more than read.
+    /// Whether the user of this name may do more than read. Of users with one name the last counts, as where they are let in.
     pub(crate) fn may_change(&self, name: &str) -> bool {
-        self.users.iter().any(|user| user.name == name && !user.is_read_only())
+        self.users.iter().rfind(|user| user.name == name).is_some_and(|user| !user.is_read_only())
     }
 
     /// The name of the user whose credentials a request has. `address` is where its connection comes from: the passwords of one
@@ -282,6 +282,8 @@ mod tests {
             }
         }
         assert!(users.may_change("a") && !users.may_change("b") && !users.may_change("c"));
+        let twice = Users::new(vec![user("a", "a", "ADMIN"), user("a", "b", "READ_ONLY")]);
+        assert!(twice.authenticate(&basic("a", "b"), None).await.is_ok() && !twice.may_change("a"));
         assert_eq!(users.good.read().len(), 2);
         for odd in ["Basic", "Basic !", "Bearer YTph", "basic YTph ", "Basic YQ=="] {
             assert_eq!(users.authenticate(&header(odd), None).await.is_ok(), odd == "basic YTph ", "{odd}");
