@@ -23,6 +23,7 @@ mod pages;
 mod renewal_threshold;
 mod reads;
 mod response_cache;
+mod self_preservation;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,7 @@ mod tombstones;
 
 pub use caller::Caller;
 pub use commands::Renewal;
-pub use instance_registry::{InstanceRegistry, Registration, SelfPreservation};
+pub use instance_registry::{InstanceRegistry, Registration};
 pub use journal::{Change, ChangeKind, ChangesAfter, InstanceHistory};
 pub use lease::Lease;
 pub use measured_rate::MeasuredRate;
@@ -39,6 +40,7 @@ pub use merge::Repaired;
 pub use options::Options;
 pub use pages::View;
 pub use response_cache::{Answer, Pending, ReadError, Reading, Scope};
+pub use self_preservation::SelfPreservation;
 
 /// Who asks for a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

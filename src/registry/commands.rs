@@ -92,7 +92,7 @@ impl InstanceRegistry {
         let found = self.leases.with(key, |lease| (lease.with_record(|record| record.info.status), Arc::clone(lease)));
         match found {
             Some((status, lease)) if status != InstanceStatus::Unknown => {
-                self.count_renewal(now);
+                self.self_preservation.count_renewal(now);
                 lease.renew(now);
                 Renewal::Renewed(lease)
             }

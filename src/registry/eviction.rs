@@ -1,7 +1,6 @@
 //! Who is dead: eviction of expired leases, and what a replica that lacks an instance says about it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use rand::Rng;
@@ -9,7 +8,6 @@ use rand::seq::SliceRandom;
 use tracing::warn;
 
 use super::journal::ChangeKind;
-use super::renewal_threshold::truncate;
 use super::{InstanceRegistry, Lease, SelfPreservation};
 use crate::codec::exchange::HeardAnswer;
 use crate::model::{Heard, InstanceKey};
@@ -25,10 +23,10 @@ impl InstanceRegistry {
     /// The instances whose leases have expired and would be evicted now. Peers are to be asked first whether they have heard
     /// of them since ([`InstanceRegistry::take_heard`]): nobody who renews anywhere vanishes anywhere.
     pub fn expired(&self, now: Timestamp) -> Vec<InstanceKey> {
-        if !self.lease_expiration_enabled(now) {
+        if !self.self_preservation.lease_expiration_enabled(now) {
             return Vec::new();
         }
-        let compensation = self.compensation(now);
+        let compensation = self.self_preservation.compensation(now);
         keys(&self.leases.select(|lease| lease.is_expired(compensation, now)))
     }
 
@@ -43,7 +41,7 @@ impl InstanceRegistry {
 
     /// For how long this replica has been open to clients.
     pub fn uptime(&self, now: Timestamp) -> Duration {
-        self.opened_at().map_or(Duration::ZERO, |opened| now.since(opened))
+        self.self_preservation.opened_at().map_or(Duration::ZERO, |opened| now.since(opened))
     }
 
     /// When these instances were last heard here, for a peer that wonders whether they live.
@@ -77,32 +75,21 @@ impl InstanceRegistry {
     /// Time beyond the interval since the last run is tolerated with every lease: a server that was stopped could hear
     /// nobody. Java servers are not told of evictions, each has a view of its own (quirk 22); ours ask.
     pub fn evict(&self, rng: &mut impl Rng, now: Timestamp) -> usize {
-        let compensation = self.compensation(now);
-        self.last_eviction.store(now.0, Relaxed);
+        let compensation = self.self_preservation.compensation(now);
+        self.self_preservation.eviction_begins(now);
         let mut expired = self.leases.select(|lease| lease.is_expired(compensation, now));
-        if !self.lease_expiration_enabled(now) {
+        if !self.self_preservation.lease_expiration_enabled(now) {
             self.keep_by_self_preservation(expired.len(), now);
             return 0;
         }
         // The map has no order; with one, the same randomness chooses the same leases.
         expired.sort_unstable_by(|a, b| a.key().cmp(b.key()));
-        let registered = u32::try_from(self.len()).unwrap_or(u32::MAX);
-        let kept = truncate(f64::from(registered) * self.options.renewal_percent_threshold);
-        let limit = usize::try_from(registered.saturating_sub(kept)).unwrap_or(usize::MAX);
+        let limit = self.self_preservation.eviction_limit(self.len());
         let chosen = expired.partial_shuffle(rng, limit).0;
         let still_expired = |lease: &Lease| lease.is_expired(compensation, now);
         let evicted = chosen.iter().filter(|lease| self.evict_if(lease.key(), still_expired, now)).count();
-        self.kept_by_self_preservation.store(0, Relaxed);
-        self.kept_by_limit.store(expired.len().saturating_sub(limit) as u64, Relaxed);
+        self.self_preservation.kept(0, expired.len().saturating_sub(limit));
         evicted
-    }
-
-    /// Time in which this replica could hear nobody, by how much later than due the eviction runs.
-    fn compensation(&self, now: Timestamp) -> Duration {
-        match Timestamp(self.last_eviction.load(Relaxed)) {
-            Timestamp::NEVER => Duration::ZERO,
-            last => now.since(last).saturating_sub(self.options.eviction_interval),
-        }
     }
 
     fn evict_if(&self, key: &InstanceKey, condition: impl Fn(&Lease) -> bool, now: Timestamp) -> bool {
@@ -120,8 +107,7 @@ impl InstanceRegistry {
     }
 
     fn keep_by_self_preservation(&self, expired: usize, now: Timestamp) {
-        self.kept_by_self_preservation.store(expired as u64, Relaxed);
-        self.kept_by_limit.store(0, Relaxed);
+        self.self_preservation.kept(expired, 0);
         if expired > 0 {
             let SelfPreservation { renews_last_minute, renews_per_minute_threshold, .. } = self.self_preservation(now);
             warn!(

@@ -1,7 +1,6 @@
 //! [`InstanceRegistry`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::content::Content;
@@ -9,13 +8,14 @@ use super::journal::{ChangeKind, ChangesAfter, InstanceHistory};
 use super::memory::SharedMemory;
 use super::pages::View;
 use super::response_cache::ResponseCache;
+use super::self_preservation::{SelfPreservation, SelfPreservationState};
 use super::store::{ApplicationIndex, Leases};
 use super::{Lease, MeasuredRate, Options, Source};
 use crate::model::{InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo, Record};
 use crate::time::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 
-/// So many changes are copied under the lock where all of them are looked through.
+/// How many changes are copied under the lock at a time where all of them are looked through.
 const CHANGES_AT_A_TIME: usize = 500;
 /// So many changes leave the delta before others may have the lock: of 100,000 instances that started together, all leave
 /// together.
@@ -46,23 +46,6 @@ impl Registration {
     }
 }
 
-/// Whether expired leases are evicted, and the numbers that decide it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SelfPreservation {
-    /// Whether it is on at all.
-    pub enabled: bool,
-    /// The renewals of the last completed minute.
-    pub renews_last_minute: u64,
-    /// How many have to be exceeded.
-    pub renews_per_minute_threshold: u32,
-    /// How many clients are expected to renew.
-    pub expected_clients: u32,
-    /// Whether expired leases are evicted now.
-    pub lease_expiration_enabled: bool,
-    /// Whether the registry should say that renewals are missing: below the threshold, and not just started.
-    pub below_threshold: bool,
-}
-
 /// The registry of one replica.
 #[derive(Debug)]
 pub struct InstanceRegistry {
@@ -72,20 +55,9 @@ pub struct InstanceRegistry {
     pub(super) content: Mutex<Content>,
     pub(super) cache: ResponseCache,
     pub(super) memory: SharedMemory,
-    renews_last_minute: MeasuredRate,
+    pub(super) self_preservation: SelfPreservationState,
     /// Requests that came from peers, for `numOfReplicationsInLastMin`.
     replications_last_minute: MeasuredRate,
-    renews_per_minute_threshold: AtomicU64,
-    /// When the registry opened for traffic; zero before.
-    opened: AtomicI64,
-    /// Whether the start found nothing to copy, and none of the options says not to mind.
-    empty_on_startup: AtomicBool,
-    pub(super) last_eviction: AtomicI64,
-    /// How many renewals there were since the start.
-    renewals: AtomicU64,
-    /// The expired leases that the last run of the eviction kept, because of self-preservation or of its limit.
-    pub(super) kept_by_self_preservation: AtomicU64,
-    pub(super) kept_by_limit: AtomicU64,
 }
 
 impl InstanceRegistry {
@@ -93,23 +65,17 @@ impl InstanceRegistry {
     pub fn new(options: Options, node: u64, now: Timestamp) -> Self {
         let content = Content::new(node, options.expected_number_of_clients_sending_renews);
         let threshold = content.threshold.per_minute(&options);
+        let self_preservation = SelfPreservationState::new(&options, threshold, now);
         let memory = SharedMemory::new(options.expected_client_renewal_interval);
         Self {
             options,
             memory,
+            self_preservation,
             leases: Leases::default(),
             applications: ApplicationIndex::default(),
             content: Mutex::new(content),
             cache: ResponseCache::default(),
-            renews_last_minute: MeasuredRate::new(Duration::from_secs(60), now),
             replications_last_minute: MeasuredRate::new(Duration::from_secs(60), now),
-            renews_per_minute_threshold: AtomicU64::new(threshold.into()),
-            opened: AtomicI64::new(0),
-            empty_on_startup: AtomicBool::new(true),
-            last_eviction: AtomicI64::new(0),
-            renewals: AtomicU64::new(0),
-            kept_by_self_preservation: AtomicU64::new(0),
-            kept_by_limit: AtomicU64::new(0),
         }
     }
 
@@ -125,40 +91,39 @@ impl InstanceRegistry {
         let mut content = self.content.lock();
         content.threshold.expect(expected);
         self.threshold_changed(&content);
-        self.opened.store(now.0, Relaxed);
-        self.empty_on_startup.store(expected == 0, Relaxed);
+        self.self_preservation.opened(expected, now);
     }
 
     /// Whether the registry may be read: not while it has lost its memory, nor while a start that found nothing waits for
     /// clients to register (`shouldAllowAccess`; only with `default-open-for-traffic-count` 0).
     pub fn access_allowed(&self, now: Timestamp) -> bool {
-        if self.lost_memory(now).is_some() {
-            return false;
-        }
-        let opened = Timestamp(self.opened.load(Relaxed));
-        !self.empty_on_startup.load(Relaxed) || now > opened + self.options.wait_time_when_sync_empty
+        self.lost_memory(now).is_none() && !self.self_preservation.waits_for_clients(now)
     }
 
-    pub(super) fn count_renewal(&self, now: Timestamp) {
-        self.renews_last_minute.increment(now);
-        self.renewals.fetch_add(1, Relaxed);
+    /// The periodic update of how many clients are expected, of what is registered here (quirk 20: the Java server
+    /// asks its own client's cache).
+    pub fn update_renewal_threshold(&self) {
+        let mut content = self.content.lock();
+        let registered = u32::try_from(content.all.len()).unwrap_or(u32::MAX);
+        content.threshold.update(registered, &self.options);
+        self.threshold_changed(&content);
+    }
+
+    /// Whether expired leases are evicted, and why or why not.
+    pub fn self_preservation(&self, now: Timestamp) -> SelfPreservation {
+        let expected_clients = self.content.lock().threshold.expected_clients();
+        self.self_preservation.report(expected_clients, now)
     }
 
     /// How many renewals there were since the start.
     pub fn renewals(&self) -> u64 {
-        self.renewals.load(Relaxed)
+        self.self_preservation.renewals()
     }
 
     /// How many expired leases the last run of the eviction kept: because of self-preservation, and because one run
-    /// takes out at most a share of all.
+    /// evicts at most a share of all.
     pub fn expired_kept(&self) -> (u64, u64) {
-        (self.kept_by_self_preservation.load(Relaxed), self.kept_by_limit.load(Relaxed))
-    }
-
-    /// How many changes there were since the start, by kind and by who brought them: a client, a peer, or the registry
-    /// itself.
-    pub fn changes_counted(&self) -> Vec<(ChangeKind, Option<Source>, u64)> {
-        self.content.lock().journal.counted().collect()
+        self.self_preservation.expired_kept()
     }
 
     /// How many instances have which status.
@@ -178,41 +143,6 @@ impl InstanceRegistry {
         }
     }
 
-    /// The periodic update of how many clients are expected, of what is registered here (quirk 20: the Java server
-    /// asks its own client's cache).
-    pub fn update_renewal_threshold(&self) {
-        let mut content = self.content.lock();
-        let registered = u32::try_from(content.all.len()).unwrap_or(u32::MAX);
-        content.threshold.update(registered, &self.options);
-        self.threshold_changed(&content);
-    }
-
-    /// Whether expired leases are evicted, and why or why not.
-    pub fn self_preservation(&self, now: Timestamp) -> SelfPreservation {
-        let renews_last_minute = self.renews_last_minute.count(now);
-        let threshold = self.renews_per_minute_threshold.load(Relaxed);
-        let opened = Timestamp(self.opened.load(Relaxed));
-        let past_start = opened > Timestamp::NEVER && now > opened + self.options.wait_time_when_sync_empty;
-        SelfPreservation {
-            enabled: self.options.enable_self_preservation,
-            renews_last_minute,
-            renews_per_minute_threshold: u32::try_from(threshold).unwrap_or(u32::MAX),
-            expected_clients: self.content.lock().threshold.expected_clients(),
-            lease_expiration_enabled: self.lease_expiration_enabled(now),
-            below_threshold: renews_last_minute <= threshold && past_start,
-        }
-    }
-
-    /// When the registry opened for traffic.
-    pub(super) fn opened_at(&self) -> Option<Timestamp> {
-        Some(Timestamp(self.opened.load(Relaxed))).filter(|opened| *opened != Timestamp::NEVER)
-    }
-
-    pub(super) fn lease_expiration_enabled(&self, now: Timestamp) -> bool {
-        let threshold = self.renews_per_minute_threshold.load(Relaxed);
-        !self.options.enable_self_preservation || (threshold > 0 && self.renews_last_minute.count(now) > threshold)
-    }
-
     /// Notes a request that came from a peer.
     pub fn count_replication(&self, now: Timestamp) {
         self.replications_last_minute.increment(now);
@@ -226,7 +156,7 @@ impl InstanceRegistry {
     /// The instance of `key`, unless its lease has expired and would be evicted (`getInstanceByAppAndId`).
     pub fn instance(&self, key: &str, now: Timestamp) -> Option<Registration> {
         let lease = self.leases.get(key)?;
-        if lease.is_expired(Duration::ZERO, now) && self.lease_expiration_enabled(now) {
+        if lease.is_expired(Duration::ZERO, now) && self.self_preservation.lease_expiration_enabled(now) {
             return None;
         }
         Some(Registration::of(lease))
@@ -279,6 +209,12 @@ impl InstanceRegistry {
         self.cache.version()
     }
 
+    /// How many changes there were since the start, by kind and by who brought them: a client, a peer, or the registry
+    /// itself.
+    pub fn changes_counted(&self) -> Vec<(ChangeKind, Option<Source>, u64)> {
+        self.content.lock().journal.counted().collect()
+    }
+
     /// The first `most` changes with a number above `number`, oldest first; the last ten thousand are kept.
     pub fn changes_after(&self, number: u64, most: usize) -> ChangesAfter {
         self.content.lock().journal.after(number, most)
@@ -320,7 +256,7 @@ impl InstanceRegistry {
     }
 
     fn threshold_changed(&self, content: &Content) {
-        self.renews_per_minute_threshold.store(content.threshold.per_minute(&self.options).into(), Relaxed);
+        self.self_preservation.set_threshold(content.threshold.per_minute(&self.options));
     }
 
     fn content_changed(&self, content: &Content) {

@@ -159,7 +159,7 @@ impl InstanceRegistry {
             lease.hear(heard);
             lease.with_record(|record| record.info.last_dirty)
         })?;
-        self.count_renewal(now);
+        self.self_preservation.count_renewal(now);
         Some(known)
     }
 }

@@ -1,0 +1,234 @@
+//! Self-preservation: whether so many clients renew that an expired lease means a dead instance.
+//!
+//! Where fewer renewals arrive than the threshold asks for, it is rather the network that fails, and no lease is evicted.
+//! The same state says what else follows from when the registry opened and when it evicted last.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::measured_rate::MeasuredRate;
+use super::options::Options;
+use super::renewal_threshold::truncate;
+use crate::time::Timestamp;
+
+/// Whether expired leases are evicted, and the numbers that decide it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelfPreservation {
+    /// Whether it is on at all.
+    pub enabled: bool,
+    /// The renewals of the last completed minute.
+    pub renews_last_minute: u64,
+    /// How many have to be exceeded.
+    pub renews_per_minute_threshold: u32,
+    /// How many clients are expected to renew.
+    pub expected_clients: u32,
+    /// Whether expired leases are evicted now.
+    pub lease_expiration_enabled: bool,
+    /// Whether the registry should say that renewals are missing: below the threshold, and not just started.
+    pub below_threshold: bool,
+}
+
+/// What self-preservation decides by. A heartbeat counts here without a lock.
+#[derive(Debug)]
+pub(super) struct SelfPreservationState {
+    options: Options,
+    renews_last_minute: MeasuredRate,
+    /// Renewals since the start.
+    renewals: AtomicU64,
+    /// How many renewals the last minute has to exceed.
+    renews_per_minute_threshold: AtomicU64,
+    /// When the registry opened for traffic; [`Timestamp::NEVER`] before.
+    opened: AtomicI64,
+    /// Whether the start found nothing to copy and no clients are expected (`default-open-for-traffic-count` 0).
+    empty_on_startup: AtomicBool,
+    /// When the eviction ran last; [`Timestamp::NEVER`] before.
+    last_eviction: AtomicI64,
+    /// The expired leases that the last run of the eviction kept, because of self-preservation or of its limit.
+    kept_by_self_preservation: AtomicU64,
+    kept_by_limit: AtomicU64,
+}
+
+impl SelfPreservationState {
+    /// The state of a registry that has not opened yet, with a threshold of so many renewals per minute.
+    pub(super) fn new(options: &Options, threshold: u32, now: Timestamp) -> Self {
+        Self {
+            options: options.clone(),
+            renews_last_minute: MeasuredRate::new(Duration::from_secs(60), now),
+            renewals: AtomicU64::new(0),
+            renews_per_minute_threshold: AtomicU64::new(threshold.into()),
+            opened: AtomicI64::new(Timestamp::NEVER.0),
+            empty_on_startup: AtomicBool::new(true),
+            last_eviction: AtomicI64::new(Timestamp::NEVER.0),
+            kept_by_self_preservation: AtomicU64::new(0),
+            kept_by_limit: AtomicU64::new(0),
+        }
+    }
+
+    /// Notes that the registry opens for traffic and expects so many clients.
+    pub(super) fn opened(&self, expected_clients: u32, now: Timestamp) {
+        self.opened.store(now.0, Relaxed);
+        self.empty_on_startup.store(expected_clients == 0, Relaxed);
+    }
+
+    /// When the registry opened for traffic.
+    pub(super) fn opened_at(&self) -> Option<Timestamp> {
+        Some(Timestamp(self.opened.load(Relaxed))).filter(|opened| *opened != Timestamp::NEVER)
+    }
+
+    /// Whether reads are refused because the start found nothing and clients may still be about to register.
+    pub(super) fn waits_for_clients(&self, now: Timestamp) -> bool {
+        self.empty_on_startup.load(Relaxed) && !self.is_past_start(now)
+    }
+
+    fn is_past_start(&self, now: Timestamp) -> bool {
+        let opened = self.opened_at().unwrap_or(Timestamp::NEVER);
+        now > opened + self.options.wait_time_when_sync_empty
+    }
+
+    /// Counts a heartbeat.
+    pub(super) fn count_renewal(&self, now: Timestamp) {
+        self.renews_last_minute.increment(now);
+        self.renewals.fetch_add(1, Relaxed);
+    }
+
+    /// How many renewals the last minute has to exceed from now on.
+    pub(super) fn set_threshold(&self, renews_per_minute: u32) {
+        self.renews_per_minute_threshold.store(renews_per_minute.into(), Relaxed);
+    }
+
+    /// Whether expired leases are evicted (`isLeaseExpirationEnabled`).
+    pub(super) fn lease_expiration_enabled(&self, now: Timestamp) -> bool {
+        let threshold = self.renews_per_minute_threshold.load(Relaxed);
+        !self.options.enable_self_preservation || (threshold > 0 && self.renews_last_minute.count(now) > threshold)
+    }
+
+    /// What is shown of it, while so many clients are expected to renew.
+    pub(super) fn report(&self, expected_clients: u32, now: Timestamp) -> SelfPreservation {
+        let renews_last_minute = self.renews_last_minute.count(now);
+        let threshold = self.renews_per_minute_threshold.load(Relaxed);
+        SelfPreservation {
+            enabled: self.options.enable_self_preservation,
+            renews_last_minute,
+            renews_per_minute_threshold: u32::try_from(threshold).unwrap_or(u32::MAX),
+            expected_clients,
+            lease_expiration_enabled: self.lease_expiration_enabled(now),
+            below_threshold: renews_last_minute <= threshold && self.opened_at().is_some() && self.is_past_start(now),
+        }
+    }
+
+    /// Notes that the eviction runs.
+    pub(super) fn eviction_begins(&self, now: Timestamp) {
+        self.last_eviction.store(now.0, Relaxed);
+    }
+
+    /// Time in which this replica could hear nobody: by how much later than due the eviction runs now.
+    pub(super) fn compensation(&self, now: Timestamp) -> Duration {
+        match Timestamp(self.last_eviction.load(Relaxed)) {
+            Timestamp::NEVER => Duration::ZERO,
+            last => now.since(last).saturating_sub(self.options.eviction_interval),
+        }
+    }
+
+    /// How many of so many registered instances one run may evict: the rest is the share that is expected to renew.
+    pub(super) fn eviction_limit(&self, registered: usize) -> usize {
+        let registered = u32::try_from(registered).unwrap_or(u32::MAX);
+        let kept = truncate(f64::from(registered) * self.options.renewal_percent_threshold);
+        usize::try_from(registered.saturating_sub(kept)).unwrap_or(usize::MAX)
+    }
+
+    /// How many renewals there were since the start.
+    pub(super) fn renewals(&self) -> u64 {
+        self.renewals.load(Relaxed)
+    }
+
+    /// Notes how many expired leases a run of the eviction kept, and why.
+    pub(super) fn kept(&self, by_self_preservation: usize, by_limit: usize) {
+        self.kept_by_self_preservation.store(by_self_preservation as u64, Relaxed);
+        self.kept_by_limit.store(by_limit as u64, Relaxed);
+    }
+
+    /// How many expired leases the last run of the eviction kept, because of self-preservation and because of its limit.
+    pub(super) fn expired_kept(&self) -> (u64, u64) {
+        (self.kept_by_self_preservation.load(Relaxed), self.kept_by_limit.load(Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp(1_700_000_000_000);
+
+    fn after(secs: u64) -> Timestamp {
+        START + Duration::from_secs(secs)
+    }
+
+    fn state(options: &Options, threshold: u32) -> SelfPreservationState {
+        SelfPreservationState::new(options, threshold, START)
+    }
+
+    #[test]
+    fn leases_expire_only_while_more_renewals_arrive_than_the_threshold() {
+        let state = state(&Options::default(), 3);
+        (0..3).for_each(|_| state.count_renewal(after(1)));
+        (0..4).for_each(|_| state.count_renewal(after(61)));
+        assert!(!state.lease_expiration_enabled(after(60)), "three renewals do not exceed three");
+        assert!(state.lease_expiration_enabled(after(120)), "four do");
+        assert!(!state.lease_expiration_enabled(after(180)), "a minute without any does not");
+        assert_eq!(state.renewals(), 7);
+    }
+
+    #[test]
+    fn a_threshold_of_zero_keeps_every_lease_and_the_switch_none() {
+        let none_expected = state(&Options::default(), 0);
+        none_expected.count_renewal(after(1));
+        assert!(!none_expected.lease_expiration_enabled(after(60)));
+        let off = Options { enable_self_preservation: false, ..Options::default() };
+        assert!(state(&off, 0).lease_expiration_enabled(START));
+    }
+
+    #[test]
+    fn missing_renewals_are_reported_once_the_start_is_over() {
+        let state = state(&Options::default(), 3);
+        assert!(!state.report(2, after(301)).below_threshold, "it has not opened");
+        state.opened(1, START);
+        assert!(!state.report(2, after(300)).below_threshold, "clients may still be about to register");
+        let expected = SelfPreservation {
+            enabled: true,
+            renews_last_minute: 0,
+            renews_per_minute_threshold: 3,
+            expected_clients: 2,
+            lease_expiration_enabled: false,
+            below_threshold: true,
+        };
+        assert_eq!(state.report(2, after(301)), expected);
+        state.set_threshold(0);
+        state.count_renewal(after(310));
+        assert!(!state.report(2, after(360)).below_threshold);
+    }
+
+    #[test]
+    fn reads_wait_after_an_empty_start_until_the_wait_is_over() {
+        let state = state(&Options::default(), 0);
+        state.opened(0, START);
+        assert!(state.waits_for_clients(after(300)));
+        assert!(!state.waits_for_clients(after(301)));
+        state.opened(1, START);
+        assert!(!state.waits_for_clients(START), "clients are expected without a copy");
+    }
+
+    #[test]
+    fn only_an_eviction_that_runs_late_is_compensated_for() {
+        let state = state(&Options::default(), 0);
+        assert_eq!(state.compensation(after(1_000)), Duration::ZERO, "it has not run yet");
+        state.eviction_begins(START);
+        assert_eq!(state.compensation(after(60)), Duration::ZERO);
+        assert_eq!(state.compensation(after(75)), Duration::from_secs(15));
+    }
+
+    #[test]
+    fn one_run_leaves_the_share_that_is_expected_to_renew() {
+        let state = state(&Options::default(), 0);
+        assert_eq!([0, 1, 2, 7, 10, 100].map(|registered| state.eviction_limit(registered)), [0, 1, 1, 2, 2, 15]);
+    }
+}
