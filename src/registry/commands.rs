@@ -100,19 +100,19 @@ impl InstanceRegistry {
         }
     }
 
-    /// Takes an instance out (`cancel`). Says whether it was there.
-    pub fn cancel(&self, key: &str, caller: impl Into<Caller>, now: Timestamp) -> bool {
+    /// Takes an instance out (`cancel`). Gives back the lease that it had; `None` if there is no such instance.
+    pub fn cancel(&self, key: &str, caller: impl Into<Caller>, now: Timestamp) -> Option<Arc<Lease>> {
         let mut edit = self.edit(Some(caller.into()), now);
-        let Some(lease) = edit.take_out(ChangeKind::Cancelled, key) else { return false };
+        let lease = edit.take_out(ChangeKind::Cancelled, key)?;
         let cancelled = edit.clock.tick(now);
         let tombstone = lease.with_record(|record| Tombstone::new(lease.key().clone(), record, cancelled));
         edit.bury(tombstone, now);
-        true
+        Some(lease)
     }
 
-    /// Sets an instance's status, as an operator (`statusUpdate`). Says whether it was there. A status it has already
-    /// is not stored as an override (quirk 13), but stays so against an earlier command elsewhere; the lease is renewed in any
-    /// case.
+    /// Sets an instance's status, as an operator (`statusUpdate`). A status it has already is not stored as an override
+    /// (quirk 13), but holds against an earlier command at another replica; the lease is renewed in any case. Gives back the
+    /// lease; `None` if there is no such instance.
     pub fn status_update(
         &self,
         key: &str,
@@ -120,7 +120,7 @@ impl InstanceRegistry {
         last_dirty: Option<Timestamp>,
         caller: impl Into<Caller>,
         now: Timestamp,
-    ) -> bool {
+    ) -> Option<Arc<Lease>> {
         self.command(key, ChangeKind::StatusChanged, caller.into(), now, |record, of_data| {
             let overridden = record.status_override.status;
             if record.info.status != status {
@@ -133,9 +133,9 @@ impl InstanceRegistry {
         })
     }
 
-    /// Removes what an operator set (`deleteStatusOverride`); the status becomes `status` until the instance sends its own.
-    /// Says whether the instance was there; without an override nothing is shown to change, but none that was set earlier
-    /// elsewhere comes back.
+    /// Removes an override (`deleteStatusOverride`); the status becomes `status` until the instance sends its own. Without an
+    /// override readers see no change, but one that was set earlier at another replica does not come back. Gives back the
+    /// lease; `None` if there is no such instance.
     pub fn delete_status_override(
         &self,
         key: &str,
@@ -143,7 +143,7 @@ impl InstanceRegistry {
         last_dirty: Option<Timestamp>,
         caller: impl Into<Caller>,
         now: Timestamp,
-    ) -> bool {
+    ) -> Option<Arc<Lease>> {
         self.command(key, ChangeKind::OverrideRemoved, caller.into(), now, |record, of_data| {
             if record.status_override.status.take().is_some() {
                 record.sent_status = status;
@@ -161,9 +161,9 @@ impl InstanceRegistry {
         caller: Caller,
         now: Timestamp,
         change: impl FnOnce(&mut Record, Stamp),
-    ) -> bool {
+    ) -> Option<Arc<Lease>> {
         let mut edit = self.edit(Some(caller), now);
-        let Some(lease) = self.leases.get(key) else { return false };
+        let lease = self.leases.get(key)?;
         lease.renew(now);
         let mut record = Record::clone(&lease.record());
         // What it makes of the data is earlier than the override, which holds over it.
@@ -171,7 +171,7 @@ impl InstanceRegistry {
         record.status_override.stamp = edit.clock.tick(now);
         change(&mut record, of_data);
         edit.put_record(kind, &lease, record);
-        true
+        Some(lease)
     }
 
     /// Takes over an override that a Java server has (`storeOverriddenStatusIfRequired`).

@@ -93,11 +93,12 @@ impl PeerAwareInstanceRegistry {
         self.peers.offer(&task, now);
     }
 
-    /// Tells of a change to an instance that is known.
-    fn tell_of(&self, action: Action, key: &str, source: Source, now: Timestamp) {
-        if let Some(lease) = self.registry.lease(key) {
-            self.tell(action, lease.key(), Some(&lease), source, now);
+    /// Replicates an operator's command, if there was such an instance; says whether there was.
+    fn tell_of(&self, action: Action, changed: Option<&Arc<Lease>>, source: Source, now: Timestamp) -> bool {
+        if let Some(lease) = changed {
+            self.tell(action, lease.key(), Some(lease), source, now);
         }
+        changed.is_some()
     }
 
     /// Renews, and says what the version of the data that the sender has means (`InstanceResource.renewLease` and
@@ -132,12 +133,11 @@ impl PeerAwareInstanceRegistry {
     /// Cancels.
     pub fn cancel(&self, key: &str, caller: &Caller, now: Timestamp) -> bool {
         let _in_order = self.in_order.lock();
-        let lease = self.registry.lease(key);
         let cancelled = self.registry.cancel(key, caller, now);
-        if let (true, Some(lease)) = (cancelled, lease) {
+        if let Some(lease) = &cancelled {
             self.tell(Action::Cancel, lease.key(), None, caller.source, now);
         }
-        cancelled
+        cancelled.is_some()
     }
 
     /// Sets a status.
@@ -150,9 +150,8 @@ impl PeerAwareInstanceRegistry {
         now: Timestamp,
     ) -> bool {
         let _in_order = self.in_order.lock();
-        let found = self.registry.status_update(key, status, last_dirty, caller, now);
-        self.tell_of(Action::StatusUpdate, key, caller.source, now);
-        found
+        let changed = self.registry.status_update(key, status, last_dirty, caller, now);
+        self.tell_of(Action::StatusUpdate, changed.as_ref(), caller.source, now)
     }
 
     /// Takes a status back.
@@ -165,9 +164,8 @@ impl PeerAwareInstanceRegistry {
         now: Timestamp,
     ) -> bool {
         let _in_order = self.in_order.lock();
-        let found = self.registry.delete_status_override(key, status, last_dirty, caller, now);
-        self.tell_of(Action::DeleteStatusOverride, key, caller.source, now);
-        found
+        let changed = self.registry.delete_status_override(key, status, last_dirty, caller, now);
+        self.tell_of(Action::DeleteStatusOverride, changed.as_ref(), caller.source, now)
     }
 
     /// Adds metadata, which peers see as a registration.

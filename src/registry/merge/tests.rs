@@ -50,16 +50,16 @@ impl Cluster {
     }
 
     fn cancel(&self, replica: usize, id: &str) -> bool {
-        self.replicas[replica].cancel(&key(id), Source::Client, self.now(replica))
+        self.replicas[replica].cancel(&key(id), Source::Client, self.now(replica)).is_some()
     }
 
     fn set(&self, replica: usize, id: &str, status: InstanceStatus) -> bool {
-        self.replicas[replica].status_update(&key(id), status, None, Source::Client, self.now(replica))
+        self.replicas[replica].status_update(&key(id), status, None, Source::Client, self.now(replica)).is_some()
     }
 
     fn remove_override(&self, replica: usize, id: &str) -> bool {
         let (up, now) = (InstanceStatus::Up, self.now(replica));
-        self.replicas[replica].delete_status_override(&key(id), up, None, Source::Client, now)
+        self.replicas[replica].delete_status_override(&key(id), up, None, Source::Client, now).is_some()
     }
 
     /// The stamp of the registration that a replica knows.
