@@ -30,7 +30,7 @@ pub mod transport;
 pub use batcher::{Batcher, Next, Outcome, ReplicationTask};
 pub use eviction::evict;
 pub use options::Options;
-pub use peer_aware_registry::{Heartbeat, HeartbeatOutcome, PeerAwareInstanceRegistry};
+pub use peer_aware_registry::{Heartbeat, HeartbeatOutcome, ItemOutcome, PeerAwareInstanceRegistry};
 pub use peer_clock::PeerClock;
 pub use peer_eureka_node::{PeerEurekaNode, PeerState, Peers, Sent};
 pub use peer_eureka_nodes::{Look, PeerEurekaNodes};

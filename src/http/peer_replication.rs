@@ -11,7 +11,9 @@ use super::state::AppState;
 use super::{ApiError, negotiate, reads};
 use crate::codec::exchange::{self, RecordsRequest};
 use crate::codec::{self, CodecError, Media};
+use crate::model::ReplicationInstanceResponse;
 use crate::registry::Caller;
+use crate::replication::ItemOutcome;
 use crate::replication::protocol::TIME_HEADER;
 
 /// Applies a batch item by item and answers what became of each.
@@ -29,10 +31,23 @@ pub(super) async fn batch(
     let bytes = app.bodies.read(headers, body).await?;
     let now = app.now();
     let list = codec::decode_replication_list(&bytes, now)?;
-    let responses = app.peer_aware.apply(list, caller, now);
+    let outcomes = app.peer_aware.apply(list, caller, now);
+    let responses: Vec<_> = outcomes.into_iter().map(response).collect();
     let mut out = Vec::with_capacity(32 + responses.len() * 20);
     codec::replication_response(produced.media, &responses, &mut out);
     Ok(with_time(app, headers, reads::respond(produced, out.into())))
+}
+
+/// What the same call alone would be answered. For an item that lacks something the Java server answers 500: its code throws.
+fn response(outcome: ItemOutcome) -> ReplicationInstanceResponse {
+    let (status_code, ours) = match outcome {
+        ItemOutcome::Applied => (200, None),
+        ItemOutcome::NotFound => (404, None),
+        ItemOutcome::Conflict(ours) => (409, ours),
+        ItemOutcome::Incomplete => (500, None),
+    };
+    let response_entity = ours.map(|ours| (Box::new(ours.info().clone()), ours.lease_info()));
+    ReplicationInstanceResponse { status_code, response_entity }
 }
 
 /// Compares what is known here with a peer's digest of everything, and answers ours: of all applications if they differ.

@@ -8,8 +8,7 @@ use parking_lot::Mutex;
 
 use super::{Options, Peers, ReplicationTask};
 use crate::model::{
-    Action, Fact, InstanceInfo, InstanceKey, InstanceStatus, Known, ReplicationInstance, ReplicationInstanceResponse,
-    ReplicationList,
+    Action, Fact, InstanceInfo, InstanceKey, InstanceStatus, Known, ReplicationInstance, ReplicationList,
 };
 use crate::registry::{Caller, InstanceRegistry, Lease, Registration, Renewal, Source};
 use crate::time::Timestamp;
@@ -32,6 +31,25 @@ pub enum HeartbeatOutcome {
     NotFound,
     /// A peer's instance is older than ours: 409 with ours.
     Conflict(Registration),
+}
+
+/// What became of one item of a peer's batch.
+#[derive(Debug)]
+pub enum ItemOutcome {
+    /// It was applied, or it was a registration, which is answered so also where it is refused (quirk 7).
+    Applied,
+    /// The instance is not known, or only in an older version: the peer has to send the whole registration.
+    NotFound,
+    /// The instance is newer here. It is given with the first item of a batch that names it.
+    Conflict(Option<Registration>),
+    /// The item lacks what its action needs.
+    Incomplete,
+}
+
+impl ItemOutcome {
+    fn of(found: bool) -> Self {
+        if found { Self::Applied } else { Self::NotFound }
+    }
 }
 
 /// The registry, with every change of a client told to the peers: Netflix's `PeerAwareInstanceRegistryImpl`.
@@ -187,19 +205,17 @@ impl PeerAwareInstanceRegistry {
 
 impl PeerAwareInstanceRegistry {
     /// Applies a batch item by item (`PeerReplicationResource.batchReplication`), each as what the peer that sent it asks for.
-    pub fn apply(&self, list: ReplicationList, caller: &Caller, now: Timestamp) -> Vec<ReplicationInstanceResponse> {
+    pub fn apply(&self, list: ReplicationList, caller: &Caller, now: Timestamp) -> Vec<ItemOutcome> {
         self.registry.count_replication(now);
         let caller = Caller { source: Source::Peer, ..caller.clone() };
         let mut in_conflict = HashSet::new();
         let apply = |item: ReplicationInstance| {
             let key = InstanceKey::new(&item.app_name, &item.id);
-            let mut response = self.apply_item(item, &key, &caller, now);
-            // The instance itself is in the answer once: a batch that names one again and again is not to be answered by more than
-            // there is.
-            if response.response_entity.is_some() && !in_conflict.insert(key) {
-                response.response_entity = None;
-            }
-            response
+            let outcome = self.apply_item(item, &key, &caller, now);
+            // The instance itself is in the answer once: a batch that names one again and again is not to be answered by more
+            // than there is.
+            let again = matches!(outcome, ItemOutcome::Conflict(_)) && !in_conflict.insert(key);
+            if again { ItemOutcome::Conflict(None) } else { outcome }
         };
         list.replication_list.into_iter().map(apply).collect()
     }
@@ -238,51 +254,42 @@ impl PeerAwareInstanceRegistry {
         key: &InstanceKey,
         caller: &Caller,
         now: Timestamp,
-    ) -> ReplicationInstanceResponse {
+    ) -> ItemOutcome {
         if let Some(known) = item.known.take() {
-            return if self.merge(known, &item, key, caller, now) { OK } else { NOT_FOUND };
+            return ItemOutcome::of(self.merge(known, &item, key, caller, now));
         }
         let key = key.as_str();
-        let found = |found: bool| if found { OK } else { NOT_FOUND };
         match item.action {
             // A registration that is refused is answered 200, too (quirk 7).
             Action::Register => match item.instance_info {
-                None => FAILED,
+                None => ItemOutcome::Incomplete,
                 Some(mut info) => {
                     if info.validate(item.app_name.as_str()).is_ok() {
                         self.register(*info, caller, now);
                     }
-                    OK
+                    ItemOutcome::Applied
                 }
             },
             Action::Heartbeat => {
                 let heartbeat = Heartbeat { last_dirty: item.last_dirty, overridden_status: item.overridden_status };
                 match self.renew(key, heartbeat, Source::Peer, now) {
-                    HeartbeatOutcome::Renewed => OK,
-                    HeartbeatOutcome::NotFound => NOT_FOUND,
-                    HeartbeatOutcome::Conflict(ours) => ReplicationInstanceResponse {
-                        status_code: 409,
-                        response_entity: Some((Box::new(ours.info().clone()), ours.lease_info())),
-                    },
+                    HeartbeatOutcome::Renewed => ItemOutcome::Applied,
+                    HeartbeatOutcome::NotFound => ItemOutcome::NotFound,
+                    HeartbeatOutcome::Conflict(ours) => ItemOutcome::Conflict(Some(ours)),
                 }
             }
-            Action::Cancel => found(self.cancel(key, caller, now)),
+            Action::Cancel => ItemOutcome::of(self.cancel(key, caller, now)),
             Action::StatusUpdate => match item.status {
-                None => FAILED,
-                Some(status) => found(self.status_update(key, status, item.last_dirty, caller, now)),
+                None => ItemOutcome::Incomplete,
+                Some(status) => ItemOutcome::of(self.status_update(key, status, item.last_dirty, caller, now)),
             },
             Action::DeleteStatusOverride => match item.last_dirty {
-                None => FAILED,
+                None => ItemOutcome::Incomplete,
                 Some(last_dirty) => {
                     let status = item.status.unwrap_or(InstanceStatus::Unknown);
-                    found(self.delete_status_override(key, status, Some(last_dirty), caller, now))
+                    ItemOutcome::of(self.delete_status_override(key, status, Some(last_dirty), caller, now))
                 }
             },
         }
     }
 }
-
-const OK: ReplicationInstanceResponse = ReplicationInstanceResponse { status_code: 200, response_entity: None };
-const NOT_FOUND: ReplicationInstanceResponse = ReplicationInstanceResponse { status_code: 404, response_entity: None };
-/// An item that makes no sense: what the Java server answers where its code throws.
-const FAILED: ReplicationInstanceResponse = ReplicationInstanceResponse { status_code: 500, response_entity: None };
