@@ -1,7 +1,7 @@
 //! [`PeerEurekaNode`]: one peer, its queue, and the task that empties it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -16,82 +16,15 @@ use tracing::{debug, info, warn};
 use super::ServiceUrl;
 use super::batcher::{Batcher, Next, Outcome, ReplicationTask};
 use super::membership::Identity;
-use super::reachability::{PeerHealth, Say};
+use super::peer_state::{Observed, PeerState, Sent};
+use super::reachability::Say;
 use super::transport::{Call, PeerError, PeerTransport, Reply};
 use super::{PeerClock, intervals, known_batch, protocol};
 use crate::codec;
 use crate::codec::json::encode::{ReplicationItem, replication_list};
-use crate::metrics::Durations;
 use crate::model::{Action, InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo, Record, ReplicationInstanceResponse};
 use crate::registry::{InstanceRegistry, Source};
 use crate::time::{Clock, Timestamp};
-
-/// What is known of a peer.
-#[derive(Clone, Debug, Default)]
-pub struct PeerState {
-    /// The id of its process; `None` for a Java server, and before it answered.
-    pub node: Option<String>,
-    /// Whether it has answered who it is.
-    pub identified: bool,
-    /// When it last answered a call.
-    pub last_answer: Option<Timestamp>,
-    /// What went wrong last, until it answers again.
-    pub last_error: Option<String>,
-    /// How many tasks wait for it.
-    pub queue: usize,
-    /// When the oldest of them was offered.
-    pub oldest: Option<Timestamp>,
-    /// How many tasks were dropped because the queue was full.
-    pub dropped: u64,
-    /// How many tasks were given up because they could not be delivered in time.
-    pub expired: u64,
-    /// In how many applications it differed when it was last compared with; `None` for a Java server, and before.
-    pub differing: Option<usize>,
-    /// Since when every comparison has found a difference; `None` while the last one found none.
-    pub differing_since: Option<Timestamp>,
-}
-
-impl PeerState {
-    pub(super) fn compared(&mut self, differing: usize, now: Timestamp) {
-        self.differing = Some(differing);
-        self.differing_since = (differing > 0).then(|| self.differing_since.unwrap_or(now));
-    }
-}
-
-/// What was sent to a peer since it became one.
-#[derive(Debug, Default)]
-pub struct Sent {
-    batches: [AtomicU64; Outcome::ALL.len()],
-    /// How many changes and heartbeats it took.
-    items: AtomicU64,
-    /// How long batches took to be answered, or to fail.
-    took: Durations,
-}
-
-impl Sent {
-    fn note(&self, outcome: Outcome, items: usize, took: Duration) {
-        self.batches[outcome as usize].fetch_add(1, Relaxed);
-        self.took.observe(took);
-        if outcome == Outcome::Delivered {
-            self.items.fetch_add(items as u64, Relaxed);
-        }
-    }
-
-    /// How many batches had which outcome.
-    pub fn batches(&self) -> [(Outcome, u64); Outcome::ALL.len()] {
-        Outcome::ALL.map(|outcome| (outcome, self.batches[outcome as usize].load(Relaxed)))
-    }
-
-    /// How many changes and heartbeats were delivered.
-    pub fn items(&self) -> u64 {
-        self.items.load(Relaxed)
-    }
-
-    /// How long batches took to be answered, or to fail.
-    pub fn took(&self) -> &Durations {
-        &self.took
-    }
-}
 
 /// One peer.
 #[derive(Debug)]
@@ -99,11 +32,9 @@ pub struct PeerEurekaNode {
     service_url: ArcSwap<ServiceUrl>,
     batcher: Mutex<Batcher>,
     wake: Notify,
-    state: Mutex<PeerState>,
+    observed: Mutex<Observed>,
     /// What its clock says; nothing for a Java server.
     clock: Mutex<PeerClock>,
-    /// Whether it is reachable, as the log tells it.
-    health: Mutex<PeerHealth>,
     sent: Sent,
     is_another_process: AtomicBool,
 }
@@ -158,9 +89,8 @@ impl PeerEurekaNode {
             service_url: ArcSwap::from_pointee(service_url),
             batcher: Mutex::new(Batcher::new(most)),
             wake: Notify::new(),
-            state: Mutex::new(PeerState::default()),
+            observed: Mutex::default(),
             clock: Mutex::default(),
-            health: Mutex::default(),
             sent: Sent::default(),
             is_another_process: AtomicBool::new(false),
         }
@@ -182,25 +112,34 @@ impl PeerEurekaNode {
             *self.clock.lock() = PeerClock::default();
         }
         self.answered(now);
-        let mut state = self.state.lock();
-        state.node = match identity {
+        let node = match identity {
             Identity::Ours(node) => Some(node),
             Identity::Another | Identity::Itself => None,
         };
-        state.identified = true;
+        self.observed.lock().identified(node);
     }
 
-    /// It has not said who it is, and why.
-    pub(super) fn unidentified(&self, reason: &str, _now: Timestamp) {
-        self.state.lock().last_error = Some(reason.to_owned());
+    /// It has not said who it is, and why. The driver, which asks for that, says so in the log.
+    pub(super) fn unidentified(&self, reason: &str, now: Timestamp) {
+        self.observed.lock().health.note_failure(reason, now);
     }
 
     /// What is known of it.
     pub fn state(&self) -> PeerState {
-        let known = self.state.lock().clone();
+        let observed = self.observed.lock().clone();
         let batcher = self.batcher.lock();
-        let (queue, oldest) = (batcher.len(), batcher.oldest());
-        PeerState { queue, oldest, dropped: batcher.dropped(), expired: batcher.expired(), ..known }
+        PeerState {
+            node: observed.node,
+            identified: observed.identified,
+            last_answer: observed.last_answer,
+            last_error: observed.health.reason().map(str::to_owned),
+            queue: batcher.len(),
+            oldest: batcher.oldest(),
+            dropped: batcher.dropped(),
+            expired: batcher.expired(),
+            differing: observed.differing,
+            differing_since: observed.differing_since,
+        }
     }
 
     /// What was sent to it.
@@ -210,8 +149,7 @@ impl PeerEurekaNode {
 
     /// Whether it answered the last call: what the Java server calls an available replica.
     pub fn is_available(&self) -> bool {
-        let state = self.state.lock();
-        state.last_answer.is_some() && state.last_error.is_none()
+        self.observed.lock().is_available()
     }
 
     fn offer(&self, task: ReplicationTask, now: Timestamp) {
@@ -291,7 +229,7 @@ impl PeerEurekaNode {
 
     /// Notes in how many applications the peer differs.
     pub(super) fn compared(&self, differing: usize, now: Timestamp) {
-        self.state.lock().compared(differing, now);
+        self.observed.lock().compared(differing, now);
     }
 
     /// Calls the peer; an answer other than one of success is an error.
@@ -329,7 +267,7 @@ impl PeerEurekaNode {
 
     fn is_of_another_process(&self, reply: &Reply) -> bool {
         let is_success = (200..300).contains(&reply.status);
-        (is_success || reply.node.is_some()) && self.state.lock().node != reply.node
+        (is_success || reply.node.is_some()) && self.observed.lock().node != reply.node
     }
 
     /// Notes what the peer's clock says in an answer to a call that was sent at `sent`.
@@ -340,20 +278,14 @@ impl PeerEurekaNode {
     }
 
     fn answered(&self, now: Timestamp) {
-        let said = {
-            let mut state = self.state.lock();
-            state.last_answer = Some(now);
-            state.last_error = None;
-            self.health.lock().answered(now)
-        };
+        let said = self.observed.lock().answered(now);
         if let Some(Say::Back { after }) = said {
-            info!(peer.url = self.shown_url(), unreachable_secs = after.as_secs(), "peer answers again");
+            info!(peer.url = self.shown_url(), unreachable_secs = after.as_secs(), "peer is up again");
         }
     }
 
     fn failed(&self, reason: &str, now: Timestamp) {
-        self.state.lock().last_error = Some(reason.to_owned());
-        let said = self.health.lock().failed(reason, now);
+        let said = self.observed.lock().health.failed(reason, now);
         if let Some(Say::Unreachable { reason }) = said {
             warn!(peer.url = self.shown_url(), reason, "peer is unreachable; changes wait for it");
         }

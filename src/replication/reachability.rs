@@ -24,6 +24,15 @@ struct Outage {
     said: Vec<String>,
 }
 
+impl Outage {
+    /// The outage that is under way, or one that begins now, with this as its last reason.
+    fn noted<'a>(outage: &'a mut Option<Self>, reason: &str, now: Timestamp) -> &'a mut Self {
+        let outage = outage.get_or_insert_with(|| Self { since: now, reason: String::new(), said: Vec::new() });
+        reason.clone_into(&mut outage.reason);
+        outage
+    }
+}
+
 /// What to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Say {
@@ -42,8 +51,7 @@ pub enum Say {
 impl PeerHealth {
     /// A call to the peer failed. A reason that differs from what was said only in its numbers is not said again.
     pub fn failed(&mut self, reason: &str, now: Timestamp) -> Option<Say> {
-        let outage = self.outage.get_or_insert_with(|| Outage { since: now, reason: String::new(), said: Vec::new() });
-        reason.clone_into(&mut outage.reason);
+        let outage = Outage::noted(&mut self.outage, reason, now);
         if !self.answered_before && now.since(outage.since) < PATIENCE_AT_FIRST {
             return None;
         }
@@ -53,6 +61,11 @@ impl PeerHealth {
         }
         outage.said.push(kind);
         Some(Say::Unreachable { reason: reason.to_owned() })
+    }
+
+    /// A call to the peer failed, and somebody else says so.
+    pub fn note_failure(&mut self, reason: &str, now: Timestamp) {
+        Outage::noted(&mut self.outage, reason, now);
     }
 
     /// The peer answered.
@@ -114,6 +127,14 @@ mod tests {
         assert_eq!(health.failed(REFUSED, at(3)), unreachable(REFUSED));
         assert_eq!(health.failed("no answer within 5 s", at(4)), None);
         assert_eq!(health.failed(REFUSED, at(5)), None);
+    }
+
+    #[test]
+    fn a_failure_that_somebody_else_says_is_the_reason_and_nothing_is_said_when_it_is_over() {
+        let mut health = known();
+        health.note_failure(REFUSED, at(1));
+        assert_eq!((health.unreachable_since(), health.reason()), (Some(at(1)), Some(REFUSED)));
+        assert_eq!(health.answered(at(2)), None);
     }
 
     #[test]

@@ -1,0 +1,136 @@
+//! What is known of a peer, and what was sent to it.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::batcher::Outcome;
+use super::reachability::{PeerHealth, Say};
+use crate::metrics::Durations;
+use crate::time::Timestamp;
+
+/// What is known of a peer, for those who look at it from outside.
+#[derive(Clone, Debug, Default)]
+pub struct PeerState {
+    /// The id of its process; `None` for a Java server, and before it answered.
+    pub node: Option<String>,
+    /// Whether it has answered who it is.
+    pub identified: bool,
+    /// When it last answered a call.
+    pub last_answer: Option<Timestamp>,
+    /// Why the last call failed; `None` if it was answered.
+    pub last_error: Option<String>,
+    /// How many tasks wait for it.
+    pub queue: usize,
+    /// When the oldest of them was offered.
+    pub oldest: Option<Timestamp>,
+    /// How many tasks were dropped because the queue was full.
+    pub dropped: u64,
+    /// How many tasks were given up because they could not be delivered in time.
+    pub expired: u64,
+    /// In how many applications it differed at the last comparison; `None` for a Java server, and before the first one.
+    pub differing: Option<usize>,
+    /// Since when every comparison has found a difference; `None` while the last one found none.
+    pub differing_since: Option<Timestamp>,
+}
+
+/// What calls to a peer have shown of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Observed {
+    /// The id of its process; `None` for a Java server, and before it answered.
+    pub(super) node: Option<String>,
+    pub(super) identified: bool,
+    pub(super) last_answer: Option<Timestamp>,
+    /// Whether the last call was answered, and if not, why.
+    pub(super) health: PeerHealth,
+    pub(super) differing: Option<usize>,
+    pub(super) differing_since: Option<Timestamp>,
+}
+
+impl Observed {
+    /// It has said who it is.
+    pub(super) fn identified(&mut self, node: Option<String>) {
+        self.node = node;
+        self.identified = true;
+    }
+
+    /// It answered a call. Gives what there is to say of that in the log.
+    pub(super) fn answered(&mut self, now: Timestamp) -> Option<Say> {
+        self.last_answer = Some(now);
+        self.health.answered(now)
+    }
+
+    /// Whether it answered the last call.
+    pub(super) fn is_available(&self) -> bool {
+        self.last_answer.is_some() && self.health.reason().is_none()
+    }
+
+    /// A comparison found that it differs in so many applications.
+    pub(super) fn compared(&mut self, differing: usize, now: Timestamp) {
+        self.differing = Some(differing);
+        self.differing_since = (differing > 0).then(|| self.differing_since.unwrap_or(now));
+    }
+}
+
+/// What was sent to a peer since it became one.
+#[derive(Debug, Default)]
+pub struct Sent {
+    batches: [AtomicU64; Outcome::ALL.len()],
+    /// How many changes and heartbeats it took.
+    items: AtomicU64,
+    /// How long batches took to be answered, or to fail.
+    took: Durations,
+}
+
+impl Sent {
+    pub(super) fn note(&self, outcome: Outcome, items: usize, took: Duration) {
+        self.batches[outcome as usize].fetch_add(1, Relaxed);
+        self.took.observe(took);
+        if outcome == Outcome::Delivered {
+            self.items.fetch_add(items as u64, Relaxed);
+        }
+    }
+
+    /// How many batches had which outcome.
+    pub fn batches(&self) -> [(Outcome, u64); Outcome::ALL.len()] {
+        Outcome::ALL.map(|outcome| (outcome, self.batches[outcome as usize].load(Relaxed)))
+    }
+
+    /// How many changes and heartbeats were delivered.
+    pub fn items(&self) -> u64 {
+        self.items.load(Relaxed)
+    }
+
+    /// How long batches took to be answered, or to fail.
+    pub fn took(&self) -> &Durations {
+        &self.took
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    #[test]
+    fn a_peer_is_available_from_an_answer_until_a_failure() {
+        let mut observed = Observed::default();
+        assert!(!observed.is_available(), "it has not answered yet");
+        observed.answered(NOW);
+        assert!(observed.is_available());
+        observed.health.note_failure("connection refused", NOW);
+        assert!(!observed.is_available());
+        observed.answered(NOW);
+        assert!(observed.is_available());
+    }
+
+    #[test]
+    fn a_difference_is_dated_by_the_first_of_the_comparisons_that_found_one() {
+        let mut observed = Observed::default();
+        observed.compared(2, NOW);
+        observed.compared(1, NOW + Duration::from_secs(2));
+        assert_eq!((observed.differing, observed.differing_since), (Some(1), Some(NOW)));
+        observed.compared(0, NOW + Duration::from_secs(4));
+        assert_eq!((observed.differing, observed.differing_since), (Some(0), None));
+    }
+}
