@@ -3,13 +3,14 @@
 //! It is handed what the names say, who announced itself, and what a name answered when it was asked who it is. A name is
 //! replicated to from the moment it is seen; a peer is a process, however many names it has.
 
+mod change;
 mod check;
 mod domains;
+mod names;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
 use super::discovery::{Endpoint, Found};
@@ -17,81 +18,15 @@ use super::service_url::{Place, ServiceUrl};
 use crate::time::Timestamp;
 use domains::Domains;
 
-/// Names of peers at a time. Each may have a queue.
-pub const MOST_NAMES: usize = 100;
+pub use change::{Change, Refusal};
+pub use names::{Identity, MOST_NAMES, NameKey, PeerId};
+
 /// A name is forgotten after as many answers in a row that lack it.
 const ANSWERS_WITHOUT: u32 = 2;
 /// How long a replica that announced itself is kept though no name confirms it.
 const PROVISIONAL: Duration = Duration::from_secs(60);
 /// Refused names that are remembered, so that each is said once.
 const MOST_REFUSED: usize = 100;
-
-/// What makes two spellings of a URL one name: under the Service the pod and its port, else the URL.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum NameKey {
-    /// A replica under the Service, by a short or a long name.
-    Pod(String, u16),
-    /// A fixed peer, or one that is called by its address.
-    Url(ServiceUrl),
-}
-
-impl NameKey {
-    fn is_of(&self, pod: &str) -> bool {
-        matches!(self, Self::Pod(known, _) if known == pod)
-    }
-}
-
-/// One peer, and its queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerId(u64);
-
-/// Who answered at a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Identity {
-    /// This process.
-    Itself,
-    /// Another process of ours, by its node id.
-    Ours(String),
-    /// Another Eureka server, which has no node id.
-    Another,
-}
-
-/// What has to be done, in this order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// There is a new peer: changes are put into its queue from now on.
-    Added(PeerId, ServiceUrl),
-    /// The peer is called by another of its names.
-    Renamed(PeerId, ServiceUrl),
-    /// The first of two peers is the second, by another name: its queue is dropped.
-    Merged(PeerId, PeerId),
-    /// No name of the peer is left.
-    Removed(PeerId),
-    /// The name leads to this process.
-    IsSelf(ServiceUrl),
-    /// The name is not believed, and not called. Each is said once.
-    Refused(String, Refusal),
-}
-
-/// Why a name is not believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// It is neither under the Service nor a fixed peer's.
-    Elsewhere,
-    /// There are [`MOST_NAMES`] already.
-    TooMany,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Elsewhere => {
-                f.write_str("it is neither under the Service (registry.discovery.service) nor a fixed peer")
-            }
-            Self::TooMany => write!(f, "there are {MOST_NAMES} peers already"),
-        }
-    }
-}
 
 /// Why a name is one of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
