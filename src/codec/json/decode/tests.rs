@@ -1,6 +1,7 @@
 use super::*;
 use crate::codec::tests::recorded_answers;
 use crate::codec::{self, Detail, Form, Media, Nesting};
+use crate::model::{Action, DataCenterInfo, Metadata, Port};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
