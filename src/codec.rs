@@ -28,6 +28,14 @@ pub fn instance_document(media: Media, info: &InstanceInfo, lease: &LeaseInfo, o
     }
 }
 
+/// Appends one instance as the member `instanceInfo` of another document: in JSON its value alone, in XML the whole element.
+pub fn instance_info(media: Media, info: &InstanceInfo, lease: &LeaseInfo, out: &mut Vec<u8>) {
+    match media {
+        Media::Json => json::encode::instance(info, lease, out),
+        Media::Xml => xml::encode::instance_info(info, lease, out),
+    }
+}
+
 /// Appends one instance as an element of a list.
 pub fn instance_entry(form: Form, nesting: Nesting, info: &InstanceInfo, lease: &LeaseInfo, out: &mut Vec<u8>) {
     match (form.media, form.detail) {

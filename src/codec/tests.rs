@@ -224,6 +224,22 @@ proptest! {
     }
 
     #[test]
+    fn an_instance_in_another_document_is_written_as_in_its_own(info in instance()) {
+        let (mut alone, mut inside) = (Vec::new(), Vec::new());
+        instance_document(Media::Json, &info, &lease(&info), &mut alone);
+        instance_info(Media::Json, &info, &lease(&info), &mut inside);
+        prop_assert_eq!(alone, [b"{\"instance\":".as_slice(), &inside, b"}"].concat());
+
+        let info = InstanceInfo { home_page_url: Some("two\nlines".into()), ..info };
+        inside.clear();
+        instance_info(Media::Xml, &info, &lease(&info), &mut inside);
+        let inside = String::from_utf8(inside).unwrap();
+        xml::decode::well_formed(&inside).unwrap();
+        prop_assert!(inside.starts_with("  <instanceInfo>\n    <") && inside.ends_with("\n  </instanceInfo>\n"), "{inside}");
+        prop_assert!(inside.contains("\n    <homePageUrl>two\nlines</homePageUrl>\n"), "{inside}");
+    }
+
+    #[test]
     fn the_answer_to_a_batch_comes_back(infos in vec(option::of(instance()), 0..3)) {
         let answered: Vec<ReplicationInstanceResponse> = infos.into_iter().map(|info| ReplicationInstanceResponse {
             status_code: if info.is_some() { 409 } else { 200 },

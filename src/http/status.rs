@@ -25,13 +25,12 @@ struct StatusInfo {
 pub(super) fn status(app: &AppState, headers: &HeaderMap) -> Result<Response, ApiError> {
     let produced = negotiate::produced(headers).ok_or(ApiError::NotAcceptable)?;
     let (status, own) = (status_info(app), own_instance(app));
+    let mut instance = Vec::new();
+    codec::instance_info(produced.media, &own.0, &own.1, &mut instance);
+    let instance = String::from_utf8_lossy(&instance);
     let body = match produced.media {
-        Media::Json => json(&status, &reads::instance_json(&own.0, &own.1)),
-        Media::Xml => {
-            let mut instance = Vec::new();
-            codec::instance_document(Media::Xml, &own.0, &own.1, &mut instance);
-            xml(&status, &String::from_utf8_lossy(&instance))
-        }
+        Media::Json => json(&status, &instance),
+        Media::Xml => xml(&status, &instance),
     };
     Ok(reads::respond(produced, body.into()))
 }
@@ -105,8 +104,6 @@ fn xml(status: &StatusInfo, instance: &str) -> String {
         }
         out.push_str(&format!("  </{group}>\n"));
     }
-    let inner = instance.trim().strip_prefix("<instance>").and_then(|rest| rest.strip_suffix("</instance>"));
-    let indented = inner.unwrap_or_default().trim_end().replace('\n', "\n  ");
-    out.push_str(&format!("  <instanceInfo>{indented}\n  </instanceInfo>\n</com.netflix.eureka.util.StatusInfo>"));
+    out.push_str(&format!("{instance}</com.netflix.eureka.util.StatusInfo>"));
     out
 }

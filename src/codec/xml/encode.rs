@@ -22,6 +22,11 @@ pub(crate) fn instance(nesting: Nesting, info: &InstanceInfo, lease: &LeaseInfo,
     Writer { out, indent: Some(indent) }.instance("instance", info, lease);
 }
 
+/// In the server's status, where the element has another name.
+pub(crate) fn instance_info(info: &InstanceInfo, lease: &LeaseInfo, out: &mut Vec<u8>) {
+    Writer { out, indent: Some(1) }.instance("instanceInfo", info, lease);
+}
+
 pub(crate) fn compact_instance(info: &InstanceInfo, out: &mut Vec<u8>) {
     Writer { out, indent: None }.compact_instance(info);
 }
