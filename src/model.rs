@@ -20,7 +20,7 @@ pub use instance_info::{InstanceInfo, Port, RegistrationError, virtual_addresses
 pub use lease_info::{LeaseDurations, LeaseInfo};
 pub use metadata::Metadata;
 pub use names::{AppName, InstanceKey};
-pub use record::{DataStamp, Fact, Record, StatusOverride, Tombstone};
+pub use record::{DataStamp, Fact, Parts, Record, StatusOverride, Tombstone};
 pub use replication::{Action, Heard, Known, ReplicationInstance, ReplicationInstanceResponse, ReplicationList};
 pub use stamp::{Stamp, StampClock};
 pub use status::{ActionType, InstanceStatus};

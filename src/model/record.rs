@@ -43,6 +43,26 @@ impl StatusOverride {
     }
 }
 
+/// The parts of what is known of an instance that merge, each by its own stamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Of which version the data is, and of when.
+    pub data: DataStamp,
+    /// The last cancellation.
+    pub cancelled: Stamp,
+    /// The override.
+    pub status_override: StatusOverride,
+}
+
+impl Parts {
+    /// Whether merging the others would change these.
+    pub fn lack(self, others: Self) -> bool {
+        others.data > self.data
+            || others.cancelled > self.cancelled
+            || self.status_override.merge(others.status_override) != self.status_override
+    }
+}
+
 /// What a replica knows of an instance that is registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -59,6 +79,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// What decides a merge with it.
+    pub fn parts(&self) -> Parts {
+        Parts { data: self.data, cancelled: self.cancelled, status_override: self.status_override }
+    }
+
     /// Applies the override to what readers see.
     ///
     /// It holds over UP and `OUT_OF_SERVICE`, and over anything that was sent before it was set; an instance that says later
@@ -92,6 +117,11 @@ impl Tombstone {
         let status_override = StatusOverride { status: None, stamp: cancelled };
         Self { key, cancelled, data: record.data, status_override }
     }
+
+    /// What decides a merge with it.
+    pub fn parts(&self) -> Parts {
+        Parts { data: self.data, cancelled: self.cancelled, status_override: self.status_override }
+    }
 }
 
 /// What a replica knows of an instance.
@@ -110,9 +140,10 @@ impl Fact {
     /// registration stays earlier than the cancellation.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
-        let cancelled = self.cancelled().max(other.cancelled());
-        let status_override = self.status_override().merge(other.status_override());
-        let newest = if other.data() > self.data() { other } else { self };
+        let (ours, theirs) = (self.parts(), other.parts());
+        let cancelled = ours.cancelled.max(theirs.cancelled);
+        let status_override = ours.status_override.merge(theirs.status_override);
+        let newest = if theirs.data > ours.data { other } else { self };
         match newest {
             Self::Registered(record) if record.data.registered > cancelled => {
                 let mut record = Record { cancelled, status_override, ..*record };
@@ -120,7 +151,7 @@ impl Fact {
                 Self::Registered(Box::new(record))
             }
             newest @ (Self::Registered(_) | Self::Cancelled(_)) => {
-                let (key, data) = (newest.key(), newest.data());
+                let (key, data) = (newest.key(), newest.parts().data);
                 Self::Cancelled(Tombstone { key, cancelled, data, status_override })
             }
         }
@@ -128,13 +159,20 @@ impl Fact {
 
     /// Whether merging `other` into this would change it.
     pub fn lacks(&self, other: &Self) -> bool {
-        let (ours, theirs) = (self.status_override(), other.status_override());
-        other.data() > self.data() || other.cancelled() > self.cancelled() || ours.merge(theirs) != ours
+        self.parts().lack(other.parts())
+    }
+
+    /// What decides a merge with it.
+    pub fn parts(&self) -> Parts {
+        match self {
+            Self::Registered(record) => record.parts(),
+            Self::Cancelled(tombstone) => tombstone.parts(),
+        }
     }
 
     /// The stamps of what it says.
     pub fn stamps(&self) -> [Stamp; 3] {
-        let overridden = self.status_override().stamp;
+        let overridden = self.parts().status_override.stamp;
         match self {
             Self::Registered(record) => [record.data.registered, record.data.changed, overridden],
             Self::Cancelled(tombstone) => [tombstone.cancelled, tombstone.data.changed, overridden],
@@ -146,27 +184,6 @@ impl Fact {
         match self {
             Self::Registered(record) => record.info.key(),
             Self::Cancelled(tombstone) => tombstone.key.clone(),
-        }
-    }
-
-    fn data(&self) -> DataStamp {
-        match self {
-            Self::Registered(record) => record.data,
-            Self::Cancelled(tombstone) => tombstone.data,
-        }
-    }
-
-    fn cancelled(&self) -> Stamp {
-        match self {
-            Self::Registered(record) => record.cancelled,
-            Self::Cancelled(tombstone) => tombstone.cancelled,
-        }
-    }
-
-    fn status_override(&self) -> StatusOverride {
-        match self {
-            Self::Registered(record) => record.status_override,
-            Self::Cancelled(tombstone) => tombstone.status_override,
         }
     }
 }

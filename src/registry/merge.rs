@@ -121,13 +121,15 @@ impl InstanceRegistry {
             heard.into_iter().for_each(|heard| lease.hear(heard));
             return merge_into_lease(&mut edit, &lease, theirs, now);
         }
-        let ours = edit.tombstone(key.as_str()).cloned().map(Fact::Cancelled);
-        if ours.as_ref().is_some_and(|ours| !ours.lacks(&theirs)) {
-            return false;
-        }
-        let is_known = ours.is_some();
-        match ours.map_or_else(|| theirs.clone(), |ours| ours.merge(theirs.clone())) {
-            Fact::Cancelled(tombstone) if !is_known && edit.need_not_bury(&tombstone, now) => false,
+        let merged = match edit.tombstone(key.as_str()) {
+            Some(ours) if !ours.parts().lack(theirs.parts()) => return false,
+            Some(ours) => Fact::Cancelled(ours.clone()).merge(theirs),
+            None => match theirs {
+                Fact::Cancelled(theirs) if edit.need_not_bury(&theirs, now) => return false,
+                theirs @ (Fact::Cancelled(_) | Fact::Registered(_)) => theirs,
+            },
+        };
+        match merged {
             Fact::Cancelled(tombstone) => {
                 edit.bury(tombstone, now);
                 true
@@ -167,11 +169,10 @@ impl InstanceRegistry {
 /// Merges what a peer knows of an instance that is registered here.
 fn merge_into_lease(edit: &mut Edit<'_>, lease: &Arc<Lease>, theirs: Fact, now: Timestamp) -> bool {
     let before = lease.record();
-    let ours = Fact::Registered(Box::new(Record::clone(&before)));
-    if !ours.lacks(&theirs) {
+    if !before.parts().lack(theirs.parts()) {
         return false;
     }
-    match ours.merge(theirs) {
+    match Fact::Registered(Box::new(Record::clone(&before))).merge(theirs) {
         Fact::Cancelled(tombstone) => {
             edit.take_out(ChangeKind::Cancelled, lease.key().as_str());
             // The key that is kept already, not its equal.

@@ -40,10 +40,10 @@ impl Replica {
                 let mut info = InstanceInfo::new(AppName::new("a"), "h", "10.0.0.1", NOW);
                 info.metadata = info.metadata.with([("registered", number.to_string())]);
                 let sent = if op == Op::Register { 1 + i64::try_from(number).unwrap() } else { 0 };
-                let earlier = known.as_ref().map_or(Timestamp::NEVER, |known| known.data().version);
+                let earlier = known.as_ref().map_or(Timestamp::NEVER, |known| known.parts().data.version);
                 let data = DataStamp { version: earlier.max(Timestamp(sent)), registered: stamp, changed: stamp };
-                let cancelled = known.as_ref().map_or(Stamp::NEVER, Fact::cancelled);
-                let status_override = known.map_or_else(StatusOverride::default, |known| known.status_override());
+                let cancelled = known.as_ref().map_or(Stamp::NEVER, |known| known.parts().cancelled);
+                let status_override = known.map_or_else(StatusOverride::default, |known| known.parts().status_override);
                 let mut record = Record { sent_status: info.status, info, data, cancelled, status_override };
                 record.show();
                 Fact::Registered(Box::new(record))
