@@ -27,8 +27,13 @@ impl InstanceRegistry {
     /// starts anew in any case.
     pub fn register(&self, sent: InstanceInfo, caller: impl Into<Caller>, now: Timestamp) -> Registration {
         let caller = caller.into();
-        let source = caller.source;
-        self.put_registration(&mut self.edit(Some(caller), now), sent, source, now, |_| None)
+        let (source, last_dirty) = (caller.source, sent.last_dirty);
+        let registered = self.put_registration(&mut self.edit(Some(caller), now), sent, source, now, |_| None);
+        if registered.info().last_dirty > last_dirty {
+            let key = registered.lease.key();
+            debug!(app.name = key.app(), instance.id = key.id(), "kept the newer registration that was known already");
+        }
+        registered
     }
 
     /// Puts a registration in. `registered` says of what is known when that was registered, if this is not to count as a
@@ -49,10 +54,7 @@ impl InstanceRegistry {
         let key = existing.as_ref().map_or(key, |lease| lease.key().clone());
         let stamp = edit.clock.tick(now);
         let (mut info, sent_status) = match &known {
-            Some(known) if known.info.last_dirty > sent.last_dirty => {
-                debug!(instance.id = key.id(), app.name = key.app(), "kept the newer registration");
-                (known.info.clone(), known.info.status)
-            }
+            Some(known) if known.info.last_dirty > sent.last_dirty => (known.info.clone(), known.info.status),
             Some(known) => {
                 let app = known.info.app.clone();
                 let status = override_rule::sent_status(sent.status, known.status_override.status, Some(known), source);

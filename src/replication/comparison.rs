@@ -38,7 +38,12 @@ impl PeerEurekaNode {
         }
         if !repaired.is_none() {
             let Repaired { registered, cancelled } = repaired;
-            info!(peer.url = self.shown_url(), registered, cancelled, "repaired differences with a peer");
+            info!(
+                peer.url = self.shown_url(),
+                registered,
+                cancelled,
+                "repaired differences with a peer: took over what the peer knew and this replica did not"
+            );
         }
         around.registry.compared_with(reply.memory, around.clock.now());
         Ok(repaired)
@@ -93,10 +98,7 @@ impl PeerEurekaNode {
             }
             let gone = around.registry.take_heard(keys, &answer, around.clock.now());
             if gone > 0 {
-                info!(
-                    peer.url = self.shown_url(),
-                    gone, "evicted instances that are overdue and that the peer does not have"
-                );
+                info!(peer.url = self.shown_url(), gone, "evicted overdue instances that the peer does not have");
             }
         }
         Ok(())

@@ -221,7 +221,7 @@ impl PeerEurekaNode {
         match compared.await {
             Ok(asked_for) => asked_for,
             Err(error) => {
-                debug!(peer.url = self.shown_url(), error, "could not compare with the peer");
+                debug!(peer.url = self.shown_url(), error, "the comparison with the peer failed");
                 asked_for
             }
         }
@@ -299,7 +299,8 @@ impl PeerEurekaNode {
             let outcome = self.send(around, &tasks).await;
             self.batcher.lock().outcome(outcome, rng, around.clock.now());
             if outcome != Outcome::Delivered {
-                warn!(peer.url = self.shown_url(), left = self.batcher.lock().len(), "could not tell the peer all");
+                let left = self.batcher.lock().len();
+                warn!(peer.url = self.shown_url(), left, "stopping before every change was replicated to the peer");
                 return;
             }
         }
@@ -360,7 +361,7 @@ impl PeerEurekaNode {
                 }
                 (Action::Heartbeat, _, Some((theirs, _))) => take_over(&around.registry, *theirs, task, now),
                 (action, status, _) => {
-                    debug!(peer.url = self.shown_url(), instance = %task.key, ?action, status, "peer did not follow");
+                    debug!(peer.url = self.shown_url(), instance = %task.key, ?action, status, "the peer did not apply a change");
                 }
             }
         }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tracing::field::display;
 use tracing::{info, warn};
 
 use super::discovery::{Found, LookupError, PeerDiscovery};
@@ -279,8 +280,12 @@ impl PeerEurekaNodes {
     fn update(&self, change: impl FnOnce(&mut State) -> Vec<Change>) {
         let mut state = self.state.lock();
         let changes = change(&mut state);
-        for change in &changes {
-            match change {
+        let is_changed = !changes.is_empty();
+        // Where a change names peers by their ids, their URLs for the log: of the one that goes, and of the one that stays.
+        let mut lines = Vec::with_capacity(changes.len());
+        for change in changes {
+            let (mut gone, mut stays) = (None, None);
+            match &change {
                 Change::Added(id, url) => {
                     let most = self.options.max_elements_in_peer_replication_pool;
                     state.nodes.insert(*id, Arc::new(PeerEurekaNode::new(url.clone(), most)));
@@ -290,27 +295,33 @@ impl PeerEurekaNodes {
                         node.set_service_url(url.clone());
                     }
                 }
-                Change::Merged(id, _) | Change::Removed(id) => drop(state.nodes.remove(id)),
+                Change::Merged(id, into) => {
+                    gone = state.nodes.remove(id).map(|node| node.service_url());
+                    stays = state.nodes.get(into).map(|node| node.service_url());
+                }
+                Change::Removed(id) => gone = state.nodes.remove(id).map(|node| node.service_url()),
                 Change::IsSelf(_) | Change::Refused(..) => {}
             }
+            lines.push((change, gone, stays));
         }
         debug_assert_eq!(state.membership.check(), Ok(()));
-        if !changes.is_empty() {
+        if is_changed {
             self.peers.set(state.nodes.values().cloned().collect());
         }
         drop(state);
-        changes.iter().for_each(say);
+        lines.iter().for_each(|(change, gone, stays)| say(change, gone.as_deref(), stays.as_deref()));
         self.changed.notify_one();
     }
 }
 
-fn say(change: &Change) {
+fn say(change: &Change, gone: Option<&ServiceUrl>, stays: Option<&ServiceUrl>) {
+    let (gone, stays) = (gone.map(display), stays.map(display));
     match change {
-        Change::Added(_, url) => info!(peer.url = %url, "peer found"),
-        Change::Renamed(_, url) => info!(peer.url = %url, "peer is called by another of its names"),
-        Change::Merged(..) => info!("two names lead to the same peer"),
-        Change::Removed(_) => info!("peer is gone"),
+        Change::Added(_, url) => info!(peer.url = %url, "found a peer"),
+        Change::Renamed(_, url) => info!(peer.url = %url, "calling a peer by another of its names"),
+        Change::Merged(..) => info!(peer.url = stays, other.url = gone, "two service URLs lead to the same peer"),
+        Change::Removed(_) => info!(peer.url = gone, "a peer is gone: no name leads to it any more"),
         Change::IsSelf(url) => info!(peer.url = %url, "ignoring own address"),
-        Change::Refused(name, why) => warn!(name, %why, "refusing a peer"),
+        Change::Refused(name, why) => warn!(name, %why, "refusing a name as a peer's"),
     }
 }

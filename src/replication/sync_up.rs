@@ -161,7 +161,7 @@ impl Joining<'_> {
                 (*instances, *whole)
             }
             Opening::Nobody => {
-                info!(after_ms, "no peer to copy from: starting empty");
+                info!(after_ms, "found no peer to copy from: starting with an empty registry");
                 (0, false)
             }
             Opening::GaveUp(why) => {
@@ -201,7 +201,7 @@ fn copy(registry: &InstanceRegistry, body: &[u8], clock: Clock) -> Result<u32, S
     let now = clock.now();
     let (applications, errors) = codec::decode_applications(body, now).map_err(|error| error.to_string())?;
     for error in &errors {
-        warn!(%error, "an instance of the peer was not understood and is left out");
+        warn!(%error, "skipping an instance of a peer that cannot be decoded");
     }
     let mut copied = 0;
     for application in applications.applications {
@@ -211,7 +211,7 @@ fn copy(registry: &InstanceRegistry, body: &[u8], clock: Clock) -> Result<u32, S
                     registry.register(info, Source::Peer, now);
                     copied += 1;
                 }
-                Err(error) => warn!(%error, "an instance of the peer is left out"),
+                Err(error) => warn!(%error, "skipping an instance of a peer that is not valid"),
             }
         }
     }

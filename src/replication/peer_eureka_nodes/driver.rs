@@ -175,12 +175,12 @@ impl Driver {
         self.next_look = now + interval.max(SHORTEST_BETWEEN_LOOKS);
         self.asking.values_mut().for_each(|asking| asking.due = asking.due.min(now));
         match outcome {
-            Ok(()) if self.complaint.take().is_some() => info!("name servers name peers again"),
+            Ok(()) if self.complaint.take().is_some() => info!("name servers list peers again"),
             Ok(()) => {}
             Err(error) => {
                 let service = self.nodes.options.discovery_service.as_deref().unwrap_or_default();
                 if self.complaint.as_ref().is_none_or(|said| !is_same_kind(said, &error)) {
-                    warn!(service, %error, "cannot look peers up; keeping those that are known");
+                    warn!(service, %error, "looking up peers failed; keeping the known ones");
                 }
                 self.complaint = Some(error);
             }
@@ -197,7 +197,7 @@ impl Driver {
                 asking.pause = FIRST_PAUSE;
                 let say = asking.health.answered(now);
                 if let Some(Say::Back { after }) = say {
-                    info!(peer.url = %url, unreachable_secs = after.as_secs(), "peer answers again");
+                    info!(peer.url = %url, unreachable_secs = after.as_secs(), "peer is up again");
                 }
                 self.nodes.identified(key, url, &who);
             }
@@ -291,7 +291,7 @@ impl PeerEurekaNodes {
         }
         if is_first {
             let kind = if *identity == Identity::Another { "another Eureka server" } else { "eureka-registry" };
-            info!(peer.url = %url, kind, "peer answers");
+            info!(peer.url = %url, kind, "peer is up");
         }
     }
 
