@@ -87,7 +87,11 @@ fn leases(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     let (preserved, limited) = registry.expired_kept();
     let kept = [("self_preservation", preserved), ("eviction_limit", limited)];
     let kept = kept.map(|(reason, count)| ([("reason", reason)], float(count)));
-    out.gauge("eureka_registry_expired_leases_kept", "Expired leases that the last eviction run kept, and why", kept)
+    out.gauge("eureka_registry_expired_leases_kept", "Expired leases that the last eviction run kept, and why", kept)?;
+    let lost = f64::from(u8::from(registry.lost_memory(app.now()).is_some()));
+    let help =
+        "Whether the registry has lost its memory and refuses fetches until clients have registered again: 1 or 0";
+    out.level("eureka_registry_memory_lost", help, lost)
 }
 
 fn self_preservation(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {

@@ -353,6 +353,8 @@ async fn a_registry_that_lost_its_memory_refuses_fetches_and_says_so() {
     assert_eq!(details["memory"], "lost");
     let (since, until) = (&details["fetchesRefusedSince"], &details["fetchesRefusedUntil"]);
     assert_eq!(until.as_i64().unwrap() - since.as_i64().unwrap(), 30_000);
+    let metrics = server.send("GET", "/actuator/prometheus", &[], b"").await.text();
+    assert!(metrics.contains("\neureka_registry_memory_lost 1.0\n"), "{metrics}");
     let overview = server.get_json("/api/v1/overview").await;
     let reason = overview["health"]["reasons"][0].as_str().unwrap();
     assert!(reason.starts_with("This registry has lost its memory (a client asked for a delta"), "{reason}");
