@@ -40,7 +40,7 @@ impl io::Write for ThisThread {
 
 /// Begins to look at what is logged on this thread. There is one subscriber for all threads: which events a subscriber of one
 /// thread sees depends on what other threads do at the same time.
-fn capture_log() {
+pub(crate) fn capture_log() {
     static SUBSCRIBER: Once = Once::new();
     SUBSCRIBER.call_once(|| {
         let is_looked_at = |metadata: &Metadata<'_>, _: &Context<'_, Registry>| {
@@ -53,8 +53,8 @@ fn capture_log() {
 }
 
 /// The first line with these words.
-fn logged(message: &str) -> Value {
-    let text = String::from_utf8(LOG.take().unwrap()).unwrap();
+pub(crate) fn logged(message: &str) -> Value {
+    let text = String::from_utf8(LOG.with_borrow(Clone::clone).unwrap()).unwrap();
     let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let line = lines.find(|line| line["message"] == message);
     assert!(line.is_some(), "no line says {message:?}:\n{text}");

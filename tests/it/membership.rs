@@ -8,6 +8,7 @@ use eureka_registry::replication::ServiceUrl;
 use eureka_registry::server::Settings;
 use parking_lot::Mutex;
 
+use crate::callers::{capture_log, logged};
 use crate::support::name_server::{NameServer, Zone};
 use crate::support::{DEADLINE, ReservedPort, TestServer, until};
 
@@ -129,6 +130,28 @@ async fn a_target_outside_the_service_is_no_peer_and_two_names_of_one_process_ar
     })
     .await;
     stop([server, other, third]).await;
+}
+
+#[tokio::test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
+async fn the_log_names_the_peer_that_is_gone_and_the_two_that_are_one() {
+    capture_log();
+    let names = Names::start().await;
+    names.members(&["registry-0.registry", "registry-1.registry", "registry-2.registry"]);
+    names.address("registry-0.registry", 60);
+    names.address("registry-1.registry", 61);
+    names.address("registry-2.registry", 61);
+    let other = names.replica(61, |_| {}).await;
+    let server = names.replica(60, |_| {}).await;
+    has_peers(&server, &[("registry-1.registry", true)]).await;
+    let url = |pod: u8| format!("http://registry-{pod}.registry:{}/eureka/", names.port.number);
+    let merged = logged("two service URLs lead to the same peer");
+    assert_eq!((&merged["peer.url"], &merged["other.url"]), (&url(1).into(), &url(2).into()));
+
+    names.members(&["registry-0.registry"]);
+    has_peers(&server, &[]).await;
+    assert_eq!(logged("a peer is gone: no name leads to it any more")["peer.url"], url(1));
+    stop([server, other]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
