@@ -42,20 +42,20 @@ pub use pages::View;
 pub use response_cache::{Answer, Pending, ReadError, Reading, Scope};
 pub use self_preservation::SelfPreservation;
 
-/// Who asks for a change.
+/// Where a change comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A client: its change goes on to the peers.
     Client,
-    /// A peer, which tells everybody itself.
+    /// A peer, which replicates it to all others itself.
     Peer,
 }
 
 impl Source {
-    /// Everybody who may bring a change: nobody, which is the registry itself, first.
+    /// Every source of a change; `None` is the registry itself.
     pub(crate) const ALL: [Option<Self>; 3] = [None, Some(Self::Client), Some(Self::Peer)];
 
-    /// Who it was, in a word for figures and pages; without anybody it was the registry itself.
+    /// Who it was, in a word for metrics and pages; `None` is the registry itself.
     pub(crate) fn name(source: Option<Self>) -> &'static str {
         match source {
             None => "registry",

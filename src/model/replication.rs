@@ -16,7 +16,7 @@ pub enum Action {
     Cancel,
     /// A status set by an operator.
     StatusUpdate,
-    /// That status taken back.
+    /// The removal of that status.
     DeleteStatusOverride,
 }
 
@@ -67,11 +67,11 @@ pub enum Known {
     Registered(Box<Record>, Heard),
     /// It was cancelled.
     Cancelled(Tombstone),
-    /// It renewed, at this time by the clock of who is told.
+    /// It renewed, at this time by the clock of the receiver.
     Renewed(Timestamp),
 }
 
-/// When the client of an instance was last heard, by any replica; by the clock of who is told.
+/// When the client of an instance was last heard by any replica. Between replicas it is by the clock of the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// The last renewal or registration.

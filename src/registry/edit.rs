@@ -50,7 +50,7 @@ impl Edit<'_> {
         self.put(ChangeKind::Registered, lease, before);
     }
 
-    /// Changes what is known of an instance and shows it as `MODIFIED` everywhere; only stamps, and nobody is shown anything.
+    /// Changes what is known of an instance and shows it to readers as `MODIFIED`. If only stamps changed, readers are shown nothing.
     pub(super) fn put_record(&mut self, kind: ChangeKind, lease: &Arc<Lease>, mut record: Record) {
         let before = lease.record();
         record.show();

@@ -1,4 +1,4 @@
-//! Who is dead: eviction of expired leases, and what a replica that lacks an instance says about it.
+//! Which instances are dead: eviction of expired leases, and what it means that a peer does not have an instance.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::model::{Heard, InstanceKey};
 use crate::time::Timestamp;
 
 /// Whether an instance is dead that one replica still has and another one lacks: it is overdue, and the other one was up for
-/// longer than it has been silent. So it was cancelled or evicted there, or never heard of: either way nobody has heard it since.
+/// longer than it has been silent. So it was cancelled or evicted there, or was never known: no replica has heard it since.
 pub(super) fn is_dead(silent: Duration, duration: Duration, uptime_of_who_lacks_it: Duration) -> bool {
     silent > duration && uptime_of_who_lacks_it > silent
 }
 
 impl InstanceRegistry {
-    /// The instances whose leases have expired and would be evicted now. Peers are to be asked first whether they have heard
-    /// of them since ([`InstanceRegistry::take_heard`]): nobody who renews anywhere vanishes anywhere.
+    /// The instances whose leases have expired and would be evicted now. Peers have to be asked first whether they have heard
+    /// them since ([`InstanceRegistry::take_heard`]): an instance that renews at any replica is evicted at none.
     pub fn expired(&self, now: Timestamp) -> Vec<InstanceKey> {
         if !self.self_preservation.lease_expiration_enabled(now) {
             return Vec::new();
@@ -44,15 +44,15 @@ impl InstanceRegistry {
         self.self_preservation.opened_at().map_or(Duration::ZERO, |opened| now.since(opened))
     }
 
-    /// When these instances were last heard here, for a peer that wonders whether they live.
+    /// When these instances were last heard here, for a peer that asks whether they are alive.
     pub fn when_heard(&self, keys: &[String], now: Timestamp) -> HeardAnswer {
         let heard = keys.iter().map(|key| self.leases.with(key, |lease| lease.heard())).collect();
         HeardAnswer { uptime_ms: u64::try_from(self.uptime(now).as_millis()).unwrap_or(u64::MAX), heard }
     }
 
     /// Takes from a peer when it heard these instances, by this replica's clock. An instance that the peer lacks goes if it is
-    /// dead, also under self-preservation: that is for renewals that cannot arrive, and here is who should have heard them.
-    /// Says how many went.
+    /// dead, also under self-preservation: self-preservation is for renewals that cannot arrive here, and the peer would have
+    /// heard them. Says how many were evicted.
     pub fn take_heard(&self, keys: &[InstanceKey], answer: &HeardAnswer, now: Timestamp) -> usize {
         let uptime_there = Duration::from_millis(answer.uptime_ms);
         let mut gone = 0;
@@ -73,7 +73,7 @@ impl InstanceRegistry {
     /// many.
     ///
     /// Time beyond the interval since the last run is tolerated with every lease: a server that was stopped could hear
-    /// nobody. Java servers are not told of evictions, each has a view of its own (quirk 22); ours ask.
+    /// nobody. Evictions are not replicated to Java servers, of which each evicts by itself (quirk 22); ours ask each other first.
     pub fn evict(&self, rng: &mut impl Rng, now: Timestamp) -> usize {
         let compensation = self.self_preservation.compensation(now);
         self.self_preservation.eviction_begins(now);

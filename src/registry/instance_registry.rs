@@ -17,8 +17,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 /// How many changes are copied under the lock at a time where all of them are looked through.
 const CHANGES_AT_A_TIME: usize = 500;
-/// So many changes leave the delta before others may have the lock: of 100,000 instances that started together, all leave
-/// together.
+/// How many changes leave the delta before another thread may have the lock. Of 100,000 instances that started together, all
+/// changes leave together.
 const FORGOTTEN_AT_ONCE: usize = 100;
 
 /// One registration as readers see it.

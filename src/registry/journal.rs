@@ -19,7 +19,7 @@ pub enum ChangeKind {
     Registered,
     /// Its status became another.
     StatusChanged,
-    /// An operator's status was taken back.
+    /// An operator's status was removed.
     OverrideRemoved,
     /// It left, or was taken out.
     Cancelled,
@@ -32,7 +32,7 @@ impl ChangeKind {
     pub const ALL: [Self; 5] =
         [Self::Registered, Self::StatusChanged, Self::OverrideRemoved, Self::Cancelled, Self::Evicted];
 
-    /// In a word, for figures and pages.
+    /// In a word, for metrics and pages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Registered => "registered",
@@ -50,7 +50,7 @@ impl ChangeKind {
         match self {
             Self::Registered => "registered",
             Self::StatusChanged => "became",
-            Self::OverrideRemoved => "override taken back, now",
+            Self::OverrideRemoved => "override removed, now",
             Self::Cancelled => "cancelled, was",
             Self::Evicted => "evicted, was",
         }
@@ -180,7 +180,7 @@ impl Journal {
     }
 }
 
-/// Says what had to go for it.
+/// Puts an item into a queue of at most `most`, and gives back the oldest one if it had to go for that.
 fn push<T>(queue: &mut VecDeque<T>, most: usize, item: T) -> Option<T> {
     let gone = if queue.len() == most { queue.pop_front() } else { None };
     queue.push_back(item);

@@ -85,7 +85,7 @@ impl Lease {
         }
     }
 
-    /// When its client was last heard, by anybody.
+    /// When its client was last heard, by any replica.
     pub fn heard(&self) -> Heard {
         Heard { at: self.last_heard(), renewed: self.renewed.load(Relaxed) }
     }
@@ -95,7 +95,7 @@ impl Lease {
         Timestamp(self.heard_ms.load(Relaxed))
     }
 
-    /// Whether it was given up, or its client was silent for too long; `compensation` is time in which the server
+    /// Whether it was cancelled or evicted, or its client was silent for too long; `compensation` is time in which the server
     /// could not have heard it. The Java server writes a renewal one duration ahead, so a lease that was ever renewed
     /// lasts two durations; operators and mixed clusters count on it (src/PROTOCOL.md, section 5.1).
     pub fn is_expired(&self, compensation: Duration, now: Timestamp) -> bool {
@@ -109,7 +109,7 @@ impl Lease {
         if renewed { Timestamp(at.0.saturating_add(self.duration_ms)) } else { at }
     }
 
-    /// Whether it was given up: cancelled or evicted.
+    /// Whether it was cancelled or evicted.
     pub fn is_cancelled(&self) -> bool {
         self.eviction_ms.load(Relaxed) > 0
     }
@@ -142,7 +142,7 @@ impl Lease {
         }
     }
 
-    /// Notes when it was given up.
+    /// Notes when it was cancelled or evicted.
     pub(super) fn cancel(&self, now: Timestamp) {
         if self.eviction_ms.load(Relaxed) <= 0 {
             self.eviction_ms.store(now.0, Relaxed);

@@ -14,18 +14,18 @@ use tracing::{info, warn};
 
 use crate::time::Timestamp;
 
-/// After so many renewal intervals without a sign there was no client before: three are a lease.
+/// After this many renewal intervals without a sign there were no clients before: three are a lease.
 const INTERVALS_IN_DOUBT: u32 = 3;
 
-/// Whether a replica knows what clients know, in a word that it tells its peers.
+/// Whether a replica knows what clients know. It tells its peers by a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PeerMemory {
-    /// It does.
+    /// It knows what clients know.
     #[default]
     Whole,
     /// It opened without a copy, and nothing shows yet that it lacks anything.
     InDoubt,
-    /// The same, and since then somebody fetched everything: a delta is what follows, at any replica.
+    /// The same, and since then a client fetched everything. Such a client asks for deltas next, at any replica.
     Fetched,
     /// It opened without a copy, and clients showed that they knew a registry before.
     Lost,
@@ -91,7 +91,7 @@ pub struct Lost {
     pub until: Timestamp,
 }
 
-/// A change that deserves a line in the log.
+/// A change that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
     /// Reads are refused from now on.
@@ -132,7 +132,7 @@ impl Memory {
         self.state = if whole { State::Whole } else { State::InDoubt { until, fetched: false } };
     }
 
-    /// What its peers are told, and whether reads are refused.
+    /// What it tells its peers about its memory, and whether reads are refused.
     pub fn is(&self, now: Timestamp) -> PeerMemory {
         match self.state {
             State::InDoubt { until, fetched: false } if now < until => PeerMemory::InDoubt,
@@ -158,7 +158,7 @@ impl Memory {
         self.settle(false)
     }
 
-    /// A client asks for everything, which who has no list does, too.
+    /// A client asks for everything, as a client without a list does.
     pub fn fetched(&mut self) {
         if let State::InDoubt { fetched, .. } = &mut self.state {
             *fetched = true;
@@ -206,7 +206,7 @@ impl Memory {
     }
 }
 
-/// A registry's memory, as many threads see it. Where there is no doubt, which is nearly always, nobody takes the lock.
+/// A registry's memory, shared by threads. While there is no doubt, which is nearly always, no thread takes the lock.
 #[derive(Debug)]
 pub(super) struct SharedMemory {
     pub(super) whole: AtomicBool,

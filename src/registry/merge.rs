@@ -3,7 +3,7 @@
 //! What is pushed, what a comparison finds different and what is copied at the start all come here, so it does not matter by
 //! which of these a fact arrives, in which order or how often. Of two facts the later one holds ([`Fact::merge`]). An instance
 //! that is not registered here is taken, unless it is dead: evicted here and not heard since, or overdue although this
-//!   replica was up for longer than it has been silent.
+//! replica was up for longer than it has been silent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::codec::exchange::{self, Digests, Records, RecordsRequest};
 use crate::model::{Fact, Heard, Record, Tombstone};
 use crate::time::Timestamp;
 
-/// So large an answer to a peer that asks for records may grow before it is cut; the peer asks for the rest.
+/// About how large an answer to a peer that asks for records becomes before it is cut; the peer then asks for the rest.
 const RECORDS_BYTES: usize = 1 << 20;
 
 /// What a comparison with a peer repaired.
@@ -25,7 +25,7 @@ const RECORDS_BYTES: usize = 1 << 20;
 pub struct Repaired {
     /// Instances that were not known, or whose registration, data or override was older.
     pub registered: usize,
-    /// Instances that went.
+    /// Instances that were cancelled or evicted.
     pub cancelled: usize,
 }
 
@@ -64,7 +64,7 @@ impl InstanceRegistry {
         self.content.lock().clock.meet(clock, now);
     }
 
-    /// What is known of an instance, to be told to a peer; with its lease, if it is registered.
+    /// What is known of an instance, to be replicated to a peer; with its lease, if it is registered.
     pub fn known(&self, key: &str) -> Option<(Fact, Option<Arc<Lease>>)> {
         if let Some(lease) = self.leases.get(key) {
             let record = Record::clone(&lease.record());
@@ -73,7 +73,8 @@ impl InstanceRegistry {
         self.content.lock().tombstone(key).cloned().map(|tombstone| (Fact::Cancelled(tombstone), None))
     }
 
-    /// Appends what is known of these applications, for a peer that knows something else; a part of it where it is much.
+    /// Appends what is known of these applications, for a peer that knows something else. If that is much, the answer is a part
+    /// of it and says where the next part begins.
     pub fn encode_records(&self, request: &RecordsRequest, out: &mut Vec<u8>) {
         // Each once, however often it is named: what is asked for is never more than there is.
         let apps: std::collections::BTreeSet<&str> = request.applications.iter().map(String::as_str).collect();

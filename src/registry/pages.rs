@@ -19,7 +19,7 @@ use crate::model::{InstanceInfo, InstanceKey, Record};
 
 use super::Lease;
 
-/// The most instances a page holds. Larger pages compress better (an instance costs some 50 bytes beside a similar
+/// Maximum instances of a page. Larger pages compress better (an instance costs some 50 bytes beside a similar
 /// one and 500 alone), smaller ones cost less to make again after a change.
 const MOST: usize = 128;
 
@@ -74,7 +74,7 @@ impl Page {
         self.plain[form.index()].get_or_init(|| self.encode(form).into())
     }
 
-    /// The page compressed. Its text is not kept for it: who takes gzip rarely asks for text, too.
+    /// The page compressed. Its text is not kept for that: clients that take gzip rarely ask for text, too.
     pub(super) fn deflated(&self, form: Form) -> &DeflatedPiece {
         self.deflated[form.index()].get_or_init(|| match self.plain[form.index()].get() {
             Some(text) => DeflatedPiece::compress(text),

@@ -1,7 +1,7 @@
-//! Self-preservation: whether so many clients renew that an expired lease means a dead instance.
+//! Self-preservation: whether enough renewals arrive to take an expired lease for a dead instance.
 //!
-//! Where fewer renewals arrive than the threshold asks for, it is rather the network that fails, and no lease is evicted.
-//! The same state says what else follows from when the registry opened and when it evicted last.
+//! If fewer arrive than the threshold asks for, the network has probably failed, and no lease is evicted. The same state
+//! knows when the registry opened and when it evicted last, and what follows from that.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub(super) struct SelfPreservationState {
 }
 
 impl SelfPreservationState {
-    /// The state of a registry that has not opened yet, with a threshold of so many renewals per minute.
+    /// The state of a registry that has not opened yet. `threshold` is in renewals per minute.
     pub(super) fn new(options: &Options, threshold: u32, now: Timestamp) -> Self {
         Self {
             options: options.clone(),
@@ -64,7 +64,7 @@ impl SelfPreservationState {
         }
     }
 
-    /// Notes that the registry opens for traffic and expects so many clients.
+    /// Notes that the registry opens for traffic and expects this many clients.
     pub(super) fn opened(&self, expected_clients: u32, now: Timestamp) {
         self.opened.store(now.0, Relaxed);
         self.empty_on_startup.store(expected_clients == 0, Relaxed);
@@ -102,7 +102,7 @@ impl SelfPreservationState {
         !self.options.enable_self_preservation || (threshold > 0 && self.renews_last_minute.count(now) > threshold)
     }
 
-    /// What is shown of it, while so many clients are expected to renew.
+    /// What operators are shown of it.
     pub(super) fn report(&self, expected_clients: u32, now: Timestamp) -> SelfPreservation {
         let renews_last_minute = self.renews_last_minute.count(now);
         let threshold = self.renews_per_minute_threshold.load(Relaxed);
@@ -129,7 +129,7 @@ impl SelfPreservationState {
         }
     }
 
-    /// How many of so many registered instances one run may evict: the rest is the share that is expected to renew.
+    /// How many instances one run may evict if `registered` are registered: the others are the share that is expected to renew.
     pub(super) fn eviction_limit(&self, registered: usize) -> usize {
         let registered = u32::try_from(registered).unwrap_or(u32::MAX);
         let kept = truncate(f64::from(registered) * self.options.renewal_percent_threshold);

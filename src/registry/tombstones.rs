@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::model::{DataStamp, InstanceKey, Stamp, Tombstone};
 use crate::time::{Timestamp, millis};
 
-/// So long a cancellation is remembered. It need not be longer than any cut: an instance that nobody hears any more is found
-/// dead without it (`registry/eviction`).
+/// How long a cancellation is remembered. A network may be cut for longer than that: an instance whose client nobody hears any
+/// more is found dead without the cancellation (`registry/eviction`).
 const KEPT: Duration = Duration::from_secs(60 * 60);
-/// The most cancellations, and the most evictions, that are remembered; the oldest go first.
+/// At most this many cancellations, and this many evictions, are remembered; the oldest are forgotten first.
 const MOST: usize = 20_000;
 
 /// The cancellations of the last hour, the same on all replicas.
@@ -67,9 +67,9 @@ fn is_outdated(cancelled: Stamp, stamp_millis: u64) -> bool {
     stamp_millis.saturating_sub(cancelled.millis()) > u64::try_from(millis(KEPT)).unwrap_or(0)
 }
 
-/// The instances that this replica evicted last, and when each had been heard: only who was heard later comes back.
+/// The instances that this replica evicted last, and when each had been heard: an instance comes back only if it was heard later.
 ///
-/// Of no use to others: each asks for itself whether an instance is dead.
+/// Peers are not told: each replica finds out for itself whether an instance is dead.
 #[derive(Debug, Default)]
 pub(super) struct Evicted {
     heard: HashMap<InstanceKey, (Timestamp, DataStamp)>,

@@ -1,4 +1,4 @@
-//! [`Batcher`]: what waits to be told to one peer, and when.
+//! [`Batcher`]: what waits to be replicated to one peer, and when it is sent.
 //!
 //! Netflix's `AcceptorExecutor`, `TaskExecutors` and `TrafficShaper` in one synchronous state machine that knows neither
 //! network nor clock. Different from there: the first change goes out at once instead of after half a second, what
@@ -15,26 +15,26 @@ use crate::model::{Action, InstanceKey};
 use crate::registry::Lease;
 use crate::time::Timestamp;
 
-/// The most items of a batch (`PeerEurekaNode.BATCH_SIZE`).
+/// Maximum items of a batch (`PeerEurekaNode.BATCH_SIZE`).
 pub(super) const BATCH_SIZE: usize = 250;
-/// So long heartbeats wait for company: they are many and no reader waits for them.
+/// How long heartbeats wait for others to share a batch with: they are many, and no reader waits for them.
 const HEARTBEAT_LINGER: Duration = Duration::from_millis(100);
 /// The first pause after the network failed; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// The pause after a peer said that it is busy, or took too long.
+/// The pause after a peer answered that it is busy, or did not answer in time.
 const CONGESTION_PAUSE: Duration = Duration::from_secs(1);
 
-/// Something to tell a peer.
+/// A change or a heartbeat to be replicated to a peer.
 #[derive(Clone, Debug)]
 pub struct ReplicationTask {
     /// What happened.
     pub action: Action,
-    /// To whom.
+    /// To which instance.
     pub key: InstanceKey,
     /// The lease, which is looked at when the task is sent; `None` for a cancellation.
     pub lease: Option<Arc<Lease>>,
-    /// When it is no longer worth telling.
+    /// When it is no longer worth sending.
     pub expires: Timestamp,
 }
 
@@ -66,7 +66,7 @@ impl Outcome {
     /// Every outcome.
     pub const ALL: [Self; 4] = [Self::Delivered, Self::NetworkFailed, Self::Congested, Self::Refused];
 
-    /// In a word, for figures.
+    /// In a word, for metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
@@ -77,7 +77,7 @@ impl Outcome {
     }
 }
 
-/// What one instance has waiting, by kind. A status and its being taken back are one kind: the later holds.
+/// What waits of one instance, by kind. Setting and removing a status are one kind: the later one holds.
 const REGISTER: usize = 0;
 const HEARTBEAT: usize = 1;
 const CANCEL: usize = 2;
@@ -116,7 +116,7 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// An empty queue for at most so many tasks.
+    /// An empty queue for at most `most` tasks.
     pub fn new(most: usize) -> Self {
         Self {
             most: most.max(1),
@@ -160,7 +160,7 @@ impl Batcher {
         self.expired
     }
 
-    /// From now on heartbeats do not wait for company: the process is about to end.
+    /// From now on heartbeats do not wait for others: the process is about to end.
     pub fn flush(&mut self) {
         self.flushing = true;
     }

@@ -1,6 +1,6 @@
 //! How two of our own replicas find out that they know different things, and repair it.
 //!
-//! Each compares with each other one and only takes: the digest of everything; where that differs, the digest of each
+//! Each compares with each other one and only takes over: first the digest of everything; where that differs, the digest of each
 //! application; of those that differ, what the other knows. So whatever replication lost is there within seconds. The copy at
 //! the start is such a comparison of an empty registry. Besides, the other is asked when it last heard the instances that are
 //! overdue here: they may renew there.
@@ -13,13 +13,13 @@ use crate::codec::exchange::{self, Digests, HeardAnswer, Records, RecordsRequest
 use crate::model::InstanceKey;
 use crate::registry::Repaired;
 
-/// The most applications asked for at once.
+/// Maximum applications asked for at once.
 const APPLICATIONS_ASKED: usize = 50;
-/// The most instances asked for at once.
+/// Maximum instances asked for at once.
 const INSTANCES_ASKED: usize = 500;
 
 impl PeerEurekaNode {
-    /// Compares once, and takes what the peer knows better.
+    /// Compares once, and takes over what the peer knows and this replica does not.
     ///
     /// # Errors
     /// What went wrong, in words.
@@ -68,7 +68,7 @@ impl PeerEurekaNode {
         }
     }
 
-    /// Asks when the peer last heard some of the instances that are overdue here, and lets those go that are dead. Goes on after
+    /// Asks when the peer last heard some of the instances that are overdue here, and evicts those that are dead. Goes on after
     /// `after`, and says where it ended: the next call asks for others.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use hickory_resolver::proto::rr::{RData, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 use thiserror::Error;
 
-/// After so many ordinals in a row that do not exist, no further ones are asked for.
+/// After this many ordinals in a row that do not exist, no further ones are asked for.
 const ORDINALS_MISSING: u16 = 3;
 /// Replicas that are looked for.
 const MOST_ENDPOINTS: u16 = 100;

@@ -1,4 +1,4 @@
-//! What one of our own replicas is told: not what was done to an instance, but what is known of it by now.
+//! The batch for one of our own replicas. It holds not what was done to an instance, but what is known of it by now.
 //!
 //! Whatever was queued, the latest state is sent, so a batch that comes late or twice can undo nothing.
 
@@ -49,7 +49,7 @@ pub(super) fn encode(
 }
 
 fn wire_item<'a>(task: &'a ReplicationTask, item: &'a Item, clock: &PeerClock) -> ReplicationItem<'a> {
-    // Who has answered a call, which every peer has before it is told anything, has shown its clock.
+    // A peer is sent nothing before it has answered a call, which shows its clock.
     let there = |at: Timestamp| clock.to_theirs(at).unwrap_or(Timestamp::NEVER);
     let (action, last_dirty, instance, known) = match item {
         Item::Registered(info, record, heard) => {

@@ -25,7 +25,7 @@ pub struct Options {
     pub peer_node_read_timeout: Duration,
     /// After how long what could not be delivered is given up; a registration or a heartbeat after its renewal interval.
     pub max_time_for_replication: Duration,
-    /// The most tasks that wait for one peer.
+    /// Maximum tasks that wait for one peer.
     pub max_elements_in_peer_replication_pool: usize,
     /// How long a start waits for the copy of a peer that is known or likely before it opens without one.
     pub registry_sync_timeout: Duration,

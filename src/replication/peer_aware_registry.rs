@@ -52,7 +52,7 @@ impl ItemOutcome {
     }
 }
 
-/// The registry, with every change of a client told to the peers: Netflix's `PeerAwareInstanceRegistryImpl`.
+/// The registry, with every change of a client replicated to the peers: Netflix's `PeerAwareInstanceRegistryImpl`.
 ///
 /// A change is made and put into the peers' queues in one synchronous stretch, so that a request that is dropped in
 /// between cannot leave one without the other.
@@ -67,7 +67,7 @@ pub struct PeerAwareInstanceRegistry {
 }
 
 impl PeerAwareInstanceRegistry {
-    /// Tells peers what happens to `registry`.
+    /// Replicates what clients do to `registry`.
     pub fn new(registry: Arc<InstanceRegistry>, options: &Options) -> Self {
         Self {
             registry,
@@ -82,12 +82,12 @@ impl PeerAwareInstanceRegistry {
         &self.registry
     }
 
-    /// The peers that are told.
+    /// The peers that changes are replicated to.
     pub fn peers(&self) -> &Arc<Peers> {
         &self.peers
     }
 
-    /// Registers. Peers are told what now holds, which is not what was sent if a newer registration was kept (quirk 16).
+    /// Registers. What is replicated is what now holds: not what was sent, if a newer registration was kept (quirk 16).
     pub fn register(&self, info: InstanceInfo, caller: &Caller, now: Timestamp) -> Registration {
         let _in_order = self.in_order.lock();
         let registered = self.registry.register(info, caller, now);
@@ -172,7 +172,7 @@ impl PeerAwareInstanceRegistry {
         self.tell_of(Action::StatusUpdate, changed.as_ref(), caller.source, now)
     }
 
-    /// Takes a status back.
+    /// Removes a status that was set.
     pub fn delete_status_override(
         &self,
         key: &str,
@@ -186,7 +186,7 @@ impl PeerAwareInstanceRegistry {
         self.tell_of(Action::DeleteStatusOverride, changed.as_ref(), caller.source, now)
     }
 
-    /// Adds metadata, which peers see as a registration.
+    /// Adds metadata, which is replicated as a registration.
     pub fn update_metadata<'a>(
         &self,
         key: &str,
@@ -240,7 +240,7 @@ impl PeerAwareInstanceRegistry {
                 self.registry.merge_fact(Fact::Cancelled(tombstone), None, caller, now);
                 true
             }
-            // Who is not known here, or in an older version, is to be told of whole.
+            // An instance that is not known here, or only in an older version, has to be sent whole.
             Known::Renewed(at) => {
                 let known = self.registry.merge_renewed(key.as_str(), at, now);
                 known.is_some() && item.last_dirty <= known

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::time::Timestamp;
 
-/// So many of the last calls are looked at: clocks drift, and a suspended machine's jump.
+/// How many of the last calls are looked at: clocks drift, and a suspended machine's jump.
 const CALLS_KEPT: usize = 8;
 
 /// How far a peer's clock is from ours, as the last calls to it bound it.

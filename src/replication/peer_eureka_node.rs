@@ -39,7 +39,7 @@ pub struct PeerEurekaNode {
     is_another_process: AtomicBool,
 }
 
-/// The peers that changes are told to.
+/// The peers that changes are replicated to.
 #[derive(Debug, Default)]
 pub struct Peers(ArcSwap<Vec<Arc<PeerEurekaNode>>>);
 
@@ -157,7 +157,7 @@ impl PeerEurekaNode {
         self.wake.notify_one();
     }
 
-    /// Whether it is a replica of ours that merges what it is told.
+    /// Whether it is a replica of ours, which merges what it is sent.
     pub(super) fn is_ours(&self) -> bool {
         self.clock.lock().to_ours(Timestamp::NEVER).is_some()
     }
@@ -209,7 +209,7 @@ impl PeerEurekaNode {
         Ended::Stopped
     }
 
-    /// Takes what the peer knows better, if it is one of ours. What fails is tried again in its turn.
+    /// Repairs differences with the peer, if it is one of ours. What fails is tried again with the next comparison.
     async fn repair(&self, around: &Surroundings, asked_for: Option<InstanceKey>) -> Option<InstanceKey> {
         if !self.is_ours() {
             return None;

@@ -61,7 +61,7 @@ impl Look {
     /// Every outcome.
     pub const ALL: [Self; 3] = [Self::Found, Self::Empty, Self::Failed];
 
-    /// In a word, for figures.
+    /// In a word, for metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Found => "found",

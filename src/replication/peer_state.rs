@@ -64,7 +64,7 @@ impl Observed {
         self.last_answer.is_some() && self.health.reason().is_none()
     }
 
-    /// A comparison found that it differs in so many applications.
+    /// A comparison found in how many applications it differs.
     pub(super) fn compared(&mut self, differing: usize, now: Timestamp) {
         self.differing = Some(differing);
         self.differing_since = (differing > 0).then(|| self.differing_since.unwrap_or(now));

@@ -1,15 +1,15 @@
-//! [`PeerHealth`]: what is said when a peer goes and when it comes back.
+//! [`PeerHealth`]: what is logged when a peer becomes unreachable and when it is up again.
 
 use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// How long a peer that has never answered may be silent before that is said: it may be starting.
+/// How long a peer that has never answered may be silent before that is logged: it may be starting.
 const PATIENCE_AT_FIRST: Duration = Duration::from_secs(5);
-/// Different reasons that are said of one outage; a peer that fails in ever new ways fills no log.
+/// Maximum reasons that are logged of one outage: a peer that fails in ever new ways does not fill the log.
 const MOST_REASONS: usize = 4;
 
-/// Whether one peer is reachable, as the log tells it: one line when it goes, one when it is back.
+/// Whether one peer is reachable, as the log says it: one line when it becomes unreachable, one when it is up again.
 #[derive(Clone, Debug, Default)]
 pub struct PeerHealth {
     answered_before: bool,

@@ -1,6 +1,6 @@
 //! [`Start`]: whether a starting replica may open its port, and with what.
 //!
-//! A pure state machine: it is told what the names said and what each peer answered, and says what to do next. A replica
+//! A pure state machine: it is given what name servers and peers answered, and says what to do next. A replica
 //! opens when it has a whole copy, or when there is nobody who could have one. "Nobody" is a peer that *refuses* the
 //! connection, or a Service that lists no ready replica; whatever leaves the question open is asked again, for at most
 //! the time that the operator allows.
@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::ServiceUrl;
 use crate::time::Timestamp;
 
-/// At most so many peers are asked.
+/// Maximum peers that are asked.
 const MOST_PEERS: usize = 100;
 /// The pause between two rounds of questions.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -34,7 +34,7 @@ pub enum Names {
 pub enum Answer {
     /// It is up, and knows these peers.
     Up(Vec<ServiceUrl>),
-    /// Its registry was copied: so many instances. `whole` is false where it had opened without a copy itself.
+    /// Its registry was copied. `whole` is false where it had opened without a copy itself.
     Copied {
         /// How many instances it brought.
         instances: u32,

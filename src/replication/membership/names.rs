@@ -1,8 +1,8 @@
-//! What peers are told apart by: their names, and who answers at one.
+//! The names of peers, and who answers at a name.
 
 use crate::replication::service_url::ServiceUrl;
 
-/// Names of peers at a time. Each may have a queue.
+/// Maximum names of peers. Each may have a queue.
 pub const MOST_NAMES: usize = 100;
 
 /// What makes two spellings of a URL one name: under the Service the pod and its port, else the URL.
