@@ -91,12 +91,12 @@ impl PeerAwareInstanceRegistry {
     pub fn register(&self, info: InstanceInfo, caller: &Caller, now: Timestamp) -> Registration {
         let _in_order = self.in_order.lock();
         let registered = self.registry.register(info, caller, now);
-        self.tell(Action::Register, registered.lease.key(), Some(&registered.lease), caller.source, now);
+        self.replicate(Action::Register, registered.lease.key(), Some(&registered.lease), caller.source, now);
         registered
     }
 
     /// Puts a change into the queue of each peer, if it did not come from one (`replicateToPeers`).
-    fn tell(&self, action: Action, key: &InstanceKey, lease: Option<&Arc<Lease>>, source: Source, now: Timestamp) {
+    fn replicate(&self, action: Action, key: &InstanceKey, lease: Option<&Arc<Lease>>, source: Source, now: Timestamp) {
         if source == Source::Peer || self.peers.is_empty() {
             return;
         }
@@ -112,9 +112,9 @@ impl PeerAwareInstanceRegistry {
     }
 
     /// Replicates an operator's command, if there was such an instance; says whether there was.
-    fn tell_of(&self, action: Action, changed: Option<&Arc<Lease>>, source: Source, now: Timestamp) -> bool {
+    fn replicate_command(&self, action: Action, changed: Option<&Arc<Lease>>, source: Source, now: Timestamp) -> bool {
         if let Some(lease) = changed {
-            self.tell(action, lease.key(), Some(lease), source, now);
+            self.replicate(action, lease.key(), Some(lease), source, now);
         }
         changed.is_some()
     }
@@ -128,7 +128,7 @@ impl PeerAwareInstanceRegistry {
             }
             return HeartbeatOutcome::NotFound;
         };
-        self.tell(Action::Heartbeat, lease.key(), Some(&lease), source, now);
+        self.replicate(Action::Heartbeat, lease.key(), Some(&lease), source, now);
         let (Some(sent), true) = (heartbeat.last_dirty, self.registry.options().sync_when_timestamp_differs) else {
             return HeartbeatOutcome::Renewed;
         };
@@ -153,7 +153,7 @@ impl PeerAwareInstanceRegistry {
         let _in_order = self.in_order.lock();
         let cancelled = self.registry.cancel(key, caller, now);
         if let Some(lease) = &cancelled {
-            self.tell(Action::Cancel, lease.key(), None, caller.source, now);
+            self.replicate(Action::Cancel, lease.key(), None, caller.source, now);
         }
         cancelled.is_some()
     }
@@ -169,7 +169,7 @@ impl PeerAwareInstanceRegistry {
     ) -> bool {
         let _in_order = self.in_order.lock();
         let changed = self.registry.status_update(key, status, last_dirty, caller, now);
-        self.tell_of(Action::StatusUpdate, changed.as_ref(), caller.source, now)
+        self.replicate_command(Action::StatusUpdate, changed.as_ref(), caller.source, now)
     }
 
     /// Removes a status that was set.
@@ -183,7 +183,7 @@ impl PeerAwareInstanceRegistry {
     ) -> bool {
         let _in_order = self.in_order.lock();
         let changed = self.registry.delete_status_override(key, status, last_dirty, caller, now);
-        self.tell_of(Action::DeleteStatusOverride, changed.as_ref(), caller.source, now)
+        self.replicate_command(Action::DeleteStatusOverride, changed.as_ref(), caller.source, now)
     }
 
     /// Adds metadata, which is replicated as a registration.
@@ -197,7 +197,7 @@ impl PeerAwareInstanceRegistry {
         let _in_order = self.in_order.lock();
         let registered = self.registry.update_metadata(key, entries, caller, now);
         if let Some(registered) = &registered {
-            self.tell(Action::Register, registered.lease.key(), Some(&registered.lease), Source::Client, now);
+            self.replicate(Action::Register, registered.lease.key(), Some(&registered.lease), Source::Client, now);
         }
         registered.is_some()
     }
