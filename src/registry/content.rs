@@ -23,7 +23,7 @@ pub(super) struct Content {
     pub(super) all: Pages,
     /// The instances changed within the retention time, those that left among them: what the delta answers.
     pub(super) recently_changed: Pages,
-    /// The changes those are of, oldest first; one per instance, its last.
+    /// The changes in it, oldest first: the last one of each instance.
     changes: BTreeMap<u64, (Timestamp, InstanceKey)>,
     /// How many changes there were; the version of the whole.
     pub(super) version: u64,
@@ -72,7 +72,7 @@ impl Content {
         self.unbury(lease.key());
     }
 
-    /// Puts in what replicas have to know and no reader sees: an instance whose stamps are later, and nothing else.
+    /// Puts in an instance of which only the stamps are later: replicas have to know them, and no reader sees them.
     pub(super) fn restamp(&mut self, lease: &Arc<Lease>, record: &Arc<Record>) {
         let Some(change) = self.all.get(lease.key()).map(|entry| entry.change) else { return };
         self.insert(Entry::new(Arc::clone(lease), Arc::clone(record), change));
@@ -118,7 +118,7 @@ impl Content {
         self.expire_tombstones(now);
     }
 
-    /// Whether it would be of no use to remember the cancellation of an instance that is not known here.
+    /// Whether the cancellation of an instance that is not known here need not be remembered.
     pub(super) fn need_not_bury(&self, tombstone: &Tombstone, now: Timestamp) -> bool {
         self.tombstones.would_drop(tombstone, self.clock.millis(now))
     }
@@ -176,10 +176,10 @@ impl Content {
         entry
     }
 
-    /// Holds what must be true between any two changes.
+    /// Checks what must be true between any two changes.
     ///
     /// # Panics
-    /// If it is not.
+    /// If it is not true.
     pub(super) fn check(&self) {
         self.all.check();
         self.recently_changed.check();

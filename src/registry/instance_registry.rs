@@ -269,10 +269,10 @@ impl InstanceRegistry {
         self.content_changed(content);
     }
 
-    /// Holds what must be true of the registry between any two changes.
+    /// Checks what must be true of the registry between any two changes.
     ///
     /// # Panics
-    /// If it is not.
+    /// If it is not true.
     pub fn check(&self) {
         let content = self.content.lock();
         content.check();

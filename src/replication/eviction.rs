@@ -1,4 +1,4 @@
-//! Eviction in a cluster: whoever any replica has heard stays.
+//! Eviction in a cluster: an instance that any replica has heard in time stays.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::time::Clock;
 /// How long peers may take to say when they heard the instances that are about to be evicted.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Evicts expired leases, once the peers that answer were asked whether they have heard of them since.
+/// Evicts expired leases, after asking the peers that are up when they last heard those instances.
 pub async fn evict(nodes: Option<&PeerEurekaNodes>, registry: &InstanceRegistry, rng: &mut impl Rng, clock: Clock) {
     if let Some(nodes) = nodes {
         ask_peers(&nodes.peers(), nodes.around()).await;
@@ -21,7 +21,8 @@ pub async fn evict(nodes: Option<&PeerEurekaNodes>, registry: &InstanceRegistry,
     registry.evict(rng, clock.now());
 }
 
-/// Asks those peers that are replicas of ours and answered the last call; one that does not answer now delays nobody for long.
+/// Asks the peers that are replicas of ours and answered the last call. One that does not answer now delays the eviction a little
+/// only.
 async fn ask_peers(peers: &[std::sync::Arc<PeerEurekaNode>], around: &Surroundings) {
     let expired = around.registry.expired(around.clock.now());
     if expired.is_empty() {

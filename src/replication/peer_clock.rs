@@ -1,4 +1,4 @@
-//! [`PeerClock`]: what a peer's clock says, so that nothing grows younger on its way.
+//! [`PeerClock`]: how times by a peer's clock are translated, so that no instance seems to have been heard later than it was.
 
 use std::collections::VecDeque;
 
@@ -11,8 +11,8 @@ const CALLS_KEPT: usize = 8;
 ///
 /// The peer read its clock between our sending and our receiving. So its clock is ahead of ours by at least what it read less the
 /// time of receiving, and at most by what it read less the time of sending. A time is translated by the bound that makes it
-/// older: an instance may seem to have been silent for the duration of a call longer than it was, never for less. Who
-/// translates is who calls, since only it knows both times.
+/// older: an instance may seem to have been silent for the duration of a call longer than it was, never for less. The
+/// caller translates, since only the caller knows when it sent and received.
 #[derive(Clone, Debug, Default)]
 pub struct PeerClock {
     /// The bounds of each call, in milliseconds.

@@ -19,10 +19,10 @@ use super::transport::PeerTransport;
 use super::{Options, PeerAwareInstanceRegistry, Place, ServiceUrl, start};
 use crate::time::Clock;
 
-/// Other clusters that are remembered, so that each is said once.
+/// Maximum callers of other clusters that are remembered, so that each is logged once.
 const MOST_STRANGERS: usize = 100;
 
-/// Keeps a queue for each peer that there is, and a task that empties it once the peer has said who it is.
+/// Keeps a queue for each peer, and a task that sends what is in it once the peer has said who it is.
 #[derive(Debug)]
 pub struct PeerEurekaNodes {
     options: Options,
@@ -42,16 +42,16 @@ pub struct PeerEurekaNodes {
 struct State {
     membership: Membership,
     nodes: BTreeMap<PeerId, Arc<PeerEurekaNode>>,
-    /// Names that are to be asked at once who they are.
+    /// Names that have to be asked at once who answers there.
     ask: BTreeSet<NameKey>,
 }
 
-/// What came of a look at the names.
+/// The outcome of a lookup of the peers' names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
     /// There are names.
     Found,
-    /// There is none: an answer, but not one that takes anybody out.
+    /// There is none. That is an answer, but it removes no peer.
     Empty,
     /// The name servers did not answer.
     Failed,
@@ -72,7 +72,7 @@ impl Look {
 }
 
 impl PeerEurekaNodes {
-    /// The peers of a replica that serves at `place`, as they do.
+    /// The peers of a replica that serves at `place`, as its peers do on their hosts.
     pub fn new(
         options: Options,
         place: Place,
@@ -118,8 +118,8 @@ impl PeerEurekaNodes {
         configured.or_else(|| self.state.lock().membership.resolved_service().map(str::to_owned))
     }
 
-    /// Whether a cluster's name is not the one of this cluster. As long as that has not been resolved, it is called like the
-    /// Service, in whatever domain.
+    /// Whether a cluster's name is another one than this cluster's. Until the Service's name has been resolved in full, the
+    /// Service in any domain counts as this cluster.
     pub(super) fn is_another_cluster(&self, name: &str) -> bool {
         let (name, own) = (name.to_ascii_lowercase(), self.cluster());
         let is_in = |short: &str, long: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with('.'));
@@ -133,7 +133,8 @@ impl PeerEurekaNodes {
         }
     }
 
-    /// Whether a caller who says that it is of this cluster is of another one. That is said once of each caller, until it changes.
+    /// Whether a caller that names its cluster belongs to another one than this. That is logged once for each caller, until the
+    /// caller names another cluster.
     pub fn is_of_another_cluster(&self, caller: &str, cluster: &str) -> bool {
         let is_other = self.is_another_cluster(cluster);
         let own = self.cluster();
@@ -164,8 +165,8 @@ impl PeerEurekaNodes {
         &self.self_check
     }
 
-    /// The replica at this URL is starting, and wants every change from now on. Anybody can say so, and what a peer gets are all
-    /// changes, and the password for peers: only a name under the Service is believed, or a fixed peer's.
+    /// The replica at this URL is starting, and wants every change from now on. Anybody can say so, and a peer is sent all changes
+    /// and the peers' password: so only a name under the Service, or a fixed peer's, is believed.
     pub fn announced(&self, service_url: &ServiceUrl) {
         let now = self.around.clock.now();
         self.update(|state| {
@@ -188,7 +189,7 @@ impl PeerEurekaNodes {
         urls.filter(|url| url != newcomer && state.membership.is_under_service(url)).collect()
     }
 
-    /// Looks at the names. Those that are new are peers from now on.
+    /// Looks up the names. New ones are peers from now on.
     ///
     /// # Errors
     /// If there is nobody behind the Service, or the name servers do not answer.
@@ -253,7 +254,7 @@ impl PeerEurekaNodes {
         self.peers.all()
     }
 
-    /// How often the names were looked at, by what came of it.
+    /// How many lookups of the names had which outcome.
     pub fn looks(&self) -> [(Look, u64); Look::ALL.len()] {
         Look::ALL.map(|look| (look, self.looks[look as usize].load(Relaxed)))
     }
@@ -262,10 +263,10 @@ impl PeerEurekaNodes {
         self.looks[look as usize].fetch_add(1, Relaxed);
     }
 
-    /// What does not hold of the peers, by the name of the invariant.
+    /// Checks the invariants of the peers.
     ///
     /// # Errors
-    /// If something does not.
+    /// The name of the first invariant that does not hold, and what is wrong.
     pub fn check(&self) -> Result<(), String> {
         let state = self.state.lock();
         state.membership.check()?;

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
-/// Tokens that are outstanding at a time; of more the oldest is forgotten, and its call finds out nothing.
+/// Maximum outstanding tokens. Beyond that the oldest is forgotten, and its call does not find out whether it reached this process.
 const MOST_OUTSTANDING: usize = 256;
 
 /// The tokens of calls that are under way, and which of them this process's own server received.
 ///
-/// A token goes to one address, in one call, and its receipt is noted here and told to nobody: an answer cannot claim to
-/// be this process, whatever it says.
+/// A token goes to one address, in one call, and its receipt is noted here only: an answer from elsewhere cannot claim to come
+/// from this process.
 #[derive(Debug, Default)]
 pub struct SelfCheck(Mutex<VecDeque<Outstanding>>);
 

@@ -19,7 +19,7 @@ use crate::time::{Clock, Timestamp};
 
 /// How long a peer may take to answer an announcement.
 const ANNOUNCEMENT_TIMEOUT: Duration = Duration::from_secs(8);
-/// How long the others are waited for once a peer has answered: as long as an answer from 600 ms away takes.
+/// How long to wait for the other peers once one has answered: as long as an answer from 600 ms away takes.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Copies the registry of a peer, and waits for one while a peer is known or likely. Says how many instances that brought,
@@ -74,7 +74,7 @@ impl Joining<'_> {
     }
 
     /// Announces this replica to peers, so that what any of them accepts from now on reaches it. One that does not answer
-    /// holds nobody up for long.
+    /// delays the start only a little.
     async fn announce(&self, start: &mut Start, peers: Vec<ServiceUrl>) {
         let mut left = peers.clone();
         let mut calls: FuturesUnordered<_> =
@@ -179,7 +179,7 @@ impl Joining<'_> {
     }
 }
 
-/// Asks who a peer is. That it is this replica itself cannot be: nothing listens here yet.
+/// Asks who a peer is. It cannot be this replica itself, whose port is not open yet.
 fn identify() -> Call {
     Call::Identify { token: String::new() }
 }

@@ -1,4 +1,4 @@
-//! [`Driver`]: looks at the names, asks who answers at each, and runs the peers that have said so.
+//! [`Driver`]: looks up the names of peers, asks who answers at each, and runs the tasks of the peers that have answered that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,17 +23,17 @@ use crate::time::Timestamp;
 /// The pause before a name that did not say who it is is asked again: twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// Looks are no closer to each other, however many replicas announce themselves.
+/// Minimum time between two lookups, however many replicas announce themselves.
 const SHORTEST_BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
-/// What a task came to.
+/// What a task has done, and its outcome.
 enum Done {
     Looked(Result<(), LookupError>),
     Asked(Box<(NameKey, ServiceUrl)>, Result<Asked, String>),
     Ran(PeerId, Ended),
 }
 
-/// Who answered, and the answer with when it was asked for and came.
+/// Who answered; and the answer, with the time when it was asked for and the time when it came.
 pub(in crate::replication) struct Asked {
     pub(in crate::replication) identity: Identity,
     answer: Option<(Timestamp, Reply, Timestamp)>,
@@ -52,7 +52,7 @@ struct Driver {
     rng: SmallRng,
     next_look: Timestamp,
     looking: bool,
-    /// What was wrong with the names when they were last looked at, if it was said.
+    /// Why the last lookup failed, if it did and that was logged.
     complaint: Option<LookupError>,
     asking: BTreeMap<NameKey, Asking>,
     running: BTreeMap<PeerId, CancellationToken>,
@@ -100,7 +100,8 @@ impl Driver {
         asked.chain([looked]).min().unwrap_or(looked)
     }
 
-    /// Starts the look, the questions and the runs whose time has come; stops what is no longer a peer.
+    /// Starts the lookup, the questions and the tasks of peers whose time has come; stops the tasks of those that are no longer
+    /// peers.
     fn start_what_is_due(&mut self) {
         let now = self.nodes.around.clock.now();
         if !self.looking && now >= self.next_look {
@@ -227,7 +228,7 @@ impl Driver {
     }
 }
 
-/// Whether two complaints are the same but for their details, which hold times and ports.
+/// Whether two failures differ at most in details such as times and ports.
 fn is_same_kind(one: &LookupError, other: &LookupError) -> bool {
     std::mem::discriminant(one) == std::mem::discriminant(other)
 }
@@ -310,7 +311,7 @@ impl PeerEurekaNodes {
         is_known
     }
 
-    /// Another process answers for a peer. Says at which names to ask.
+    /// Another process answers for a peer. Says which names have to be asked who answers there.
     fn unidentified(&self, id: PeerId) -> Vec<NameKey> {
         let mut keys = Vec::new();
         let mut url = None;
