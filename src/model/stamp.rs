@@ -141,6 +141,24 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_reads_what_its_own_says_and_the_lead_of_those_it_met() {
+        let mut clock = StampClock::new(7);
+        assert_eq!((clock.millis(NOW), clock.tick(NOW).millis()), (1_700_000_000_000, 1_700_000_000_000));
+        clock.meet(1_700_000_000_500, NOW);
+        assert_eq!((clock.millis(NOW), clock.tick(NOW).millis()), (1_700_000_000_500, 1_700_000_000_500));
+        clock.meet(1_700_000_000_000, NOW);
+        assert_eq!(clock.millis(NOW), 1_700_000_000_500, "one that is behind changes nothing");
+        clock.meet(1_700_000_000_000 + Stamp::MOST_AHEAD + 1, NOW);
+        assert_eq!(clock.millis(NOW), 1_700_000_000_500, "one that is out of range is not believed");
+    }
+
+    #[test]
+    fn a_stamp_has_its_time_and_the_process_that_made_it() {
+        let stamp = Stamp::received(0x2a_0003, 7, NOW).unwrap();
+        assert_eq!((stamp.time(), stamp.millis(), stamp.node()), (0x2a_0003, 0x2a, 7));
+    }
+
+    #[test]
     fn a_stamp_out_of_range_is_no_stamp() {
         assert_eq!(Stamp::received(u64::MAX, 1, NOW), None);
         assert_eq!(Stamp::parse("ffffffffffffffff@1", NOW), None);

@@ -78,3 +78,76 @@ fn step(hash: u64, number: u64) -> u64 {
     let mixed = (mixed ^ (mixed >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     mixed ^ (mixed >> 33)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::model::{AppName, DataStamp, InstanceInfo, InstanceStatus};
+    use crate::time::Timestamp;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    fn stamp(time: u64) -> Stamp {
+        Stamp::received(time, 1, NOW).unwrap()
+    }
+
+    fn record() -> Record {
+        let info = InstanceInfo::new(AppName::new("orders"), "h", "10.0.0.1", NOW);
+        Record {
+            sent_status: info.status,
+            info,
+            data: DataStamp { version: NOW, registered: stamp(2), changed: stamp(3) },
+            cancelled: stamp(1),
+            status_override: StatusOverride { status: None, stamp: stamp(4) },
+        }
+    }
+
+    #[test]
+    fn facts_that_differ_in_one_stamp_have_different_hashes() {
+        let (key, known) = (record().info.key(), record());
+        let mut hashes = BTreeSet::from([of_record(&key, &known)]);
+        let mut differs = |record: Record| assert!(hashes.insert(of_record(&key, &record)), "{record:?}");
+        let data = known.data;
+        differs(Record { data: DataStamp { registered: stamp(9), ..data }, ..known.clone() });
+        differs(Record { data: DataStamp { changed: stamp(9), ..data }, ..known.clone() });
+        differs(Record { cancelled: stamp(9), ..known.clone() });
+        differs(Record { status_override: StatusOverride { status: None, stamp: stamp(9) }, ..known.clone() });
+        let down = StatusOverride { status: Some(InstanceStatus::Down), stamp: stamp(4) };
+        differs(Record { status_override: down, ..known.clone() });
+        differs(Record { cancelled: Stamp::received(1, 2, NOW).unwrap(), ..known.clone() });
+        let other = InstanceKey::new(&AppName::new("orders"), "other");
+        assert!(hashes.insert(of_record(&other, &known)));
+        let gone = Tombstone::new(key, &known, stamp(5));
+        assert!(hashes.insert(of_tombstone(&gone)));
+        assert!(hashes.insert(of_tombstone(&Tombstone { cancelled: stamp(6), ..gone.clone() })));
+        let data = DataStamp { changed: stamp(6), ..gone.data };
+        assert!(hashes.insert(of_tombstone(&Tombstone { data, ..gone })));
+    }
+
+    /// Replicas of two builds compare their hashes during a rolling update.
+    #[test]
+    fn every_build_hashes_alike() {
+        let known = record();
+        assert_eq!(of_record(&known.info.key(), &known), 6_060_076_630_561_658_549);
+        assert_eq!(of_tombstone(&Tombstone::new(known.info.key(), &known, stamp(5))), 3_132_935_458_747_157_679);
+    }
+
+    #[test]
+    fn the_sums_are_of_what_is_there_in_whatever_order_it_came() {
+        let sums = |facts: &[(&str, u64)]| {
+            let mut sums = DigestSums::default();
+            facts.iter().for_each(|(app, hash)| sums.add(app, *hash));
+            sums
+        };
+        let (mut one, other) = (sums(&[("a", 7), ("a", 9), ("b", 9)]), sums(&[("b", 9), ("a", 9), ("a", 7)]));
+        assert_eq!((&one, one.total()), (&other, other.total()));
+        assert_ne!(one.total(), sums(&[("a", 9), ("b", 7), ("b", 9)]).total(), "whose it is counts");
+        assert_ne!(one.total(), sums(&[("a", 7), ("a", 9)]).total());
+        for (app, hash) in [("b", 9), ("a", 7), ("a", 9)] {
+            one.remove(app, hash);
+        }
+        assert_eq!((&one, one.total()), (&DigestSums::default(), 0), "nothing is kept of an application that left");
+    }
+}

@@ -38,6 +38,69 @@ fn a_change_goes_at_once_and_what_comes_meanwhile_next() {
 }
 
 #[test]
+fn what_waits_is_counted_and_dated() {
+    let (mut batcher, later) = (Batcher::new(100), NOW + Duration::from_millis(5));
+    assert_eq!((batcher.len(), batcher.is_empty(), batcher.oldest()), (0, true, None));
+    assert_eq!((batcher.dropped(), batcher.expired()), (0, 0));
+    batcher.offer(task(Action::Heartbeat, "1"), NOW);
+    batcher.offer(task(Action::Register, "2"), later);
+    assert_eq!((batcher.len(), batcher.is_empty(), batcher.oldest()), (2, false, Some(NOW)));
+    assert_eq!(batch(&mut batcher, later).len(), 2);
+    batcher.offer(task(Action::Register, "3"), later);
+    assert_eq!((batcher.len(), batcher.oldest()), (3, Some(NOW)), "what is on its way counts");
+    batcher.outcome(Outcome::Delivered, &mut rng(), later);
+    assert_eq!((batcher.len(), batcher.oldest()), (1, Some(later)));
+}
+
+#[test]
+fn half_of_a_batch_is_kept_for_heartbeats_that_waited_their_time() {
+    for (waiting, most_changes) in [(0, BATCH_SIZE), (10, BATCH_SIZE - 10), (200, BATCH_SIZE / 2)] {
+        let mut batcher = Batcher::new(1000);
+        (0..waiting).for_each(|id| batcher.offer(task(Action::Heartbeat, &id.to_string()), NOW));
+        let (early, due) = (NOW + HEARTBEAT_LINGER - Duration::from_millis(1), NOW + HEARTBEAT_LINGER);
+        (1000..1300).for_each(|id| batcher.offer(task(Action::Register, &id.to_string()), early));
+        let changes =
+            |batch: &[(Action, String)]| batch.iter().filter(|(action, _)| *action == Action::Register).count();
+        let mut at_once = Batcher::new(1000);
+        (0..waiting).for_each(|id| at_once.offer(task(Action::Heartbeat, &id.to_string()), NOW));
+        (1000..1300).for_each(|id| at_once.offer(task(Action::Register, &id.to_string()), early));
+        assert_eq!(changes(&batch(&mut at_once, early)), BATCH_SIZE, "heartbeats that can wait do");
+        let batch = batch(&mut batcher, due);
+        assert_eq!((changes(&batch), batch.len()), (most_changes, BATCH_SIZE), "{waiting} waited");
+    }
+}
+
+#[test]
+fn a_registration_says_what_the_heartbeat_before_it_would() {
+    let mut batcher = Batcher::new(100);
+    batcher.offer(task(Action::Heartbeat, "1"), NOW);
+    batcher.offer(task(Action::Register, "1"), NOW);
+    assert_eq!(batch(&mut batcher, NOW), [(Action::Register, "1".to_owned())]);
+    batcher.outcome(Outcome::Delivered, &mut rng(), NOW);
+    batcher.flush();
+    batcher.offer(task(Action::Heartbeat, "2"), NOW);
+    assert_eq!(batch(&mut batcher, NOW), [(Action::Heartbeat, "2".to_owned())]);
+    batcher.offer(task(Action::Register, "2"), NOW);
+    batcher.outcome(Outcome::NetworkFailed, &mut rng(), NOW);
+    let later = NOW + Duration::from_secs(1);
+    assert_eq!(batch(&mut batcher, later), [(Action::Register, "2".to_owned())], "also one that was on its way");
+}
+
+#[test]
+fn pauses_double_up_to_two_seconds_while_the_network_fails() {
+    let (mut batcher, mut now, mut rng) = (Batcher::new(100), NOW, rng());
+    batcher.offer(task(Action::Register, "1"), now);
+    for millis in [100, 200, 400, 800, 1600, 2000, 2000] {
+        let Next::Batch(_) = batcher.next(now) else { panic!("it is tried again") };
+        batcher.outcome(Outcome::NetworkFailed, &mut rng, now);
+        let Next::WaitUntil(at) = batcher.next(now) else { panic!("no pause") };
+        let pause = Duration::from_millis(millis);
+        assert!((pause.mul_f64(0.8)..=pause.mul_f64(1.2)).contains(&at.since(now)), "{pause:?}: {:?}", at.since(now));
+        now = at;
+    }
+}
+
+#[test]
 fn heartbeats_wait_for_company() {
     let mut batcher = Batcher::new(1000);
     batcher.offer(task(Action::Heartbeat, "1"), NOW);

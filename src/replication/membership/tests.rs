@@ -95,6 +95,15 @@ fn names_elsewhere_are_refused_once() {
 }
 
 #[test]
+fn only_so_many_refused_names_are_remembered() {
+    let mut membership = membership();
+    let hosts: Vec<String> = (0..MOST_REFUSED + 50).map(|number| format!("evil-{number}.example")).collect();
+    let evil = found(&hosts.iter().map(|host| (host.as_str(), 8761)).collect::<Vec<_>>());
+    assert_eq!(membership.observe(&evil, at(0)).len(), MOST_REFUSED);
+    assert_eq!(membership.observe(&evil, at(5)), []);
+}
+
+#[test]
 fn a_replica_has_a_short_and_a_long_name_under_the_service() {
     let mut membership = membership();
     assert_eq!(membership.resolved_service(), None);
