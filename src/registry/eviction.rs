@@ -130,3 +130,40 @@ impl Heard {
         Self { at: self.at.min(now), ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AppName, InstanceInfo};
+    use crate::registry::{Options, Source};
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn who_lacks_it_has_to_be_up_for_longer_than_it_is_silent() {
+        assert!(is_dead(secs(91), secs(90), secs(92)));
+        assert!(!is_dead(secs(90), secs(90), secs(92)), "its lease is not over");
+        assert!(!is_dead(secs(91), secs(90), secs(91)), "it may have been heard before the other one began");
+    }
+
+    #[test]
+    fn peers_are_asked_for_all_that_are_overdue_in_turn() {
+        let now = Timestamp(1_700_000_000_000);
+        let registry = InstanceRegistry::new(Options::default(), 1, now);
+        for id in ["1", "2", "3"] {
+            let mut info = InstanceInfo::new(AppName::new("a"), "h", "10.0.0.1", now);
+            info.instance_id = Some(id.into());
+            registry.register(info, Source::Client, now);
+        }
+        let later = now + secs(91);
+        let asked = |after: Option<&InstanceKey>, most| registry.overdue(after, most, later);
+        let ids = |keys: Vec<InstanceKey>| keys.iter().map(|key| key.id().to_owned()).collect::<Vec<_>>().join(" ");
+        let first = asked(None, 1);
+        assert_eq!(ids(first.clone()), "1");
+        assert_eq!(ids(asked(first.last(), 2)), "2 3");
+        assert_eq!(ids(asked(first.last(), 9)), "2 3 1", "after the last comes the first");
+        assert_eq!(ids(registry.overdue(None, 9, now + secs(90))), "", "nobody is overdue yet");
+    }
+}
