@@ -17,15 +17,15 @@ KUBE_VERSION = "1.32.4"
 README_HEAD = """\
 # The chart `registry`
 
-A Eureka-compatible service registry as a StatefulSet behind a headless Service. For installing, sizing, upgrading and
-trouble, see [deploy/README.md](../README.md). This file is made from `values.yaml` by `deploy/generate`.
+A Eureka-compatible service registry as a StatefulSet behind a headless Service. For installation, sizes, upgrades and
+troubleshooting, see [deploy/README.md](../README.md). This file is generated from `values.yaml` by `deploy/generate`.
 
 ```
 helm install registry deploy/chart
 ```
 
-makes the StatefulSet and the headless Service `registry`, pods `registry-0` and on, and the plain Service `registry-http`
-for people and gateways. Applications use `http://registry:8761/eureka/`.
+creates the StatefulSet and the headless Service `registry`, the pods `registry-0`, `registry-1` and `registry-2`, and the plain Service
+`registry-http` for people and gateways. Applications use `http://registry:8761/eureka/`.
 """
 
 MANIFEST_HEAD = """\
