@@ -3,7 +3,7 @@
 //! The interface is Spring's property names, so that what an operator has applies as it is. Sources, later wins: defaults, files
 //! ([`files`]), the environment, `SPRING_APPLICATION_JSON`, the command line. A library layers them and remembers who said what; what is
 //! ours is one function that makes two spellings of a name equal ([`name::canonical`]) and one table of what there is
-//! ([`keys::GROUPS`]), of which `--help`, the README and the errors are made.
+//! ([`keys::GROUPS`]), of which `--help`, `deploy/configuration.md` and the errors are made.
 
 mod draft;
 mod effective;

@@ -1,4 +1,5 @@
-"""Runs the README's commands: `sh` blocks line by line, with the files of `yaml` blocks that begin with `# NAME`.
+"""Runs the commands of the README, and then of the pages below deploy/: `sh` blocks line by line, with the files of `yaml` blocks
+that begin with `# NAME`.
 
 A command that serves is left running until the next one takes its port. The lines of a `text` block have to be in what the
 command before it printed. commands.py ROOT DIRECTORY
@@ -38,12 +39,17 @@ environment = {name: value for name, value in os.environ.items() if not name.sta
 serving = {}
 
 
-def sections(text):
-    """The blocks of each section, and where its commands run: beside its files, if it has any."""
-    for section in re.split(r"^## ", text, flags=re.MULTILINE):
-        blocks = [(match[1], match[2]) for match in BLOCK.finditer(section)]
-        files = [body for kind, body in blocks if kind == "yaml" and body.startswith("# ")]
-        yield blocks, DIRECTORY / "operator" if files else ROOT
+def pages():
+    """The README, then the pages that go into detail: what a page's commands need may have been started by a page before it."""
+    yield ROOT / "README.md"
+    yield from sorted((ROOT / "deploy").glob("*.md"))
+
+
+def content(page):
+    """The blocks of a page, and where its commands run: beside its files, if it has any."""
+    blocks = [(match[1], match[2]) for match in BLOCK.finditer(page.read_text())]
+    files = [body for kind, body in blocks if kind == "yaml" and body.startswith("# ")]
+    return blocks, DIRECTORY / "operator" if files else ROOT
 
 
 def commands(body):
@@ -154,7 +160,8 @@ def main():
     key_store()
     ran = elsewhere = 0
     try:
-        for blocks, directory in sections((ROOT / "README.md").read_text()):
+        for page in pages():
+            blocks, directory = content(page)
             for (kind, body), (next_kind, next_body) in itertools.pairwise([*blocks, ("", "")]):
                 printed = next_body.splitlines() if next_kind == "text" else []
                 counts = block(kind, body, printed, directory, checks)
@@ -162,8 +169,9 @@ def main():
     finally:
         for port in list(serving):
             stop(port)
-    assert ran >= 15, f"only {ran} commands were found"
-    print(f"  {ran} commands of the README did what they say, {elsewhere} are run by other checks\n\n{ran} passed, 0 failed")
+    assert ran >= 25, f"only {ran} commands were found"
+    print(f"  {ran} commands of the README and of the pages below deploy/ did what they say, {elsewhere} are run by other checks")
+    print(f"\n{ran} passed, 0 failed")
 
 
 main()

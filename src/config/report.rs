@@ -1,4 +1,4 @@
-//! What is said of the settings: `--help`, `check-config`, and the README's table.
+//! What is said of the settings: `--help`, `check-config`, and the tables of `deploy/configuration.md`.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub(super) fn help() -> String {
     text
 }
 
-/// The keys as tables for the README.
+/// The settings as the tables of `deploy/configuration.md`.
 pub fn table() -> String {
     let mut text = String::new();
     for group in GROUPS {
