@@ -31,25 +31,25 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         pattern: "registry.security.users[n].name, .password, .roles",
         prefix: "registrysecurityusers",
-        meaning: "More users, written as `spring.security.user.*` is.",
+        meaning: "More users, in the form of `spring.security.user.*`.",
         set: set_user,
     },
     Family {
         pattern: "spring.ssl.bundle.pem.NAME.keystore.certificate, .keystore.private-key, .truststore.certificate",
         prefix: "springsslbundlepem",
-        meaning: "Certificates under a name, for `server.ssl.bundle`.",
+        meaning: "Named certificates, for `server.ssl.bundle`.",
         set: set_bundle,
     },
     Family {
         pattern: "eureka.instance.metadata-map.NAME",
         prefix: "eurekainstancemetadatamap",
-        meaning: "Metadata of the instance that this replica registers of itself.",
+        meaning: "Metadata of this replica's instance.",
         set: set_metadata,
     },
     Family {
         pattern: "logging.level.LOGGER",
         prefix: "logginglevel",
-        meaning: "The level of a part: `eureka_registry::replication`, say. Netflix's loggers mean all of it; others of Java mean nothing.",
+        meaning: "Log level of a part, for example `eureka_registry::replication`. Netflix's loggers set the level of everything; other Java loggers have no effect.",
         set: set_level,
     },
 ];
