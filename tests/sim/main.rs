@@ -8,7 +8,7 @@
 //! One seed is one history, a script that can be cut down:
 //!
 //! - `cargo test --test sim` plays four hundred seeds;
-//! - `SIM_SEEDS=0..20000 cargo test --test sim` plays others, and counts which invariants they break;
+//! - `SIM_SEEDS=0..20000 cargo test --profile sim --test sim` plays others, and counts which invariants they break;
 //! - `SIM_BRIEF=1` shrinks nothing;
 //! - `tests/sim/faults.py` breaks the product on purpose, fault by fault, and says which invariant or test noticed;
 //! - `SIM_SEED=17 cargo test --test sim` plays one aloud, shrinks its script if it breaks an invariant, and prints it with what
@@ -106,9 +106,10 @@ fn play_all(seeds: Range<u64>) -> BTreeMap<u64, Violation> {
 }
 
 fn chosen_seeds() -> Range<u64> {
-    let chosen = std::env::var("SIM_SEEDS").ok();
-    let range = chosen.as_deref().and_then(|chosen| chosen.split_once(".."));
-    range.map_or(SEEDS, |(from, to)| from.parse().unwrap()..to.parse().unwrap())
+    let Ok(chosen) = std::env::var("SIM_SEEDS") else { return SEEDS };
+    let range = chosen.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    let some = range.filter(|range| !range.is_empty());
+    some.unwrap_or_else(|| panic!("SIM_SEEDS is a range such as 0..1000, not {chosen}"))
 }
 
 #[test]
