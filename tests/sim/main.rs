@@ -108,8 +108,11 @@ fn play_all(seeds: Range<u64>) -> BTreeMap<u64, Violation> {
 fn chosen_seeds() -> Range<u64> {
     let Ok(chosen) = std::env::var("SIM_SEEDS") else { return SEEDS };
     let range = chosen.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    let some = range.filter(|range| !range.is_empty());
-    some.unwrap_or_else(|| panic!("SIM_SEEDS is a range such as 0..1000, not {chosen}"))
+    assert!(
+        range.as_ref().is_some_and(|range| !range.is_empty()),
+        "SIM_SEEDS is a range such as 0..1000, not {chosen}"
+    );
+    range.unwrap()
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Replicas that tell each other what they know, over what peers really send.
 
 mod histories;
+mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -184,59 +185,6 @@ fn instance(id: &str, last_dirty: i64) -> InstanceInfo {
 }
 
 #[test]
-fn what_a_comparison_repairs_is_counted() {
-    let cluster = Cluster::new(2);
-    cluster.register(0, "1", 1);
-    cluster.register(0, "2", 1);
-    let digest = |replica: usize| cluster.replicas[replica].digest(cluster.now(replica)).total;
-    assert_ne!(digest(0), digest(1));
-    let repaired = cluster.compare(1, 0);
-    assert_eq!((repaired, repaired.is_none()), (Repaired { registered: 2, cancelled: 0 }, false));
-    assert_eq!(digest(0), digest(1));
-    assert!(cluster.compare(1, 0).is_none());
-    cluster.cancel(0, "1");
-    assert_eq!(cluster.compare(1, 0), Repaired { registered: 0, cancelled: 1 });
-    let mut sum = Repaired { registered: 1, cancelled: 2 };
-    sum += Repaired { registered: 3, cancelled: 4 };
-    assert_eq!(sum, Repaired { registered: 4, cancelled: 6 });
-}
-
-#[test]
-fn what_is_known_of_an_instance_is_its_registration_or_its_cancellation() {
-    let cluster = Cluster::new(1);
-    let known = |id: &str| cluster.replicas[0].known(&key(id));
-    cluster.register(0, "1", 1);
-    cluster.set(0, "1", InstanceStatus::Down);
-    let Some((Fact::Registered(record), Some(lease))) = known("1") else { panic!("it is registered") };
-    assert_eq!(record.status_override.status, Some(InstanceStatus::Down));
-    assert_eq!(lease.status_override(), Some(InstanceStatus::Down));
-    cluster.cancel(0, "1");
-    assert!(matches!(known("1"), Some((Fact::Cancelled(_), None))));
-    assert!(known("2").is_none());
-}
-
-#[test]
-fn cancellations_come_with_the_first_part_of_their_application() {
-    let cluster = Cluster::new(1);
-    cluster.register(0, "1", 1);
-    cluster.cancel(0, "1");
-    let other = InstanceInfo { app: AppName::new("b"), ..instance("2", 1) };
-    cluster.replicas[0].register(other, Source::Client, cluster.now(0));
-    cluster.replicas[0].cancel("B/2", Source::Client, cluster.now(0));
-    let cancelled = |apps: &[&str], after: Option<&str>| {
-        let applications = apps.iter().map(|app| (*app).to_owned()).collect();
-        let mut body = Vec::new();
-        cluster.replicas[0]
-            .encode_records(&RecordsRequest { applications, after: after.map(str::to_owned) }, &mut body);
-        let records = decode_records(&body, cluster.now(0)).unwrap();
-        records.cancelled.iter().map(|tombstone| tombstone.key.to_string()).collect::<BTreeSet<_>>()
-    };
-    assert_eq!(cancelled(&["A"], None), BTreeSet::from(["A/1".to_owned()]));
-    assert_eq!(cancelled(&["A", "B"], None), BTreeSet::from(["A/1".to_owned(), "B/2".to_owned()]));
-    assert_eq!(cancelled(&["A"], Some("A/1")), BTreeSet::new());
-}
-
-#[test]
 fn a_registration_that_never_arrived_is_taken_over_with_its_age() {
     let mut cluster = Cluster::new(2);
     cluster.register(0, "1", 1);
@@ -394,20 +342,6 @@ fn who_renews_anywhere_is_evicted_nowhere_once_the_others_were_asked() {
     cluster.ask(1, 0);
     assert_eq!(cluster.evict(1), 0);
     assert_eq!(cluster.agree().len(), 1);
-}
-
-#[test]
-fn records_come_in_parts_where_they_are_many() {
-    let cluster = Cluster::new(2);
-    for id in 0..3_000 {
-        cluster.register(0, &format!("{id:04}"), 1);
-    }
-    let request = RecordsRequest { applications: vec!["A".to_owned()], after: None };
-    let mut body = Vec::new();
-    cluster.replicas[0].encode_records(&request, &mut body);
-    assert!(body.len() < 3 * RECORDS_BYTES, "{} bytes", body.len());
-    assert!(decode_records(&body, START).unwrap().next.is_some());
-    assert_eq!(cluster.agree().len(), 3_000);
 }
 
 #[test]
