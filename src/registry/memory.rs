@@ -301,8 +301,10 @@ mod tests {
         told.compared_with(PeerMemory::Fetched, OPENED);
         assert_eq!(told.delta_asked(OPENED), None, "the full fetch was answered by another replica");
         let mut quiet = in_doubt();
-        let end = OPENED + INTERVAL * INTERVALS_IN_DOUBT;
-        assert_eq!((quiet.is(end), quiet.tick(end)), (PeerMemory::Whole, None));
+        let end = OPENED + Duration::from_secs(90);
+        let before = end - Duration::from_millis(1);
+        assert_eq!((quiet.is(before), memory.is(before)), (PeerMemory::InDoubt, PeerMemory::Fetched));
+        assert_eq!((quiet.is(end), quiet.tick(end), memory.is(end)), (PeerMemory::Whole, None, PeerMemory::Whole));
         assert_eq!(quiet.renewed_unknown(end), None);
     }
 
@@ -326,7 +328,7 @@ mod tests {
 
     #[test]
     fn what_peers_say_is_read_as_it_was_written() {
-        for memory in [PeerMemory::Whole, PeerMemory::InDoubt, PeerMemory::Lost] {
+        for memory in [PeerMemory::Whole, PeerMemory::InDoubt, PeerMemory::Fetched, PeerMemory::Lost] {
             assert_eq!(PeerMemory::named(memory.name()), memory);
         }
         assert_eq!(PeerMemory::named("?"), PeerMemory::InDoubt);

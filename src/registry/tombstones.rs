@@ -105,3 +105,64 @@ impl Evicted {
         assert_eq!(self.in_order.len(), self.heard.len(), "evictions by key and in order");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AppName, StatusOverride};
+
+    const NOW: u64 = 1_700_000_000_000;
+    const HOUR: u64 = 3_600_000;
+
+    fn key(id: usize) -> InstanceKey {
+        InstanceKey::new(&AppName::new("a"), &id.to_string())
+    }
+
+    fn cancelled(id: usize, millis: u64) -> Tombstone {
+        let cancelled = Stamp::received(millis << 16, 1, Timestamp(1_700_000_000_000)).unwrap();
+        Tombstone { key: key(id), cancelled, data: DataStamp::default(), status_override: StatusOverride::default() }
+    }
+
+    #[test]
+    fn a_cancellation_is_remembered_for_an_hour() {
+        let mut tombstones = Tombstones::default();
+        tombstones.insert(cancelled(1, NOW));
+        assert!(!tombstones.would_drop(&cancelled(2, NOW), NOW + HOUR));
+        assert!(tombstones.would_drop(&cancelled(2, NOW), NOW + HOUR + 1));
+        assert_eq!(tombstones.take_outdated(NOW + HOUR), None);
+        assert_eq!(tombstones.take_outdated(NOW + HOUR + 1), Some(cancelled(1, NOW)));
+        assert_eq!(tombstones.take_outdated(NOW + HOUR + 1), None);
+    }
+
+    #[test]
+    fn of_too_many_cancellations_the_oldest_are_forgotten() {
+        let mut tombstones = Tombstones::default();
+        (1..MOST).for_each(|id| drop(tombstones.insert(cancelled(id, NOW + id as u64))));
+        assert!(!tombstones.would_drop(&cancelled(0, NOW), NOW), "there is room for one");
+        tombstones.insert(cancelled(MOST, NOW + MOST as u64));
+        assert!(tombstones.would_drop(&cancelled(0, NOW), NOW));
+        assert!(!tombstones.would_drop(&cancelled(0, NOW + 1), NOW), "it is as old as the oldest");
+        assert!(!tombstones.would_drop(&cancelled(0, NOW + 2), NOW));
+        assert_eq!(tombstones.take_outdated(NOW), None);
+        tombstones.insert(cancelled(MOST + 1, NOW + HOUR));
+        assert_eq!(tombstones.take_outdated(NOW), Some(cancelled(1, NOW + 1)));
+        tombstones.check();
+    }
+
+    #[test]
+    fn an_eviction_covers_what_was_heard_until_then() {
+        let mut evicted = Evicted::default();
+        let data = DataStamp { version: Timestamp(7), ..DataStamp::default() };
+        evicted.insert(&key(0), Timestamp(10), data);
+        let covers = |id: usize, heard: i64, evicted: &Evicted| evicted.covers(key(id).as_str(), Timestamp(heard));
+        assert!(covers(0, 9, &evicted) && covers(0, 10, &evicted));
+        assert!(!covers(0, 11, &evicted) && !covers(1, 9, &evicted));
+        assert_eq!((evicted.version(key(0).as_str()), evicted.version(key(1).as_str())), (Some(Timestamp(7)), None));
+        evicted.insert(&key(0), Timestamp(20), data);
+        assert!(covers(0, 20, &evicted), "the last eviction counts");
+        (1..=MOST).for_each(|id| evicted.insert(&key(id), Timestamp(10), data));
+        assert!(!covers(0, 9, &evicted), "the oldest is forgotten");
+        assert!(covers(1, 9, &evicted) && covers(MOST, 9, &evicted));
+        evicted.check();
+    }
+}
