@@ -60,3 +60,58 @@ impl InstanceRegistry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{AppName, InstanceInfo};
+    use crate::registry::{Options, Source};
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    fn opened(whole: bool) -> InstanceRegistry {
+        let registry = InstanceRegistry::new(Options::default(), 1, NOW);
+        registry.open_for_traffic(0, NOW);
+        registry.opened_in_a_cluster(whole, NOW);
+        registry
+    }
+
+    #[test]
+    fn a_registry_that_lost_its_memory_refuses_reads_until_clients_had_time_to_register_again() {
+        let registry = opened(false);
+        assert_eq!((registry.memory(NOW), registry.lost_memory(NOW)), (PeerMemory::InDoubt, None));
+        assert!(registry.access_allowed(NOW));
+        registry.client_renewed_unknown("A/1", NOW);
+        assert!(registry.lost_memory(NOW).is_some() && !registry.access_allowed(NOW));
+        assert_eq!(registry.memory(NOW), PeerMemory::Lost);
+        let end = NOW + Duration::from_secs(30);
+        registry.tick_memory(end);
+        assert!(registry.access_allowed(end));
+        assert_eq!(registry.memory(end), PeerMemory::Whole);
+    }
+
+    #[test]
+    fn who_left_here_and_renews_is_no_sign_of_a_loss() {
+        let registry = opened(false);
+        let info = InstanceInfo::new(AppName::new("a"), "h", "10.0.0.1", NOW);
+        let key = info.key();
+        registry.register(info, Source::Client, NOW);
+        registry.cancel(key.as_str(), Source::Client, NOW);
+        registry.client_renewed_unknown(key.as_str(), NOW);
+        assert_eq!(registry.memory(NOW), PeerMemory::InDoubt);
+        registry.client_reads(Scope::All, NOW);
+        assert_eq!(registry.memory(NOW), PeerMemory::Fetched);
+        registry.compared_with(PeerMemory::Whole, NOW);
+        assert_eq!(registry.memory(NOW), PeerMemory::Whole);
+    }
+
+    #[test]
+    fn a_registry_with_a_copy_is_never_in_doubt() {
+        let registry = opened(true);
+        registry.client_reads(Scope::Delta, NOW);
+        registry.client_renewed_unknown("A/1", NOW);
+        assert_eq!((registry.memory(NOW), registry.lost_memory(NOW)), (PeerMemory::Whole, None));
+    }
+}
