@@ -199,7 +199,12 @@ impl InstanceRegistry {
         now: Timestamp,
     ) -> Option<Registration> {
         let mut edit = self.edit(Some(caller.into()), now);
-        let mut info = self.leases.get(key)?.record().info.clone();
+        let known = self.leases.get(key)?.record();
+        let mut info = known.info.clone();
+        if known.sent_status.takes_override() {
+            // What readers are shown may be the override, which is no data of the instance and may be removed elsewhere.
+            info.status = known.sent_status;
+        }
         info.metadata = info.metadata.with(entries);
         let of_known = |known: &Record| Some(known.data.registered);
         Some(self.put_registration(&mut edit, info, Source::Client, now, of_known))

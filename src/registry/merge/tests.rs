@@ -331,6 +331,18 @@ fn metadata_changed_on_both_sides_becomes_the_later() {
 }
 
 #[test]
+fn metadata_that_is_changed_while_a_status_is_overridden_does_not_outlive_the_override() {
+    let mut cluster = Cluster::new(2);
+    cluster.register(0, "1", 1);
+    cluster.set(0, "1", InstanceStatus::OutOfService);
+    cluster.agree();
+    cluster.at(10).remove_override(0, "1");
+    let at = cluster.at(11).now(1);
+    cluster.replicas[1].update_metadata("A/1", [("k", "v")], Source::Client, at).unwrap();
+    assert_eq!(cluster.status("1"), "UP");
+}
+
+#[test]
 fn who_renews_anywhere_is_evicted_nowhere_once_the_others_were_asked() {
     let mut cluster = Cluster::new(2);
     cluster.register(0, "1", 1);
