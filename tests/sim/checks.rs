@@ -36,7 +36,7 @@ impl State {
         for (id, held) in before.iter().flatten().filter(|(id, _)| !after.contains_key(*id)) {
             let slot = &mut self.slots[process];
             let heard = slot.real(held.heard());
-            slot.gone.insert(id.clone(), heard);
+            slot.gone.insert(id.clone(), (now, heard));
         }
         for (id, held) in &after {
             match before.as_ref().map(|before| before.get(id)) {
@@ -80,8 +80,11 @@ impl State {
             );
         }
         // Whoever did not know of the last registration has something to learn.
-        let knew = self.oracle.last(client, Aspect::Presence).is_some_and(|event| event.holders.contains(&process));
-        let heard = slot.gone.get(id).filter(|_| knew).and_then(|heard| u64::try_from(*heard).ok());
+        let last = self.oracle.last(client, Aspect::Presence);
+        let knew = last.is_some_and(|event| event.holders.contains(&process));
+        // Whoever registered since it was gone came back by itself, in the same millisecond, too.
+        let left = slot.gone.get(id).filter(|(left, _)| knew && last.is_some_and(|event| event.applied < *left));
+        let heard = left.and_then(|(_, heard)| u64::try_from(*heard).ok());
         if let Some(heard) = heard.filter(|heard| was_looked_at && touched <= heard + SLACK && !is_cancelled) {
             let what =
                 format!("{id} came back to {process}, which had heard it at {heard}, as nobody has since {touched}");

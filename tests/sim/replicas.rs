@@ -57,8 +57,8 @@ pub(crate) struct Slot {
     /// What it held when it was looked at last, and of which version that is.
     pub(crate) view: Option<View>,
     pub(crate) version: u64,
-    /// When instances that it no longer holds had been heard, as far as it knew.
-    pub(crate) gone: BTreeMap<String, i64>,
+    /// When instances that it no longer holds left it, and when they had been heard, as far as it knew.
+    pub(crate) gone: BTreeMap<String, (u64, i64)>,
     /// Whether it opened without a copy, and since when clients have shown that they knew a registry before.
     pub(crate) opened_empty: bool,
     pub(crate) first_sign: Option<u64>,
