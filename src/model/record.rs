@@ -96,6 +96,13 @@ impl Record {
             Some(_) | None => self.sent_status,
         };
     }
+
+    /// The status that stays with the data when it is kept in a new registration: what the instance sent, and not an override
+    /// that holds over it, which may be removed elsewhere. One that holds only because it is later than the data counts as
+    /// sent, as in the Java server.
+    pub fn own_status(&self) -> InstanceStatus {
+        if self.sent_status.takes_override() { self.sent_status } else { self.info.status }
+    }
 }
 
 /// What a replica knows of an instance that was cancelled.

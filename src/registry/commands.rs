@@ -54,7 +54,7 @@ impl InstanceRegistry {
         let key = existing.as_ref().map_or(key, |lease| lease.key().clone());
         let stamp = edit.clock.tick(now);
         let (mut info, sent_status) = match &known {
-            Some(known) if known.info.last_dirty > sent.last_dirty => (known.info.clone(), known.info.status),
+            Some(known) if known.info.last_dirty > sent.last_dirty => (known.info.clone(), known.own_status()),
             Some(known) => {
                 let app = known.info.app.clone();
                 let status = override_rule::sent_status(sent.status, known.status_override.status, Some(known), source);
@@ -200,11 +200,7 @@ impl InstanceRegistry {
     ) -> Option<Registration> {
         let mut edit = self.edit(Some(caller.into()), now);
         let known = self.leases.get(key)?.record();
-        let mut info = known.info.clone();
-        if known.sent_status.takes_override() {
-            // What readers are shown may be the override, which is no data of the instance and may be removed elsewhere.
-            info.status = known.sent_status;
-        }
+        let mut info = InstanceInfo { status: known.own_status(), ..known.info.clone() };
         info.metadata = info.metadata.with(entries);
         let of_known = |known: &Record| Some(known.data.registered);
         Some(self.put_registration(&mut edit, info, Source::Client, now, of_known))

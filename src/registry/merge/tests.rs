@@ -343,6 +343,17 @@ fn metadata_that_is_changed_while_a_status_is_overridden_does_not_outlive_the_ov
 }
 
 #[test]
+fn data_that_is_kept_from_an_older_registration_does_not_outlive_the_override() {
+    let mut cluster = Cluster::new(2);
+    cluster.register(0, "1", 2);
+    cluster.set(0, "1", InstanceStatus::OutOfService);
+    cluster.agree();
+    cluster.at(10).remove_override(0, "1");
+    cluster.at(11).register(1, "1", 1);
+    assert_eq!(cluster.status("1"), "UP");
+}
+
+#[test]
 fn who_renews_anywhere_is_evicted_nowhere_once_the_others_were_asked() {
     let mut cluster = Cluster::new(2);
     cluster.register(0, "1", 1);
