@@ -54,18 +54,17 @@ fn what_waits_is_counted_and_dated() {
 
 #[test]
 fn half_of_a_batch_is_kept_for_heartbeats_that_waited_their_time() {
+    let (early, due) = (NOW + HEARTBEAT_LINGER - Duration::from_millis(1), NOW + HEARTBEAT_LINGER);
+    let changes = |batch: &[(Action, String)]| batch.iter().filter(|(action, _)| *action == Action::Register).count();
     for (waiting, most_changes) in [(0, BATCH_SIZE), (10, BATCH_SIZE - 10), (200, BATCH_SIZE / 2)] {
-        let mut batcher = Batcher::new(1000);
-        (0..waiting).for_each(|id| batcher.offer(task(Action::Heartbeat, &id.to_string()), NOW));
-        let (early, due) = (NOW + HEARTBEAT_LINGER - Duration::from_millis(1), NOW + HEARTBEAT_LINGER);
-        (1000..1300).for_each(|id| batcher.offer(task(Action::Register, &id.to_string()), early));
-        let changes =
-            |batch: &[(Action, String)]| batch.iter().filter(|(action, _)| *action == Action::Register).count();
-        let mut at_once = Batcher::new(1000);
-        (0..waiting).for_each(|id| at_once.offer(task(Action::Heartbeat, &id.to_string()), NOW));
-        (1000..1300).for_each(|id| at_once.offer(task(Action::Register, &id.to_string()), early));
-        assert_eq!(changes(&batch(&mut at_once, early)), BATCH_SIZE, "heartbeats that can wait do");
-        let batch = batch(&mut batcher, due);
+        let filled = || {
+            let mut batcher = Batcher::new(1000);
+            (0..waiting).for_each(|id| batcher.offer(task(Action::Heartbeat, &id.to_string()), NOW));
+            (1000..1300).for_each(|id| batcher.offer(task(Action::Register, &id.to_string()), early));
+            batcher
+        };
+        assert_eq!(changes(&batch(&mut filled(), early)), BATCH_SIZE, "heartbeats that can wait do");
+        let batch = batch(&mut filled(), due);
         assert_eq!((changes(&batch), batch.len()), (most_changes, BATCH_SIZE), "{waiting} waited");
     }
 }
