@@ -20,6 +20,18 @@ pub struct Caller {
     pub source: Source,
 }
 
+impl Caller {
+    /// Who it is, in words that can begin a sentence, without the address.
+    pub fn name(&self) -> &str {
+        match (self.source, &self.user) {
+            // Peers are users, too, all of them the same one.
+            (Source::Peer, _) => "a peer",
+            (Source::Client, Some(user)) => user,
+            (Source::Client, None) => "a client",
+        }
+    }
+}
+
 impl From<Source> for Caller {
     /// A caller of whom nothing else is known: this process itself, or a test.
     fn from(source: Source) -> Self {
@@ -36,12 +48,7 @@ impl From<&Self> for Caller {
 /// In words that can begin a sentence: `admin from 10.0.0.7`, `a client from 10.0.0.7`, `a peer`.
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.source, &self.user) {
-            // Peers are users, too, all of them the same one.
-            (Source::Peer, _) => f.write_str("a peer")?,
-            (Source::Client, Some(user)) => f.write_str(user)?,
-            (Source::Client, None) => f.write_str("a client")?,
-        }
+        f.write_str(self.name())?;
         self.address.map_or(Ok(()), |address| write!(f, " from {address}"))
     }
 }

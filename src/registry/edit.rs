@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use parking_lot::MutexGuard;
+use smol_str::format_smolstr;
 use tracing::{debug, field, info};
 
 use super::content::Content;
@@ -131,10 +132,12 @@ impl Happened {
     /// Says what happened and who asked for it: in words that can be read alone, and as fields for what reads logs.
     fn log(&self, caller: Option<&Caller>, now: Timestamp) {
         let (key, record) = (self.lease.key(), self.lease.record());
-        let words = Words { happened: self, caller, status: record.info.status };
+        // Written once for the sentence and the field: an address takes longer to write than the rest of a short sentence.
+        let address = caller.and_then(|caller| caller.address).map(|address| format_smolstr!("{address}"));
+        let words = Words { happened: self, caller, address: address.as_deref(), status: record.info.status };
         let (app, id, source) = (key.app(), key.id(), Source::name(caller.map(|caller| caller.source)));
         let user = caller.and_then(|caller| caller.user.as_deref());
-        let address = caller.and_then(|caller| caller.address).map(field::display);
+        let address = address.as_deref().map(field::display);
         let certified = caller.is_some_and(|caller| caller.certified).then_some(true);
         let status = record.info.status.name();
         // A client that registers again without a change (after a 404, or because its peers ask for it) is no news.
@@ -169,23 +172,38 @@ impl Happened {
 struct Words<'a> {
     happened: &'a Happened,
     caller: Option<&'a Caller>,
+    /// The caller's address.
+    address: Option<&'a str>,
     status: InstanceStatus,
 }
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.caller {
-            Some(caller) => caller.fmt(f)?,
+            Some(caller) => f.write_str(caller.name())?,
             None => f.write_str("the registry")?,
         }
-        // A client may have sent anything as an id, and is to write no lines of its own.
-        let (key, status) = (self.happened.lease.key().as_str().escape_debug(), self.status);
-        match self.happened.kind {
-            ChangeKind::Registered => write!(f, " registered {key}"),
-            ChangeKind::StatusChanged => write!(f, " set {key} to {status}"),
-            ChangeKind::OverrideRemoved => write!(f, " removed the override of {key}, which is {status} now"),
-            ChangeKind::Cancelled => write!(f, " cancelled {key}"),
-            ChangeKind::Evicted => write!(f, " evicted {key}"),
+        if let Some(address) = self.address {
+            f.write_str(" from ")?;
+            f.write_str(address)?;
         }
+        let (before, after) = match self.happened.kind {
+            ChangeKind::Registered => (" registered ", ""),
+            ChangeKind::StatusChanged => (" set ", " to "),
+            ChangeKind::OverrideRemoved => (" removed the override of ", ", whose status is now "),
+            ChangeKind::Cancelled => (" cancelled ", ""),
+            ChangeKind::Evicted => (" evicted ", ""),
+        };
+        f.write_str(before)?;
+        write_plain(f, self.happened.lease.key().as_str())?;
+        f.write_str(after)?;
+        if after.is_empty() { Ok(()) } else { f.write_str(self.status.name()) }
     }
+}
+
+/// Writes what a client sent, which may be anything, so that it cannot begin a line of its own. What needs no escaping, as
+/// nearly everything, is written in one piece: char by char it was a tenth of a registration.
+fn write_plain(f: &mut fmt::Formatter<'_>, sent: &str) -> fmt::Result {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\');
+    if sent.bytes().all(is_plain) { f.write_str(sent) } else { write!(f, "{}", sent.escape_debug()) }
 }
