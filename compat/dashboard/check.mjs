@@ -1,4 +1,4 @@
-// What a person sees in a real Chromium: `node check.mjs BINARY DIRECTORY PORT PORT`.
+// The dashboard in a real Chromium, as a person sees it: `node check.mjs BINARY DIRECTORY PORT PORT`.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -8,14 +8,14 @@ import { chromium } from 'playwright-core';
 
 import { instance, Registry, stopAll, until } from './registry.mjs';
 
-// Of registries that come back where they were, or know each other before they start.
+// Ports of registries that restart at the same address, or know each other before they start.
 const ports = process.argv.slice(4).map(Number);
 const SCREENSHOTS = process.env.DASHBOARD_SCREENSHOTS;
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 let passed = 0;
 let failed = 0;
-/** One thing that has to be so. */
+/** One check: its sentence, and the code that throws if it does not hold. */
 async function check(what, test) {
   try {
     const words = await test();
@@ -29,7 +29,7 @@ async function check(what, test) {
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
 
-/** A page of its own that notes what it must not do: complain, or ask anybody but its registry. */
+/** A new page. It collects complaints: messages in the console, and requests to anything but its registry. */
 async function open(registry, address = '', { live = true, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
@@ -50,13 +50,13 @@ async function visit(page, registry, address = '') {
   await follows(page);
 }
 
-/** Waits until what is shown is what the script read, not what came with the page. */
+/** Waits until the script has replaced the content that came with the page. */
 async function follows(page) {
   await shows(page, '#connection', /^live$/);
   await page.waitForSelector('body[data-view]');
 }
 
-/** Ends a page, which must not have complained of anything but `known`. */
+/** Closes a page. It must have no complaints other than `known`. */
 async function close(page, what, known = /^$/) {
   await check(`no error in the console and no request elsewhere, ${what}`, () => assert.deepEqual(page.complaints.filter((complaint) => !known.test(complaint)), []));
   await page.context().close();
@@ -89,7 +89,7 @@ async function picture(page, name, options = {}) {
   await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`), ...options });
 }
 
-/** How well what is read stands out, as WCAG counts it. */
+/** The contrast of a text, as WCAG defines it. */
 function contrast(page, selector) {
   return page.evaluate((wanted) => {
     const luminance = (colour) => {
@@ -107,25 +107,25 @@ function contrast(page, selector) {
 async function empty() {
   const registry = await Registry.start();
   const page = await open(registry);
-  await check('empty: says so, with noughts, and that it stands alone', async () => {
+  await check('an empty registry says that it has no instances and is standalone', async () => {
     await shows(page, '#found', `No instance is registered. Clients register at ${registry.url}eureka/.`);
-    await shows(page, '#figures', /Instances UP 0 .*Applications 0 .*Overdue leases 0/);
-    await shows(page, '#peers', 'None: this replica stands alone.');
+    await shows(page, '#metrics', /Instances UP 0 .*Applications 0 .*Overdue leases 0/);
+    await shows(page, '#peers', 'None: this replica is standalone.');
     await shows(page, '#verdict', /^(Healthy|Needs attention) \S/);
   });
-  await check('an open registry says so quietly', () => shows(page, '#open', 'no users are configured'));
+  await check('a registry without users says so', () => shows(page, '#open', 'no users are configured'));
   await picture(page, 'empty');
   await check('a first registration appears without a reload', async () => {
     await registry.register(instance('ORDERS', 'orders-1'));
     await shows(page, '#rows', /UP ORDERS orders-1/);
     await shows(page, '#found', '1 instance');
-    await shows(page, '#figures', /Instances UP 1 .*Applications 1 /);
+    await shows(page, '#metrics', /Instances UP 1 .*Applications 1 /);
     await shows(page, '#feed', /ORDERS orders-1 registered UP/);
   });
-  await check('what leaves disappears, and the changes say so', async () => {
+  await check('a cancelled instance disappears, and the latest changes say so', async () => {
     await registry.call('DELETE', 'eureka/apps/ORDERS/orders-1');
     await shows(page, '#found', 'No instance is registered.');
-    await shows(page, '#feed', /ORDERS orders-1 left/);
+    await shows(page, '#feed', /ORDERS orders-1 was cancelled/);
   });
   await close(page, 'empty');
   await registry.stop();
@@ -154,28 +154,28 @@ async function busyRegistry() {
 
 async function busy(registry) {
   const page = await open(registry, '', { viewport: { width: 1440, height: 900 } });
-  await check('every status in a word, with zone, version, ages and links', async () => {
+  await check('every status has a word; rows have zone, version, ages and links', async () => {
     await rowsAre(page, 19);
     for (const status of ['UP', 'DOWN', 'STARTING', 'OUT_OF_SERVICE', 'UNKNOWN']) assert.ok(await page.locator(`#rows .status[data-status=${status}]`, { hasText: status }).count(), status);
     assert.match((await row(page, 'payments-2').innerText()).replace(/\s+/g, ' '), /^DOWN PAYMENTS payments-2 payments-2\.example\.org:8080 eu-1b 4\.1\.0 \d+ s \d+ s home status/);
     assert.equal(await row(page, 'orders-3').locator('a', { hasText: 'home' }).getAttribute('href'), 'http://orders-3.example.org:8080/');
   });
   await check('counts, and applications without an instance that is UP', async () => {
-    await shows(page, '#figures', /Instances UP 14 of 19 .*Applications 4 1 with none UP/);
+    await shows(page, '#metrics', /Instances UP 14 of 19 .*Applications 4 1 with none UP/);
     await shows(page, '#verdict', 'INVOICES');
   });
-  await check('the renewals are drawn, and told to who does not see them', async () => {
+  await check('the chart of renewals is drawn, and has a text for screen readers', async () => {
     assert.equal(await page.locator('#chart canvas').count(), 1);
     assert.match(await page.locator('#chart').getAttribute('aria-label'), /\d+ now.* more than \d+ are needed/);
   });
   await picture(page, 'busy');
-  await check('searching narrows the list, and stands in the address', async () => {
+  await check('a search narrows the list, and is part of the address', async () => {
     await page.fill('#filter input[type=search]', 'orders 11');
     await rowsAre(page, 1);
     await shows(page, '#rows', 'orders-11');
     assert.equal(search(page), '?q=orders+11');
   });
-  await check('a choice narrows it, too, and survives a reload', async () => {
+  await check('filters narrow the list, and survive a reload', async () => {
     await page.fill('#filter input[type=search]', 'orders');
     await rowsAre(page, 12);
     await page.selectOption('#choose-zone', 'eu-1b');
@@ -189,14 +189,14 @@ async function busy(registry) {
     assert.equal(await page.inputValue('#choose-zone'), 'eu-1b');
     await shows(page, '#found', '1 instance found');
   });
-  await check('the way back leads through the choices, and "clear" to everything', async () => {
+  await check('the back button undoes a filter, and "clear" removes all', async () => {
     await page.goBack();
     await rowsAre(page, 4);
     await page.click('#clear');
     await rowsAre(page, 19);
     assert.equal(search(page), '');
   });
-  await check('a head sorts, and turns round', async () => {
+  await check('a column header sorts, and reverses the order', async () => {
     await page.click('#heads >> text=Instance');
     await shows(page, '#rows tr:first-child', 'hostile');
     await page.click('#heads >> text=Instance');
@@ -210,7 +210,7 @@ async function busy(registry) {
     await until('DOWN', async () => (await row(page, 'orders-7').innerText()).startsWith('DOWN'));
     await shows(page, '#feed li:first-child', /ORDERS orders-7 .*UP → DOWN/);
   });
-  await check('a page that nobody sees listens to nothing, and is up to date when it is looked at again', async () => {
+  await check('a hidden page has no event stream, and is up to date when it is shown again', async () => {
     const hide = (hidden) => page.evaluate((wanted) => {
       Object.defineProperty(document, 'hidden', { configurable: true, get: () => wanted });
       document.dispatchEvent(new Event('visibilitychange'));
@@ -220,11 +220,11 @@ async function busy(registry) {
     await ended;
     await registry.call('PUT', 'eureka/apps/ORDERS/orders-8/status?value=OUT_OF_SERVICE');
     await hide(false);
-    await until('OUT_OF_SERVICE', async () => (await row(page, 'orders-8').innerText()).startsWith('OUT_OF_SERVICE set'));
+    await until('OUT_OF_SERVICE', async () => (await row(page, 'orders-8').innerText()).startsWith('OUT_OF_SERVICE overridden'));
     await registry.call('DELETE', 'eureka/apps/ORDERS/orders-8/status?value=UP');
     await until('UP', async () => (await row(page, 'orders-8').innerText()).startsWith('UP'));
   });
-  await check('applications: those in trouble first, and each leads to its instances', async () => {
+  await check('applications: those with a problem come first, and each links to its instances', async () => {
     await page.click('#views >> text=Applications');
     await shows(page, '#found', '4 applications');
     await shows(page, '#rows tr:first-child', /INVOICES 0 of 1 1 DOWN/);
@@ -239,7 +239,7 @@ async function busy(registry) {
 
 async function oneInstance(registry) {
   const page = await open(registry, '?application=ORDERS&instance=orders-2');
-  await check("an instance's page has all it sent, and its history", async () => {
+  await check("an instance's page has the data that it sent, and its history", async () => {
     await shows(page, '#instance', /orders-2 UP .*zone eu-1c · version 2\.0\.0-rc\.1 · registered .* ago · last renewal .* ago/);
     await shows(page, '#instance', /metadata version 2\.0\.0-rc\.1 zone eu-1c/);
     await shows(page, '#instance', /dataCenterInfo .*name MyOwn/);
@@ -247,9 +247,9 @@ async function oneInstance(registry) {
     await shows(page, '#history', /registered UP/);
   });
   await picture(page, 'instance');
-  await check('asked first, it takes nothing out of service when told not to', async () => {
+  await check('taking an instance out of service asks first, and can be stopped', async () => {
     await page.click('#take-out');
-    await shows(page, '#confirm', /OUT_OF_SERVICE on all replicas until it is taken back.*would come back with its next heartbeat, so it is drained, not removed/);
+    await shows(page, '#confirm', /OUT_OF_SERVICE on all replicas until the override is removed\..*It stays registered/);
     assert.equal(await focused(page), 'Cancel');
     await picture(page, 'asking');
     await page.click('#confirm >> text=Cancel');
@@ -258,34 +258,34 @@ async function oneInstance(registry) {
     assert.equal(await page.locator('#confirm').isVisible(), false);
     assert.equal((await registry.instance('ORDERS', 'orders-2')).status, 'UP');
   });
-  await check('it is taken out of service', async () => {
+  await check('an instance is taken out of service', async () => {
     await page.click('#take-out');
     await page.click('#confirm-do');
     await shows(page, '#instance .title', /orders-2 OUT_OF_SERVICE/);
     await shows(page, '#history', /UP → OUT_OF_SERVICE/);
     assert.equal((await registry.instance('ORDERS', 'orders-2')).status, 'OUT_OF_SERVICE');
   });
-  await check('a heartbeat does not bring it back, a person does', async () => {
+  await check('a heartbeat does not remove the override, an operator does', async () => {
     assert.equal((await registry.call('PUT', 'eureka/apps/ORDERS/orders-2?status=UP')).status, 200);
     await shows(page, '#instance .title', /OUT_OF_SERVICE/);
-    await page.click('#take-back');
-    await shows(page, '#confirm', 'is taken back on all replicas');
+    await page.click('#remove-override');
+    await shows(page, '#confirm', 'will be removed on all replicas');
     await page.click('#confirm-do');
     await shows(page, '#instance .title', /orders-2 UP/);
-    await shows(page, '#history', /taken back/);
+    await shows(page, '#history', /override removed/);
     assert.equal((await registry.instance('ORDERS', 'orders-2')).status, 'UP');
     assert.equal(await page.locator('#take-out').count(), 1);
   });
-  await check('what is refused is said in the dialog', async () => {
+  await check('the dialog says why a call was refused', async () => {
     await page.click('#take-out');
     await registry.call('DELETE', 'eureka/apps/ORDERS/orders-2');
     await page.click('#confirm-do');
-    await shows(page, '#confirm-error', 'Not done:');
+    await shows(page, '#confirm-error', 'Nothing was changed:');
     await page.keyboard.press('Escape');
   });
-  await check('one that is gone says so, above its history', async () => {
-    await shows(page, '#instance', 'It is not registered any more.');
-    await shows(page, '#history', /^\S+ left/);
+  await check('the page of a cancelled instance says that it is gone, and keeps its history', async () => {
+    await shows(page, '#instance', 'This instance is no longer registered.');
+    await shows(page, '#history', /^\S+ was cancelled/);
     assert.equal(await page.locator('#take-out').count(), 0);
   });
   await check('Escape leads back to its application', async () => {
@@ -298,14 +298,14 @@ async function oneInstance(registry) {
 
 async function hostile(registry) {
   const page = await open(registry);
-  await check('what an instance sends is text, whatever it sends', async () => {
+  await check('everything that an instance sends is shown as text', async () => {
     await row(page, 'hostile:1').locator('.instance a').click();
     await shows(page, '#instance', /<script>window\.hacked = 1<\/script>/);
     await shows(page, '#instance', /<img src=x onerror="window\.hacked = 1">/);
     assert.equal(await page.evaluate(() => window.hacked), undefined);
     assert.equal(await page.locator('#content :is(img, svg, script)').count(), 0);
   });
-  await check('only addresses of the web are links', async () => {
+  await check('only web addresses are links', async () => {
     const links = await page.locator('#instance a[target]').evaluateAll((all) => all.map((link) => link.getAttribute('href')));
     assert.ok(links.includes('https://docs.example.org/'), String(links));
     assert.equal(await page.locator('[href^="javascript" i]').count(), 0);
@@ -326,7 +326,7 @@ async function keyboard(registry) {
     await page.keyboard.press('Tab');
     assert.equal(await focused(page), 'Instances');
   });
-  await check('"/" goes to the search, Escape empties and leaves it', async () => {
+  await check('"/" goes to the search, Escape clears and leaves it', async () => {
     await page.keyboard.press('/');
     await page.keyboard.type('invoices');
     await rowsAre(page, 1);
@@ -334,7 +334,7 @@ async function keyboard(registry) {
     await rowsAre(page, 18);
     assert.equal(await page.evaluate(() => document.activeElement.tagName), 'BODY');
   });
-  await check('tab by tab to an instance, the focus seen at each step', async () => {
+  await check('the Tab key reaches an instance, and the focus is visible at each step', async () => {
     await page.keyboard.press('/');
     const seen = [];
     while (!(await page.evaluate(() => document.activeElement.closest('#rows .instance')))) {
@@ -346,11 +346,11 @@ async function keyboard(registry) {
     for (const stop of ['Search', 'choose-status', 'choose-zone', 'overdue', 'sort-status']) assert.ok(seen.includes(stop), `${stop} is not among ${seen}`);
     return `${seen.length} stops`;
   });
-  await check('Enter opens it, its name has the focus, and the switch can be reached and asked', async () => {
+  await check('Enter opens the instance, its name has the focus, and the button can be reached and pressed', async () => {
     await page.keyboard.press('Enter');
     await until('the title', async () => (await focused(page)) === 'instance-title');
     for (let tabs = 0; (await focused(page)) !== 'take-out'; tabs += 1) {
-      assert.ok(tabs < 10, 'the switch cannot be reached');
+      assert.ok(tabs < 10, 'the button cannot be reached');
       await page.keyboard.press('Tab');
     }
     await page.keyboard.press('Enter');
@@ -368,7 +368,7 @@ async function keyboard(registry) {
     assert.equal(await focused(page), 'orders-5');
     await registry.call('DELETE', 'eureka/apps/ORDERS/orders-0');
   });
-  await check('what changes by itself is read aloud', async () => {
+  await check('screen readers read what changes by itself', async () => {
     for (const selector of ['#announced[role=status]', '#connection[role=status]', '#found[role=status]', '#trouble[role=alert]']) assert.equal(await page.locator(selector).count(), 1, selector);
   });
   await close(page, 'by keyboard');
@@ -376,9 +376,9 @@ async function keyboard(registry) {
 
 async function withoutScript(registry) {
   const page = await open(registry, '', { javaScriptEnabled: false, live: false });
-  await check('without JavaScript: health, figures, instances, changes, and as of when', async () => {
+  await check('without JavaScript: health, metrics, instances, changes, and the time of the page', async () => {
     await shows(page, '#verdict', /^Needs attention .*INVOICES/);
-    await shows(page, '#figures', /Instances UP \d+ of 18 .*Applications 4/);
+    await shows(page, '#metrics', /Instances UP \d+ of 18 .*Applications 4/);
     assert.equal(await rows(page), 18);
     await shows(page, '#rows', /DOWN PAYMENTS payments-2/);
     await shows(page, '#feed', /ORDERS orders-7/);
@@ -398,22 +398,22 @@ async function looks(registry) {
   for (const colorScheme of ['light', 'dark']) {
     const page = await open(registry, '', { colorScheme });
     await rowsAre(page, 18);
-    await check(`${colorScheme}: everything stands out`, async () => {
+    await check(`${colorScheme}: every text has enough contrast`, async () => {
       const lowest = [];
-      for (const selector of ['#server', '#verdict strong', '#figures dt', '#figures .bad', '#rows .id a', '.status[data-status=UP]', '.status[data-status=DOWN]', '.status[data-status=OUT_OF_SERVICE]', '.status[data-status=STARTING]', '.status[data-status=UNKNOWN]', '#heads th', '#feed time']) {
+      for (const selector of ['#server', '#verdict strong', '#metrics dt', '#metrics .bad', '#rows .id a', '.status[data-status=UP]', '.status[data-status=DOWN]', '.status[data-status=OUT_OF_SERVICE]', '.status[data-status=STARTING]', '.status[data-status=UNKNOWN]', '#heads th', '#feed time']) {
         const { ratio, dark } = await contrast(page, selector);
         assert.ok(ratio >= 4.5, `${selector} at ${ratio.toFixed(1)}`);
         assert.equal(dark, colorScheme === 'dark', selector);
         lowest.push(ratio);
       }
-      return `contrast ${Math.min(...lowest).toFixed(1)} at least`;
+      return `lowest contrast ${Math.min(...lowest).toFixed(1)}`;
     });
     if (colorScheme === 'dark') await picture(page, 'dark');
     await close(page, colorScheme);
   }
   const phone = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
   const page = await open(registry, '', phone);
-  await check('360 px wide: nothing sticks out, on no page', async () => {
+  await check('360 px wide: no page needs to be scrolled sideways', async () => {
     for (const address of ['', '?view=applications', '?application=PAYMENTS&instance=payments-2', '?application=HOSTILE&instance=hostile:1%2F2%3F3%234%255']) {
       await visit(page, registry, address);
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth) <= 360, address);
@@ -440,14 +440,14 @@ async function full() {
   for (let at = 0; at < all.length; at += 500) await Promise.all(all.slice(at, at + 500).map((one) => registry.register(one)));
   const took = performance.now() - begun;
   const page = await open(registry);
-  await check('10,000 instances: a page of them, and all of them counted', async () => {
+  await check('10,000 instances: one page is listed, and all are counted', async () => {
     await shows(page, '#found', '1 to 100 of 10,000 instances');
     assert.equal(await rows(page), 100);
-    await shows(page, '#figures', /Instances UP 10,000 in 7 zones .*Applications 1,000/);
+    await shows(page, '#metrics', /Instances UP 10,000 in 7 zones .*Applications 1,000/);
     return `registered in ${(took / 1000).toFixed(1)} s`;
   });
   await picture(page, 'full');
-  await check('10,000 instances: from the last key pressed to the rows shown', async () => {
+  await check('10,000 instances: time from the last key to the new rows', async () => {
     const times = [];
     for (const q of ['service-0042', 'host-99', 'zzz', 'service-01 host-12', '10.0.0.1', 'HOST-4711.']) {
       times.push(await page.evaluate(async (words) => {
@@ -462,9 +462,9 @@ async function full() {
       }, q));
     }
     times.sort((a, b) => a - b);
-    return `${times[0].toFixed(0)} to ${times.at(-1).toFixed(0)} ms, of which 120 ms are waited for another key`;
+    return `${times[0].toFixed(0)} to ${times.at(-1).toFixed(0)} ms, with 120 ms of waiting for another key`;
   });
-  await check('10,000 instances: one is found, pages are turned', async () => {
+  await check('10,000 instances: a search finds one, and the pager works', async () => {
     await shows(page, '#found', '1 instance found');
     await shows(page, '#rows', 'SERVICE-0711');
     await page.click('#clear');
@@ -476,14 +476,14 @@ async function full() {
     await shows(page, '#found', '9,901 to 10,000 of 10,000 instances');
     await shows(page, '#pager', 'page 100 of 100');
   });
-  await check('10,000 instances: a burst of changes leaves the page alive', async () => {
+  await check('10,000 instances: the page survives a burst of changes', async () => {
     await Promise.all(all.slice(0, 1000).map((one) => registry.register({ ...one, status: 'DOWN' })));
-    await shows(page, '#figures', /Instances UP 9,000 of 10,000/);
+    await shows(page, '#metrics', /Instances UP 9,000 of 10,000/);
     await page.fill('#filter input[type=search]', 'host-999.');
     await shows(page, '#rows', /^DOWN SERVICE-0999/);
     assert.ok((await page.locator('#feed li').count()) <= 60);
   });
-  await check('10,000 instances: applications, too', async () => {
+  await check('10,000 instances: the list of applications works, too', async () => {
     await page.click('#views >> text=Applications');
     await page.fill('#filter input[type=search]', '');
     await shows(page, '#found', '1,000 applications');
@@ -501,11 +501,11 @@ async function peers() {
   await one.register(instance('ORDERS', 'orders-1'));
   const page = await open(one);
   const peer = `127.0.0.1:${ports[1]}`;
-  await check('a peer that answers and knows the same', () => shows(page, '#peers', new RegExp(`${peer} answers the same 0 –`)));
+  await check('a peer that is up and has the same content', () => shows(page, '#peers', new RegExp(`${peer} up the same 0 –`)));
   await two.stop('SIGKILL');
-  await check('a peer that is down: what waits for it, for how long, why', async () => {
+  await check('an unreachable peer: its queue, its lag, and why', async () => {
     for (let number = 2; number < 5; number += 1) await one.register(instance('ORDERS', `orders-${number}`));
-    await shows(page, '#peers', new RegExp(`${peer} does not answer .*[1-9]\\d* \\d+ s .*(refused|connect)`, 'i'));
+    await shows(page, '#peers', new RegExp(`${peer} unreachable .*[1-9]\\d* \\d+ s .*(refused|connect)`, 'i'));
     await shows(page, '#verdict', new RegExp(`Needs attention .*${peer}`));
     assert.match(await page.title(), /^! /);
     await shows(page, '#announced', 'Needs attention: ');
@@ -513,7 +513,7 @@ async function peers() {
   });
   await picture(page, 'peer-down');
   const again = await Registry.start(settings, ports[1]);
-  await check('and when it is back', () => shows(page, '#peers', new RegExp(`${peer} answers the same 0 –`)));
+  await check('the peer is up again', () => shows(page, '#peers', new RegExp(`${peer} up the same 0 –`)));
   await close(page, 'with peers');
   await Promise.all([one.stop(), again.stop()]);
 }
@@ -522,11 +522,11 @@ async function selfPreservation() {
   const registry = await Registry.start({ 'eureka.server.wait-time-in-ms-when-sync-empty': 0, 'eureka.server.eviction-interval-timer-in-ms': 300 });
   for (let number = 1; number <= 5; number += 1) await registry.register(instance('ORDERS', `orders-${number}`, { duration: 1 }));
   const page = await open(registry);
-  await check('self-preservation: why, with the numbers, and what it keeps', async () => {
+  await check('self-preservation: the reason with its numbers, and the leases that it keeps', async () => {
     await shows(page, '#verdict', /Needs attention .*[Ss]elf-preservation.*\d+ .*\d+/);
-    await shows(page, '#figures', /Renewals in the last minute 0 more than [1-9]\d* needed .*Overdue leases 5 5 expired and kept/);
+    await shows(page, '#metrics', /Renewals in the last minute 0 more than [1-9]\d* needed .*Overdue leases 5 5 expired and kept/);
   });
-  await check('self-preservation: every instance that it keeps is marked', async () => {
+  await check('self-preservation: every expired instance is marked', async () => {
     await until('5 marks', async () => (await page.locator('#rows .mark', { hasText: 'expired' }).count()) === 5);
     await page.check('#overdue');
     await shows(page, '#found', '5 instances found');
@@ -546,17 +546,17 @@ async function users() {
   const headers = { authorization: `Basic ${Buffer.from('operator:secret').toString('base64')}` };
   await registry.register(instance('ORDERS', 'orders-1'), headers);
   const address = '?application=ORDERS&instance=orders-1';
-  await check('users: nobody sees anything without a password', async () => assert.equal((await registry.call('GET', '')).status, 401));
+  await check('users: without a password, nothing is shown', async () => assert.equal((await registry.call('GET', '')).status, 401));
   const reader = await open(registry, address, credentials('reader'));
-  await check('users: who may only read has no switch, and is told', async () => {
-    await shows(reader, '#instance', 'Your user may only read.');
+  await check('users: a read-only user has no button, and is told so', async () => {
+    await shows(reader, '#instance', 'Your user is read-only.');
     assert.equal(await reader.locator('#take-out').count(), 0);
-    await shows(reader, '#user', 'reader, may only read');
+    await shows(reader, '#user', 'reader, read-only');
     assert.equal(await reader.locator('#open').isVisible(), false);
   });
   await picture(reader, 'read-only');
   const operator = await open(registry, address, credentials('operator'));
-  await check('users: who may change sees it, and the other page follows', async () => {
+  await check('users: an operator has the button, and the other page follows', async () => {
     await operator.click('#take-out');
     await operator.click('#confirm-do');
     await shows(operator, '#instance .title', /OUT_OF_SERVICE/);
@@ -575,14 +575,14 @@ async function restart() {
   const page = await open(registry);
   await rowsAre(page, 1);
   await registry.stop('SIGKILL');
-  await check('a registry that is gone: what is shown is dated, and stays', async () => {
+  await check('a stopped registry: the page stays, and says how old it is', async () => {
     await shows(page, '#connection', /connection lost, shown as of \d\d:\d\d:\d\d/);
     assert.equal(await rows(page), 1);
   });
   await picture(page, 'connection-lost');
   registry = await Registry.start({}, port);
   await registry.register(instance('PAYMENTS', 'payments-1'));
-  await check('and when it is back, the page follows again by itself', async () => {
+  await check('the registry is back, and the page follows it again by itself', async () => {
     await shows(page, '#connection', /^live$/);
     await shows(page, '#rows', 'payments-1');
     assert.equal(await rows(page), 1);

@@ -139,7 +139,7 @@ impl Overview {
     fn reasons(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         if !self.server.ready {
-            reasons.push("This replica is about to stop and wants no more clients.".to_owned());
+            reasons.push("This replica is stopping: it is not ready for clients.".to_owned());
         }
         if let Some(lost) = self.lost_memory {
             let left = lost.until.since(Timestamp(self.now)).as_secs().max(1);

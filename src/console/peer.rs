@@ -1,4 +1,4 @@
-//! [`Peer`]: what people are shown of a peer, and what of it deserves attention.
+//! [`Peer`]: a peer as the overview shows it, and a sentence if it deserves attention.
 
 use std::time::Duration;
 
@@ -64,25 +64,25 @@ impl Peer {
         let since = |at: i64| Span(now.since(Timestamp(at)));
         if !self.available {
             let last = match self.last_answer_at {
-                Some(at) => format!("it last did {} ago", since(at)),
-                None => "it never has".to_owned(),
+                Some(at) => format!("it was last up {} ago", since(at)),
+                None => "it has never been up".to_owned(),
             };
             let error = self.last_error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
             let waiting = match self.queue {
                 0 => String::new(),
-                queue => format!("; {queue} in its queue"),
+                queue => format!("; {queue} in the queue to it"),
             };
-            return Some(format!("The peer {url} does not answer{error}; {last}{waiting}."));
+            return Some(format!("The peer {url} is unreachable{error}; {last}{waiting}."));
         }
         if self.lag(now) > PATIENCE {
             return Some(format!(
-                "The peer {url} lags: {} in its queue, the oldest for {}.",
+                "Changes reach the peer {url} late: {} in the queue to it, the oldest for {}.",
                 self.queue,
                 Span(self.lag(now))
             ));
         }
         let differing = self.differing_since.filter(|at| now.since(Timestamp(*at)) > PATIENCE)?;
         let applications = counted(self.differing_applications.unwrap_or_default() as u64, "application");
-        Some(format!("The peer {url} has differed in {applications} for {}.", since(differing)))
+        Some(format!("The content of the peer {url} has differed in {applications} for {}.", since(differing)))
     }
 }

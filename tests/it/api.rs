@@ -330,7 +330,7 @@ async fn a_peer_that_does_not_answer_is_named_without_its_password() {
     assert_eq!((&peer["kind"], &peer["available"]), (&json!("unknown"), &json!(false)));
     assert_eq!(peer["url"], "http://127.0.0.1:1/eureka/");
     let reason = overview["health"]["reasons"][0].as_str().unwrap();
-    assert!(reason.starts_with("The peer http://127.0.0.1:1/eureka/ does not answer"), "{reason}");
+    assert!(reason.starts_with("The peer http://127.0.0.1:1/eureka/ is unreachable"), "{reason}");
     assert!(!overview.to_string().contains("secret"));
     server.stop().await.unwrap();
 }

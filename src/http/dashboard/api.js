@@ -1,6 +1,6 @@
-// What the page asks the registry for. Every address is relative to the page, so that a context path makes no difference.
+// The calls that the page makes. Every address is relative to the page, so that a context path makes no difference.
 
-/** A refusal, with what the registry says of it. */
+/** A call that the registry refused, with the registry's message. */
 export class Refused extends Error {
   constructor(status, message) {
     super(message || `the registry answered ${status}`);
@@ -10,12 +10,12 @@ export class Refused extends Error {
 
 async function ask(address, options = {}) {
   const answer = await fetch(address, { cache: 'no-store', ...options });
-  if (!answer.ok) throw new Refused(answer.status, await said(answer));
+  if (!answer.ok) throw new Refused(answer.status, await messageOf(answer));
   return answer;
 }
 
-/** The message of an answer that is an error: its JSON's, or its first line. */
-async function said(answer) {
+/** The message of an error: the one in its JSON, or the first line of its text. */
+async function messageOf(answer) {
   const body = await answer.text();
   try {
     return JSON.parse(body).error;
@@ -34,21 +34,22 @@ export async function get(path, parameters = {}, signal) {
 export const instancePath = (application, id) =>
   `applications/${encodeURIComponent(application)}/instances/${encodeURIComponent(id)}`;
 
-/** Eureka's own call that sets an instance's status until it is taken back. */
+/** Eureka's own call that sets an override: the instance is OUT_OF_SERVICE until the override is removed. */
 export const takeOutOfService = (application, id) => ask(`${statusPath(application, id)}?value=OUT_OF_SERVICE`, { method: 'PUT' });
 
-/** Eureka's own call that takes that back; UP is what the instance is shown as until its next heartbeat says more. */
-export const takeBack = (application, id) => ask(`${statusPath(application, id)}?value=UP`, { method: 'DELETE' });
+/** Eureka's own call that removes the override. The instance is shown as UP until it registers with another status. */
+export const removeOverride = (application, id) => ask(`${statusPath(application, id)}?value=UP`, { method: 'DELETE' });
 
 const statusPath = (application, id) => `eureka/apps/${encodeURIComponent(application)}/${encodeURIComponent(id)}/status`;
 
-/** Longer than the registry is silent on a stream that works: it says something every five seconds. */
+/** A stream that is silent for this long is broken: the registry sends an event at least every five seconds. In milliseconds. */
 const SILENCE = 15_000;
+/** Maximum pause between two attempts to connect, in milliseconds. */
 const RETRY_AT_MOST = 10_000;
 
 /**
- * The event stream, made again whenever it breaks, whatever the browser would do. A page that nobody sees has none: browsers open
- * no more than six connections to a server, and with a stream in each of six tabs nothing else would be answered.
+ * The event stream. It reconnects by itself whenever it breaks; browsers do not in every case. A page in the background has no stream:
+ * browsers open at most six connections to a server, so streams in six tabs would leave none for other requests.
  */
 export class Stream {
   #source;
@@ -60,7 +61,7 @@ export class Stream {
   constructor(listeners) {
     this.listeners = listeners;
     this.#connect();
-    // The network is back: no reason to wait for the next try.
+    // The network is back, so there is no reason to wait for the next attempt.
     addEventListener('online', () => this.#again(0));
     addEventListener('pagehide', () => this.#close());
     addEventListener('pageshow', ({ persisted }) => persisted && this.#again(0));

@@ -1,4 +1,4 @@
-// The list of applications, those first in which something is wrong.
+// The list of applications. Those with a problem come first.
 
 import { byId, h, keep, text } from './dom.js';
 import { count, number, statuses } from './format.js';
@@ -12,23 +12,23 @@ const COLUMNS = [
   { title: 'Versions' },
 ];
 
-/** Shows the applications whose names have all the words of `q` in them. */
+/** Shows the applications whose names contain all words of `q`. */
 export function showApplications({ applications }, query) {
   const words = (query.get('q') ?? '').toLowerCase().split(/\s+/);
   const found = applications.filter(({ name }) => words.every((word) => name.toLowerCase().includes(word)));
-  // They come in the order of their names, and sorting keeps it where nothing else differs.
+  // The registry sends them in the order of their names. Sorting is stable, so equal ones keep that order.
   const sort = query.get('sort') ?? 'up';
   if (sort.endsWith('up')) found.sort((a, b) => rank(a) - rank(b));
   if (sort.startsWith('-')) found.reverse();
   const offset = Number(query.get('offset') ?? 0);
-  const none = words.join('') ? 'No application is called that.' : 'No application is registered.';
+  const none = words.join('') ? 'No matching applications.' : 'No application is registered.';
   text(byId('found'), found.length ? count(found.length, 'application') : none);
   showHeads(COLUMNS, query);
   keep(byId('rows'), found.slice(offset, offset + PAGE), { key: ({ name }) => name, said: JSON.stringify, make: row });
   showPager(found.length, offset, query);
 }
 
-/** Nothing is UP; something is not, or silent; all is well. */
+/** 0: no instance is UP. 1: an instance is not UP, or overdue. 2: no problem. */
 function rank({ byStatus, instances, overdue }) {
   if (byStatus.UP === 0) return 0;
   return byStatus.UP < instances || overdue > 0 ? 1 : 2;

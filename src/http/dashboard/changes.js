@@ -1,16 +1,16 @@
-// What happened last, newest first, as it happens.
+// The latest changes, newest first. New ones appear as they happen.
 
 import { get } from './api.js';
 import { byId, h, keep } from './dom.js';
 import { at, changeSource, changeStatus, changeWords, instanceLink } from './format.js';
 
-/** So many are shown. */
+/** Maximum number of changes on the page. */
 const SHOWN = 60;
 
 let changes = [];
 let node;
 
-/** Reads the last changes, and forgets those that another process told of. */
+/** Reads the latest changes. If another process answers than before, its changes replace those on the page. */
 export async function readChanges() {
   const answer = await get('changes', { limit: SHOWN });
   if (node !== answer.node) changes = [];
@@ -19,7 +19,7 @@ export async function readChanges() {
   show();
 }
 
-/** Shows one more. */
+/** Adds one change to the page. */
 export function showChange(change) {
   add(change);
   show();
@@ -32,7 +32,7 @@ function add(change) {
 }
 
 let waiting = false;
-/** At the next frame: thousands may come at once. */
+/** Draws with the next frame, because thousands of changes may arrive at once. */
 function show() {
   if (waiting) return;
   waiting = true;

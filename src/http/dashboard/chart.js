@@ -1,9 +1,9 @@
-// The renewals of the last minutes beside how many are needed, drawn by uPlot, which `index.html` loads before this.
+// The chart: renewals of the last minutes, and how many are needed. `index.html` loads uPlot, which draws it, before this script.
 
 import { byId } from './dom.js';
 import { number } from './format.js';
 
-/** What is shown of the past at most, and of that of a young registry at least, in seconds. */
+/** The chart shows at most this many seconds, and at least the second number, also for a registry that has just started. */
 const SHOWN = 15 * 60;
 const LEAST = 2 * 60;
 const HEIGHT = 132;
@@ -11,7 +11,7 @@ const HEIGHT = 132;
 let chart;
 let data = [[], [], []];
 
-/** Draws the history of an overview, and its figures now as the last point. */
+/** Draws the history of an overview, with its current metrics as the last point. */
 export function showRenewals({ now, history, selfPreservation }) {
   const { renewalsLastMinute, renewalsThreshold } = selfPreservation;
   const points = [...history, { at: now, renewalsLastMinute, renewalsThreshold }].filter(({ at }) => at > now - SHOWN * 1000);
@@ -66,7 +66,7 @@ function options(width) {
   };
 }
 
-/** The value under the pointer, the last one without. */
+/** The value under the pointer; without a pointer, the last value. */
 const shown = (series) => (_, value) => number(value ?? data[series].at(-1) ?? 0);
 
 const minutes = (at) => new Date(at * 1000).toLocaleTimeString('sv-SE', { hour: '2-digit', minute: '2-digit' });

@@ -1,4 +1,4 @@
-// The page: reads what the address asks for, follows the event stream, and keeps both true together.
+// The page: shows what its address asks for, and follows the event stream to keep that up to date.
 
 import { get, Stream } from './api.js';
 import { showApplications } from './applications.js';
@@ -9,7 +9,7 @@ import { askInstance, showInstance } from './instance.js';
 import { askInstances, changed, showInstances } from './instances.js';
 import { showOverview } from './overview.js';
 
-/** The least time between two readings that nobody asked for, and the most, in milliseconds. */
+/** Minimum and maximum time between two automatic reads, in milliseconds. */
 const SOON = 1000;
 const ANYWAY = 10_000;
 
@@ -18,13 +18,13 @@ let live = false;
 let heardAt;
 let query = new URLSearchParams(location.search);
 
-// ---- what is shown
+// ---- content
 
 let reading;
 let readAt = 0;
 let pending;
 
-/** Reads and shows what the address asks for. Only the last reading counts. */
+/** Reads and shows what the address asks for. A newer call replaces one that is still waiting. */
 async function read() {
   clearTimeout(pending);
   pending = undefined;
@@ -44,7 +44,7 @@ async function read() {
     text(byId('trouble'), '');
   } catch (error) {
     if (mine.signal.aborted) return;
-    text(byId('trouble'), `What is below could not be read: ${error.message}`);
+    text(byId('trouble'), `The list below could not be read: ${error.message}`);
   } finally {
     readAt = Date.now();
   }
@@ -66,7 +66,7 @@ function view(asked) {
   return asked.get('view') === 'applications' ? 'applications' : 'instances';
 }
 
-/** Reads again soon, however many ask for it. */
+/** Reads again soon. Many calls lead to one read. */
 function readSoon() {
   if (document.hidden) return;
   pending ??= setTimeout(read, Math.max(0, readAt + SOON - Date.now()));
@@ -74,7 +74,7 @@ function readSoon() {
 
 // ---- the address
 
-/** Shows another address of this page; `replace` where the way back shall not stop at each. */
+/** Shows another address of this page. With `replace`, the browser's history gets no new entry. */
 async function go(address, { replace = false } = {}) {
   const before = view(query);
   history[replace ? 'replaceState' : 'pushState'](null, '', address);
@@ -180,10 +180,10 @@ function connection(state, words) {
 async function readUser() {
   user = await get('user');
   byId('open').hidden = !user.open;
-  text(byId('user'), user.name ? `${user.name}${user.access === 'all' ? '' : ', may only read'}` : '');
+  text(byId('user'), user.name ? `${user.name}${user.access === 'all' ? '' : ', read-only'}` : '');
 }
 
-/** Everything once more: at the start, and whenever the stream may have left something out. */
+/** Reads everything: at the start, and whenever the stream may have missed events. */
 async function readAll() {
   const results = await Promise.allSettled([readUser(), readChanges()]);
   await read();
@@ -200,7 +200,7 @@ new Stream({
   lost() {
     live = false;
     if (!heardAt) readAll();
-    connection('lost', heardAt ? `connection lost, shown as of ${timeOfDay(heardAt)}` : 'no connection yet');
+    connection('lost', heardAt ? `connection lost, shown as of ${timeOfDay(heardAt)}` : 'not connected yet');
   },
   overview(overview) {
     heard(overview.now);
@@ -214,7 +214,7 @@ new Stream({
   missed: readAll,
 });
 
-// What is shown as of an earlier moment does not grow older.
+// Ages do not grow while the connection is lost, because the page shows an earlier moment.
 setInterval(() => {
   if (live && !document.hidden) tick();
 }, 1000);

@@ -1,6 +1,6 @@
-// The one way this page makes elements: what comes from the registry becomes text or an attribute, never markup.
+// All elements of the page are made here. Data from the registry becomes text or an attribute, never markup.
 
-/** Makes an element. A property that starts with `on` is a listener, the others are attributes; children are elements or text. */
+/** Makes an element. An attribute whose value is a function is a listener (`onclick`). Children are elements or text. */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -10,7 +10,7 @@ export function h(tag, attributes = {}, ...children) {
   return fill(element, ...children);
 }
 
-/** Puts `children` in the place of what an element holds; what is nothing is left out. The focus stays on what has the same id. */
+/** Replaces the children of an element; empty ones are left out. If the focused child had an id, the new child with that id gets the focus. */
 export function fill(element, ...children) {
   const focused = element.contains(document.activeElement) && document.activeElement.id;
   element.replaceChildren(...children.flat().filter((child) => child !== undefined && child !== null && child !== false && child !== ''));
@@ -18,7 +18,7 @@ export function fill(element, ...children) {
   return element;
 }
 
-/** Sets an element's text if it differs, so that nothing is disturbed, or read aloud, for nothing. */
+/** Sets an element's text if it differs, so that a screen reader does not read the same text again. */
 export function text(element, value) {
   if (element.textContent !== value) element.textContent = value;
 }
@@ -36,8 +36,8 @@ export function whenChanged(name, value, show) {
 }
 
 /**
- * Makes `parent` hold one element for each item, in their order. An element whose item says the same as before stays, so that
- * what is selected stays selected; the focus stays on what stands in the same place of the same item.
+ * Makes `parent` hold one element for each item, in order. An element whose item has not changed stays, so a selection in it
+ * stays, too. The focus stays on the same link or button of the same item.
  */
 export function keep(parent, items, { key, said, make, update }) {
   const before = new Map([...parent.children].map((element) => [element.dataset.key, element]));

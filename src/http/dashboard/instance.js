@@ -1,11 +1,11 @@
-// An instance's page: all that it sent, what happened to it, and the switch that takes it out of service and back.
+// The page of an instance: the data that it sent, its history, and the button that takes it out of service or removes the override.
 
-import { get, instancePath, Refused, takeBack, takeOutOfService } from './api.js';
+import { get, instancePath, Refused, removeOverride, takeOutOfService } from './api.js';
 import { byId, fill, h, text, whenChanged } from './dom.js';
 import { ago, at, changeSource, changeStatus, changeWords, outward, status, timeOfDay } from './format.js';
 import { changed, mark, pageLinks } from './instances.js';
 
-/** Asks for the instance that `query` names; `undefined` if nothing is known of it. */
+/** Reads the instance that `query` names; `undefined` if the registry does not know it. */
 export async function askInstance(query, signal) {
   try {
     return await get(instancePath(query.get('application'), query.get('instance')), {}, signal);
@@ -15,7 +15,7 @@ export async function askInstance(query, signal) {
   }
 }
 
-/** Shows it. `refresh` is called when something was done to it. */
+/** Shows the instance. `refresh` is called after the user changed it. */
 export function showInstance(details, query, user, refresh) {
   const application = query.get('application');
   const id = query.get('instance');
@@ -24,7 +24,7 @@ export function showInstance(details, query, user, refresh) {
     const open = byId('raw')?.open;
     fill(
       byId('instance'),
-      h('nav', { 'aria-label': 'Way back' }, h('a', { href: changed(query, { instance: undefined }), id: 'back' }, `← ${application}`), h('a', { href: './' }, 'all instances')),
+      h('nav', { 'aria-label': 'Back' }, h('a', { href: changed(query, { instance: undefined }), id: 'back' }, `← ${application}`), h('a', { href: './' }, 'all instances')),
       h('div', { class: 'title' }, h('h2', { id: 'instance-title', tabindex: '-1', class: 'id' }, id), instance && status(instance.status), instance && mark(instance), instance && h('span', { class: 'links' }, pageLinks(instance))),
       instance ? h('p', { class: 'quiet' }, summary(instance)) : h('p', { class: 'gone' }, gone(details)),
       instance && actions(instance, user, refresh),
@@ -35,7 +35,7 @@ export function showInstance(details, query, user, refresh) {
 }
 
 function gone(details) {
-  return details ? 'It is not registered any more. What happened to it is below.' : 'No such instance is registered, and nothing that happened to one is kept.';
+  return details ? 'This instance is no longer registered. Its history is below.' : 'This instance is not registered, and no changes of it are kept.';
 }
 
 function summary(instance) {
@@ -44,33 +44,33 @@ function summary(instance) {
   return [`${parts} · registered `, ago(registeredAt), ' ago · last renewal ', ago(lastRenewalAt), ` ago, the lease lasts ${leaseDurationSeconds} s`];
 }
 
-/** What may be done, for who may do it. */
+/** The button, for users that may change things. */
 function actions(instance, user, refresh) {
-  if (user?.access !== 'all') return user && h('p', { class: 'quiet' }, 'Your user may only read.');
+  if (user?.access !== 'all') return user && h('p', { class: 'quiet' }, 'Your user is read-only.');
   const out = instance.overriddenStatus !== null;
   const button = out
-    ? h('button', { id: 'take-back', onclick: () => ask(back(instance), refresh) }, 'Take back into service…')
-    : h('button', { id: 'take-out', onclick: () => ask(away(instance), refresh) }, 'Take out of service…');
-  return h('p', { class: 'actions' }, button, out && h('span', { class: 'quiet' }, `Somebody set ${instance.overriddenStatus}; it holds until it is taken back.`));
+    ? h('button', { id: 'remove-override', onclick: () => ask(removing(instance), refresh) }, 'Remove the override…')
+    : h('button', { id: 'take-out', onclick: () => ask(takingOut(instance), refresh) }, 'Take out of service…');
+  return h('p', { class: 'actions' }, button, out && h('span', { class: 'quiet' }, `The status is overridden: ${instance.overriddenStatus} until the override is removed.`));
 }
 
-const away = ({ application, instanceId }) => ({
+const takingOut = ({ application, instanceId }) => ({
   title: `Take ${instanceId} out of service?`,
   says:
-    `${application} ${instanceId} will be OUT_OF_SERVICE on all replicas until it is taken back: clients stop calling it as soon as they fetch the registry again. ` +
-    'It stays registered. A removed live instance would come back with its next heartbeat, so it is drained, not removed.',
+    `${application} ${instanceId} will be OUT_OF_SERVICE on all replicas until the override is removed. Clients stop calling it with their next fetch. ` +
+    'It stays registered: an instance that is cancelled while it runs registers again with its next heartbeat.',
   does: 'Take out of service',
   call: () => takeOutOfService(application, instanceId),
 });
 
-const back = ({ application, instanceId, overriddenStatus }) => ({
-  title: `Take ${instanceId} back into service?`,
-  says: `${overriddenStatus}, which somebody set for ${application} ${instanceId}, is taken back on all replicas. It is UP then, and clients call it again, until it says otherwise itself.`,
-  does: 'Take back into service',
-  call: () => takeBack(application, instanceId),
+const removing = ({ application, instanceId, overriddenStatus }) => ({
+  title: `Remove the override of ${instanceId}?`,
+  says: `The override ${overriddenStatus} of ${application} ${instanceId} will be removed on all replicas. The instance is then UP, and clients call it again, until it reports another status.`,
+  does: 'Remove the override',
+  call: () => removeOverride(application, instanceId),
 });
 
-/** Asks before it calls, and stays open to say what went wrong. */
+/** Asks for confirmation before the call. If the call fails, the dialog stays open and shows why. */
 function ask({ title, says, does, call }, refresh) {
   const dialog = byId('confirm');
   const button = byId('confirm-do');
@@ -86,7 +86,7 @@ function ask({ title, says, does, call }, refresh) {
       dialog.close();
       await refresh();
     } catch (error) {
-      text(byId('confirm-error'), `Not done: ${error.message}`);
+      text(byId('confirm-error'), `Nothing was changed: ${error.message}`);
       button.disabled = false;
     }
   };
@@ -99,19 +99,19 @@ function history({ history: changes = [], changesKeptSince } = {}) {
   return h(
     'section', { class: 'sheet', 'aria-labelledby': 'history-title' },
     h('h3', { id: 'history-title' }, 'History'),
-    changes.length ? h('ol', { class: 'feed', id: 'history' }, changes.map(line)) : h('p', { class: 'quiet' }, 'No change of it is kept.'),
-    changesKeptSince && h('p', { class: 'quiet' }, `Changes are kept since ${timeOfDay(changesKeptSince)}.`),
+    changes.length ? h('ol', { class: 'feed', id: 'history' }, changes.map(line)) : h('p', { class: 'quiet' }, 'No changes of this instance are kept.'),
+    changesKeptSince && h('p', { class: 'quiet' }, `The registry keeps changes since ${timeOfDay(changesKeptSince)}.`),
   );
 }
 
-/** All that it sent, as groups of names and values, and once more as it is. */
+/** The data that the instance sent, as groups of names and values, and as JSON. */
 function sent({ eureka }) {
   const all = eureka.instance ?? eureka;
   const plain = Object.entries(all).filter(([, value]) => value === null || typeof value !== 'object');
   const groups = Object.entries(all).filter(([, value]) => value !== null && typeof value === 'object' && !isPort(value));
-  const ports = Object.entries(all).filter(([, value]) => isPort(value)).map(([name, port]) => [name, `${port.$}${isTrue(port['@enabled']) ? '' : ' (not in use)'}`]);
+  const ports = Object.entries(all).filter(([, value]) => isPort(value)).map(([name, port]) => [name, `${port.$}${isTrue(port['@enabled']) ? '' : ' (disabled)'}`]);
   const { metadata = {}, ...others } = Object.fromEntries(groups);
-  // What the Java server writes into an empty map.
+  // The Java server writes this entry into an empty map.
   const named = Object.entries(metadata).filter(([, value]) => value !== 'java.util.Collections$EmptyMap');
   return h(
     'div', { class: 'groups' },
@@ -130,7 +130,7 @@ function group(name, entries) {
   return h('section', { class: 'sheet', 'aria-label': name }, h('h3', {}, name), pairs.length ? h('dl', { class: 'pairs' }, pairs) : h('p', { class: 'quiet' }, 'none'));
 }
 
-/** A value as text; a time as one, too; a link where it is one. */
+/** A value as text. A timestamp also as a time, a web address as a link. */
 function shown(key, value) {
   if (value !== null && typeof value === 'object') return JSON.stringify(value);
   if (key.endsWith('Timestamp') && Number(value) > 0) return [String(value), ' ', h('small', {}, timeOfDay(Number(value)))];

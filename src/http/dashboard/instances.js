@@ -1,10 +1,10 @@
-// The list of instances: a page of what the address asks for, found and sorted by the registry.
+// The list of instances: one page of those that the address asks for. The registry filters and sorts them.
 
 import { get } from './api.js';
 import { byId, fill, h, keep, text, whenChanged } from './dom.js';
 import { ago, count, instanceLink, number, outward, setAgo, status, STATUSES } from './format.js';
 
-/** So many rows are a page. */
+/** Rows on a page. */
 export const PAGE = 100;
 
 const COLUMNS = [
@@ -18,19 +18,19 @@ const COLUMNS = [
   { title: 'Last renewal', sort: 'lastRenewal', class: 'renewal n' },
   { title: 'Links', class: 'links' },
 ];
-/** What the registry is asked by, under the names that the address has for it, too. */
+/** The conditions of a search. They have the same names in the page's address and in the API. */
 const CONDITIONS = ['q', 'application', 'status', 'zone', 'version', 'overdue', 'sort', 'offset'];
 
-/** What stands for those that name no zone, or no version. */
+/** The value for instances without a zone or without a version. */
 const NONE = '-';
 
-/** Asks for the instances that `query` names. */
+/** Reads the instances that `query` asks for. */
 export function askInstances(query, signal) {
   const conditions = CONDITIONS.filter((name) => query.has(name)).map((name) => [name, query.get(name)]);
   return get('instances', { limit: PAGE, ...Object.fromEntries(conditions) }, signal);
 }
 
-/** Shows what was answered. */
+/** Shows the answer. */
 export function showInstances(answer, query) {
   showChoices(answer.facets, query);
   text(byId('found'), found(answer, query));
@@ -46,13 +46,13 @@ export function showInstances(answer, query) {
 
 function found({ total, offset, instances }, query) {
   const narrowed = CONDITIONS.slice(0, 6).some((name) => query.has(name));
-  if (total === 0) return narrowed ? 'No instance is like that.' : `No instance is registered. Clients register at ${new URL('eureka/', location.href)}.`;
+  if (total === 0) return narrowed ? 'No matching instances.' : `No instance is registered. Clients register at ${new URL('eureka/', location.href)}.`;
   const all = `${count(total, 'instance')}${narrowed ? ' found' : ''}`;
   if (total <= PAGE) return all;
   return instances.length ? `${number(offset + 1)} to ${number(offset + instances.length)} of ${all}` : all;
 }
 
-/** The heads of the columns, each a link that sorts by it, or the other way round. */
+/** The column headers. Each is a link that sorts by its column; a second click reverses the order. */
 export function showHeads(columns, query) {
   const by = query.get('sort') ?? columns.find(({ first }) => first)?.sort ?? 'application';
   whenChanged('heads', [columns.map(({ title }) => title), query.toString()], () => {
@@ -65,7 +65,7 @@ export function showHeads(columns, query) {
   });
 }
 
-/** The address with something in its query replaced; `undefined` takes it out. */
+/** The address with other values in its query; `undefined` removes a parameter. */
 export function changed(query, values) {
   const next = new URLSearchParams(query);
   for (const [name, value] of Object.entries(values)) {
@@ -77,10 +77,10 @@ export function changed(query, values) {
 
 function row(instance) {
   const { application, instanceId, hostName, ipAddr, port, securePort, registeredAt, lastRenewalAt } = instance;
-  const set = instance.overriddenStatus && h('small', { title: 'somebody set this status; it holds until it is taken back' }, ' set');
+  const overridden = instance.overriddenStatus && h('small', { title: 'An operator set this status. It holds until the override is removed.' }, ' overridden');
   return h(
     'tr', { class: instance.overdue && 'overdue' },
-    h('td', {}, status(instance.status), set),
+    h('td', {}, status(instance.status), overridden),
     h('td', { title: application }, h('a', { href: `?${new URLSearchParams({ application })}` }, application)),
     h('td', { class: 'id instance', title: instanceId }, h('a', { href: instanceLink(application, instanceId) }, instanceId)),
     h('td', { class: 'id address', title: ipAddr }, `${hostName || ipAddr}${securePort || port ? `:${securePort ?? port}` : ''}`),
@@ -92,13 +92,13 @@ function row(instance) {
   );
 }
 
-/** Links to an instance's own pages, those that it has. */
+/** Links to the pages of the instance itself, as far as it has them. */
 export function pageLinks({ homePageUrl, statusPageUrl, healthCheckUrl }) {
   const pages = [['home', homePageUrl], ['status', statusPageUrl], ['health', healthCheckUrl]];
   return pages.flatMap(([label, address]) => [outward(address, label), ' ']);
 }
 
-/** Says so where an instance has been silent for too long. */
+/** A mark if the lease of an instance is overdue or expired. */
 export function mark({ overdue, expired }) {
   return overdue && h('span', { class: 'mark' }, expired ? 'expired' : 'overdue');
 }
@@ -120,12 +120,12 @@ export function showPager(total, offset, query) {
   });
 }
 
-/** The lists one can choose from, with how many instances each choice leaves. */
+/** The selects for status, zone and version, with the number of instances for each value. */
 function showChoices(facets, query) {
   for (const name of ['status', 'zone', 'version']) {
     const select = byId(`choose-${name}`);
     const chosen = query.get(name) ?? '';
-    // Nobody's open list changes under their hands.
+    // A select that the user has open is not changed.
     if (document.activeElement === select && select.value === chosen) continue;
     const values = [...facets[name]];
     if (chosen && !values.some(({ value }) => value === chosen)) values.push({ value: chosen, count: 0 });

@@ -1,10 +1,10 @@
-// The top of the page: whether the registry is healthy and why, its figures, its peers, the renewals of the last minutes.
+// The top of the page: health with its reasons, metrics, peers, and the renewals of the last minutes.
 
 import { showRenewals } from './chart.js';
 import { byId, fill, h, text, whenChanged } from './dom.js';
 import { count, duration, number, serverNow, status } from './format.js';
 
-/** Shows an overview as the registry sends it. */
+/** Shows an overview in the form that the registry sends. */
 export function showOverview(overview) {
   const { server, health, selfPreservation, peers } = overview;
   document.title = `${health.state === 'healthy' ? '' : '! '}${server.hostName} · eureka-registry`;
@@ -12,14 +12,14 @@ export function showOverview(overview) {
   byId('server').title = `node ${server.node}${server.commit ? `, commit ${server.commit}` : ''}`;
   whenChanged('verdict', [health, selfPreservation.reason], () => showVerdict(health, selfPreservation));
   const { instances, applications, leases, zones } = overview;
-  whenChanged('figures', [instances, applications, leases, selfPreservation, zones.length], () => showFigures(overview));
+  whenChanged('metrics', [instances, applications, leases, selfPreservation, zones.length], () => showMetrics(overview));
   whenChanged('peers', peers.map((peer) => ({ ...peer, lastAnswerAt: 0, lag: lag(peer) })), () => showPeers(peers));
   showRenewals(overview);
 }
 
 function showVerdict({ state, reasons }, selfPreservation) {
   const healthy = state === 'healthy';
-  // The sentences count seconds; only what is new is worth reading aloud.
+  // The sentences contain ages that change every second. A screen reader should read only new sentences.
   whenChanged('announced', [state, reasons.length], () => text(byId('announced'), healthy ? 'Healthy' : `Needs attention: ${reasons.join(' ')}`));
   byId('verdict').dataset.state = state;
   fill(
@@ -29,24 +29,24 @@ function showVerdict({ state, reasons }, selfPreservation) {
   );
 }
 
-function showFigures({ instances, applications, leases, selfPreservation, zones }) {
+function showMetrics({ instances, applications, leases, selfPreservation, zones }) {
   const { renewalsLastMinute, renewalsThreshold, state } = selfPreservation;
   const kept = leases.keptBySelfPreservation + leases.keptByEvictionLimit;
   const others = instances.total - instances.byStatus.UP;
-  const figure = (title, value, href, small, mood) =>
+  const metric = (title, value, href, small, mood) =>
     h('div', {}, h('dt', {}, title), h('dd', {}, href ? h('a', { href }, number(value)) : number(value), ' ', small && h('small', { class: mood }, small)));
   fill(
-    byId('figures'),
-    figure('Instances UP', instances.byStatus.UP, '?status=UP', others ? `of ${number(instances.total)}` : zones.length > 1 && `in ${count(zones.length, 'zone')}`),
-    figure(
+    byId('metrics'),
+    metric('Instances UP', instances.byStatus.UP, '?status=UP', others ? `of ${number(instances.total)}` : zones.length > 1 && `in ${count(zones.length, 'zone')}`),
+    metric(
       'Applications', applications.total, '?view=applications',
       applications.withoutUp > 0 && `${number(applications.withoutUp)} with none UP`, applications.withoutUp > 0 && 'bad',
     ),
-    figure(
+    metric(
       'Renewals in the last minute', renewalsLastMinute, undefined,
       state === 'disabled' ? 'self-preservation is off' : `more than ${number(renewalsThreshold)} needed`, state === 'active' && 'warn',
     ),
-    figure(
+    metric(
       'Overdue leases', leases.overdue, '?overdue=true',
       kept ? `${number(kept)} expired and kept` : leases.overdue > 0 && (leases.expired ? `${number(leases.expired)} expired` : 'none expired yet'), leases.overdue > 0 && 'warn',
     ),
@@ -58,7 +58,7 @@ const lag = ({ oldestWaitingSince }) => (oldestWaitingSince === null ? '–' : d
 function showPeers(peers) {
   const rows = (peer) => {
     const { dropped, expired, lastError } = peer;
-    const trouble = [lastError, dropped && `${number(dropped)} dropped from a full queue`, expired && `${number(expired)} given up as too old`].filter(Boolean);
+    const trouble = [lastError, dropped && `${number(dropped)} dropped because the queue was full`, expired && `${number(expired)} dropped because they were too old`].filter(Boolean);
     return [
       h(
         'tr', { class: trouble.length > 0 && 'failing' },
@@ -77,16 +77,16 @@ function showPeers(peers) {
     h('h2', { id: 'peers-title' }, 'Peers'),
     peers.length
       ? h('table', {}, h('thead', {}, h('tr', {}, heads)), h('tbody', {}, peers.flatMap(rows)))
-      : h('p', { class: 'quiet' }, 'None: this replica stands alone.'),
+      : h('p', { class: 'quiet' }, 'None: this replica is standalone.'),
   );
 }
 
-/** A service URL without what all have in common. */
+/** A service URL without the parts that all have in common. */
 const shortUrl = (url) => url.replace(/^http:\/\//, '').replace(/\/eureka\/?$/, '');
 
 function availability({ available, lastAnswerAt }) {
-  if (available) return status('UP', 'answers');
-  return lastAnswerAt === null ? status('UNKNOWN', 'has not answered yet') : status('DOWN', 'does not answer');
+  if (available) return status('UP', 'up');
+  return lastAnswerAt === null ? status('UNKNOWN', 'not reached yet') : status('DOWN', 'unreachable');
 }
 
 function sameness({ differingApplications: differing }) {
