@@ -33,14 +33,14 @@ MANIFEST_HEAD = """\
 """
 
 SECURED_HEAD = """\
-# With users and TLS. First make the Secrets: registry-auth with `username` and `password`, registry-tls with `tls.crt`, `tls.key` and
-# `ca.crt`; the certificate has to have the names registry, registry.NAMESPACE, registry.NAMESPACE.svc, *.registry.NAMESPACE.svc and
-# *.registry.NAMESPACE.svc.cluster.local. Write your namespace for NAMESPACE below, too.
+# With users and TLS. First create the Secrets: registry-auth with `username` and `password`, registry-tls with `tls.crt`, `tls.key` and
+# `ca.crt`; the certificate needs the names registry, registry.NAMESPACE, registry.NAMESPACE.svc, *.registry.NAMESPACE.svc and
+# *.registry.NAMESPACE.svc.cluster.local. Replace NAMESPACE below by your namespace, too.
 """
 
 MONITORING_HEAD = """\
-# For the Prometheus operator and Grafana's sidecar. Write the registry's namespace for NAMESPACE below. With users or TLS the
-# ServiceMonitor needs basicAuth and tlsConfig, as this makes it:
+# For the Prometheus operator and Grafana's sidecar. Replace NAMESPACE below by the registry's namespace. With users or TLS, the
+# ServiceMonitor needs basicAuth and tlsConfig. This command renders them:
 #   helm template registry deploy/chart --show-only templates/servicemonitor.yaml --set ...
 """
 

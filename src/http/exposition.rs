@@ -1,7 +1,8 @@
 //! `GET /actuator/prometheus`: the metrics as text.
 //!
-//! All names but those of requests are here. Labels are bounded: operations, statuses, kinds and peers; never an instance, and
-//! applications only in the gauge that Spring has (`eureka.server.metrics.enabled`).
+//! All metrics are named here, but for those of requests, which are in `http::metrics`. The values of labels are bounded:
+//! operations, statuses, kinds and peers. No label has an instance, and only Spring's own gauge has applications
+//! (`eureka.server.metrics.enabled`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -67,7 +68,7 @@ fn build_info(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     let ready = f64::from(u8::from(app.readiness.is_accepting_traffic()));
     out.level("eureka_ready", "Whether this replica is ready for clients: 1 or 0", ready)?;
     let streams = app.streams.open();
-    out.level("eureka_event_streams", "Streams of /api/v1/events that are open", streams as f64)
+    out.level("eureka_event_streams", "Open streams of /api/v1/events", streams as f64)
 }
 
 fn leases(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
@@ -82,7 +83,7 @@ fn leases(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
         .changes_counted()
         .into_iter()
         .map(|(kind, source, count)| ([("kind", kind.name()), ("source", Source::name(source))], float(count)));
-    let help = "Registrations, cancellations, evictions and changes of status, by who brought them";
+    let help = "Registrations, cancellations, evictions and changes of status, by kind and source";
     out.counter("eureka_registry_changes", help, changes)?;
     let (preserved, limited) = registry.expired_kept();
     let kept = [("self_preservation", preserved), ("eviction_limit", limited)];
@@ -102,7 +103,7 @@ fn self_preservation(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Resu
     let threshold = f64::from(state.renews_per_minute_threshold);
     out.level(
         "eureka_renewals_per_minute_threshold",
-        "Renewals a minute that must be exceeded for evictions",
+        "Renewals per minute above which expired leases are evicted",
         threshold,
     )?;
     let expected = f64::from(state.expected_clients);
@@ -122,7 +123,7 @@ fn peers(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     let now = app.now();
     let states: Vec<_> = peers.iter().map(|peer| (peer, peer.state())).collect();
     let label = |peer: &PeerEurekaNode| [("peer", peer.shown_url())];
-    out.level("eureka_peers", "Peers known", peers.len() as f64)?;
+    out.level("eureka_peers", "Known peers", peers.len() as f64)?;
     let available = peers.iter().map(|peer| (label(peer), f64::from(u8::from(peer.is_available()))));
     out.gauge(
         "eureka_peer_available",

@@ -1,4 +1,4 @@
-//! What is counted of requests.
+//! [`RequestMetrics`]: the metrics of requests, by operation and status.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -109,7 +109,11 @@ impl RequestMetrics {
             cache,
         )?;
         let encoding = scopes().map(|(name, scope)| ([("cache", name)], &self.cache_misses[scope as usize]));
-        out.durations("eureka_response_cache_encode_seconds", "Time to encode and compress what had changed", encoding)
+        out.durations(
+            "eureka_response_cache_encode_seconds",
+            "Time to encode and compress an answer that was not cached",
+            encoding,
+        )
     }
 }
 

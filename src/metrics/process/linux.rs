@@ -19,14 +19,14 @@ pub(super) fn encode(mut out: Exposition<'_>) -> fmt::Result {
     out.level("process_virtual_memory_bytes", "Virtual memory", stat.vsize as f64)?;
     out.level("process_threads", "Threads", stat.num_threads as f64)?;
     if let Some(started) = start_time(&stat, ticks) {
-        out.level("process_start_time_seconds", "When it started, since the epoch", started)?;
+        out.level("process_start_time_seconds", "Start time of the process, in seconds since 1970", started)?;
     }
     if let Ok(open) = process.fd_count() {
         out.level("process_open_fds", "Open file descriptors", open as f64)?;
     }
     let limit = process.limits().map(|limits| limits.max_open_files.soft_limit);
     if let Ok(LimitValue::Value(most)) = limit {
-        out.level("process_max_fds", "The most file descriptors it may have", most as f64)?;
+        out.level("process_max_fds", "Maximum number of open file descriptors", most as f64)?;
     }
     Ok(())
 }
