@@ -1,7 +1,7 @@
-//! What people are shown of a replica: its instances, its health, and the metrics of the last minutes.
+//! The state of a replica for people: its instances, its health, and the metrics of the last minutes.
 //!
-//! Each answer is a value of one moment, made from the registry's pages and from what is known of the peers. Nothing here
-//! knows HTTP: `http` reads a query, calls this, and writes JSON or a page.
+//! Each answer is a value of one moment, made from the registry's pages and the states of the peers. This module knows no
+//! HTTP: `http` reads a query, calls this module, and writes JSON or a page.
 
 pub(crate) mod by_status;
 pub(crate) mod duration;

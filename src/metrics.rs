@@ -1,8 +1,7 @@
-//! The shapes that metrics have here, below every component that counts something.
+//! The forms of metrics: histograms, and how families are written.
 //!
-//! A component counts in plain atomics, a field each with a doc comment, and is asked for its figures when somebody
-//! scrapes: nothing on the way of a request looks a label up or takes a lock. How they are called and written is in
-//! `http::metrics`.
+//! A component counts in plain atomic fields, each with a doc comment. The fields are read when a scraper asks, so no request
+//! looks up a label or takes a lock. The names of the metrics are in `http::exposition` and `http::metrics`.
 
 pub mod process;
 

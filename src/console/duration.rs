@@ -1,4 +1,4 @@
-//! Durations and counts in the words of people.
+//! Durations and counts as text for people.
 
 use std::fmt;
 use std::time::Duration;

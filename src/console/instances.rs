@@ -1,4 +1,4 @@
-//! Finding instances among many, and the applications they belong to.
+//! Searching, filtering and sorting instances, and the list of applications.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};

@@ -1,4 +1,4 @@
-//! [`Replica`]: what the console looks at.
+//! [`Replica`]: the parts of a replica that the console reads.
 
 use std::sync::Arc;
 

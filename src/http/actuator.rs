@@ -1,4 +1,4 @@
-//! The paths of a Spring Boot server's actuator that probes and people look for.
+//! The paths of Spring Boot's actuator that probes, scrapers and people use.
 
 mod options;
 

@@ -1,8 +1,8 @@
 //! The dashboard: `/`, `/lastn`, and the files they need.
 //!
-//! The pages are written here so that they can be read without JavaScript; the script, which reads `/api/v1`, then keeps
-//! `/` as it is now. Whatever a client sent is a text to the templates, which escape it, and a link only if it is a URL that
-//! can be followed. All links are relative, so they hold below any context path.
+//! The server renders whole pages, so they can be read without JavaScript. The script then keeps `/` up to date from
+//! `/api/v1`. Templates escape everything that clients sent, and make a link only of an http or https URL. All links are
+//! relative, so they work below any context path.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -34,12 +34,12 @@ use crate::model::{InstanceKey, InstanceStatus};
 use crate::registry::{Caller, Change};
 use crate::time::Timestamp;
 
-/// How many changes the page shows.
+/// Number of changes on the page.
 const CHANGES: usize = 20;
 /// Maximum number of applications on the page.
 const MOST_APPLICATIONS: usize = 1000;
 
-/// The files that the pages load, by their names below `dashboard/`, and what they are.
+/// The files that the pages load: the name below `dashboard/`, the content type, and the content.
 const FILES: &[(&str, &str, &[u8])] = &[
     ("dashboard.css", CSS, include_bytes!("dashboard/dashboard.css")),
     ("icon.svg", "image/svg+xml", include_bytes!("dashboard/icon.svg")),
@@ -71,29 +71,29 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
 struct Index {
     encoded: Arc<Encoded>,
     user: User,
-    /// What was asked for, as it came.
+    /// The query of the request.
     query: Parameters,
     listed: Listed,
     changes: Vec<Change>,
 }
 
-/// What stands in the list.
+/// The content of the list.
 enum Listed {
     Instances(Found),
-    /// Some of all applications, and how many there are.
+    /// The first applications, and the number of all.
     Applications(Vec<Application>, usize),
 }
 
-/// A query's parameters, those that say something.
+/// The parameters of a query that are not empty.
 struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    /// What a parameter says; empty for nothing.
+    /// The value of a parameter; empty if it is missing.
     fn get(&self, name: &str) -> &str {
         self.0.iter().rev().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
-    /// A link to this page with another value of a parameter, or without it; and from the beginning of the list.
+    /// A link to the first page of the list with another value of a parameter; an empty value removes the parameter.
     fn with(&self, name: &str, value: impl fmt::Display) -> String {
         let kept = self.0.iter().filter(|(known, _)| known != name && known != "offset");
         let kept = kept.map(|(name, value)| (name.as_str(), value.clone()));
@@ -104,7 +104,7 @@ impl Parameters {
     }
 }
 
-/// What stands for itself in a URL.
+/// The characters that are not encoded in a URL.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 fn encode(text: &str) -> impl fmt::Display + '_ {
@@ -132,7 +132,7 @@ struct LastN {
 
 struct Leases {
     title: &'static str,
-    /// What is said instead of an empty list.
+    /// The text instead of an empty list.
     none: &'static str,
     leases: Vec<(Timestamp, InstanceKey)>,
 }
@@ -234,12 +234,12 @@ async fn last_n(State(app): State<Arc<AppState>>) -> Response {
         lists: [
             Leases {
                 title: "Last 1000 cancelled leases",
-                none: "None was cancelled or evicted since the start.",
+                none: "No instance was cancelled or evicted since the start.",
                 leases: registry.last_cancelled(),
             },
             Leases {
                 title: "Last 1000 newly registered leases",
-                none: "None was registered since the start.",
+                none: "No instance was registered since the start.",
                 leases: registry.last_registered(),
             },
         ],
@@ -254,7 +254,7 @@ fn html(rendered: askama::Result<String>) -> Response {
     }
 }
 
-/// `GET /dashboard/{name}`: a browser asks each time, and is answered 304 if nothing changed.
+/// `GET /dashboard/{name}`: a browser revalidates each time, and gets a 304 if the file has not changed.
 async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
     let found = FILES.iter().find(|(known, ..)| *known == name);
     let (_, content_type, content) = found.ok_or(ApiError::NotFound("no such file"))?;

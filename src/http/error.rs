@@ -1,4 +1,4 @@
-//! [`ApiError`]: the one place that turns what went wrong into a status code.
+//! [`ApiError`]: every error that a request may lead to. Only here, errors become status codes.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! [`Operation`]: what requests are counted under.
+//! [`Operation`]: the method and path by which requests are counted.
 
 use http::Method;
 

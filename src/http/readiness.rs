@@ -1,4 +1,4 @@
-//! [`Readiness`]: whether probes are told to send clients here.
+//! [`Readiness`]: whether the replica is ready for clients, for the readiness probe.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

@@ -1,9 +1,9 @@
 //! [`Resource`]: what a path below `/eureka` names, and the methods it has.
 //!
-//! Eureka's paths come with `v2` and without, with a slash at the end and without, with slashes doubled by
-//! hand-written URLs, and with ids that are percent-encoded or not (src/PROTOCOL.md, section 1.1). Real clients
-//! follow no redirect, so all of it is understood as it comes. A router of patterns would need each path many times;
-//! and a heartbeat, which is nearly all a registry does, finds its key here without a copy.
+//! Clients write Eureka's paths with `v2` and without, with a slash at the end and without, with doubled slashes, and with
+//! ids that are percent-encoded or not (src/PROTOCOL.md, section 1.1). Clients follow no redirect, so all of these are
+//! accepted. A router with patterns would need many patterns for each path. Nearly all requests are heartbeats, and a
+//! heartbeat finds its key here without a copy.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! [`Service`]: what happens to a request, from its headers to those of its answer.
+//! [`Service`]: the way of a request, from its headers to the headers of its answer.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! [`AppState`]: what the answers to requests are made from.
+//! [`AppState`]: the parts of the server that handlers share.
 
 use std::sync::Arc;
 

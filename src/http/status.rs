@@ -1,4 +1,4 @@
-//! `GET /status`: what the server says of itself (`StatusResource`, `StatusInfo`).
+//! `GET /status`: the state of the server in the Java server's form (`StatusResource`, `StatusInfo`).
 
 use std::sync::Arc;
 

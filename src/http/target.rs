@@ -1,4 +1,4 @@
-//! [`Target`]: what a request's path names. A path is read here, once.
+//! [`Target`]: the part of the surface that a request's path names. A path is parsed here, and only once.
 
 use http::Uri;
 
