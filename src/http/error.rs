@@ -1,4 +1,8 @@
 //! [`ApiError`]: every error that a request may lead to. Only here, errors become status codes.
+//!
+//! The layers below return their own errors (`CodecError`, `RegistrationError`, `ReadError`), which know no HTTP. Handlers
+//! return an [`ApiError`]. A client gets one line that says what is wrong with its request. The cause of a 500 is not sent:
+//! it goes to the log, by [`Why`] in the extensions of the answer. `service.rs` writes that line, once.
 
 use std::error::Error;
 use std::fmt;

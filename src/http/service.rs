@@ -1,4 +1,7 @@
 //! [`Service`]: the way of a request, from its headers to the headers of its answer.
+//!
+//! `serve` has the whole stack in one list: count the request, give it an id, parse its path, admit its caller, dispatch it,
+//! observe its metrics, log why it failed, add the headers of the answer, write the access log.
 
 use std::sync::Arc;
 
