@@ -21,7 +21,7 @@ PARTS = ("single", "bare", "nacos", "heartbeat_with_peer", "lag", "growth", "chu
 
 def options():
     parser = argparse.ArgumentParser(prog="compat/bench/run", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="short rounds, small sizes: a smoke run, not figures")
+    parser.add_argument("--quick", action="store_true", help="short rounds, small sizes: a smoke run, whose numbers mean little")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each case instead of 3; the median counts")
     parser.add_argument("--only", action="append", metavar="NAME", default=[],
                         help=f"only this part ({', '.join(PARTS)}) or this case of `single` (heartbeat, delta, ...); repeatable")
@@ -171,7 +171,7 @@ def main():
     print(f"\n{about['cores']} cores of {about['model']}, load average at the start {about['load_average'][0]:.1f}; "
           f"wrk with one thread over loopback; CPU is the server's own, from /proc\n")
     print("\n".join(lines + report.growth(bench.results) + report.noise(bench.results) + report.pace_note(bench.results)))
-    print(f"\n{met} goals met, {missed} missed; figures in compat/bench/out/bench.json")
+    print(f"\n{met} goals met, {missed} missed; all numbers are in compat/bench/out/bench.json")
     if failure:
         sys.exit(f"FAILED: {failure}")
 

@@ -1,4 +1,4 @@
-"""What is measured at one server. Every case returns plain figures under names that report.py knows."""
+"""The measurements at one server. Every case returns plain numbers under names that report.py knows."""
 
 import contextlib
 import multiprocessing
@@ -18,7 +18,7 @@ INSTANCE_XML = b"<instanceId>"
 
 
 class Effort:
-    """How long things take: short for a smoke run, longer where figures are wanted."""
+    """How long things take: short for a smoke run, longer for a measurement."""
 
     def __init__(self, quick, rounds=None, seconds=None):
         self.quick = quick
@@ -64,7 +64,7 @@ def one_round(server, effort, plan, connections, pause_ms, others):
 
 
 def drive(server, effort, plan, connections=32, pause_ms=0, others=()):
-    """Warm-up, then rounds of load; the figures of the round with the median processor time."""
+    """Warm-up, then rounds of load; the numbers of the round with the median CPU time."""
     Wrk(server, plan, effort.warm_up(server), connections, pause_ms).result()
     rounds = [one_round(server, effort, plan, connections, pause_ms, others) for _ in range(effort.rounds)]
     rounds.sort(key=lambda one: one["cpu_us"])

@@ -14,7 +14,7 @@ STATUS = re.compile(rb"HTTP/1\.1 (\d\d\d)")
 
 
 class AnswerWasAnError(Exception):
-    """Some answer was not the one that a server in order gives: the figures mean nothing."""
+    """An answer was not the one that a working server gives, so the numbers of this run are worthless."""
 
 
 class Plan:

@@ -1,4 +1,4 @@
-"""The table: every figure beside the Java server's, design.md's goal, and whether it is met."""
+"""The table: every number beside the Java server's, design.md's goal, and whether it is met."""
 
 
 # Heartbeats of the bare handler when the goals were set (design.md).
@@ -7,7 +7,7 @@ BARE_PER_SECOND = 88_600
 
 
 class Row:
-    """One figure of the table: how it is read from a result, and what ours must reach.
+    """One row of the table: how its number is read from a result, and what ours must reach.
 
     `path` leads into the results of one server, such as "single.cases.heartbeat.cpu_us". `goal` is an
     upper bound, or with `at_least` a lower one; None where design.md names none.
@@ -196,7 +196,7 @@ def growth(results):
 
 
 def noise(results):
-    """How much of the machine others used meanwhile: what the figures are worth."""
+    """How much of the machine others used meanwhile: how far the numbers can be trusted."""
     found = []
 
     def walk(value):
@@ -212,6 +212,6 @@ def noise(results):
     cores = sorted(one for one, _ in found)
     spread = sorted((high - low) / low for _, (low, high) in found if low)
     return ["", f"Noise: other processes on this machine used {cores[len(cores) // 2]:.2f} cores (median over the cases, "
-            f"at most {cores[-1]:.2f}) while these figures were taken; CPU per request differed between the rounds of a "
+            f"at most {cores[-1]:.2f}) while these numbers were taken; CPU per request differed between the rounds of a "
             f"case by {spread[len(spread) // 2] * 100:.0f} % (median, at most {spread[-1] * 100:.0f} %)."
             if spread else f"Noise: other processes used up to {cores[-1]:.2f} cores."]

@@ -133,7 +133,7 @@ def report(running, width):
 
 def play_all(waiting, chosen, logs):
     width = max(len(one.name) for one in waiting)
-    print(f"{'scenario':<{width}}  {'s':>5}  verdict  figures")
+    print(f"{'scenario':<{width}}  {'s':>5}  verdict  counts")
     running, passed, failed = [], 0, 0
     try:
         while waiting or running:

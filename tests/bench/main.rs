@@ -1,5 +1,5 @@
 //! Microbenches, run by hand: `cargo bench`, or `cargo bench -- renew`. They show what a change does to one step;
-//! figures for whole requests come from `compat/bench`, never from here.
+//! numbers for whole requests come from `compat/bench`, never from here.
 
 use std::hint::black_box;
 

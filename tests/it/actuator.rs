@@ -55,10 +55,10 @@ async fn the_actuator_can_stand_at_the_root() {
         let answer = server.send("GET", path, &[], b"").await;
         assert_eq!((answer.status, answer.header("content-type")), (200, Some(content_type)), "{path}");
     }
-    let figures = server.send("GET", "/prometheus", &[], b"").await.text();
+    let metrics = server.send("GET", "/prometheus", &[], b"").await.text();
     assert!(
-        figures.contains(r#"eureka_http_requests_total{method="GET",uri="/actuator/**",status="200"} 2"#),
-        "{figures}"
+        metrics.contains(r#"eureka_http_requests_total{method="GET",uri="/actuator/**",status="200"} 2"#),
+        "{metrics}"
     );
     for (path, status) in [("/health/liveness", 200), ("/", 404), ("/eureka/apps", 404), ("/api/v1/overview", 404)] {
         let mut client = Client::connect(([127, 0, 0, 1], port).into()).await;
