@@ -252,7 +252,7 @@ async function oneInstance(registry) {
     await shows(page, '#confirm', /OUT_OF_SERVICE on all replicas until the override is removed\..*It stays registered/);
     assert.equal(await focused(page), 'Cancel');
     await picture(page, 'asking');
-    await page.click('#confirm >> text=Cancel');
+    await page.click('#confirm button[value=cancel]');
     await page.click('#take-out');
     await page.keyboard.press('Escape');
     assert.equal(await page.locator('#confirm').isVisible(), false);
@@ -423,7 +423,7 @@ async function looks(registry) {
     const box = await page.locator('#confirm').boundingBox();
     assert.ok(box.x >= 0 && box.x + box.width <= 360, JSON.stringify(box));
     await picture(page, 'phone-asking');
-    await page.tap('#confirm >> text=Cancel');
+    await page.tap('#confirm button[value=cancel]');
     await visit(page, registry);
     await rowsAre(page, 18);
   });

@@ -102,10 +102,10 @@ impl From<ReadError> for ApiError {
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::CrossSite => Self::Forbidden("pages of other sites change nothing here"),
+            Refusal::CrossSite => Self::Forbidden("pages of other sites may not change the registry"),
             Refusal::NeedsCertificate => Self::Forbidden("replication needs a client certificate"),
             Refusal::Unauthorized { .. } => Self::Unauthorized,
-            Refusal::ReadOnly { .. } => Self::Forbidden("this user may only read"),
+            Refusal::ReadOnly { .. } => Self::Forbidden("this user is read-only"),
             Refusal::TooManyPasswords => Self::TooManyPasswords,
             Refusal::TooManyFetches => Self::TooManyFetches,
         }
@@ -157,7 +157,7 @@ impl ApiError {
             Self::Unparsable(_, error) => error.to_string(),
             Self::Registration(error) => error.to_string(),
             Self::BadParameter(text) | Self::OtherCluster(text) => text.clone(),
-            Self::Unauthorized => "a user name and a password are needed".to_owned(),
+            Self::Unauthorized => "a user name and a password are required".to_owned(),
             Self::Internal(_) => "the registry cannot answer this; its log says why".to_owned(),
         }
     }

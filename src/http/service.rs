@@ -82,7 +82,7 @@ impl Service {
     pub async fn handle_management(&self, connection: Connection, mut request: Request<Body>) -> Response {
         let is_actuator = |paths: &&Paths| matches!(Target::of(request.uri(), paths), Target::Actuator(_));
         let Some(paths) = [&self.management_paths, &self.paths].into_iter().find(is_actuator) else {
-            return ApiError::NotFound("only the actuator is answered on this port").into_response();
+            return ApiError::NotFound("this port serves only the actuator").into_response();
         };
         request.extensions_mut().insert(actuator::WithoutTls);
         self.serve(paths, connection, request).await

@@ -23,7 +23,7 @@ const MOST_ELEMENTS: usize = 10_000;
 pub(crate) fn instance_document(body: &[u8], now: Timestamp) -> Result<InstanceInfo, CodecError> {
     let root = Element::parse(&text(body)?)?;
     if root.name != "instance" {
-        return Err(failure("the document is no `instance`"));
+        return Err(failure("the root element must be `instance`"));
     }
     instance(&root, now)
 }
@@ -187,7 +187,8 @@ fn append(open: &mut [Element], text: &str) -> Result<(), CodecError> {
 }
 
 fn character(reference: &BytesRef<'_>) -> Result<char, CodecError> {
-    let by_number = reference.resolve_char_ref().map_err(|_no_character| failure("a reference to no character"))?;
+    let by_number =
+        reference.resolve_char_ref().map_err(|_no_character| failure("a character reference is not valid"))?;
     match by_number {
         Some(character @ ('\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)) => return Ok(character),
         Some(_) => return Err(failure("a reference to a character that XML does not have")),
@@ -199,7 +200,7 @@ fn character(reference: &BytesRef<'_>) -> Result<char, CodecError> {
         "gt" => Ok('>'),
         "quot" => Ok('"'),
         "apos" => Ok('\''),
-        _ => Err(failure("an entity of its own is not accepted")),
+        _ => Err(failure("an entity that XML does not define is not accepted")),
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) async fn instance(
     let (registry, now) = (&app.registry, app.now());
     let (lease, history) = (registry.lease(key.as_str()), registry.history(key.as_str()));
     if lease.is_none() && history.changes.is_empty() {
-        return Err(ApiError::NotFound("nothing is known of such an instance").into());
+        return Err(ApiError::NotFound("no such instance is registered, and no changes of it are kept").into());
     }
     let held = lease.map(|lease| (lease.record(), lease));
     let eureka = held.as_ref().map(|(record, lease)| reads::instance_json(&record.info, &lease.info(&record.info)));
