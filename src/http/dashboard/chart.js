@@ -24,7 +24,7 @@ export function showRenewals({ now, history, selfPreservation }) {
   const highest = Math.max(...data[1]);
   const lowest = Math.min(...data[1]);
   byId('chart').ariaLabel =
-    `Renewals a minute over the last 15 minutes: ${number(renewalsLastMinute)} now, between ${number(lowest)} and ${number(highest)}; more than ${number(renewalsThreshold)} are needed.`;
+    `Renewals per minute over the last 15 minutes: ${number(renewalsLastMinute)} now, between ${number(lowest)} and ${number(highest)}; more than ${number(renewalsThreshold)} are needed.`;
   draw();
 }
 
