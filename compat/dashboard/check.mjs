@@ -220,7 +220,7 @@ async function busy(registry) {
     await ended;
     await registry.call('PUT', 'eureka/apps/ORDERS/orders-8/status?value=OUT_OF_SERVICE');
     await hide(false);
-    await until('OUT_OF_SERVICE', async () => (await row(page, 'orders-8').innerText()).startsWith('OUT_OF_SERVICE overridden'));
+    await until('OUT_OF_SERVICE', async () => /^OUT_OF_SERVICE\s+overridden/.test(await row(page, 'orders-8').innerText()));
     await registry.call('DELETE', 'eureka/apps/ORDERS/orders-8/status?value=UP');
     await until('UP', async () => (await row(page, 'orders-8').innerText()).startsWith('UP'));
   });

@@ -80,7 +80,7 @@ impl fmt::Display for Sentence {
         let (arrived, clients) = (counted(renewals, "renewal"), counted(expected_clients.into(), "client"));
         let share = (self.share * 100.0).round();
         let send = if expected_clients == 1 { "sends" } else { "send" };
-        let needed = format!("more than {threshold} are needed, {share} % of what {clients} {send}");
+        let needed = format!("but more than {threshold} are needed ({share} % of what {clients} {send})");
         match self.state {
             Preserving::Disabled => write!(
                 f,
@@ -89,22 +89,20 @@ impl fmt::Display for Sentence {
             ),
             Preserving::Inactive => write!(
                 f,
-                "Expired leases are evicted: {arrived} arrived in the last minute, more than the {threshold} that are needed of \
+                "Expired leases are evicted: {arrived} arrived in the last minute, above the threshold of {threshold} for \
                  {clients}."
             ),
             Preserving::Active => {
-                write!(
-                    f,
-                    "Self-preservation keeps expired leases: {arrived} arrived in the last minute, and {needed}"
-                )?;
+                write!(f, "Self-preservation keeps expired leases: {arrived} arrived in the last minute, {needed}.")?;
                 match self.kept {
-                    0 => write!(f, "; no lease has expired so far."),
-                    kept => write!(f, "; {} kept.", counted(kept, "expired lease")),
+                    0 => write!(f, " No lease has expired so far."),
+                    1 => write!(f, " 1 expired lease is kept."),
+                    kept => write!(f, " {kept} expired leases are kept."),
                 }
             }
             Preserving::Starting => write!(
                 f,
-                "Expired leases are kept for now: {arrived} counted in the last whole minute, and {needed}. That is judged {} \
+                "Expired leases are kept for now: {arrived} arrived in the last minute, {needed}. Self-preservation is decided {} \
                  after the start.",
                 Span(self.judged_after)
             ),
@@ -132,17 +130,17 @@ mod tests {
     fn self_preservation_is_a_sentence_with_its_numbers() {
         assert_eq!(
             sentence(Preserving::Active, 1, 34, 20, 3),
-            "Self-preservation keeps expired leases: 1 renewal arrived in the last minute, and more than 34 are needed, 85 % of \
-             what 20 clients send; 3 expired leases kept."
+            "Self-preservation keeps expired leases: 1 renewal arrived in the last minute, but more than 34 are needed (85 % of \
+             what 20 clients send). 3 expired leases are kept."
         );
         assert_eq!(
             sentence(Preserving::Inactive, 40, 34, 20, 0),
-            "Expired leases are evicted: 40 renewals arrived in the last minute, more than the 34 that are needed of 20 clients."
+            "Expired leases are evicted: 40 renewals arrived in the last minute, above the threshold of 34 for 20 clients."
         );
         assert_eq!(
             sentence(Preserving::Starting, 0, 1, 1, 0),
-            "Expired leases are kept for now: 0 renewals counted in the last whole minute, and more than 1 are needed, 85 % of \
-             what 1 client sends. That is judged 5 min after the start."
+            "Expired leases are kept for now: 0 renewals arrived in the last minute, but more than 1 are needed (85 % of what 1 \
+             client sends). Self-preservation is decided 5 min after the start."
         );
         assert!(sentence(Preserving::Disabled, 0, 1, 1, 0).starts_with("Self-preservation is switched off"));
     }

@@ -303,8 +303,8 @@ async fn self_preservation_and_overdue_leases_are_said_with_their_numbers() {
     );
     let state = &overview["selfPreservation"];
     assert_eq!(state["state"], "active");
-    let reason = "Self-preservation keeps expired leases: 0 renewals arrived in the last minute, and more than 3 are needed, \
-                  85 % of what 2 clients send; 1 expired lease kept.";
+    let reason = "Self-preservation keeps expired leases: 0 renewals arrived in the last minute, but more than 3 are needed \
+                  (85 % of what 2 clients send). 1 expired lease is kept.";
     assert_eq!(state["reason"], reason);
     assert_eq!(overview["health"]["reasons"][0], reason);
     let rows = server.get_json("/api/v1/instances?overdue=true").await;
