@@ -3,11 +3,13 @@
 //! `serve` has the whole stack in one list: count the request, give it an id, parse its path, admit its caller, dispatch it,
 //! observe its metrics, log why it failed, add the headers of the answer, write the access log.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode, Uri};
@@ -95,14 +97,13 @@ impl Service {
         let (parts, body) = request.into_parts();
         let entry = self.access_log.begin(&parts.headers);
         let target = Target::of(&parts.uri, paths);
-        let Answered { caller, operation, mut response } = match &entry {
-            Some(entry) => {
-                Box::pin(self.admit_and_answer(&parts, &target, connection, body))
-                    .instrument(entry.span().clone())
-                    .await
-            }
-            None => self.admit_and_answer(&parts, &target, connection, body).await,
+        let work = caught(self.admit_and_answer(&parts, &target, connection, body));
+        let answered = match &entry {
+            Some(entry) => Box::pin(work).instrument(entry.span().clone()).await,
+            None => work.await,
         };
+        let Answered { caller, operation, mut response } =
+            answered.unwrap_or_else(|panic| self.failed(&parts, &target, connection, panic));
         self.state.metrics.answered(operation, response.status(), begun.elapsed());
         let why = response.extensions_mut().remove::<Why>();
         if let Some(why) = &why {
@@ -163,6 +164,13 @@ impl Service {
         Answered { caller, operation: Operation::of_refused(target), response }
     }
 
+    /// Answers a request whose handler panicked.
+    fn failed(&self, request: &Parts, target: &Target<'_>, connection: Connection, panic: Panic) -> Answered {
+        let caller = self.state.security.caller(request, connection);
+        let response = refused(ApiError::internal(panic), target, &request.headers);
+        Answered { caller, operation: Operation::of(target, &request.method), response }
+    }
+
     /// Answers a request for one of the pages beside Eureka's API, at this path below the context path.
     async fn page(&self, path: &str, request: &Parts, caller: &Caller, body: Body) -> Response {
         let query = request.uri.query().map_or_else(String::new, |query| format!("?{query}"));
@@ -199,6 +207,23 @@ impl Service {
     }
 }
 
+/// A handler panicked. That is a fault of this server, and harms the one request only.
+#[derive(Debug, thiserror::Error)]
+#[error("the handler panicked: {0}")]
+struct Panic(String);
+
+/// What work gives, or what it said when it panicked. Without this the client would see a closed connection, and neither the
+/// metrics nor the access log would count the request.
+fn caught<T>(work: impl Future<Output = T>) -> impl Future<Output = Result<T, Panic>> {
+    AssertUnwindSafe(work).catch_unwind().map(|done| {
+        done.map_err(|payload| {
+            let text = payload.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+            Panic(text.unwrap_or("it gave no reason").to_owned())
+        })
+    })
+}
+
 /// What somebody is answered who is not let in. To a person in words; a Java client that accepts JSON or XML alone makes "no suitable
 /// converter" of them where without a body it says the status.
 fn refused(error: ApiError, target: &Target<'_>, headers: &HeaderMap) -> Response {
@@ -222,5 +247,21 @@ fn say_why(request: &Parts, caller: &Caller, status: StatusCode, why: &Why) {
     match why {
         Why::Refused(why) => debug!(%method, path, status, address, user, why, "refused a request"),
         Why::Failed(cause) => error!(%method, path, status, address, user, %cause, "cannot answer a request"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error_with_its_reason() {
+        let panics = |reason: &'static str| caught(async move { assert!(reason.is_empty(), "{reason}") });
+        assert_eq!(panics("").await.map_err(|panic| panic.to_string()), Ok(()));
+        let panic = panics("index out of bounds").await.unwrap_err();
+        assert_eq!(panic.to_string(), "the handler panicked: index out of bounds");
+        let response = refused(ApiError::internal(panic), &Target::Outside, &HeaderMap::new());
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(matches!(response.extensions().get::<Why>(), Some(Why::Failed(_))), "the log says why");
     }
 }
