@@ -3,6 +3,7 @@
 // In the order of dependency: a module uses only those above it. A test holds this (tests/it/tidy.rs).
 pub mod time;
 pub mod metrics;
+pub mod limits;
 pub mod tls;
 pub mod model;
 pub mod codec;

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use imports::Imports;
 
 /// The modules in the order of dependency: each uses only those before it (and itself).
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 16] = [
     "time",
     "metrics",
+    "limits",
     "tls",
     "model",
     "codec",
@@ -27,7 +28,7 @@ const LAYERS: [&str; 15] = [
 ];
 
 /// Layers that decide and never wait: no `async`, no `.await`.
-const SYNCHRONOUS: [&str; 5] = ["time", "metrics", "model", "codec", "registry"];
+const SYNCHRONOUS: [&str; 6] = ["time", "metrics", "limits", "model", "codec", "registry"];
 
 struct Source {
     path: PathBuf,
