@@ -61,6 +61,13 @@ impl Limits {
     }
 }
 
+impl Default for Limits {
+    /// Those of the chart, for whoever does not read them: tests and the simulation.
+    fn default() -> Self {
+        Self { memory: 128 * 1024 * 1024, memory_source: MemorySource::Assumed, open_files: 65_536 }
+    }
+}
+
 /// Bytes of memory for each purpose. Together the shares are less than the whole: an allocator and the system need some as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
@@ -112,7 +119,7 @@ impl Budget {
 impl Default for Budget {
     /// That of the chart's limit, for whoever does not read limits: tests and the simulation.
     fn default() -> Self {
-        Self::of(128 * 1024 * 1024)
+        Self::of(Limits::default().memory)
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use eureka_registry::config::{self, Command, Loaded, Notice, Unheeded};
+use eureka_registry::limits::Limits;
 use eureka_registry::server::Server;
 use eureka_registry::smoke_test;
 use eureka_registry::telemetry;
@@ -88,8 +89,9 @@ fn serve(loaded: Loaded) -> ExitCode {
     }
 }
 
-fn run(loaded: Loaded) -> anyhow::Result<()> {
+fn run(mut loaded: Loaded) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    loaded.settings.limits = Limits::detect();
     runtime.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let told_to_stop = async move {

@@ -3,6 +3,7 @@
 //! A component counts in plain atomic fields, each with a doc comment. The fields are read when a scraper asks, so no request
 //! looks up a label or takes a lock. The names of the metrics are in `http::exposition` and `http::metrics`.
 
+pub mod connections;
 pub mod process;
 
 use std::fmt;

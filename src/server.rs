@@ -1,13 +1,18 @@
 //! The composition root: a [`Node`] and the sockets before it, started in order and stopped in order.
 
 mod accept;
+mod activity;
+mod buffers;
+mod capacity;
 mod connection;
 mod crowd;
+mod handshake;
 mod node;
 pub mod options;
 mod own_registration;
 mod settings;
 mod stopping;
+mod watch;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -25,8 +30,11 @@ pub use node::{Node, PeerAccess};
 pub use options::Options;
 pub use settings::Settings;
 
+use accept::Port;
+use capacity::Capacity;
 use stopping::Stopping;
 
+use crate::limits::Limits;
 use crate::tasks::Tasks;
 use crate::time::Clock;
 use crate::tls::Tls;
@@ -36,6 +44,7 @@ use crate::tls::Tls;
 pub struct Server {
     address: SocketAddr,
     options: Arc<Options>,
+    capacity: Capacity,
     node: Node,
     stopping: Stopping,
     serving: Tasks,
@@ -58,7 +67,8 @@ impl Server {
         node.join().await;
 
         let (stopping, serving) = (Stopping::default(), Tasks::under(&CancellationToken::new()));
-        let mut server = Self { address, options, node, stopping, serving };
+        let capacity = Capacity::of(&options, &settings.limits);
+        let mut server = Self { address, options, capacity, node, stopping, serving };
         let listener = socket.listen(BACKLOG).context("cannot listen")?;
         if let Some(port) = server.options.management_port {
             server.serve_management(port, SmallRng::from_rng(&mut rng))?;
@@ -75,13 +85,13 @@ impl Server {
             self.serving.every("certificates", CERTIFICATES_INTERVAL, move || tls.refresh());
         }
         let service = Arc::clone(self.node.service());
-        let (options, stopping) = (Arc::clone(&self.options), self.stopping.clone());
+        let port = self.port(listener, tls, self.capacity);
         self.serving.spawn("accept", |_| {
             let answer = move |connection, request| {
                 let service = Arc::clone(&service);
                 async move { service.handle(connection, request).await }
             };
-            accept::accept(listener, options, stopping, tls, rng, answer)
+            port.accept(rng, answer)
         });
     }
 
@@ -91,18 +101,33 @@ impl Server {
         let listener = socket.listen(BACKLOG).context("cannot listen")?;
         info!("answering /actuator on http://{}", listener.local_addr()?);
         let service = Arc::clone(self.node.service());
-        let (options, stopping) = (Arc::clone(&self.options), self.stopping.clone());
+        let port = self.port(listener, None, self.capacity.of_management());
         self.serving.spawn("accept-management", |_| {
             let answer = move |connection, request| {
                 let service = Arc::clone(&service);
                 async move { service.handle_management(connection, request).await }
             };
-            accept::accept(listener, options, stopping, None, rng, answer)
+            port.accept(rng, answer)
         });
         Ok(())
     }
 
+    fn port(&self, listener: TcpListener, tls: Option<Arc<Tls>>, capacity: Capacity) -> Port {
+        let (options, stopping) = (Arc::clone(&self.options), self.stopping.clone());
+        Port::new(listener, tls, capacity, (options, stopping, Arc::clone(self.node.connections())))
+    }
+
     fn say_where_it_listens(&self, settings: &Settings) {
+        let Limits { memory, memory_source, open_files } = settings.limits;
+        let Capacity { connections, busy } = self.capacity;
+        info!(
+            memory_mib = memory / (1024 * 1024),
+            memory_source = memory_source.name(),
+            open_files,
+            max_connections = connections,
+            max_busy_connections = busy,
+            "limits of this process, and of connections that follow from them"
+        );
         let scheme = if self.options.tls.is_some() { "https" } else { "http" };
         let (version, instances) = (env!("CARGO_PKG_VERSION"), self.node.registry().len());
         info!(version, instances, "listening on {scheme}://{}", self.address);

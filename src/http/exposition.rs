@@ -55,6 +55,7 @@ impl Collector for Everything {
         let mut out = Exposition(encoder);
         build_info(&self.0, &mut out)?;
         self.0.metrics.expose(&mut out)?;
+        self.0.connections.expose(&mut out)?;
         leases(&self.0, &mut out)?;
         self_preservation(&self.0, &mut out)?;
         peers(&self.0, &mut out)?;

@@ -11,6 +11,7 @@ use super::readiness::Readiness;
 use super::security::Security;
 use super::streams::Streams;
 use crate::console::{Console, Replica};
+use crate::metrics::connections::Connections;
 use crate::model::InstanceInfo;
 use crate::registry::InstanceRegistry;
 use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes};
@@ -33,6 +34,8 @@ pub struct Parts {
     pub readiness: Readiness,
     /// The peers, if there can be any.
     pub nodes: Option<Arc<PeerEurekaNodes>>,
+    /// What is counted of connections.
+    pub connections: Arc<Connections>,
 }
 
 /// What handlers share.
@@ -52,6 +55,7 @@ pub(super) struct AppState {
     pub(super) bodies: Bodies,
     pub(super) building: Building,
     pub(super) metrics: RequestMetrics,
+    pub(super) connections: Arc<Connections>,
     pub(super) console: Arc<Console>,
     pub(super) overviews: Overviews,
     pub(super) streams: Arc<Streams>,
@@ -59,7 +63,7 @@ pub(super) struct AppState {
 
 impl AppState {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { peer_aware, clock, options, node_id, own_instance, readiness, nodes } = parts;
+        let Parts { peer_aware, clock, options, node_id, own_instance, readiness, nodes, connections } = parts;
         let registry = Arc::clone(peer_aware.registry());
         let console = Arc::new(Console::new(Replica {
             registry: Arc::clone(&registry),
@@ -75,6 +79,7 @@ impl AppState {
             bodies: Bodies::new(options.max_body_bytes),
             building: Building::default(),
             metrics: RequestMetrics::default(),
+            connections,
             overviews: Overviews::new(&console, &readiness, clock),
             streams: Arc::default(),
             console,

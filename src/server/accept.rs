@@ -18,106 +18,137 @@ use rand::rngs::SmallRng;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
-use tracing::{debug, warn};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
 
-use super::connection::{self, Activity};
+use super::activity::Rank;
+use super::buffers::Buffers;
+use super::capacity::Capacity;
+use super::connection::{Common, Ended, One};
 use super::crowd::Crowd;
+use super::handshake;
 use super::options::Options;
 use super::stopping::Stopping;
+use super::watch::Watch;
 use crate::http::Connection;
+use crate::metrics::connections::{Connections, Why};
 use crate::tls::Tls;
 
-/// Accepts connections until the server drains, then waits until those it has are finished; whoever does not care to
-/// wait that long drops it.
-pub(super) async fn accept<F>(
+/// How long connections may take to finish before the log says that they are waited for.
+const QUIET_DRAIN: Duration = Duration::from_secs(1);
+
+/// A port, and those who come by it.
+#[derive(Debug)]
+pub(super) struct Port {
     listener: TcpListener,
-    options: Arc<Options>,
-    stopping: Stopping,
     tls: Option<Arc<Tls>>,
-    mut rng: SmallRng,
-    answer: impl Fn(Connection, Request<Body>) -> F + Clone + Send + Sync + 'static,
-) where
-    F: Future<Output = Response> + Send,
-{
-    let mut connections = JoinSet::new();
-    let places = Arc::new(Semaphore::new(options.max_connections));
-    let crowd = Arc::new(Crowd::default());
-    while let Some(accepted) = stopping.draining.run_until_cancelled(next(&listener, &places, &crowd)).await {
-        let (stream, address, place) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: those in use become free again.
-                warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
+    places: Arc<Semaphore>,
+    crowd: Arc<Crowd>,
+    common: Arc<Common>,
+}
+
+impl Port {
+    pub(super) fn new(
+        listener: TcpListener,
+        tls: Option<Arc<Tls>>,
+        capacity: Capacity,
+        (options, stopping, counted): (Arc<Options>, Stopping, Arc<Connections>),
+    ) -> Self {
+        let buffers = Buffers::new(capacity.busy, Arc::clone(&counted));
+        let common = Arc::new(Common { options, stopping, buffers, counted });
+        let places = Arc::new(Semaphore::new(capacity.connections.min(Semaphore::MAX_PERMITS)));
+        Self { listener, tls, places, crowd: Arc::default(), common }
+    }
+
+    /// Accepts connections until the server drains, then waits until those it has are finished; whoever does not care to
+    /// wait that long drops it.
+    pub(super) async fn accept<F>(
+        self,
+        mut rng: SmallRng,
+        answer: impl Fn(Connection, Request<Body>) -> F + Clone + Send + Sync + 'static,
+    ) where
+        F: Future<Output = Response> + Send,
+    {
+        let mut connections = JoinSet::new();
+        let (options, draining) = (&self.common.options, &self.common.stopping.draining);
+        while let Some(accepted) = draining.run_until_cancelled(self.next()).await {
+            let (stream, address, place) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, most likely: those in use become free again.
+                    warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            while connections.try_join_next().is_some() {}
+            let max_age = options.connection_max_age.mul_f64(rng.random_range(0.9..1.1));
+            let watch = Watch::new(Instant::now());
+            let member = self.crowd.enter(address, &watch);
+            let one = One { common: Arc::clone(&self.common), watch, address, max_age };
+            let (tls, answer) = (self.tls.as_ref().map(|tls| tls.server()), answer.clone());
+            connections.spawn(async move {
+                let _open = one.common.counted.open();
+                let ended = match tls {
+                    None => {
+                        let connection = Connection { address: Some(address), certified: false };
+                        one.serve(stream, false, |request| answer(connection, request)).await
+                    }
+                    // In a box: TLS makes the future larger, and who speaks plain HTTP is not to pay for it.
+                    Some(config) => Box::pin(handshake::serve(&one, stream, config, answer)).await,
+                };
+                say_why(&one, ended);
+                drop((member, place));
+            });
+        }
+        let Self { listener, crowd, .. } = self;
+        drop(listener);
+        let mut said = std::pin::pin!(tokio::time::sleep(QUIET_DRAIN));
+        let mut is_said = false;
+        loop {
+            tokio::select! {
+                joined = connections.join_next() => if joined.is_none() { return },
+                () = &mut said, if !is_said => {
+                    is_said = true;
+                    say_who_is_waited_for(&crowd);
+                }
+            }
+        }
+    }
+
+    /// The next connection, and a place for it: if need be that of somebody else.
+    async fn next(&self) -> std::io::Result<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
+        let (stream, address) = self.listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let place = match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => place,
+            Err(_all_taken) => {
+                self.crowd.make_room(Rank::Idle, Why::NoPlace);
+                #[expect(clippy::expect_used, reason = "nobody closes it")]
+                Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed")
             }
         };
-        while connections.try_join_next().is_some() {}
-        let max_age = options.connection_max_age.mul_f64(rng.random_range(0.9..1.1));
-        let (options, stopping, answer) = (Arc::clone(&options), stopping.clone(), answer.clone());
-        let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.server()));
-        let activity = Activity::new();
-        let member = crowd.enter(address, &activity);
-        connections.spawn(async move {
-            match acceptor {
-                None => {
-                    let answer = answer_of(Connection { address: Some(address), certified: false }, answer);
-                    connection::serve(stream, activity, max_age, &options, &stopping, answer).await;
-                }
-                Some(acceptor) => {
-                    let handshake = tokio::time::timeout(options.request_header_timeout, acceptor.accept(stream));
-                    tokio::select! {
-                        biased;
-                        shaken = handshake => match shaken {
-                            Ok(Ok(stream)) => {
-                                let answer = answer_of(Connection { address: Some(address), certified: is_certified(&stream) }, answer);
-                                // In a box: TLS makes the future larger, and who speaks plain HTTP is not to pay for it.
-                                Box::pin(connection::serve(stream, activity, max_age, &options, &stopping, answer)).await;
-                            }
-                            Ok(Err(error)) => debug!(%error, "no TLS connection came about"),
-                            Err(_too_slow) => debug!("a TLS handshake took too long"),
-                        },
-                        () = activity.displaced() => {}
-                    }
-                }
-            }
-            drop((member, place));
-        });
+        Ok((stream, address.ip().to_canonical(), place))
     }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
 }
 
-/// Answers the requests of one connection.
-fn answer_of<F>(
-    connection: Connection,
-    answer: impl Fn(Connection, Request<Body>) -> F + Clone,
-) -> impl Fn(Request<Body>) -> F + Clone {
-    move |request| answer(connection, request)
+/// Counts a connection that the server closed, and says so.
+fn say_why(one: &One, ended: Ended) {
+    let Some(why) = ended else { return };
+    one.common.counted.closed(why);
+    let phase = one.watch.activity().phase().name();
+    debug!(address = %one.address, reason = why.name(), phase, "closed a connection");
 }
 
-/// Whether the client showed a certificate; rustls has verified it then.
-fn is_certified(stream: &TlsStream<TcpStream>) -> bool {
-    stream.get_ref().1.peer_certificates().is_some_and(|certificates| !certificates.is_empty())
-}
-
-/// The next connection, and a place for it: if need be that of somebody else.
-async fn next(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-    crowd: &Crowd,
-) -> std::io::Result<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
-    let (stream, address) = listener.accept().await?;
-    stream.set_nodelay(true)?;
-    let place = match Arc::clone(places).try_acquire_owned() {
-        Ok(place) => place,
-        Err(_all_taken) => {
-            crowd.make_room();
-            #[expect(clippy::expect_used, reason = "nobody closes it")]
-            Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed")
-        }
-    };
-    Ok((stream, address.ip().to_canonical(), place))
+/// Says what a slow stop waits for.
+fn say_who_is_waited_for(crowd: &Crowd) {
+    let (connections, Some((address, oldest))) = crowd.oldest() else { return };
+    let (phase, age) = (oldest.phase().name(), Instant::now().saturating_duration_since(oldest.began()));
+    info!(
+        connections,
+        oldest = %address,
+        age_seconds = age.as_secs(),
+        phase,
+        "waiting for connections to finish; the oldest is named"
+    );
 }

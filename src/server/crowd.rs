@@ -9,7 +9,9 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::connection::Activity;
+use super::activity::{Activity, Rank};
+use super::watch::Watch;
+use crate::metrics::connections::Why;
 
 /// How often it is said that places are short.
 const SAID_EVERY: Duration = Duration::from_secs(10);
@@ -20,7 +22,7 @@ pub(super) struct Crowd(Mutex<Members>);
 
 #[derive(Debug, Default)]
 struct Members {
-    by_address: HashMap<IpAddr, HashMap<u64, Arc<Activity>>>,
+    by_address: HashMap<IpAddr, HashMap<u64, Arc<Watch>>>,
     entered: u64,
     said: Option<Instant>,
 }
@@ -35,39 +37,55 @@ pub(super) struct Member {
 
 impl Crowd {
     /// Counts a connection in.
-    pub(super) fn enter(self: &Arc<Self>, address: IpAddr, activity: &Arc<Activity>) -> Member {
+    pub(super) fn enter(self: &Arc<Self>, address: IpAddr, watch: &Arc<Watch>) -> Member {
         let address = network(address);
         let mut members = self.0.lock();
         members.entered += 1;
         let number = members.entered;
-        members.by_address.entry(address).or_default().insert(number, Arc::clone(activity));
+        members.by_address.entry(address).or_default().insert(number, Arc::clone(watch));
         Member { crowd: Arc::clone(self), address, number }
     }
 
-    /// Closes the connection that is to be missed least of the address that has the most.
-    pub(super) fn make_room(&self) {
+    /// Closes the connection that is to be missed least of the address that has the most, if it is to be missed no more than `most`.
+    pub(super) fn make_room(&self, most: Rank, why: Why) {
         let mut members = self.0.lock();
         let mut crowds: Vec<_> = members.by_address.iter().collect();
         crowds.sort_unstable_by_key(|(_, connections)| std::cmp::Reverse(connections.len()));
         let least = crowds.iter().find_map(|(address, connections)| {
-            let ranked = connections.iter().filter_map(|(number, activity)| Some((activity.rank()?, *number)));
-            Some((**address, connections.len(), ranked.min()?.1))
+            let ranked = connections.iter().filter_map(|(number, watch)| Some((watch.rank()?, *number)));
+            let (_, number) = ranked.filter(|((rank, _), _)| *rank <= most).min()?;
+            Some((**address, connections.len(), number))
         });
         let Some((address, connections, number)) = least else { return };
         // It is gone at once as far as this counts, so that the next who comes does not displace it again.
-        if let Some(activity) = members.remove(address, number) {
-            activity.displace();
+        if let Some(watch) = members.remove(address, number) {
+            watch.close(why);
         }
         let now = Instant::now();
         if members.said.is_none_or(|said| now.saturating_duration_since(said) > SAID_EVERY) {
             members.said = Some(now);
-            warn!(%address, connections, "all places for connections are taken; closing some of this address");
+            warn!(%address, connections, reason = why.name(), "too many connections; closing some of this address");
         }
+    }
+
+    /// Lets one connection give its buffers back that needs none now; says whether there is one.
+    pub(super) fn let_one_rest(&self) -> bool {
+        let members = self.0.lock();
+        members.by_address.values().flat_map(HashMap::values).any(|watch| watch.rest())
+    }
+
+    /// How many there are, and the one that was accepted first, with its address.
+    pub(super) fn oldest(&self) -> (usize, Option<(IpAddr, Activity)>) {
+        let members = self.0.lock();
+        let all = members.by_address.iter();
+        let all = all.flat_map(|(address, of_address)| of_address.values().map(|watch| (*address, watch.activity())));
+        let oldest = all.min_by_key(|(_, activity)| activity.began());
+        (members.by_address.values().map(HashMap::len).sum(), oldest)
     }
 }
 
 impl Members {
-    fn remove(&mut self, address: IpAddr, number: u64) -> Option<Arc<Activity>> {
+    fn remove(&mut self, address: IpAddr, number: u64) -> Option<Arc<Watch>> {
         let connections = self.by_address.get_mut(&address)?;
         let removed = connections.remove(&number);
         if connections.is_empty() {
@@ -93,32 +111,52 @@ fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
-
+    use super::super::activity::Event;
     use super::*;
+
+    fn enter(crowd: &Arc<Crowd>, address: &str, events: &[Event]) -> (Member, Arc<Watch>) {
+        let watch = Watch::new(Instant::now());
+        events.iter().for_each(|event| watch.on(*event));
+        (crowd.enter(address.parse().unwrap(), &watch), watch)
+    }
+
+    fn goes((_, watch): &(Member, Arc<Watch>)) -> bool {
+        watch.closing().is_some()
+    }
 
     #[test]
     fn of_the_address_with_the_most_connections_the_oldest_goes() {
         let crowd = Arc::new(Crowd::default());
-        let enter = |address: &str| {
-            let activity = Activity::new();
-            (crowd.enter(address.parse().unwrap(), &activity), activity)
-        };
-        let good = enter("10.0.0.1");
+        let good = enter(&crowd, "10.0.0.1", &[]);
         // Addresses of one network.
-        let crowded = ["2001:db8::3", "2001:db8::1", "2001:db8::2"].map(enter);
-        let goes = |(_, activity): &(Member, Arc<Activity>)| activity.displaced().now_or_never().is_some();
-        crowd.make_room();
+        let crowded = ["2001:db8::3", "2001:db8::1", "2001:db8::2"].map(|address| enter(&crowd, address, &[]));
+        crowd.make_room(Rank::Idle, Why::NoPlace);
         assert_eq!((goes(&good), crowded.each_ref().map(goes)), (false, [true, false, false]));
-        crowd.make_room();
-        assert_eq!((goes(&good), crowded.each_ref().map(goes)), (false, [false, true, false]), "nobody goes twice");
+        crowd.make_room(Rank::Idle, Why::NoPlace);
+        assert_eq!((goes(&good), crowded.each_ref().map(goes)), (false, [true, true, false]), "nobody goes twice");
+    }
+
+    #[test]
+    fn who_needs_no_buffers_gives_them_back_and_half_a_request_goes() {
+        let crowd = Arc::new(Crowd::default());
+        let request = Event::Request { has_body: false };
+        let idle = [Event::Woke, Event::Read(9), request, Event::Answered, Event::Flushed];
+        let busy = enter(&crowd, "10.0.0.1", &[Event::Woke, Event::Read(9), request]);
+        let half = enter(&crowd, "10.0.0.2", &[Event::Woke, Event::Read(9)]);
+        let idle = [enter(&crowd, "10.0.0.3", &idle), enter(&crowd, "10.0.0.3", &idle)];
+        assert_eq!([(); 3].map(|()| crowd.let_one_rest()), [true, true, false], "each is asked once");
+        crowd.make_room(Rank::Slow, Why::NoMemory);
+        assert_eq!((goes(&busy), goes(&half), idle.each_ref().map(goes)), (false, true, [false, false]));
+        crowd.make_room(Rank::Slow, Why::NoMemory);
+        assert_eq!((goes(&busy), idle.each_ref().map(goes)), (false, [false, false]), "nobody is left who may go");
     }
 
     #[test]
     fn nobody_is_left_when_all_have_gone() {
         let crowd = Arc::new(Crowd::default());
-        drop(crowd.enter("10.0.0.1".parse().unwrap(), &Activity::new()));
+        drop(enter(&crowd, "10.0.0.1", &[]));
         assert!(crowd.0.lock().by_address.is_empty());
-        crowd.make_room();
+        crowd.make_room(Rank::Idle, Why::NoPlace);
+        assert!(crowd.oldest().1.is_none());
     }
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Settings, own_registration};
 use crate::console::SAMPLE_INTERVAL;
 use crate::http::{Parts, Readiness, Service};
+use crate::metrics::connections::Connections;
 use crate::model::InstanceInfo;
 use crate::registry::{InstanceRegistry, Source};
 use crate::replication;
@@ -77,6 +78,7 @@ pub struct Node {
     own_instance: InstanceInfo,
     readiness: Readiness,
     service: Arc<Service>,
+    connections: Arc<Connections>,
     tasks: Tasks,
 }
 
@@ -111,7 +113,7 @@ impl Node {
             Peers { nodes: Arc::new(nodes), joining, seed: rng.random() }
         });
         let own_instance = own_registration::describe(&settings.replication, &settings.http, address, secure, clock);
-        let readiness = Readiness::default();
+        let (readiness, connections) = (Readiness::default(), Arc::<Connections>::default());
         let service = Arc::new(Service::new(Parts {
             peer_aware: Arc::clone(&peer_aware),
             clock,
@@ -120,9 +122,10 @@ impl Node {
             own_instance: own_instance.clone(),
             readiness: readiness.clone(),
             nodes: peers.as_ref().map(|peers| Arc::clone(&peers.nodes)),
+            connections: Arc::clone(&connections),
         }));
         let (settings, tasks) = (settings.clone(), Tasks::under(&CancellationToken::new()));
-        Self { settings, clock, rng, peer_aware, peers, own_instance, readiness, service, tasks }
+        Self { settings, clock, rng, peer_aware, peers, own_instance, readiness, service, connections, tasks }
     }
 
     /// Copies the registry of a peer, if there is one, and begins the background work. The replica may be asked afterwards,
@@ -173,6 +176,11 @@ impl Node {
     /// What answers requests.
     pub fn service(&self) -> &Arc<Service> {
         &self.service
+    }
+
+    /// Where the sockets before it are counted.
+    pub fn connections(&self) -> &Arc<Connections> {
+        &self.connections
     }
 
     /// The registry, for reading.

@@ -16,8 +16,8 @@ pub struct Options {
     pub tls: Option<tls::Options>,
     /// A port of its own, without TLS, for `/actuator` (`management.server.port`).
     pub management_port: Option<u16>,
-    /// The most connections at a time.
-    pub max_connections: usize,
+    /// The most connections at a time; `None` for as many as memory and open files allow.
+    pub max_connections: Option<usize>,
     /// How long a connection may be idle between two requests.
     pub keep_alive_timeout: Duration,
     /// How long a request's head may take to arrive; and a new connection's first one, to begin.
@@ -41,7 +41,7 @@ impl Default for Options {
             address: None,
             tls: None,
             management_port: None,
-            max_connections: 8192,
+            max_connections: None,
             keep_alive_timeout: Duration::from_secs(120),
             request_header_timeout: Duration::from_secs(10),
             request_body_timeout: Duration::from_secs(20),

@@ -252,7 +252,7 @@ async fn connect_from(address: [u8; 4], server: &TestServer) -> Client {
 
 #[tokio::test]
 async fn who_takes_all_connections_locks_nobody_out() {
-    let server = TestServer::with(|settings| settings.server.max_connections = 4).await;
+    let server = TestServer::with(|settings| settings.server.max_connections = Some(4)).await;
     let mut good = Client::connect(server.address).await;
     assert_eq!(good.send("GET", "/eureka/apps", &[], b"").await.status, 200);
     let mut crowd = Vec::new();

@@ -109,7 +109,7 @@ async fn an_idle_connection_is_closed_after_its_time() {
 
 #[tokio::test]
 async fn a_connection_beyond_the_limit_takes_the_place_of_an_idle_one() {
-    let server = TestServer::with(|settings| settings.server.max_connections = 1).await;
+    let server = TestServer::with(|settings| settings.server.max_connections = Some(1)).await;
     let mut first = Client::connect(server.address).await;
     assert_eq!(first.send("GET", "/eureka/apps", &[], b"").await.status, 200);
     let mut second = Client::connect(server.address).await;
