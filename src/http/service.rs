@@ -25,7 +25,7 @@ use super::operation::Operation;
 use super::resource::PathError;
 use super::security::Refusal;
 use super::state::{self, AppState};
-use super::target::{Paths, Target};
+use super::target::{Paths, Target, names_its_host};
 use super::{actuator, clusters, eureka, pages};
 use crate::registry::{Caller, PeerMemory};
 use crate::replication::protocol::{CLUSTER_HEADER, MEMORY_HEADER, NODE_HEADER};
@@ -125,6 +125,13 @@ impl Service {
         body: Body,
     ) -> Answered {
         let app = &self.state;
+        // What is called within the process has no socket, and no `Host`.
+        if connection.address.is_some() && !names_its_host(request) {
+            let caller = app.security.caller(request, connection);
+            let error = ApiError::BadParameter("a request needs one Host header".to_owned());
+            let response = refused(error, target, &request.headers);
+            return Answered { caller, operation: Operation::of_refused(target), response };
+        }
         // Before anybody is refused: this process may have called itself as somebody whom it does not let in.
         clusters::note_token(app, request);
         let caller = match app.security.admit(target, request, connection, app.now()).await {

@@ -1,6 +1,8 @@
 //! [`Target`]: the part of the surface that a request's path names. A path is parsed here, and only once.
 
-use http::Uri;
+use http::header::HOST;
+use http::request::Parts;
+use http::{Uri, Version};
 
 use super::resource::{PathError, Resource};
 
@@ -65,6 +67,16 @@ impl<'a> Target<'a> {
     }
 }
 
+/// Whether a request says for whom it is as RFC 9112 (3.2) demands: with one `Host`, without which only HTTP/1.0 does. Of two, a proxy may
+/// believe one and a server the other.
+pub(super) fn names_its_host(request: &Parts) -> bool {
+    match request.headers.get_all(HOST).iter().count() {
+        0 => request.version < Version::HTTP_11,
+        1 => true,
+        _ => false,
+    }
+}
+
 /// The path below `/eureka`, if it is one. Hand-written URLs double slashes.
 fn below_eureka(path: &str) -> Option<&str> {
     let rest = path.trim_start_matches('/').strip_prefix("eureka")?;
@@ -102,6 +114,22 @@ mod tests {
         check(&paths, "/api/v1/overview", &Target::Api("/api/v1/overview"));
         for page in ["/", "/eurekas", "/lastn", "/api", "/dashboard/api.js"] {
             check(&paths, page, &Target::Page(page));
+        }
+    }
+
+    #[test]
+    fn a_request_has_one_host_unless_it_is_old() {
+        let cases = [
+            (Version::HTTP_11, 0, false),
+            (Version::HTTP_11, 1, true),
+            (Version::HTTP_11, 2, false),
+            (Version::HTTP_10, 0, true),
+        ];
+        for (version, hosts, good) in cases {
+            let request = http::Request::builder().version(version);
+            let request = (0..hosts).fold(request, |request, _| request.header(HOST, "registry"));
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(names_its_host(&parts), good, "{version:?} with {hosts}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
 
-use crate::support::{Client, TestServer, instance, until};
+use crate::support::{Client, NEVER, TestServer, instance, until};
 
 const JSON_BODY: (&str, &str) = ("Content-Type", "application/json");
 const XML_BODY: (&str, &str) = ("Content-Type", "application/xml");
@@ -233,6 +233,51 @@ async fn who_sends_a_little_now_and_then_is_closed_too() {
         drips.is_closed_now() || drips.stream.write_all(b" ").await.is_err()
     })
     .await;
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_with_no_host_or_two_is_refused() {
+    let server = strict().await;
+    for (hosts, status) in [("", 400), ("Host: x\r\n", 200), ("Host: x\r\nHost: x\r\n", 400)] {
+        for path in ["/eureka/apps", "/actuator/health", "/api/v1/overview", "/"] {
+            let request = format!("GET {path} HTTP/1.1\r\n{hosts}\r\n");
+            assert_eq!(raw(&server, request.as_bytes()).await.answer(false).await.status, status, "{request}");
+        }
+    }
+    server.stop().await.unwrap();
+}
+
+/// What an answered scrape says of a counter.
+async fn counted(client: &mut Client, sample: &str) -> f64 {
+    let text = client.send("GET", "/actuator/prometheus", &[], b"").await.text();
+    let line = text.lines().find_map(|line| line.strip_prefix(sample)).map(|value| value.trim().to_owned());
+    line.unwrap_or_else(|| panic!("no {sample} in {text}")).parse().unwrap()
+}
+
+/// Half requests take the places of those that are busy, and no more of them than there are.
+#[tokio::test]
+async fn half_requests_give_way_to_whole_ones() {
+    let server = TestServer::with(|settings| {
+        settings.server.request_header_timeout = NEVER;
+        settings.limits.memory = 0;
+    })
+    .await;
+    let mut good = Client::connect(server.address).await;
+    let mut crowd = Vec::new();
+    // With so little memory 32 connections may be busy, and there are 64.
+    for _ in 0..60 {
+        let mut half = connect_from([127, 0, 0, 2], &server).await;
+        half.stream.write_all(b"GET /eureka/apps HTTP/1.1\r\nHo").await.unwrap();
+        crowd.push(half);
+    }
+    until("half requests give way", async || {
+        counted(&mut good, "eureka_connections_closed_total{reason=\"memory\"}").await >= 28.0
+    })
+    .await;
+    assert!(counted(&mut good, "eureka_connections_busy").await <= 32.0);
+    assert_eq!(good.send("GET", "/eureka/apps", &[], b"").await.status, 200);
+    assert!(crowd[0].is_closed().await, "the oldest goes first");
     server.stop().await.unwrap();
 }
 
