@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use rustls::crypto::ring::Ticketer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
@@ -156,6 +157,9 @@ fn configure(options: &Options, [certificate, key, trust]: &Files) -> anyhow::Re
     let mut server = builder
         .with_single_cert(chain.clone(), key.clone_key())
         .with_context(|| format!("{} and its key", options.certificate.display()))?;
+    // The client keeps what resumes its session, so that none is forgotten because others came: rustls remembers 256. The key changes
+    // every six hours and opens tickets of twelve; other certificates get another one, since whom they believe may differ.
+    server.ticketer = Ticketer::new().context("no key for session tickets")?;
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
     let client = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

@@ -268,6 +268,11 @@ impl Activity {
         self.phase == Phase::Idle
     }
 
+    #[cfg(test)]
+    pub(super) fn has_buffers(&self) -> bool {
+        self.has_buffers
+    }
+
     pub(super) fn phase(&self) -> Phase {
         self.phase
     }

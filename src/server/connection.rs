@@ -266,3 +266,6 @@ impl One {
 fn closes_connection(status: StatusCode) -> bool {
     matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT)
 }
+
+#[cfg(test)]
+mod tests;

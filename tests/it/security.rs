@@ -12,9 +12,12 @@ use eureka_registry::replication::ServiceUrl;
 use eureka_registry::server::Settings;
 use eureka_registry::tls::{self, ClientAuth};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
-use rustls::RootCertStore;
+use rustls::{HandshakeKind, RootCertStore};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use crate::support::{DEADLINE, ReservedPort, TestServer, instance, until};
 
@@ -175,20 +178,24 @@ impl Authority {
 
     /// A client that believes this authority, with a certificate of `own` if it is given.
     fn client(&self, own: Option<(&Self, bool)>) -> reqwest::Client {
+        let config = self.client_config(own);
+        reqwest::Client::builder().tls_backend_preconfigured(config).timeout(DEADLINE).build().unwrap()
+    }
+
+    fn client_config(&self, own: Option<(&Self, bool)>) -> rustls::ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.issuer.pem().as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = rustls::ClientConfig::builder_with_provider(provider);
         let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
-        let config = match own {
+        match own {
             None => builder.with_no_client_auth(),
             Some((authority, expired)) => {
                 let (certificate, key) = authority.issue(expired);
                 let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
                 builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap()
             }
-        };
-        reqwest::Client::builder().tls_backend_preconfigured(config).timeout(DEADLINE).build().unwrap()
+        }
     }
 }
 
@@ -215,6 +222,56 @@ async fn https_is_served_to_who_believes_its_authority() {
     assert!(other.client(None).get(&url).send().await.is_err(), "another authority's client does not believe it");
     let plain = reqwest::Client::builder().timeout(DEADLINE).build().unwrap();
     assert!(plain.get(url.replace("https", "http")).send().await.is_err(), "there is no HTTP beside it");
+    server.stop().await.unwrap();
+}
+
+/// One request over a connection of its own, and how its handshake went.
+async fn shake(server: &TestServer, config: &Arc<rustls::ClientConfig>) -> Option<HandshakeKind> {
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let name = ServerName::from(server.address.ip());
+    let mut stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.unwrap();
+    stream.write_all(b"GET /actuator/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    tokio::time::timeout(DEADLINE, stream.read_to_end(&mut answer)).await.expect("closed in time").unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    stream.get_ref().1.handshake_kind()
+}
+
+#[tokio::test]
+async fn a_session_is_resumed_however_many_others_there_were() {
+    let authority = Authority::new();
+    let (server, _) = secured(&authority, ClientAuth::None).await;
+    let [first, other] = [(); 2].map(|()| Arc::new(authority.client_config(None)));
+    assert_eq!(shake(&server, &first).await, Some(HandshakeKind::Full));
+    let mut forgetful = rustls::ClientConfig::clone(&other);
+    forgetful.resumption = rustls::client::Resumption::disabled();
+    let forgetful = Arc::new(forgetful);
+    // As many as rustls remembers by itself, two for each handshake.
+    for _ in 0..130 {
+        assert_eq!(shake(&server, &forgetful).await, Some(HandshakeKind::Full));
+    }
+    assert_eq!(shake(&server, &first).await, Some(HandshakeKind::Resumed));
+    let scrape = authority.client(None).get(format!("https://{}/actuator/prometheus", server.address));
+    let text = scrape.send().await.unwrap().text().await.unwrap();
+    for sample in ["{outcome=\"full\"} 132.0", "{outcome=\"resumed\"} 1.0", "{outcome=\"failed\"} 0.0"] {
+        assert!(text.contains(&format!("eureka_tls_handshakes_total{sample}\n")), "no {sample} in {text}");
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_is_counted_and_harms_nobody() {
+    let authority = Authority::new();
+    let (server, _) = secured(&authority, ClientAuth::None).await;
+    let hello = [&[22, 3, 1, 0xff, 0xff][..], &[1, 0, 0xff, 0xf0], &[0; 64 * 1024]].concat();
+    for sent in [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".as_slice(), hello.as_slice()] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let _closed_meanwhile = stream.write_all(sent).await;
+        let _reset = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut Vec::new())).await.expect("closed in time");
+    }
+    let scrape = authority.client(None).get(format!("https://{}/actuator/prometheus", server.address));
+    let text = scrape.send().await.unwrap().text().await.unwrap();
+    assert!(text.contains("eureka_tls_handshakes_total{outcome=\"failed\"} 2.0\n"), "{text}");
     server.stop().await.unwrap();
 }
 

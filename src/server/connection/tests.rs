@@ -1,0 +1,167 @@
+use std::net::Ipv4Addr;
+
+use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::super::activity::Phase;
+use super::*;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// A connection that is served, and its client's end.
+struct Served {
+    client: TcpStream,
+    one: One,
+    task: JoinHandle<Ended>,
+}
+
+impl Served {
+    /// Answers every request with the length of its body, or at once without reading it if the path is `/refused`.
+    async fn start(places: usize) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, address) = listener.accept().await.unwrap();
+        let counted = Arc::<Connections>::default();
+        let buffers = Buffers::new(places, Arc::clone(&counted));
+        let common = Common { options: Arc::default(), stopping: Stopping::default(), buffers, counted };
+        let watch = Watch::new(Instant::now());
+        let max_age = Duration::from_secs(3600);
+        let one = One { common: Arc::new(common), watch, address: address.ip(), max_age };
+        let serving = one.clone();
+        let task = tokio::task::spawn(async move { serving.serve(stream, false, answer).await });
+        Self { client, one, task }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        self.client.write_all(bytes).await.unwrap();
+    }
+
+    /// The body of the next answer.
+    async fn answer(&mut self) -> String {
+        let mut read = Vec::new();
+        loop {
+            let text = String::from_utf8_lossy(&read).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n")
+                && head.to_lowercase().contains(&format!("content-length: {}", body.len()))
+            {
+                return body.to_owned();
+            }
+            let mut byte = [0];
+            let taken =
+                tokio::time::timeout(DEADLINE, self.client.read(&mut byte)).await.expect("an answer in time").unwrap();
+            assert_ne!(taken, 0, "closed after {text:?}");
+            read.push(byte[0]);
+        }
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(&Watch) -> bool) {
+        let wait = async {
+            while !holds(&self.one.watch) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_late| panic!("waited in vain: {what}"));
+    }
+
+    /// Lets the connection give its buffers back, and waits until it has.
+    async fn rest(&self) {
+        self.until("it may rest", Watch::rest).await;
+        self.until("it rests", |watch| !watch.activity().has_buffers()).await;
+    }
+}
+
+async fn answer(request: Request<Body>) -> Response {
+    if request.uri().path() == "/refused" {
+        return Response::new(Body::from("no"));
+    }
+    let body = request.into_body().collect().await.map(|body| body.to_bytes().len());
+    Response::new(Body::from(body.unwrap_or_default().to_string()))
+}
+
+#[tokio::test]
+async fn a_connection_that_rested_goes_on() {
+    let mut served = Served::start(1).await;
+    for _ in 0..3 {
+        served.send(GET).await;
+        assert_eq!(served.answer().await, "0");
+        served.rest().await;
+        assert_eq!(served.one.watch.activity().phase(), Phase::Idle);
+    }
+    served.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc").await;
+    assert_eq!(served.answer().await, "3");
+}
+
+#[tokio::test]
+async fn half_a_request_that_was_read_already_is_not_lost() {
+    let mut served = Served::start(1).await;
+    let (begun, rest) = GET.split_at(10);
+    served.send(&[GET, begun].concat()).await;
+    assert_eq!(served.answer().await, "0");
+    // hyper holds the beginning of the second request, which nobody else has seen.
+    served.until("it may rest", Watch::rest).await;
+    served.until("it is within a request", |watch| watch.activity().phase() == Phase::Headers).await;
+    served.send(rest).await;
+    assert_eq!(served.answer().await, "0");
+}
+
+#[tokio::test]
+async fn the_body_of_a_refused_request_is_no_request() {
+    let mut served = Served::start(1).await;
+    served.send(b"POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n").await;
+    assert_eq!(served.answer().await, "no");
+    // Whether it is asked to rest now or not, what follows is a body and must not be answered.
+    let _asked = served.one.watch.rest();
+    let _closed_already = served.client.write_all(GET).await;
+    let mut taken = Vec::new();
+    let _reset = tokio::time::timeout(DEADLINE, served.client.read_to_end(&mut taken)).await.expect("closed in time");
+    assert_eq!(String::from_utf8_lossy(&taken), "");
+    assert_eq!(served.task.await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn who_needs_a_place_gets_that_of_one_who_rests() {
+    let mut served = Served::start(1).await;
+    served.send(GET).await;
+    assert_eq!(served.answer().await, "0");
+    served.until("it is idle", Watch::is_idle).await;
+    let other = One { watch: Watch::new(Instant::now()), ..served.one.clone() };
+    let place = tokio::time::timeout(DEADLINE, other.wake()).await.expect("a place in time").unwrap();
+    assert!(served.one.watch.closing().is_none(), "it only rests");
+    served.send(GET).await;
+    drop(place);
+    assert_eq!(served.answer().await, "0");
+}
+
+#[tokio::test]
+async fn half_a_request_gives_way_to_who_needs_its_place() {
+    let mut served = Served::start(1).await;
+    served.send(b"GET / HT").await;
+    served.until("it is within a request", |watch| watch.activity().phase() == Phase::Headers).await;
+    let other = One { watch: Watch::new(Instant::now()), ..served.one.clone() };
+    let _place = tokio::time::timeout(DEADLINE, other.wake()).await.expect("a place in time").unwrap();
+    assert_eq!(served.task.await.unwrap(), Some(Why::NoMemory));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_its_connection_sleeps_is_noticed() {
+    let mut served = Served::start(1).await;
+    served.send(GET).await;
+    assert_eq!(served.answer().await, "0");
+    served.rest().await;
+    drop(served.client);
+    assert_eq!(tokio::time::timeout(DEADLINE, served.task).await.expect("in time").unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_sleeping_connection_ends_when_the_server_drains() {
+    let mut served = Served::start(1).await;
+    served.send(GET).await;
+    assert_eq!(served.answer().await, "0");
+    served.rest().await;
+    served.one.common.stopping.draining.cancel();
+    assert_eq!(tokio::time::timeout(DEADLINE, served.task).await.expect("in time").unwrap(), None);
+    assert_eq!(served.client.read(&mut [0]).await.unwrap(), 0);
+}
