@@ -11,6 +11,7 @@ mod metadata;
 mod names;
 mod record;
 mod replication;
+pub mod size;
 mod stamp;
 mod status;
 
@@ -22,5 +23,6 @@ pub use metadata::Metadata;
 pub use names::{AppName, InstanceKey};
 pub use record::{DataStamp, Fact, Parts, Record, StatusOverride, Tombstone};
 pub use replication::{Action, Heard, Known, ReplicationInstance, ReplicationInstanceResponse, ReplicationList};
+pub use size::TooLarge;
 pub use stamp::{Stamp, StampClock};
 pub use status::{ActionType, InstanceStatus};

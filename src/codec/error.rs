@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::model::TooLarge;
+
 /// Why a body was not understood. The text holds no part of the body.
 #[derive(Debug, Error)]
 pub enum CodecError {
@@ -11,6 +13,9 @@ pub enum CodecError {
     /// Not XML, or XML without what is needed.
     #[error("cannot parse XML: {0}")]
     Xml(String),
+    /// An instance that is larger than is kept.
+    #[error("{0}")]
+    TooLarge(#[from] TooLarge),
     /// A compressed body that is no gzip, or inflates beyond the limit.
     #[error("cannot inflate the body: {0}")]
     Gzip(String),

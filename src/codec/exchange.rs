@@ -2,15 +2,31 @@
 //!
 //! Times of day are those of the replica that is called: who calls translates them. Stamps are the same everywhere.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::facts::{WireFacts, WireTombstone, broken, write};
+use super::facts::{WireFacts, WireTombstone, write};
 use super::{CodecError, json};
+use crate::model::size::MOST_NAME_BYTES;
 use crate::model::{Heard, InstanceKey, LeaseInfo, Record, Tombstone};
 use crate::time::Timestamp;
+
+/// Maximum applications of a digest: as many as a registry of this many instances can have.
+const MOST_APPLICATIONS: usize = 200_000;
+/// Maximum applications that are asked for at once: ten times as many as a replica asks for.
+const MOST_ASKED_APPLICATIONS: usize = 500;
+/// Maximum instances that are asked for at once: ten times as many as a replica asks for.
+const MOST_ASKED_INSTANCES: usize = 5_000;
+/// Maximum instances in an answer: ten times as many as a replica puts into one.
+const MOST_RECORDS: usize = 10_000;
+/// Maximum cancellations in an answer: twice as many as a replica remembers.
+const MOST_CANCELLED: usize = 40_000;
 
 /// A hash of all that a replica knows, and of each application.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,12 +39,61 @@ pub struct Digests {
     pub applications: BTreeMap<String, u64>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct WireDigests {
     clock: u64,
     total: String,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     applications: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct ReceivedDigests {
+    clock: u64,
+    total: Hash,
+    #[serde(default)]
+    applications: Hashes,
+}
+
+/// A hash, in hexadecimal digits.
+struct Hash(u64);
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let hex = <Cow<'de, str>>::deserialize(deserializer)?;
+        u64::from_str_radix(&hex, 16).map(Self).map_err(|_no_hash| D::Error::custom("a digest must be a number"))
+    }
+}
+
+/// Hashes by name: at most [`MOST_APPLICATIONS`].
+#[derive(Default)]
+struct Hashes(BTreeMap<String, u64>);
+
+impl<'de> Deserialize<'de> for Hashes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct HashesVisitor;
+        impl<'de> Visitor<'de> for HashesVisitor {
+            type Value = Hashes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("digests by application")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Hashes, A::Error> {
+                let mut hashes = BTreeMap::new();
+                while let Some((app, Hash(hash))) = map.next_entry::<String, _>()? {
+                    if hashes.len() == MOST_APPLICATIONS || app.len() > MOST_NAME_BYTES {
+                        return Err(A::Error::custom(format_args!(
+                            "a digest has at most {MOST_APPLICATIONS} applications, whose names have at most {MOST_NAME_BYTES} bytes"
+                        )));
+                    }
+                    hashes.insert(app, hash);
+                }
+                Ok(Hashes(hashes))
+            }
+        }
+        deserializer.deserialize_map(HashesVisitor)
+    }
 }
 
 /// Appends digests.
@@ -43,17 +108,15 @@ pub fn encode_digests(digests: &Digests, out: &mut Vec<u8>) {
 /// # Errors
 /// If they are none.
 pub fn decode_digests(body: &[u8]) -> Result<Digests, CodecError> {
-    let wire: WireDigests = read(body)?;
-    let hash = |hex: &str| u64::from_str_radix(hex, 16).map_err(|_no_hash| broken("a digest must be a number"));
-    let applications = wire.applications.iter().map(|(app, hex)| Ok((app.clone(), hash(hex)?)));
-    let applications = applications.collect::<Result<_, CodecError>>()?;
-    Ok(Digests { clock: wire.clock, total: hash(&wire.total)?, applications })
+    let ReceivedDigests { clock, total: Hash(total), applications: Hashes(applications) } = read(body)?;
+    Ok(Digests { clock, total, applications })
 }
 
 /// Asks for all that is known of some applications.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordsRequest {
     /// The applications' names.
+    #[serde(deserialize_with = "at_most::<MOST_ASKED_APPLICATIONS, _, _>")]
     pub applications: Vec<String>,
     /// Where the last answer ended, if it did not hold everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,12 +149,15 @@ pub struct Records {
     pub cancelled: Vec<Tombstone>,
     /// Where to go on, if there is more: to be sent as [`RecordsRequest::after`].
     pub next: Option<String>,
+    /// How many instances and cancellations were left out because they were not understood or are too large, and why the first.
+    pub skipped: (usize, Option<String>),
 }
 
 #[derive(Deserialize)]
 struct WireRecords<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "at_most::<MOST_RECORDS, _, _>")]
     registered: Vec<WireRegistered<'a>>,
+    #[serde(deserialize_with = "at_most::<MOST_CANCELLED, _, _>")]
     cancelled: Vec<WireCancelled>,
     #[serde(default)]
     next: Option<String>,
@@ -152,14 +218,38 @@ pub fn encode_records<'a>(
 /// If it is none.
 pub fn decode_records(body: &[u8], now: Timestamp) -> Result<Records, CodecError> {
     let wire: WireRecords<'_> = read(body)?;
-    let registered = wire.registered.iter().filter_map(|one| {
-        let mut info = json::decode::instance_without_root(one.instance.get().as_bytes(), now).ok()?;
+    let mut records = Records { next: wire.next, ..Records::default() };
+    for one in &wire.registered {
+        match one.read(now) {
+            Ok(registered) => records.registered.push(registered),
+            Err(why) => records.skip(why),
+        }
+    }
+    for one in &wire.cancelled {
+        match one.facts.read(&one.app, &one.id, now) {
+            Ok(tombstone) => records.cancelled.push(tombstone),
+            Err(error) => records.skip(error.to_string()),
+        }
+    }
+    Ok(records)
+}
+
+impl Records {
+    fn skip(&mut self, why: String) {
+        let (count, first) = &mut self.skipped;
+        *count += 1;
+        first.get_or_insert(why);
+    }
+}
+
+impl WireRegistered<'_> {
+    fn read(&self, now: Timestamp) -> Result<(Record, Heard), String> {
+        let info = json::decode::instance_without_root(self.instance.get().as_bytes(), now);
+        let mut info = info.map_err(|error| error.to_string())?;
         let app = info.app.clone();
-        info.validate(app.as_str()).ok()?;
-        one.facts.read(info, now).ok()
-    });
-    let cancelled = wire.cancelled.iter().filter_map(|one| one.facts.read(&one.app, &one.id, now).ok());
-    Ok(Records { registered: registered.collect(), cancelled: cancelled.collect(), next: wire.next })
+        info.validate(app.as_str()).map_err(|error| error.to_string())?;
+        self.facts.read(info, now).map_err(|error| error.to_string())
+    }
 }
 
 /// The answer to the question when instances were last heard.
@@ -175,6 +265,7 @@ pub struct HeardAnswer {
 #[serde(rename_all = "camelCase")]
 struct WireHeard {
     uptime_ms: u64,
+    #[serde(deserialize_with = "at_most::<MOST_ASKED_INSTANCES, _, _>")]
     heard: Vec<Option<(i64, bool)>>,
 }
 
@@ -188,7 +279,9 @@ pub fn encode_keys(keys: &[InstanceKey], out: &mut Vec<u8>) {
 /// # Errors
 /// If they are none.
 pub fn decode_keys(body: &[u8]) -> Result<Vec<String>, CodecError> {
-    read(body)
+    #[derive(Deserialize)]
+    struct Keys(#[serde(deserialize_with = "at_most::<MOST_ASKED_INSTANCES, _, _>")] Vec<String>);
+    read(body).map(|Keys(keys)| keys)
 }
 
 /// Appends the answer.
@@ -208,5 +301,59 @@ pub fn decode_heard(body: &[u8]) -> Result<HeardAnswer, CodecError> {
 }
 
 fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, CodecError> {
-    serde_json::from_slice(body).map_err(|error| broken(&format!("line {}, column {}", error.line(), error.column())))
+    serde_json::from_slice(body).map_err(json::decode::failure)
+}
+
+/// A list of at most `MOST` elements: what comes behind them is not read.
+fn at_most<'de, const MOST: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    json::decode::ListSeed { most: MOST, seed: PhantomData }.deserialize(deserializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same text again and again, separated by commas.
+    fn list(text: &str, count: usize) -> String {
+        vec![text; count].join(",")
+    }
+
+    fn check<T>(read: impl Fn(&[u8]) -> Result<T, CodecError>, most: usize, document: impl Fn(usize) -> String) {
+        assert!(read(document(most).as_bytes()).is_ok(), "{most} are read");
+        let error = read(document(most + 1).as_bytes()).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(&most.to_string()), "{error}");
+    }
+
+    #[test]
+    fn every_list_of_a_replica_has_an_end() {
+        check(decode_keys, MOST_ASKED_INSTANCES, |count| format!("[{}]", list("\"\"", count)));
+        check(RecordsRequest::decode, MOST_ASKED_APPLICATIONS, |count| {
+            format!(r#"{{"applications":[{}]}}"#, list("\"\"", count))
+        });
+        check(decode_heard, MOST_ASKED_INSTANCES, |count| {
+            format!(r#"{{"uptimeMs":1,"heard":[{}]}}"#, list("null", count))
+        });
+        let cancelled = r#"{"app":"A","id":"","cancelled":"1.0.0","version":1,"registered":"","changed":""}"#;
+        let records = |body: &[u8]| decode_records(body, Timestamp(1));
+        check(records, MOST_CANCELLED, |count| {
+            format!(r#"{{"registered":[],"cancelled":[{}]}}"#, list(cancelled, count))
+        });
+        let registered = r#"{"instance":{},"facts":{"version":1,"registered":"","changed":"","sentStatus":"UP","heard":1,"renewed":true}}"#;
+        check(records, MOST_RECORDS, |count| {
+            format!(r#"{{"registered":[{}],"cancelled":[]}}"#, list(registered, count))
+        });
+    }
+
+    #[test]
+    fn a_digest_has_an_end() {
+        check(decode_digests, MOST_APPLICATIONS, |count| {
+            let applications: Vec<_> = (0..count).map(|app| format!("\"{app}\":\"1\"")).collect();
+            format!(r#"{{"clock":1,"total":"1","applications":{{{}}}}}"#, applications.join(","))
+        });
+        check(decode_digests, MOST_NAME_BYTES, |len| {
+            format!(r#"{{"clock":1,"total":"1","applications":{{"{}":"1"}}}}"#, "A".repeat(len))
+        });
+    }
 }

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::CodecError;
+use crate::model::size::MOST_NAME_BYTES;
 use crate::model::{
     AppName, DataStamp, Heard, InstanceInfo, InstanceKey, InstanceStatus, Record, Stamp, StatusOverride, Tombstone,
+    TooLarge,
 };
 use crate::time::Timestamp;
 
@@ -94,6 +96,9 @@ impl WireTombstone {
     }
 
     pub(super) fn read(&self, app: &str, id: &str, now: Timestamp) -> Result<Tombstone, CodecError> {
+        if app.len().max(id.len()) > MOST_NAME_BYTES {
+            return Err(TooLarge::Name(app.len().max(id.len())).into());
+        }
         let key = InstanceKey::new(&AppName::new(app), id);
         let data = data_stamp(self.version, &self.registered, &self.changed, now)?;
         let (cancelled, status_override) = (stamp(&self.cancelled, now)?, self.status_override.read(now)?);

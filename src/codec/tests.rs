@@ -211,7 +211,7 @@ proptest! {
         let sent: Vec<ReplicationInstance> = infos.into_iter().map(|info| ReplicationInstance {
             action: Action::Register, app_name: info.app.clone(), id: id.as_str().into(), last_dirty: time.map(Timestamp),
             overridden_status: Some(InstanceStatus::OutOfService), status: time.map(|_| info.status),
-            instance_info: Some(Box::new(info)), known: None,
+            instance_info: Some(Box::new(info)), known: None, too_large: None,
         }).collect();
         let leases: Vec<LeaseInfo> = sent.iter().map(|item| lease(item.instance_info.as_ref().unwrap())).collect();
         let mut out = Vec::new();

@@ -3,6 +3,10 @@
 use smol_str::SmolStr;
 use thiserror::Error;
 
+use super::size::{
+    INLINE_BYTES, INSTANCE_BYTES, METADATA_ENTRY_BYTES, MOST_INSTANCE_BYTES, MOST_METADATA, MOST_NAME_BYTES,
+    MOST_VIRTUAL_ADDRESSES, TooLarge, VIRTUAL_ADDRESS_BYTES,
+};
 use super::{ActionType, AppName, DataCenterInfo, InstanceKey, InstanceStatus, LeaseDurations, Metadata};
 use crate::time::Timestamp;
 
@@ -161,6 +165,7 @@ impl InstanceInfo {
         if self.app.as_str().contains('/') {
             return Err(RegistrationError::SlashInAppName);
         }
+        self.check_size()?;
         match &self.data_center_info {
             None => Err(RegistrationError::MissingDataCenterInfo),
             Some(DataCenterInfo::Unnamed) => Err(RegistrationError::MissingDataCenterInfoName),
@@ -171,6 +176,70 @@ impl InstanceInfo {
             }
             Some(DataCenterInfo::Amazon(_) | DataCenterInfo::MyOwn | DataCenterInfo::Netflix) => Ok(()),
         }
+    }
+}
+
+impl InstanceInfo {
+    /// Checks that it is no larger than is kept.
+    ///
+    /// # Errors
+    /// In what it is.
+    pub fn check_size(&self) -> Result<(), TooLarge> {
+        let amazon = self.data_center_metadata().map_or(0, Metadata::len);
+        let metadata = self.metadata.len() + amazon;
+        if metadata > MOST_METADATA {
+            return Err(TooLarge::Metadata(metadata));
+        }
+        let names = [self.app.as_str(), self.id(), &self.host_name];
+        if let Some(name) = names.into_iter().find(|name| name.len() > MOST_NAME_BYTES) {
+            return Err(TooLarge::Name(name.len()));
+        }
+        let texts = self.texts().map(str::len).sum();
+        if texts > MOST_INSTANCE_BYTES {
+            return Err(TooLarge::Texts(texts));
+        }
+        let lists = [self.vip_address.as_deref(), self.secure_vip_address.as_deref()];
+        let counts = lists.map(|addresses| virtual_addresses(addresses).count());
+        match counts.into_iter().find(|count| *count > MOST_VIRTUAL_ADDRESSES) {
+            Some(count) => Err(TooLarge::VirtualAddresses(count)),
+            None => Ok(()),
+        }
+    }
+
+    /// About how many bytes of memory it takes while it is registered, its lease and its places in indexes included.
+    pub fn weight(&self) -> usize {
+        let texts: usize = self.texts().map(str::len).filter(|len| *len > INLINE_BYTES).sum();
+        let entries = self.metadata.len() + self.data_center_metadata().map_or(0, Metadata::len);
+        let lists = [self.vip_address.as_deref(), self.secure_vip_address.as_deref()];
+        let addresses: usize = lists.map(|addresses| virtual_addresses(addresses).count()).into_iter().sum();
+        INSTANCE_BYTES + texts + entries * METADATA_ENTRY_BYTES + addresses * VIRTUAL_ADDRESS_BYTES
+    }
+
+    fn data_center_metadata(&self) -> Option<&Metadata> {
+        match &self.data_center_info {
+            Some(DataCenterInfo::Amazon(metadata)) => Some(metadata),
+            Some(DataCenterInfo::MyOwn | DataCenterInfo::Netflix | DataCenterInfo::Unnamed) | None => None,
+        }
+    }
+
+    /// Every text that a client chose.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let optional = [
+            &self.instance_id,
+            &self.sid,
+            &self.app_group_name,
+            &self.home_page_url,
+            &self.status_page_url,
+            &self.health_check_url,
+            &self.secure_health_check_url,
+            &self.vip_address,
+            &self.secure_vip_address,
+            &self.asg_name,
+        ];
+        let optional = optional.into_iter().flatten().map(SmolStr::as_str);
+        let metadata = [Some(&self.metadata), self.data_center_metadata()].into_iter().flatten();
+        let metadata = metadata.flat_map(|metadata| metadata.iter()).flat_map(|(name, value)| [name, value]);
+        [self.app.as_str(), &self.host_name, &self.ip_addr].into_iter().chain(optional).chain(metadata)
     }
 }
 
@@ -205,6 +274,9 @@ pub enum RegistrationError {
     /// The name could not be asked for by a path; the Java server could not be asked for it either.
     #[error("appName must not contain a slash")]
     SlashInAppName,
+    /// It is larger than is kept; the Java server keeps anything.
+    #[error("{0}")]
+    TooLarge(#[from] TooLarge),
     /// No data center.
     #[error("Missing dataCenterInfo")]
     MissingDataCenterInfo,

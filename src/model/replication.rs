@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::{AppName, InstanceInfo, InstanceStatus, LeaseInfo, Record, Tombstone};
+use super::{AppName, InstanceInfo, InstanceStatus, LeaseInfo, Record, Tombstone, TooLarge};
 use crate::time::Timestamp;
 
 /// What a replicated item does (`PeerAwareInstanceRegistryImpl.Action`).
@@ -58,6 +58,8 @@ pub struct ReplicationInstance {
     pub instance_info: Option<Box<InstanceInfo>>,
     /// What only our own replicas say.
     pub known: Option<Known>,
+    /// In what the instance is larger than is kept: then it is neither in `instance_info` nor in `known`.
+    pub too_large: Option<TooLarge>,
 }
 
 /// What one of our own replicas knows of an instance. It is merged; what a Java server sends is applied.

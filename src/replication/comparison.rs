@@ -5,7 +5,7 @@
 //! the start is such a comparison of an empty registry. Besides, the other is asked when it last heard the instances that are
 //! overdue here: they may renew there.
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::peer_eureka_node::{PeerEurekaNode, Surroundings};
 use super::transport::Call;
@@ -58,6 +58,14 @@ impl PeerEurekaNode {
             let mut records: Records = exchange::decode_records(&reply.body, now).map_err(|error| error.to_string())?;
             for (_, heard) in &mut records.registered {
                 heard.at = self.to_ours(heard.at);
+            }
+            if let (skipped @ 1.., first) = &records.skipped {
+                warn!(
+                    peer.url = self.shown_url(),
+                    skipped,
+                    why = first,
+                    "skipped what a peer knows: it cannot be decoded or is too large"
+                );
             }
             let next = records.next.take();
             repaired += around.registry.merge(records, now);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tracing::{field, warn};
 
 use super::{Options, Peers, ReplicationTask};
 use crate::model::{
@@ -208,6 +209,11 @@ impl PeerAwareInstanceRegistry {
     pub fn apply(&self, list: ReplicationList, caller: &Caller, now: Timestamp) -> Vec<ItemOutcome> {
         self.registry.count_replication(now);
         let caller = Caller { source: Source::Peer, ..caller.clone() };
+        let too_large: Vec<_> = list.replication_list.iter().filter_map(|item| item.too_large).collect();
+        if let Some(first) = too_large.first() {
+            let skipped = too_large.len();
+            warn!(peer.address = caller.address.map(field::display), skipped, why = %first, "skipped instances of a peer that are too large");
+        }
         let mut in_conflict = HashSet::new();
         let apply = |item: ReplicationInstance| {
             let key = InstanceKey::new(&item.app_name, &item.id);
@@ -255,6 +261,10 @@ impl PeerAwareInstanceRegistry {
         caller: &Caller,
         now: Timestamp,
     ) -> ItemOutcome {
+        if item.too_large.is_some() {
+            // As a registration that is refused: sending it again would not help.
+            return ItemOutcome::Applied;
+        }
         if let Some(known) = item.known.take() {
             return ItemOutcome::of(self.merge(known, &item, key, caller, now));
         }

@@ -8,7 +8,9 @@ mod replication;
 mod value;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::str;
 
 use serde::Deserialize;
@@ -17,19 +19,29 @@ use serde_json::value::RawValue;
 
 use instance::InstanceSeed;
 use replication::{ItemSeed, ResponseSeed};
-use value::{Key, ListSeed, Member, Scalar, skip};
+pub(in crate::codec) use value::ListSeed;
+use value::{Key, Member, Scalar, skip};
 
 use crate::codec::CodecError;
 use crate::model::{AppName, Application, Applications, InstanceInfo, ReplicationInstanceResponse, ReplicationList};
 use crate::time::Timestamp;
 
+/// Maximum items of a batch: ten times what a Java server and a replica of ours send.
+const MOST_ITEMS: usize = 2_500;
+
+/// Maximum applications of an answer, and instances of an application, that are copied from a peer.
+const MOST_VALUES: usize = 200_000;
+/// Maximum errors that are kept of an answer of a peer.
+const MOST_ERRORS: usize = 100;
+
 pub(crate) fn instance_document(body: &[u8], now: Timestamp) -> Result<InstanceInfo, CodecError> {
     let found = document(body, Member { name: "instance", seed: InstanceSeed { now } })?;
-    found.map(|(info, _)| info).ok_or_else(|| CodecError::Json("there is no `instance`".to_owned()))
+    let found = found.ok_or_else(|| CodecError::Json("there is no `instance`".to_owned()))?;
+    Ok(found.whole()?.0)
 }
 
 pub(crate) fn instance_without_root(body: &[u8], now: Timestamp) -> Result<InstanceInfo, CodecError> {
-    document(body, InstanceSeed { now }).map(|(info, _)| info)
+    Ok(document(body, InstanceSeed { now })?.whole()?.0)
 }
 
 pub(crate) fn applications(body: &[u8], now: Timestamp) -> Result<(Applications, Vec<CodecError>), CodecError> {
@@ -38,7 +50,9 @@ pub(crate) fn applications(body: &[u8], now: Timestamp) -> Result<(Applications,
 }
 
 pub(crate) fn replication_list(body: &[u8], now: Timestamp) -> Result<ReplicationList, CodecError> {
-    let found = document(body, Member { name: "replicationList", seed: ListSeed(ItemSeed { now }) })?;
+    let entries = Cell::new(0);
+    let seed = ListSeed { most: MOST_ITEMS, seed: ItemSeed { now, entries: &entries } };
+    let found = document(body, Member { name: "replicationList", seed })?;
     let replication_list = found.ok_or_else(|| CodecError::Json("there is no `replicationList`".to_owned()))?;
     Ok(ReplicationList { replication_list })
 }
@@ -47,7 +61,8 @@ pub(crate) fn replication_response(
     body: &[u8],
     now: Timestamp,
 ) -> Result<Vec<ReplicationInstanceResponse>, CodecError> {
-    let found = document(body, Member { name: "responseList", seed: ListSeed(ResponseSeed { now }) })?;
+    let seed = ListSeed { most: MOST_ITEMS, seed: ResponseSeed { now } };
+    let found = document(body, Member { name: "responseList", seed })?;
     found.ok_or_else(|| CodecError::Json("there is no `responseList`".to_owned()))
 }
 
@@ -63,7 +78,7 @@ fn value<'de, S: DeserializeSeed<'de>>(text: &'de str, seed: S) -> Result<S::Val
 
 /// The error without what it quotes of the body: that may be long, and is not ours to log.
 #[expect(clippy::needless_pass_by_value, reason = "what map_err wants")]
-fn failure(error: serde_json::Error) -> CodecError {
+pub(in crate::codec) fn failure(error: serde_json::Error) -> CodecError {
     let what = match error.classify() {
         serde_json::error::Category::Io => "it cannot be read",
         serde_json::error::Category::Syntax => "it is no JSON",
@@ -78,11 +93,18 @@ fn failure(error: serde_json::Error) -> CodecError {
     CodecError::Json(format!("line {}, column {}: {what}", error.line(), error.column()))
 }
 
+/// Keeps an error, if there are not too many to read.
+fn note(errors: &mut Vec<CodecError>, error: CodecError) {
+    if errors.len() < MOST_ERRORS {
+        errors.push(error);
+    }
+}
+
 struct ApplicationsSeed {
     now: Timestamp,
 }
 
-/// One or a list of values, not read yet.
+/// One or a list of values, not read yet: at most [`MOST_VALUES`].
 #[derive(Default)]
 struct OneOrMany<'de>(Vec<&'de RawValue>);
 
@@ -90,7 +112,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for OneOrMany<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&'a RawValue>::deserialize(deserializer)?;
         if raw.get().starts_with('[') {
-            return serde_json::from_str(raw.get()).map(Self).map_err(D::Error::custom);
+            let list = ListSeed { most: MOST_VALUES, seed: PhantomData };
+            let values = list.deserialize(&mut serde_json::Deserializer::from_str(raw.get()));
+            return values.map(Self).map_err(D::Error::custom);
         }
         Ok(Self(if raw.get() == "null" { Vec::new() } else { vec![raw] }))
     }
@@ -121,7 +145,7 @@ impl<'de> Visitor<'de> for ApplicationsSeed {
                     for raw in map.next_value::<OneOrMany<'de>>()?.0 {
                         match application(raw, self.now, &mut errors) {
                             Ok(application) => applications.applications.push(application),
-                            Err(error) => errors.push(error),
+                            Err(error) => note(&mut errors, error),
                         }
                     }
                 }
@@ -140,11 +164,11 @@ fn application(raw: &RawValue, now: Timestamp, errors: &mut Vec<CodecError>) -> 
         instance: OneOrMany<'a>,
     }
     let raw: Raw<'_> = serde_json::from_str(raw.get()).map_err(failure)?;
-    let mut instances = Vec::with_capacity(raw.instance.0.len());
+    let mut instances = Vec::new();
     for raw in raw.instance.0 {
-        match value(raw.get(), InstanceSeed { now }) {
-            Ok((info, _)) => instances.push(info),
-            Err(error) => errors.push(error),
+        match value(raw.get(), InstanceSeed { now }).and_then(|decoded| Ok(decoded.whole()?.0)) {
+            Ok(info) => instances.push(info),
+            Err(error) => note(errors, error),
         }
     }
     Ok(Application { name: AppName::new(&raw.name), instances })

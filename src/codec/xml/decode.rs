@@ -20,12 +20,17 @@ const DEEPEST: usize = 32;
 /// No registration has this many elements. An element takes thirty times the bytes of `<a/>`.
 const MOST_ELEMENTS: usize = 10_000;
 
+/// No element of a registration has this many attributes.
+const MOST_ATTRIBUTES: usize = 16;
+
 pub(crate) fn instance_document(body: &[u8], now: Timestamp) -> Result<InstanceInfo, CodecError> {
     let root = Element::parse(&text(body)?)?;
     if root.name != "instance" {
         return Err(failure("the root element must be `instance`"));
     }
-    instance(&root, now)
+    let info = instance(&root, now)?;
+    info.check_size()?;
+    Ok(info)
 }
 
 /// Whether this is a document, whatever it says.
@@ -133,8 +138,11 @@ impl Element {
             match reader.read_event() {
                 Ok(Event::Start(start)) => {
                     elements += 1;
-                    if open.len() == DEEPEST || elements > MOST_ELEMENTS || root.is_some() {
-                        return Err(failure("it is nested too deeply, too large, or has two roots"));
+                    if elements > MOST_ELEMENTS {
+                        return Err(failure(&format!("it has more than {MOST_ELEMENTS} elements")));
+                    }
+                    if open.len() == DEEPEST || root.is_some() {
+                        return Err(failure("it is nested too deeply, or has two roots"));
                     }
                     open.push(Self::started(&start)?);
                 }
@@ -161,7 +169,11 @@ impl Element {
 
     fn started(start: &BytesStart<'_>) -> Result<Self, CodecError> {
         let mut element = Self { name: start.name().as_ref().to_owned(), ..Self::default() };
-        for attribute in start.attributes() {
+        // Each is compared with those before it, so a thousand would take as long as a million.
+        for (at, attribute) in start.attributes().enumerate() {
+            if at == MOST_ATTRIBUTES {
+                return Err(failure(&format!("an element has more than {MOST_ATTRIBUTES} attributes")));
+            }
             let attribute = attribute.map_err(|_quotes_the_body| failure("an element has a broken attribute"))?;
             if attribute.key.as_ref() == "enabled" {
                 element.enabled = Some(attribute.value.into_owned());

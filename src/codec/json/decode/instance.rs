@@ -9,19 +9,40 @@ use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use super::value::{Key, Nullable, Scalar, skip};
+use crate::model::size::MOST_METADATA;
 use crate::model::{
     ActionType, AppName, DataCenterInfo, InstanceInfo, InstanceStatus, LeaseDurations, LeaseInfo, Metadata, Port,
+    TooLarge,
 };
 use crate::time::Timestamp;
 
-/// An instance without a wrapper, and its lease as far as it says anything of it.
+/// An instance, and its lease as far as it says anything of it.
+pub(super) struct Decoded {
+    pub(super) info: InstanceInfo,
+    pub(super) lease: LeaseInfo,
+    /// How many entries of metadata were sent, those of equal names and of the data center included.
+    pub(super) entries: usize,
+}
+
+impl Decoded {
+    /// The instance, unless it is larger than is kept: then `info` holds a part of it.
+    pub(super) fn whole(self) -> Result<(InstanceInfo, LeaseInfo), TooLarge> {
+        if self.entries > MOST_METADATA {
+            return Err(TooLarge::Metadata(self.entries));
+        }
+        self.info.check_size()?;
+        Ok((self.info, self.lease))
+    }
+}
+
+/// An instance without a wrapper.
 #[derive(Clone, Copy)]
 pub(super) struct InstanceSeed {
     pub(super) now: Timestamp,
 }
 
 impl<'de> DeserializeSeed<'de> for InstanceSeed {
-    type Value = (InstanceInfo, LeaseInfo);
+    type Value = Decoded;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -29,7 +50,7 @@ impl<'de> DeserializeSeed<'de> for InstanceSeed {
 }
 
 impl<'de> Visitor<'de> for InstanceSeed {
-    type Value = (InstanceInfo, LeaseInfo);
+    type Value = Decoded;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an instance")
@@ -38,18 +59,23 @@ impl<'de> Visitor<'de> for InstanceSeed {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut info = InstanceInfo::new(AppName::new(""), "", "", self.now);
         info.data_center_info = None;
-        let mut app = None;
-        let mut lease = unset_lease();
+        let (mut app, mut lease) = (None, unset_lease());
+        let (mut entries, mut data_center_entries) = (0, 0);
         while let Some(Key(key)) = map.next_key()? {
             match key.as_ref() {
                 b"leaseInfo" => {
                     lease = map.next_value::<Nullable<LeaseValue>>()?.0.map_or_else(unset_lease, |value| value.0);
                 }
-                b"metadata" => info.metadata = map.next_value::<Nullable<MetadataValue>>()?.0.unwrap_or_default().0,
+                b"metadata" => {
+                    let metadata = map.next_value::<Nullable<MetadataValue>>()?.0.unwrap_or_default();
+                    (info.metadata, entries) = (metadata.kept, metadata.sent);
+                }
                 b"port" => info.port = map.next_value_seed(PortSeed(Port::DEFAULT))?,
                 b"securePort" => info.secure_port = map.next_value_seed(PortSeed(Port::DEFAULT_SECURE))?,
                 b"dataCenterInfo" => {
-                    info.data_center_info = map.next_value::<Nullable<DataCenterValue>>()?.0.map(|value| value.0);
+                    let value = map.next_value::<Nullable<DataCenterValue>>()?.0;
+                    data_center_entries = value.as_ref().map_or(0, |value| value.entries);
+                    info.data_center_info = value.map(|value| value.info);
                 }
                 key => set_scalar(&mut info, &mut app, key, map.next_value()?, self.now).map_err(A::Error::custom)?,
             }
@@ -57,7 +83,7 @@ impl<'de> Visitor<'de> for InstanceSeed {
         info.lease = lease.durations;
         info.app = AppName::new(&app.ok_or_else(|| A::Error::custom("there is no `app`"))?);
         take_id_from_metadata(&mut info);
-        Ok((info, lease))
+        Ok(Decoded { info, lease, entries: entries + data_center_entries })
     }
 }
 
@@ -210,9 +236,13 @@ impl<'de> Deserialize<'de> for LeaseValue {
     }
 }
 
-/// Scalars by name; `@class` is Java's, `null` is the text of that name (quirk 30).
+/// Scalars by name; `@class` is Java's, `null` is the text of that name (quirk 30). Of more entries than an instance may have,
+/// the first are kept and all are counted.
 #[derive(Default)]
-pub(super) struct MetadataValue(pub(super) Metadata);
+pub(super) struct MetadataValue {
+    pub(super) kept: Metadata,
+    pub(super) sent: usize,
+}
 
 impl<'de> Deserialize<'de> for MetadataValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -225,21 +255,29 @@ impl<'de> Deserialize<'de> for MetadataValue {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MetadataValue, A::Error> {
-                let mut entries: Vec<(SmolStr, SmolStr)> = Vec::new();
+                let (mut entries, mut sent): (Vec<(SmolStr, SmolStr)>, _) = (Vec::new(), 0);
                 while let Some(key) = map.next_key::<Key<'de>>()? {
                     let value: Scalar<'_> = map.next_value()?;
-                    if *key.0 != *b"@class" {
+                    if *key.0 == *b"@class" {
+                        continue;
+                    }
+                    sent += 1;
+                    if sent <= MOST_METADATA {
                         entries.push((key.text(), value.text().unwrap_or_else(|| "null".into())));
                     }
                 }
-                Ok(MetadataValue(entries.into_iter().collect()))
+                Ok(MetadataValue { kept: entries.into_iter().collect(), sent })
             }
         }
         deserializer.deserialize_map(MetadataVisitor)
     }
 }
 
-pub(super) struct DataCenterValue(pub(super) DataCenterInfo);
+/// Where an instance runs, and how many entries of metadata that was sent with.
+pub(super) struct DataCenterValue {
+    pub(super) info: DataCenterInfo,
+    pub(super) entries: usize,
+}
 
 impl<'de> Deserialize<'de> for DataCenterValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -266,8 +304,9 @@ impl<'de> Deserialize<'de> for DataCenterValue {
                         }
                     }
                 }
-                data_center_info(class.as_deref(), name.as_deref(), metadata.map(|value| value.0), other)
-                    .map(DataCenterValue)
+                let entries = metadata.as_ref().map_or(0, |metadata: &MetadataValue| metadata.sent);
+                data_center_info(class.as_deref(), name.as_deref(), metadata.map(|value| value.kept), other)
+                    .map(|info| DataCenterValue { info, entries })
                     .map_err(A::Error::custom)
             }
         }

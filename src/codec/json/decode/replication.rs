@@ -1,24 +1,31 @@
 //! A batch of a peer, and what a peer answers to one.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
-use super::instance::InstanceSeed;
+use super::instance::{Decoded, InstanceSeed};
 use super::value::{Key, Scalar, skip};
 use crate::codec::facts::{WireFacts, WireTombstone};
+use crate::model::size::{MOST_METADATA, MOST_NAME_BYTES};
 use crate::model::{
-    Action, AppName, InstanceInfo, InstanceStatus, Known, LeaseInfo, ReplicationInstance, ReplicationInstanceResponse,
+    Action, AppName, InstanceStatus, Known, ReplicationInstance, ReplicationInstanceResponse, TooLarge,
 };
 use crate::time::Timestamp;
 
+/// Maximum entries of metadata of all instances of a list: those of the largest batch of a Java server times ten.
+const MOST_ENTRIES: usize = 100_000;
+
+/// One item. Those of a list share one count of the entries of metadata that they have together.
 #[derive(Clone)]
-pub(super) struct ItemSeed {
+pub(super) struct ItemSeed<'a> {
     pub(super) now: Timestamp,
+    pub(super) entries: &'a Cell<usize>,
 }
 
-impl<'de> DeserializeSeed<'de> for ItemSeed {
+impl<'de> DeserializeSeed<'de> for ItemSeed<'_> {
     type Value = ReplicationInstance;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -26,7 +33,7 @@ impl<'de> DeserializeSeed<'de> for ItemSeed {
     }
 }
 
-impl<'de> Visitor<'de> for ItemSeed {
+impl<'de> Visitor<'de> for ItemSeed<'_> {
     type Value = ReplicationInstance;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,8 +69,19 @@ impl<'de> Visitor<'de> for ItemSeed {
         let named = |name: Option<Cow<'_, str>>| name.as_deref().and_then(InstanceStatus::from_name);
         let app_name = AppName::new(&app_name.ok_or_else(|| A::Error::custom("an item has no `appName`"))?);
         let id = id.ok_or_else(|| A::Error::custom("an item has no `id`"))?;
-        let mut instance_info = instance_info.map(|(info, _)| Box::new(info));
+        let sent = instance_info.as_ref().map_or(0, |decoded: &Decoded| decoded.entries.min(MOST_METADATA));
+        self.entries.set(self.entries.get() + sent);
+        if self.entries.get() > MOST_ENTRIES {
+            let text = format_args!("the instances of the list have more than {MOST_ENTRIES} metadata entries");
+            return Err(A::Error::custom(text));
+        }
+        let (mut instance_info, too_large) = match instance_info.map(Decoded::whole) {
+            Some(Ok((info, _))) => (Some(Box::new(info)), name_too_long(&app_name, &id)),
+            Some(Err(too_large)) => (None, Some(too_large)),
+            None => (None, name_too_long(&app_name, &id)),
+        };
         let known = match (facts, tombstone, heard) {
+            _ if too_large.is_some() => None,
             (Some(facts), ..) => instance_info.take().map(|info| {
                 facts.read(*info, self.now).map(|(record, heard)| Known::Registered(Box::new(record), heard))
             }),
@@ -79,15 +97,22 @@ impl<'de> Visitor<'de> for ItemSeed {
             status: named(status),
             instance_info,
             known: known.transpose().map_err(A::Error::custom)?,
+            too_large,
         })
     }
+}
+
+/// Whether the name of an application or an instance is longer than is kept, also of one that is only cancelled.
+fn name_too_long(app: &AppName, id: &str) -> Option<TooLarge> {
+    let longest = app.as_str().len().max(id.len());
+    (longest > MOST_NAME_BYTES).then_some(TooLarge::Name(longest))
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct OptionalInstanceSeed(pub(super) InstanceSeed);
 
 impl<'de> DeserializeSeed<'de> for OptionalInstanceSeed {
-    type Value = Option<(InstanceInfo, LeaseInfo)>;
+    type Value = Option<Decoded>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_option(self)
@@ -95,7 +120,7 @@ impl<'de> DeserializeSeed<'de> for OptionalInstanceSeed {
 }
 
 impl<'de> Visitor<'de> for OptionalInstanceSeed {
-    type Value = Option<(InstanceInfo, LeaseInfo)>;
+    type Value = Option<Decoded>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an instance or null")
@@ -140,7 +165,8 @@ impl<'de> Visitor<'de> for ResponseSeed {
                 }
                 b"responseEntity" => {
                     let entity = map.next_value_seed(OptionalInstanceSeed(InstanceSeed { now: self.now }))?;
-                    response.response_entity = entity.map(|(info, lease)| (Box::new(info), lease));
+                    let whole = entity.and_then(|decoded| decoded.whole().ok());
+                    response.response_entity = whole.map(|(info, lease)| (Box::new(info), lease));
                 }
                 _ => skip(&mut map)?,
             }

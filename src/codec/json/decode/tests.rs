@@ -1,7 +1,8 @@
 use super::*;
 use crate::codec::tests::recorded_answers;
 use crate::codec::{self, Detail, Form, Media, Nesting};
-use crate::model::{Action, DataCenterInfo, Metadata, Port};
+use crate::model::size::MOST_METADATA;
+use crate::model::{Action, DataCenterInfo, Metadata, Port, TooLarge};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -271,7 +272,7 @@ fn rewritten(body: &str, compact: bool) -> Option<Vec<u8>> {
     let document: serde_json::Value = serde_json::from_str(body).unwrap();
     let mut out = Vec::new();
     let entry = |raw: &RawValue, out: &mut Vec<u8>| {
-        let (info, lease) = value(raw.get(), InstanceSeed { now: NOW }).unwrap();
+        let (info, lease) = value(raw.get(), InstanceSeed { now: NOW }).unwrap().whole().unwrap();
         codec::instance_entry(form, Nesting::InApplications, &info, &lease, out);
     };
     let instances = |raw: &RawValue, out: &mut Vec<u8>| {
@@ -298,8 +299,9 @@ fn rewritten(body: &str, compact: bool) -> Option<Vec<u8>> {
         application: Vec<App<'a>>,
     }
     if document.get("instance").is_some() {
-        let (info, lease) =
+        let decoded =
             super::document(body.as_bytes(), Member { name: "instance", seed: InstanceSeed { now: NOW } }).unwrap()?;
+        let (info, lease) = decoded.whole().unwrap();
         codec::instance_document(Media::Json, &info, &lease, &mut out);
     } else if document.get("application").is_some() {
         #[derive(Deserialize)]
@@ -362,4 +364,58 @@ fn without_entries(text: &str) -> String {
     let mut parts = text.split("\"metadata\":{");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |all, part| all + part.split_once('}').unwrap().1)
+}
+
+/// A batch of these registrations.
+fn batch(instances: &[String]) -> String {
+    let item =
+        |instance: &String| format!(r#"{{"action":"Register","appName":"A","id":"i","instanceInfo":{instance}}}"#);
+    format!(r#"{{"replicationList":[{}]}}"#, instances.iter().map(item).collect::<Vec<_>>().join(","))
+}
+
+/// An instance with so many entries of metadata, all of one name: less is kept than is sent.
+fn with_metadata(entries: usize) -> String {
+    let metadata = vec![r#""a":"b""#; entries].join(",");
+    format!(r#"{{"app":"a","hostName":"h","ipAddr":"1","metadata":{{{metadata}}}}}"#)
+}
+
+#[test]
+fn an_instance_with_too_much_metadata_is_refused_alone_and_skipped_among_others() {
+    let (fits, too_much) = (with_metadata(MOST_METADATA), with_metadata(MOST_METADATA + 1));
+    let alone = |instance: &str| instance_document(format!(r#"{{"instance":{instance}}}"#).as_bytes(), NOW);
+    assert!(alone(&fits).is_ok());
+    let error = alone(&too_much).unwrap_err();
+    assert_eq!(error.to_string(), "the instance has 1001 metadata entries; at most 1000 are accepted");
+    let items = replication_list(batch(&[too_much.clone(), fits.clone()]).as_bytes(), NOW).unwrap().replication_list;
+    let found: Vec<_> = items.iter().map(|item| (item.instance_info.is_some(), item.too_large)).collect();
+    assert_eq!(found, [(false, Some(TooLarge::Metadata(MOST_METADATA + 1))), (true, None)]);
+    let document = format!(r#"{{"applications":{{"application":[{{"name":"A","instance":[{too_much},{fits}]}}]}}}}"#);
+    let (read, errors) = applications(document.as_bytes(), NOW).unwrap();
+    assert_eq!((read.applications[0].instances.len(), errors.len()), (1, 1));
+}
+
+#[test]
+fn a_batch_has_an_end() {
+    let cancel = |count: usize| {
+        let items = vec![r#"{"action":"Cancel","appName":"","id":""}"#; count].join(",");
+        replication_list(format!(r#"{{"replicationList":[{items}]}}"#).as_bytes(), NOW)
+    };
+    assert_eq!(cancel(MOST_ITEMS).unwrap().replication_list.len(), MOST_ITEMS);
+    let error = cancel(MOST_ITEMS + 1).unwrap_err().to_string();
+    assert!(error.ends_with("the list has more than 2500 elements"), "{error}");
+    let error = replication_list(batch(&vec![with_metadata(1000); 101]).as_bytes(), NOW).unwrap_err().to_string();
+    assert!(error.ends_with("have more than 100000 metadata entries"), "{error}");
+    let long = format!(r#"{{"replicationList":[{{"action":"Cancel","appName":"A","id":"{}"}}]}}"#, "i".repeat(1001));
+    let items = replication_list(long.as_bytes(), NOW).unwrap().replication_list;
+    assert_eq!(items[0].too_large, Some(TooLarge::Name(1001)));
+}
+
+#[test]
+fn of_many_broken_instances_of_a_peer_a_hundred_errors_are_kept() {
+    let broken = vec!["1"; 5_000].join(",");
+    let document = format!(r#"{{"applications":{{"application":[{{"name":"A","instance":[{broken}]}}]}}}}"#);
+    assert_eq!(applications(document.as_bytes(), NOW).unwrap().1.len(), MOST_ERRORS);
+    let many = vec![r#""""#; MOST_VALUES + 1].join(",");
+    let error = applications(format!(r#"{{"applications":{{"application":[{many}]}}}}"#).as_bytes(), NOW).unwrap_err();
+    assert!(error.to_string().ends_with("the list has more than 200000 elements"), "{error}");
 }

@@ -229,8 +229,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Nullable<T> {
     }
 }
 
-/// A list, or a single element in its place, as older servers write lists of one.
-pub(super) struct ListSeed<S>(pub(super) S);
+/// A list of at most `most` elements, or a single element in its place, as older servers write lists of one.
+pub(in crate::codec) struct ListSeed<S> {
+    pub(in crate::codec) most: usize,
+    pub(in crate::codec) seed: S,
+}
 
 impl<'de, S: DeserializeSeed<'de> + Clone> DeserializeSeed<'de> for ListSeed<S> {
     type Value = Vec<S::Value>;
@@ -249,13 +252,16 @@ impl<'de, S: DeserializeSeed<'de> + Clone> Visitor<'de> for ListSeed<S> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(element) = seq.next_element_seed(self.0.clone())? {
+        while let Some(element) = seq.next_element_seed(self.seed.clone())? {
+            if list.len() == self.most {
+                return Err(A::Error::custom(format_args!("the list has more than {} elements", self.most)));
+            }
             list.push(element);
         }
         Ok(list)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        self.0.deserialize(MapAccessDeserializer::new(map)).map(|element| vec![element])
+        self.seed.deserialize(MapAccessDeserializer::new(map)).map(|element| vec![element])
     }
 }

@@ -219,3 +219,16 @@ fn recorded_answers_are_written_again_as_they_were() {
     assert!(exact >= 10, "{exact} equal, {reordered} but for the order of metadata");
     println!("{exact} equal to the byte, {reordered} but for the order of metadata");
 }
+
+#[test]
+fn what_is_larger_than_an_instance_is_refused_with_its_size() {
+    let refused = |elements: &str| decoded(elements).unwrap_err().to_string();
+    let metadata: String = (0..=1000).map(|number| format!("<a{number}/>")).collect();
+    let too_much = "the instance has 1001 metadata entries; at most 1000 are accepted";
+    assert_eq!(refused(&format!("<metadata>{metadata}</metadata>")), too_much);
+    assert!(refused(&"<a/>".repeat(MOST_ELEMENTS)).ends_with("it has more than 10000 elements"));
+    let attributes = |count: usize| -> String { (0..count).map(|number| format!(" a{number}=''")).collect() };
+    assert!(decoded(&format!("<x{}/>", attributes(MOST_ATTRIBUTES))).is_ok());
+    let error = refused(&format!("<x{}/>", attributes(MOST_ATTRIBUTES + 1)));
+    assert!(error.ends_with("an element has more than 16 attributes"), "{error}");
+}
