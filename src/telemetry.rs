@@ -1,10 +1,20 @@
 //! Logs.
+//!
+//! A line is put into a bounded queue, and a thread of its own writes it. Who logs never waits: if standard output is not read, or not
+//! fast enough, lines are dropped and counted.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
-use std::time::Duration;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use parking_lot::{Condvar, Mutex};
+use tracing::warn;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::metrics::process::LOG_LINES_DROPPED;
 
 /// How a line of the log is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,42 +44,204 @@ impl Default for Options {
 /// So long the thread that writes rests after it wrote: waking it for every line cost as much as a third of the
 /// registration that the line told of.
 const REST: Duration = Duration::from_millis(5);
+/// Maximum bytes of lines that wait for it: some thousand lines.
+const QUEUED_BYTES: usize = 1024 * 1024;
+/// What is kept of the memory of many lines.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// How long the last lines may take at the end.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// So many lines may wait for it. Places for 128,000, which is the default, took 4 MB of an empty registry's memory.
-const LINES: usize = 4096;
+/// The lines that wait to be written.
+#[derive(Debug, Default)]
+struct Queue {
+    lines: Mutex<Lines>,
+    /// That there are lines, or that no more come.
+    more: Condvar,
+    /// That all lines are written.
+    idle: Condvar,
+}
 
-/// Standard output for the thread that writes: it flushes when no line is left, and then rests while more come.
-struct Gulps<W: Write>(BufWriter<W>);
+#[derive(Debug, Default)]
+struct Lines {
+    text: Vec<u8>,
+    dropped: u64,
+    writing: bool,
+    ended: bool,
+}
 
-impl<W: Write> Write for Gulps<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+impl Queue {
+    /// Appends a line, or drops it if there is no room.
+    fn push(&self, line: &[u8]) {
+        let mut lines = self.lines.lock();
+        if lines.text.len() + line.len() > QUEUED_BYTES {
+            lines.dropped += 1;
+            LOG_LINES_DROPPED.fetch_add(1, Relaxed);
+            return;
+        }
+        lines.text.extend_from_slice(line);
+        drop(lines);
+        self.more.notify_one();
+    }
+
+    /// Writes lines until no more come.
+    fn write_to(&self, out: &mut impl Write) {
+        let mut text = Vec::new();
+        loop {
+            text.clear();
+            let dropped = {
+                let mut lines = self.lines.lock();
+                lines.writing = false;
+                while lines.text.is_empty() && !lines.ended {
+                    self.idle.notify_all();
+                    self.more.wait(&mut lines);
+                }
+                if lines.text.is_empty() {
+                    self.idle.notify_all();
+                    return;
+                }
+                lines.writing = true;
+                std::mem::swap(&mut lines.text, &mut text);
+                std::mem::take(&mut lines.dropped)
+            };
+            // A line that cannot be written is lost, and so is the one that would say so.
+            if out.write_all(&text).and_then(|()| out.flush()).is_err() {
+                let lost = text.iter().filter(|byte| **byte == b'\n').count();
+                LOG_LINES_DROPPED.fetch_add(lost as u64, Relaxed);
+            }
+            if dropped > 0 {
+                warn!(dropped, "log lines were dropped: standard output is not read, or too slowly");
+            }
+            if text.capacity() > BUFFER_BYTES {
+                text = Vec::new();
+            }
+            thread::sleep(REST);
+        }
+    }
+
+    /// Says that no more lines come, and waits until those that came are written, but not for long.
+    fn end(&self) {
+        let deadline = Instant::now() + LAST_LINES;
+        let mut lines = self.lines.lock();
+        lines.ended = true;
+        self.more.notify_all();
+        while lines.writing || !lines.text.is_empty() {
+            if self.idle.wait_until(&mut lines, deadline).timed_out() {
+                return;
+            }
+        }
+    }
+}
+
+/// Gives writers that put lines into a queue.
+#[derive(Clone, Debug)]
+struct Queued(Arc<Queue>);
+
+impl Write for Queued {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(line);
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()?;
-        std::thread::sleep(REST);
         Ok(())
     }
 }
 
-/// Logs to standard output until what this gives is dropped, which waits for the last line.
-///
-/// Lines are written by a thread of their own, many at a time where many come: a slow reader of the log, or a system call for
-/// each of ten thousand registrations, holds no request up. None is dropped; who logs faster than can be written waits.
+impl<'a> MakeWriter<'a> for Queued {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// Ends the logs when it is dropped: the last lines are written then, if they can be within a second.
+#[derive(Debug)]
+pub struct Guard(Arc<Queue>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Logs to standard output until what this gives is dropped.
 #[must_use = "logs end when it is dropped"]
-pub fn init(options: &Options) -> WorkerGuard {
+pub fn init(options: &Options) -> Guard {
     let filter = EnvFilter::try_new(&options.filter).unwrap_or_else(|_not_a_filter| EnvFilter::new("info"));
     let terminal = io::stdout().is_terminal();
-    let (writer, guard) = NonBlockingBuilder::default()
-        .lossy(false)
-        .buffered_lines_limit(LINES)
-        .thread_name("log")
-        .finish(Gulps(BufWriter::new(io::stdout())));
+    let queue = start(io::stdout());
+    let writer = Queued(Arc::clone(&queue));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(writer);
     match options.format {
         Format::Text => logs.with_ansi(terminal).init(),
         Format::Json => logs.json().flatten_event(true).with_span_list(false).init(),
     }
-    guard
+    Guard(queue)
+}
+
+/// A queue, and the thread that writes its lines. Without one, which a system refuses that has no room for any, nothing is logged.
+fn start(mut out: impl Write + Send + 'static) -> Arc<Queue> {
+    let queue = Arc::<Queue>::default();
+    let written = Arc::clone(&queue);
+    let started = thread::Builder::new().name("log".to_owned()).spawn(move || written.write_to(&mut out));
+    if started.is_err() {
+        LOG_LINES_DROPPED.fetch_add(1, Relaxed);
+    }
+    queue
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Takes what is written when the test says so.
+    struct Reader {
+        ready: mpsc::Receiver<()>,
+        written: mpsc::Sender<Vec<u8>>,
+    }
+
+    impl Write for Reader {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // When the test is over, everything is taken.
+            let _over = self.ready.recv().is_err();
+            self.written.send(bytes.to_vec()).map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn who_logs_never_waits_and_what_is_dropped_is_counted() {
+        let ((read, ready), (written, lines)) = (mpsc::channel(), mpsc::channel());
+        let queue = start(Reader { ready, written });
+        let before = LOG_LINES_DROPPED.load(Relaxed);
+        let line = [b"x".repeat(999).as_slice(), b"\n"].concat();
+        // One part is with the thread that writes, one waits; nobody reads.
+        (0..3 * QUEUED_BYTES / line.len()).for_each(|_| queue.push(&line));
+        let dropped = LOG_LINES_DROPPED.load(Relaxed) - before;
+        assert!(dropped >= (QUEUED_BYTES / line.len()) as u64, "{dropped} lines");
+        assert!(queue.lines.lock().text.len() <= QUEUED_BYTES);
+        let begun = Instant::now();
+        queue.end();
+        assert!(begun.elapsed() >= LAST_LINES, "it waits for the reader, but not for ever");
+        drop(read);
+        let taken: usize = lines.iter().map(|text| text.len()).sum();
+        assert_eq!(taken as u64 / 1000 + dropped, (3 * QUEUED_BYTES / line.len()) as u64, "each is written or counted");
+    }
+
+    #[test]
+    fn the_last_line_is_written_before_the_end() {
+        let ((read, ready), (written, lines)) = (mpsc::channel(), mpsc::channel());
+        let queue = start(Reader { ready, written });
+        drop(read);
+        queue.push(b"last\n");
+        queue.end();
+        assert_eq!(lines.try_iter().flatten().collect::<Vec<u8>>(), b"last\n");
+    }
 }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -15,7 +16,7 @@ use prometheus_client::registry::Registry;
 use super::metrics::float;
 use super::state::AppState;
 use crate::metrics::Exposition;
-use crate::metrics::process::ProcessMetrics;
+use crate::metrics::process::{LOG_LINES_DROPPED, ProcessMetrics};
 use crate::registry::Source;
 use crate::replication::PeerEurekaNode;
 
@@ -68,6 +69,16 @@ fn build_info(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     out.gauge("eureka_build_info", "Version and process of this replica: always 1", [(labels, 1.0)])?;
     let ready = f64::from(u8::from(app.readiness.is_accepting_traffic()));
     out.level("eureka_ready", "Whether this replica is ready for clients: 1 or 0", ready)?;
+    let dropped = float(LOG_LINES_DROPPED.load(Relaxed));
+    out.total(
+        "eureka_log_lines_dropped",
+        "Log lines dropped because standard output was not read fast enough",
+        dropped,
+    )?;
+    let gave_way = [("clients", app.answers.gave_way()), ("pages", app.pages.gave_way())];
+    let gave_way = gave_way.map(|(answers, count)| ([("answers", answers)], float(count)));
+    let help = "Connections closed because they took nothing of an answer while others waited for its memory";
+    out.counter("eureka_http_answers_revoked", help, gave_way)?;
     let streams = app.streams.open();
     out.level("eureka_event_streams", "Open streams of /api/v1/events", streams as f64)
 }

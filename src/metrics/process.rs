@@ -4,9 +4,13 @@
 mod linux;
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
+
+/// Log lines that were dropped because standard output was not read, or not fast enough. There is one log in a process.
+pub static LOG_LINES_DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Reads processor time, memory, threads and file descriptors of this process at each scrape.
 ///
