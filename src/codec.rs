@@ -15,7 +15,7 @@ pub mod xml;
 
 pub use error::CodecError;
 pub use form::{Detail, Form, Media, Nesting};
-pub use gzip::{DeflatedPiece, GzipAssembly, gunzip, gzip};
+pub use gzip::{DeflatedPiece, GzipAssembly, gunzip, gzip, inflated_len};
 
 use crate::model::{Applications, InstanceInfo, LeaseInfo, ReplicationInstanceResponse, ReplicationList};
 use crate::time::Timestamp;

@@ -4,6 +4,7 @@
 
 mod access_log;
 pub mod actuator;
+mod answers;
 mod api;
 mod blocking;
 pub(crate) mod body;
@@ -33,6 +34,7 @@ mod status;
 mod streams;
 mod target;
 
+pub use answers::Revocable;
 pub use connection::Connection;
 pub use error::ApiError;
 pub use options::Options;

@@ -5,7 +5,7 @@
 //! it. So an answer is compressed in pieces, each once, and put together with its glue stored as it is. It stays one
 //! member: several in a row are legal, but Java's and other readers stop after the first.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -26,15 +26,27 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing to a vector does not fail")
 }
 
+/// How many bytes a gzip member says that it holds; modulo 2^32, so nobody can be sure before it is inflated.
+///
+/// # Errors
+/// If it is no gzip.
+pub fn inflated_len(bytes: &[u8]) -> Result<usize, CodecError> {
+    let end = bytes.last_chunk().ok_or_else(|| CodecError::Gzip("it ends too early".to_owned()))?;
+    Ok(usize::try_from(u32::from_le_bytes(*end)).unwrap_or(usize::MAX))
+}
+
 /// What a gzip member holds, if that is no more than `limit` bytes.
 ///
 /// # Errors
 /// If it is no gzip or holds more.
 pub fn gunzip(bytes: &[u8], limit: usize) -> Result<Vec<u8>, CodecError> {
-    let mut out = Vec::new();
-    let mut bounded = GzDecoder::new(bytes).take(limit as u64 + 1);
-    bounded.read_to_end(&mut out).map_err(|error| CodecError::Gzip(error.to_string()))?;
-    if out.len() > limit {
+    // Deflate makes of a byte at most a thousand.
+    let most = bytes.len().saturating_mul(1032).min(limit);
+    let mut out = Vec::with_capacity(inflated_len(bytes)?.min(most));
+    let mut inflating = GzDecoder::new(bytes);
+    let broken = |error: io::Error| CodecError::Gzip(error.to_string());
+    inflating.by_ref().take(limit as u64).read_to_end(&mut out).map_err(broken)?;
+    if inflating.read(&mut [0]).map_err(broken)? > 0 {
         return Err(CodecError::Gzip(format!("it holds more than {limit} bytes")));
     }
     Ok(out)

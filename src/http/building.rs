@@ -12,10 +12,15 @@ pub(super) struct Building([Mutex<()>; 4 * Form::COUNT]);
 impl Building {
     /// The lock of the request that builds this answer.
     pub(super) fn of(&self, scope: Scope, form: Form, gzip: bool) -> &Mutex<()> {
-        let scope = match scope {
-            Scope::All => 0,
-            Scope::Delta => 1,
-        };
-        &self.0[(form.index() * 2 + scope) * 2 + usize::from(gzip)]
+        &self.0[slot(scope, form, gzip)]
     }
+}
+
+/// The number of a form of the full answer or of the delta: below `4 * Form::COUNT`.
+pub(super) fn slot(scope: Scope, form: Form, gzip: bool) -> usize {
+    let scope = match scope {
+        Scope::All => 0,
+        Scope::Delta => 1,
+    };
+    (form.index() * 2 + scope) * 2 + usize::from(gzip)
 }

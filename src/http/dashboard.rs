@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -23,7 +24,6 @@ use time::OffsetDateTime;
 use super::ApiError;
 use super::api::query;
 use super::api::user::User;
-use super::blocking::aside;
 use super::overviews::Encoded;
 use super::state::AppState;
 use crate::console::duration::Span;
@@ -208,50 +208,59 @@ async fn index(
     let parameters = Parameters(parameters);
     let user = User::of(&app, &caller);
     let asked = if parameters.get("view") == "applications" { None } else { Some(query::instances(&parameters.0)?) };
-    let encoded = app.overviews.current().await;
-    let page = aside(move || {
+    let (encoded, state) = (app.overviews.current().await, Arc::clone(&app));
+    let page = move || {
         let listed = match &asked {
-            Some(asked) => Listed::Instances(app.console.find(asked)),
+            Some(asked) => Listed::Instances(state.console.find(asked)),
             None => {
-                let mut applications = app.console.applications().applications;
+                let mut applications = state.console.applications().applications;
                 let all = applications.len();
                 applications.truncate(MOST_APPLICATIONS);
                 Listed::Applications(applications, all)
             }
         };
-        let mut changes = app.registry.latest_changes(CHANGES).changes;
+        let mut changes = state.registry.latest_changes(CHANGES).changes;
         changes.reverse();
         Index { encoded, user, query: parameters, listed, changes }.render()
-    });
-    Ok(html(page.await))
-}
-
-async fn last_n(State(app): State<Arc<AppState>>) -> Response {
-    let registry = &app.registry;
-    let page = LastN {
-        host_name: app.own_instance.host_name.to_string(),
-        now: app.now(),
-        lists: [
-            Leases {
-                title: "Last 1000 cancelled leases",
-                none: "No instance was cancelled or evicted since the start.",
-                leases: registry.last_cancelled(),
-            },
-            Leases {
-                title: "Last 1000 newly registered leases",
-                none: "No instance was registered since the start.",
-                leases: registry.last_registered(),
-            },
-        ],
     };
-    html(page.render())
+    html(&app, page).await
 }
 
-fn html(rendered: askama::Result<String>) -> Response {
-    match rendered {
-        Ok(page) => ([(CACHE_CONTROL, "no-store")], Html(page)).into_response(),
-        Err(error) => ApiError::internal(error).into_response(),
+async fn last_n(State(app): State<Arc<AppState>>) -> Result<Response, ApiError> {
+    let state = Arc::clone(&app);
+    html(&app, move || LastN::of(&state).render()).await
+}
+
+impl LastN {
+    fn of(app: &AppState) -> Self {
+        let registry = &app.registry;
+        Self {
+            host_name: app.own_instance.host_name.to_string(),
+            now: app.now(),
+            lists: [
+                Leases {
+                    title: "Last 1000 cancelled leases",
+                    none: "No instance was cancelled or evicted since the start.",
+                    leases: registry.last_cancelled(),
+                },
+                Leases {
+                    title: "Last 1000 newly registered leases",
+                    none: "No instance was registered since the start.",
+                    leases: registry.last_registered(),
+                },
+            ],
+        }
     }
+}
+
+/// Answers with a page, which is made in turn.
+async fn html(
+    app: &AppState,
+    page: impl FnOnce() -> askama::Result<String> + Send + 'static,
+) -> Result<Response, ApiError> {
+    let made = move || page().map(Bytes::from).map_err(ApiError::internal);
+    let response = app.pages.respond(made).await?;
+    Ok(([(CACHE_CONTROL, "no-store"), (CONTENT_TYPE, "text/html; charset=utf-8")], response).into_response())
 }
 
 /// `GET /dashboard/{name}`: a browser revalidates each time, and gets a 304 if the file has not changed.

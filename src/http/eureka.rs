@@ -36,7 +36,7 @@ async fn dispatch(
         (Resource::Instance(key), &Method::PUT) => instance::renew(app, caller.source, key, query, headers, body).await,
         (Resource::Applications, &Method::GET) => reads::applications(app, Scope::All, headers).await,
         (Resource::Delta, &Method::GET) => reads::applications(app, Scope::Delta, headers).await,
-        (Resource::Application(name), &Method::GET) => reads::application(app, name, headers),
+        (Resource::Application(name), &Method::GET) => reads::application(app, name, headers).await,
         (Resource::Application(name), &Method::POST) => instance::register(app, caller, name, headers, body).await,
         (Resource::Instance(key), &Method::GET) => reads::instance(app, key, headers),
         (Resource::Instance(key), &Method::DELETE) => instance::cancel(app, caller, key),
@@ -46,8 +46,8 @@ async fn dispatch(
             instance::update_metadata(app, caller, key, query, body).await
         }
         (Resource::InstanceById(id), &Method::GET) => reads::instance_by_id(app, id, headers),
-        (Resource::Vip(vip), &Method::GET) => reads::vip(app, vip, false, headers),
-        (Resource::SecureVip(vip), &Method::GET) => reads::vip(app, vip, true, headers),
+        (Resource::Vip(vip), &Method::GET) => reads::vip(app, vip, false, headers).await,
+        (Resource::SecureVip(vip), &Method::GET) => reads::vip(app, vip, true, headers).await,
         (Resource::PeerReplication, &Method::POST) => peer_replication::batch(app, caller, headers, body).await,
         (Resource::PeerDigests, &Method::POST) => peer_replication::digests(app, headers, body).await,
         (Resource::PeerRecords, &Method::POST) => peer_replication::records(app, headers, body).await,

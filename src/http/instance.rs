@@ -16,6 +16,9 @@ use crate::model::InstanceStatus;
 use crate::registry::{Caller, Source};
 use crate::replication::{Heartbeat, HeartbeatOutcome};
 
+/// Maximum length of a registration. Its texts are bounded, and an escape takes at most six times what it stands for.
+const MOST_DOCUMENT: usize = 1024 * 1024;
+
 /// `POST /apps/{app}`: 204, also where a newer registration was kept.
 pub(super) async fn register(
     app: &AppState,
@@ -25,7 +28,7 @@ pub(super) async fn register(
     body: Body,
 ) -> Result<Response, ApiError> {
     let media = negotiate::consumed(headers).ok_or(ApiError::UnsupportedMediaType)?;
-    let bytes = app.bodies.read(headers, body).await?;
+    let bytes = app.bodies.read_at_most(MOST_DOCUMENT, headers, body).await?;
     let now = app.now();
     let mut info = codec::decode_instance(media, &bytes, now).map_err(|error| ApiError::Unparsable(media, error))?;
     info.validate(name)?;

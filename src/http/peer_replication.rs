@@ -16,6 +16,9 @@ use crate::registry::Caller;
 use crate::replication::ItemOutcome;
 use crate::replication::protocol::TIME_HEADER;
 
+/// Maximum bytes of the instances that are answered where a peer's are older.
+const MOST_ENTITIES: usize = 1024 * 1024;
+
 /// Applies a batch item by item and answers what became of each.
 pub(super) async fn batch(
     app: &AppState,
@@ -32,20 +35,32 @@ pub(super) async fn batch(
     let now = app.now();
     let list = codec::decode_replication_list(&bytes, now)?;
     let outcomes = app.peer_aware.apply(list, caller, now);
-    let responses: Vec<_> = outcomes.into_iter().map(response).collect();
+    let mut room = MOST_ENTITIES;
+    let responses: Vec<_> = outcomes.into_iter().map(|outcome| response(outcome, &mut room)).collect();
     let mut out = Vec::with_capacity(32 + responses.len() * 20);
     codec::replication_response(produced.media, &responses, &mut out);
-    Ok(with_time(app, headers, reads::respond(produced, out.into())))
+    // The memory of the request's body is held until there is room for the answer: so few wait with one.
+    let answer = app.answers.hold(out.into()).await?;
+    drop(bytes);
+    Ok(with_time(app, headers, reads::produced_as(produced, answer)))
 }
 
 /// What the same call alone would be answered. For an item that lacks something the Java server answers 500: its code throws.
-fn response(outcome: ItemOutcome) -> ReplicationInstanceResponse {
+///
+/// `room` is how many bytes the instances in the answer may still have: what is not answered now is found by a comparison.
+fn response(outcome: ItemOutcome, room: &mut usize) -> ReplicationInstanceResponse {
     let (status_code, ours) = match outcome {
         ItemOutcome::Applied => (200, None),
         ItemOutcome::NotFound => (404, None),
         ItemOutcome::Conflict(ours) => (409, ours),
         ItemOutcome::Incomplete => (500, None),
     };
+    let ours = ours.filter(|ours| {
+        let weight = ours.info().weight();
+        let fits = weight <= *room;
+        *room = room.saturating_sub(weight);
+        fits
+    });
     let response_entity = ours.map(|ours| (Box::new(ours.info().clone()), ours.lease_info()));
     ReplicationInstanceResponse { status_code, response_entity }
 }
@@ -54,31 +69,44 @@ fn response(outcome: ItemOutcome) -> ReplicationInstanceResponse {
 pub(super) async fn digests(app: &AppState, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
     let bytes = app.bodies.read(headers, body).await?;
     let (theirs, now) = (exchange::decode_digests(&bytes)?, app.now());
+    drop(bytes);
     app.registry.meet(theirs.clock, now);
-    let mut ours = app.registry.digest(now);
-    if ours.total != theirs.total {
-        ours = app.registry.digests(now);
-    }
-    let mut out = Vec::new();
-    exchange::encode_digests(&ours, &mut out);
-    Ok(with_time(app, headers, json(out)))
+    let total = theirs.total;
+    let ours = || {
+        let mut ours = app.registry.digest(now);
+        if ours.total != total {
+            ours = app.registry.digests(now);
+        }
+        let mut out = Vec::new();
+        exchange::encode_digests(&ours, &mut out);
+        Ok(out.into())
+    };
+    Ok(with_time(app, headers, json(app.answers.respond(ours).await?)))
 }
 
 /// What is known here of some applications.
 pub(super) async fn records(app: &AppState, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
     let bytes = app.bodies.read(headers, body).await?;
-    let mut out = Vec::new();
-    app.registry.encode_records(&RecordsRequest::decode(&bytes)?, &mut out);
-    Ok(with_time(app, headers, json(out)))
+    let request = RecordsRequest::decode(&bytes)?;
+    drop(bytes);
+    let records = || {
+        let mut out = Vec::new();
+        app.registry.encode_records(&request, &mut out);
+        Ok(out.into())
+    };
+    Ok(with_time(app, headers, json(app.answers.respond(records).await?)))
 }
 
 /// When some instances were last heard here.
 pub(super) async fn heard(app: &AppState, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
     let bytes = app.bodies.read(headers, body).await?;
     let keys = exchange::decode_keys(&bytes)?;
-    let mut out = Vec::new();
-    exchange::encode_heard(&app.registry.when_heard(&keys, app.now()), &mut out);
-    Ok(with_time(app, headers, json(out)))
+    let heard = || {
+        let mut out = Vec::new();
+        exchange::encode_heard(&app.registry.when_heard(&keys, app.now()), &mut out);
+        Ok(out.into())
+    };
+    Ok(with_time(app, headers, json(app.answers.respond(heard).await?)))
 }
 
 /// Says what this replica's clock reads, to a peer that wants to translate times.
@@ -89,6 +117,6 @@ pub(super) fn with_time(app: &AppState, headers: &HeaderMap, mut response: Respo
     response
 }
 
-fn json(body: Vec<u8>) -> Response {
-    reads::respond(Produced::plain(Media::Json), body.into())
+fn json(answer: Response) -> Response {
+    reads::produced_as(Produced::plain(Media::Json), answer)
 }

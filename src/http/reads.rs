@@ -11,12 +11,12 @@ use tokio::time::Instant;
 
 use super::ApiError;
 use super::blocking::aside;
-use super::body::Shared;
+use super::building::slot;
 use super::negotiate::{self, Produced};
 use super::state::AppState;
 use crate::codec::{self, Detail, Form, Media, Nesting};
 use crate::model::{InstanceInfo, LeaseInfo};
-use crate::registry::{Answer, Pending, Reading, Registration, Scope};
+use crate::registry::{Answer, Reading, Registration, Scope};
 use crate::replication::ServiceUrl;
 use crate::replication::protocol::{NEWCOMER_HEADER, PEERS_HEADER};
 
@@ -47,16 +47,11 @@ pub(super) async fn applications(app: &AppState, scope: Scope, headers: &HeaderM
                     app.metrics.cache_hit(scope);
                     answer
                 }
-                Reading::Pending(pending) => {
-                    let begun = Instant::now();
-                    let answer = build(app, pending).await;
-                    app.metrics.cache_miss(scope, begun.elapsed());
-                    answer
-                }
+                Reading::Pending(_) => another_version(app, scope, form, gzip).await?,
             }
         }
     };
-    let mut response = Response::new(Body::new(Shared::new(&answer)));
+    let mut response = app.answers.share(&answer, slot(scope, form, gzip));
     response.headers_mut().insert(CONTENT_TYPE, produced.content_type);
     if gzip {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -77,28 +72,50 @@ fn announce(app: &AppState, service_url: &str) -> String {
     peers.join(",")
 }
 
-async fn build(app: &AppState, pending: Pending) -> Answer {
-    if pending.pages_to_encode() <= PAGES_ENCODED_IN_PLACE {
-        return app.registry.build(&pending);
-    }
-    let registry = Arc::clone(&app.registry);
-    aside(move || registry.build(&pending)).await
+/// Makes the answer of now, when there is room for it beside those that are still being read.
+async fn another_version(app: &AppState, scope: Scope, form: Form, gzip: bool) -> Result<Answer, ApiError> {
+    app.answers.room_for_another_version().await;
+    let pending = match app.registry.read(scope, form, gzip, app.now())? {
+        Reading::Ready(answer) => return Ok(answer),
+        Reading::Pending(pending) => pending,
+    };
+    let (begun, to_encode) = (Instant::now(), pending.pages_to_encode());
+    let build = {
+        let registry = Arc::clone(&app.registry);
+        move || {
+            let answer = registry.build(&pending);
+            let fresh = pending.fresh(to_encode, answer.content_length());
+            (answer, fresh)
+        }
+    };
+    let (answer, fresh) = if to_encode <= PAGES_ENCODED_IN_PLACE { build() } else { aside(build).await };
+    app.answers.superseded(slot(scope, form, gzip), fresh);
+    app.metrics.cache_miss(scope, begun.elapsed());
+    Ok(answer)
 }
 
 /// `GET /apps/{app}` (`ApplicationResource.getApplication`).
-pub(super) fn application(app: &AppState, name: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
+pub(super) async fn application(app: &AppState, name: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
     let produced = negotiate::produced(headers).ok_or(ApiError::NotAcceptable)?;
     let form = negotiate::form(produced.media, headers);
-    let body = app.registry.application(name, form, app.now())?;
-    let body = body.ok_or(ApiError::NotFound("no such application"))?;
-    Ok(respond(produced, body))
+    let body = || {
+        let body = app.registry.application(name, form, app.now())?;
+        body.ok_or(ApiError::NotFound("no such application"))
+    };
+    Ok(produced_as(produced, app.answers.respond(body).await?))
 }
 
 /// `GET /vips/{vip}` and `GET /svips/{vip}` (`VIPResource`, `SecureVIPResource`).
-pub(super) fn vip(app: &AppState, address: &str, secure: bool, headers: &HeaderMap) -> Result<Response, ApiError> {
+pub(super) async fn vip(
+    app: &AppState,
+    address: &str,
+    secure: bool,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
     let produced = negotiate::produced(headers).ok_or(ApiError::NotAcceptable)?;
     let form = negotiate::form(produced.media, headers);
-    Ok(respond(produced, app.registry.vip(address, secure, form, app.now())?))
+    let body = || Ok(app.registry.vip(address, secure, form, app.now())?);
+    Ok(produced_as(produced, app.answers.respond(body).await?))
 }
 
 /// `GET /apps/{app}/{id}` (`InstanceResource.getInstanceInfo`).
@@ -135,7 +152,11 @@ pub(super) fn instance_json(info: &InstanceInfo, lease: &LeaseInfo) -> String {
 
 /// A whole body in the media that was negotiated.
 pub(super) fn respond(produced: Produced, body: Bytes) -> Response {
-    let mut response = Response::new(Body::from(body));
+    produced_as(produced, Response::new(Body::from(body)))
+}
+
+/// An answer in the media that was negotiated.
+pub(super) fn produced_as(produced: Produced, mut response: Response) -> Response {
     response.headers_mut().insert(CONTENT_TYPE, produced.content_type);
     response
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::answers::{Answers, Pages};
 use super::body::Bodies;
 use super::building::Building;
 use super::metrics::RequestMetrics;
@@ -11,6 +12,7 @@ use super::readiness::Readiness;
 use super::security::Security;
 use super::streams::Streams;
 use crate::console::{Console, Replica};
+use crate::limits::Budget;
 use crate::metrics::connections::Connections;
 use crate::model::InstanceInfo;
 use crate::registry::InstanceRegistry;
@@ -36,6 +38,8 @@ pub struct Parts {
     pub nodes: Option<Arc<PeerEurekaNodes>>,
     /// What is counted of connections.
     pub connections: Arc<Connections>,
+    /// How much memory bodies, answers and streams may take.
+    pub budget: Budget,
 }
 
 /// What handlers share.
@@ -53,6 +57,10 @@ pub(super) struct AppState {
     pub(super) readiness: Readiness,
     pub(super) security: Security,
     pub(super) bodies: Bodies,
+    /// The memory of answers to clients and peers.
+    pub(super) answers: Answers,
+    /// That of answers to people.
+    pub(super) pages: Pages,
     pub(super) building: Building,
     pub(super) metrics: RequestMetrics,
     pub(super) connections: Arc<Connections>,
@@ -63,7 +71,7 @@ pub(super) struct AppState {
 
 impl AppState {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { peer_aware, clock, options, node_id, own_instance, readiness, nodes, connections } = parts;
+        let Parts { peer_aware, clock, options, node_id, own_instance, readiness, nodes, connections, budget } = parts;
         let registry = Arc::clone(peer_aware.registry());
         let console = Arc::new(Console::new(Replica {
             registry: Arc::clone(&registry),
@@ -76,12 +84,14 @@ impl AppState {
         Self {
             registry,
             security: Security::new(&options.security),
-            bodies: Bodies::new(options.max_body_bytes),
+            bodies: Bodies::new(options.max_body_bytes, &budget),
+            answers: Answers::new(budget.answers),
+            pages: Pages::new(budget.pages),
             building: Building::default(),
             metrics: RequestMetrics::default(),
             connections,
             overviews: Overviews::new(&console, &readiness, clock),
-            streams: Arc::default(),
+            streams: Arc::new(Streams::new(budget.streams)),
             console,
             peer_aware,
             nodes,

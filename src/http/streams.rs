@@ -1,35 +1,130 @@
-//! [`Streams`]: how many event streams are open.
+//! [`Streams`]: which event streams are open.
+//!
+//! A stream takes a place until it ends, and it ends by age. One address has only a part of the places. Where all are taken, a new
+//! stream takes the place of the oldest one of the address that has the most, if that has more than the new one's.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
-/// The maximum number of open streams.
-const MOST_STREAMS: usize = 100;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
-/// How many streams there are.
-#[derive(Debug, Default)]
-pub(super) struct Streams(AtomicUsize);
+/// What a stream takes at most: the events that wait for its reader.
+const STREAM_BYTES: usize = 24 * 1024;
+/// One address may have this part of all streams.
+const PART_OF_ADDRESS: usize = 5;
+/// The age at which a stream ends. A browser connects again by itself.
+const MAX_AGE: Duration = Duration::from_secs(10 * 60);
+
+/// The places of event streams.
+#[derive(Debug)]
+pub(super) struct Streams {
+    most: usize,
+    open: Mutex<Vec<Open>>,
+}
+
+/// One that is open: the oldest comes first.
+#[derive(Debug)]
+struct Open {
+    address: Option<IpAddr>,
+    ended: Arc<AtomicBool>,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// This address has as many streams as one may have.
+    Address,
+    /// All are taken, and nobody has more than this address.
+    All,
+}
 
 impl Streams {
-    /// How many there are.
-    pub(super) fn open(&self) -> usize {
-        self.0.load(Relaxed)
+    /// As many streams as fit into `bytes`.
+    pub(super) fn new(bytes: usize) -> Self {
+        Self { most: (bytes / STREAM_BYTES).clamp(PART_OF_ADDRESS, 1000), open: Mutex::default() }
     }
 
-    /// A place for one more, until it is dropped; `None` if all places are taken.
-    pub(super) fn take_place(self: &Arc<Self>) -> Option<Place> {
-        let one_more = |open: usize| (open < MOST_STREAMS).then_some(open + 1);
-        self.0.fetch_update(Relaxed, Relaxed, one_more).ok()?;
-        Some(Place(Arc::clone(self)))
+    /// How many there are.
+    pub(super) fn open(&self) -> usize {
+        self.open.lock().len()
+    }
+
+    /// A place for one more, until it is dropped.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(super) fn take_place(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Place, Full> {
+        let mut open = self.open.lock();
+        let of = |open: &[Open], address: Option<IpAddr>| open.iter().filter(|one| one.address == address).count();
+        let own = of(&open, address);
+        if own >= self.most / PART_OF_ADDRESS {
+            return Err(Full::Address);
+        }
+        if open.len() >= self.most {
+            let most = open.iter().map(|one| of(&open, one.address)).max().unwrap_or_default();
+            let oldest = open.iter().position(|one| of(&open, one.address) == most).filter(|_| most > own + 1);
+            let displaced = open.remove(oldest.ok_or(Full::All)?);
+            displaced.ended.store(true, Relaxed);
+        }
+        let ended = Arc::<AtomicBool>::default();
+        open.push(Open { address, ended: Arc::clone(&ended) });
+        Ok(Place { streams: Arc::clone(self), ended, until: Instant::now() + MAX_AGE })
     }
 }
 
 /// The place of one stream.
 #[derive(Debug)]
-pub(super) struct Place(Arc<Streams>);
+pub(super) struct Place {
+    streams: Arc<Streams>,
+    ended: Arc<AtomicBool>,
+    until: Instant,
+}
+
+impl Place {
+    /// Whether the stream has to end: it is old, or another one has its place.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Relaxed) || Instant::now() >= self.until
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Relaxed);
+        self.streams.open.lock().retain(|one| !Arc::ptr_eq(&one.ended, &self.ended));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([10, 0, 0, last]))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_address_has_a_part_and_gives_way_to_others() {
+        let streams = Arc::new(Streams::new(20 * STREAM_BYTES));
+        let take = |last: u8| streams.take_place(address(last));
+        let of_one: Vec<Place> = (0..4).map(|_| take(1).unwrap()).collect();
+        assert_eq!(take(1).unwrap_err(), Full::Address);
+        let others: Vec<Place> = (0..16).map(|number| take(2 + number / 4).unwrap()).collect();
+        assert_eq!(streams.open(), 20);
+        let newcomer = take(9).unwrap();
+        assert!(of_one[0].has_ended(), "the oldest of those that have the most");
+        assert_eq!((of_one.iter().chain(&others).filter(|place| place.has_ended()).count(), streams.open()), (1, 20));
+        drop(of_one);
+        assert_eq!(streams.open(), 17, "a place that was taken over is not given back twice");
+        tokio::time::advance(MAX_AGE).await;
+        assert!(newcomer.has_ended());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nobody_has_more_a_newcomer_is_refused() {
+        let streams = Arc::new(Streams::new(5 * STREAM_BYTES));
+        let _all: Vec<Place> = (0..5).map(|last| streams.take_place(address(last)).unwrap()).collect();
+        assert_eq!(streams.take_place(address(9)).unwrap_err(), Full::All);
     }
 }

@@ -84,6 +84,13 @@ impl Pending {
         self.pages.iter().filter(|page| page.lacks(self.form, self.gzip)).count()
     }
 
+    /// How many bytes of an answer of this length the former version does not have: about, for most pages are of one size.
+    pub fn fresh(&self, pages_to_encode: usize, len: u64) -> usize {
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        // A compressed answer is put together anew.
+        if self.gzip { len } else { len / self.pages.len().max(1) * pages_to_encode }
+    }
+
     pub(super) fn build(&self, versions_delta: &str) -> Answer {
         let hash_code = self.hash_code.to_string();
         let entries = || self.pages.iter().map(|page| page.entries());

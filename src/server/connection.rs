@@ -29,6 +29,7 @@ use super::buffers::{Buffers, Place};
 use super::options::Options;
 use super::stopping::Stopping;
 use super::watch::{Answering, Arriving, Watch, Watched};
+use crate::http::Revocable;
 use crate::metrics::connections::{Connections, Why};
 
 /// How often a busy connection's deadlines are looked at. They are seconds, and one coarse timer for a connection is far
@@ -254,6 +255,10 @@ impl One {
             false => Body::empty(),
         }))
         .await;
+        if let Some(revocable) = response.extensions_mut().remove::<Revocable>() {
+            let watch = Arc::clone(&self.watch);
+            revocable.closes_by(move || watch.close(Why::NoMemory));
+        }
         let is_old = self.watch.age() > self.max_age;
         if is_old || self.common.stopping.no_new_requests.is_cancelled() || closes_connection(response.status()) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Settings, own_registration};
 use crate::console::SAMPLE_INTERVAL;
 use crate::http::{Parts, Readiness, Service};
+use crate::limits::Budget;
 use crate::metrics::connections::Connections;
 use crate::model::InstanceInfo;
 use crate::registry::{InstanceRegistry, Source};
@@ -100,7 +101,7 @@ impl Node {
         clock: Clock,
         mut rng: SmallRng,
     ) -> Self {
-        let number = rng.random::<u64>();
+        let (number, budget) = (rng.random::<u64>(), Budget::of(settings.limits.memory));
         let id = format!("{number:016x}");
         let registry = Arc::new(InstanceRegistry::new(settings.registry.clone(), number, clock.now()));
         let peer_aware = Arc::new(PeerAwareInstanceRegistry::new(registry, &settings.replication));
@@ -123,6 +124,7 @@ impl Node {
             readiness: readiness.clone(),
             nodes: peers.as_ref().map(|peers| Arc::clone(&peers.nodes)),
             connections: Arc::clone(&connections),
+            budget,
         }));
         let (settings, tasks) = (settings.clone(), Tasks::under(&CancellationToken::new()));
         Self { settings, clock, rng, peer_aware, peers, own_instance, readiness, service, connections, tasks }

@@ -38,7 +38,23 @@ fn bad_requests() -> Vec<BadRequest> {
     let nested = format!("{}{}", "<instance>".repeat(3000), "</instance>".repeat(3000));
     let bomb = eureka_registry::codec::gzip(&vec![b' '; 50_000_000]);
     let gzip = ("Content-Encoding", "gzip");
+    let batch = "/eureka/peerreplication/batch/";
+    let too_many = |list: &str, element: &str, count: usize| {
+        eureka_registry::codec::gzip(list.replace('_', &vec![element; count].join(",")).as_bytes())
+    };
+    let cancel = r#"{"action":"Cancel","appName":"","id":""}"#;
+    let (heard, records) = ("/eureka/peerreplication/heard", "/eureka/peerreplication/records");
+    let (to, zipped) = ("POST", vec![JSON_BODY, ("Content-Encoding", "gzip")]);
+    let addresses = |count: usize| json(|i| i["vipAddress"] = vec!["a"; count].join(",").into()).into_bytes();
+    let digest: Vec<_> = (0..=200_000).map(|app| format!("\"{app}\":\"1\"")).collect();
+    let digest = format!("{{\"clock\":1,\"total\":\"1\",\"applications\":{{{}}}}}", digest.join(","));
+    let digest = eureka_registry::codec::gzip(digest.as_bytes());
     vec![
+        ("a batch of too many", to, batch, zipped.clone(), too_many("{\"replicationList\":[_]}", cancel, 2501), 413),
+        ("too many keys", to, heard, zipped.clone(), too_many("[_]", "\"\"", 5001), 400),
+        ("too many names", to, records, zipped.clone(), too_many("{\"applications\":[_]}", "\"\"", 501), 400),
+        ("a digest of too many", to, "/eureka/peerreplication/digests", zipped, digest, 413),
+        ("too many virtual addresses", to, app, vec![JSON_BODY], addresses(101), 400),
         ("no JSON", "POST", app, vec![JSON_BODY], b"hello".to_vec(), 400),
         ("an empty body", "POST", app, vec![JSON_BODY], Vec::new(), 400),
         ("JSON without an instance", "POST", app, vec![JSON_BODY], b"{\"x\":1}".to_vec(), 400),
@@ -81,7 +97,7 @@ fn bad_requests() -> Vec<BadRequest> {
         ("nothing acceptable", "GET", "/eureka/apps", vec![("Accept", "text/html")], Vec::new(), 406),
         ("another method", "PATCH", "/eureka/apps/ORDERS/good", Vec::new(), Vec::new(), 405),
         ("a body beyond the limit", "POST", app, vec![JSON_BODY], vec![b' '; 70_000], 413),
-        ("a body that inflates beyond the limit", "POST", app, vec![JSON_BODY, gzip], bomb, 400),
+        ("a body that inflates beyond the limit", "POST", app, vec![JSON_BODY, gzip], bomb, 413),
         ("a body that is no gzip", "POST", app, vec![JSON_BODY, gzip], b"x".to_vec(), 400),
         ("a path that is no text", "GET", "/eureka/apps/A/%FF%FE", Vec::new(), Vec::new(), 400),
         (
@@ -321,7 +337,7 @@ async fn small_requests_get_no_huge_answers() {
     server.register("ORDERS", "a").await;
     let item = "{\"appName\":\"ORDERS\",\"id\":\"a\",\"action\":\"Heartbeat\",\"lastDirtyTimestamp\":1}";
     let batch = format!("{{\"replicationList\":[{}]}}", vec![item; 1000].join(","));
-    let names = format!("{{\"applications\":[{}]}}", vec!["\"ORDERS\""; 1000].join(","));
+    let names = format!("{{\"applications\":[{}]}}", vec!["\"ORDERS\""; 500].join(","));
     for (resource, body) in [("batch/", batch), ("records", names)] {
         let path = format!("/eureka/peerreplication/{resource}");
         let answer = server.send("POST", &path, &[JSON_BODY], body.as_bytes()).await;

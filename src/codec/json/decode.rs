@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 
 use instance::InstanceSeed;
 use replication::{ItemSeed, ResponseSeed};
-pub(in crate::codec) use value::ListSeed;
+pub(crate) use value::ListSeed;
 use value::{Key, Member, Scalar, skip};
 
 use crate::codec::CodecError;
@@ -78,7 +78,7 @@ fn value<'de, S: DeserializeSeed<'de>>(text: &'de str, seed: S) -> Result<S::Val
 
 /// The error without what it quotes of the body: that may be long, and is not ours to log.
 #[expect(clippy::needless_pass_by_value, reason = "what map_err wants")]
-pub(in crate::codec) fn failure(error: serde_json::Error) -> CodecError {
+pub(crate) fn failure(error: serde_json::Error) -> CodecError {
     let what = match error.classify() {
         serde_json::error::Category::Io => "it cannot be read",
         serde_json::error::Category::Syntax => "it is no JSON",

@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::query::{self, Parameters};
-use super::respond::{Problem, answer};
+use super::respond::{Problem, in_turn};
 use crate::http::state::AppState;
 use crate::model::InstanceStatus;
 use crate::registry::{self, ChangesAfter, Source};
@@ -55,9 +55,9 @@ impl Change {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Changes<'a> {
+struct Changes {
     now: i64,
-    node: &'a str,
+    node: String,
     last_change: u64,
     missed: bool,
     changes: Vec<Change>,
@@ -75,10 +75,14 @@ pub(super) async fn changes(
             _ => {}
         }
     }
-    let ChangesAfter { changes, missed, last } = match after {
-        Some(number) => app.registry.changes_after(number, limit),
-        None => app.registry.latest_changes(limit),
+    let state = Arc::clone(&app);
+    let changes = move || {
+        let ChangesAfter { changes, missed, last } = match after {
+            Some(number) => state.registry.changes_after(number, limit),
+            None => state.registry.latest_changes(limit),
+        };
+        let changes = changes.iter().map(Change::of).collect();
+        Changes { now: state.now().0, node: state.node_id.clone(), last_change: last, missed, changes }
     };
-    let changes = changes.iter().map(Change::of).collect();
-    Ok(answer(&Changes { now: app.now().0, node: &app.node_id, last_change: last, missed, changes }))
+    in_turn(&app, changes).await
 }

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
@@ -22,8 +23,8 @@ use super::changes::Change;
 use super::respond::Problem;
 use crate::http::ApiError;
 use crate::http::state::AppState;
-use crate::http::streams::Place;
-use crate::registry::{self, ChangesAfter};
+use crate::http::streams::{Full, Place};
+use crate::registry::{self, Caller, ChangesAfter};
 
 /// How often a stream looks whether something changed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -36,7 +37,11 @@ const RETRY: Duration = Duration::from_secs(2);
 /// How many changes are read at a time.
 const MOST_AT_ONCE: usize = 200;
 /// Answers with a stream.
-pub(super) async fn events(State(app): State<Arc<AppState>>, headers: HeaderMap) -> Result<Response, Response> {
+pub(super) async fn events(
+    State(app): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
     let busy = |why| {
         let response = Problem(ApiError::Busy(why)).into_response();
         ([(RETRY_AFTER, "3")], response).into_response()
@@ -44,7 +49,10 @@ pub(super) async fn events(State(app): State<Arc<AppState>>, headers: HeaderMap)
     if !app.readiness.is_accepting_traffic() {
         return Err(busy("the registry is about to stop"));
     }
-    let place = app.streams.take_place().ok_or_else(|| busy("too many streams are open"))?;
+    let place = app.streams.take_place(caller.address).map_err(|full| match full {
+        Full::Address => busy("too many streams of this address are open"),
+        Full::All => busy("too many streams are open"),
+    })?;
     let last_event_id = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let following = Following::new(app, place, last_event_id);
     let events = stream::unfold(following, async |mut following| {
@@ -60,7 +68,7 @@ pub(super) async fn events(State(app): State<Arc<AppState>>, headers: HeaderMap)
 #[derive(Debug)]
 struct Following {
     app: Arc<AppState>,
-    _place: Place,
+    place: Place,
     /// The number of the last change that was sent or left out.
     last: u64,
     /// Whether the reader has yet to learn that it missed changes.
@@ -89,13 +97,13 @@ impl Following {
             Some(Some(number)) if number <= now_at => (number, false),
             Some(_) => (now_at, true),
         };
-        Self { app, _place: place, last, missed, waiting: VecDeque::new(), looked_at: None, overview: None }
+        Self { app, place, last, missed, waiting: VecDeque::new(), looked_at: None, overview: None }
     }
 
-    /// The next event, when there is one; `None` when the registry stops.
+    /// The next event, when there is one; `None` when the registry stops, or the stream is old or its place is needed.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if !self.app.readiness.is_accepting_traffic() {
+            if !self.app.readiness.is_accepting_traffic() || self.place.has_ended() {
                 return None;
             }
             if self.is_overview_due() {

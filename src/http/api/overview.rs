@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::respond::json;
+use super::respond::{Problem, json};
 use crate::http::state::AppState;
 
-pub(super) async fn overview(State(app): State<Arc<AppState>>) -> Response {
-    json(app.overviews.current().await.json.clone())
+pub(super) async fn overview(State(app): State<Arc<AppState>>) -> Result<Response, Problem> {
+    let encoded = app.overviews.current().await;
+    Ok(json(app.pages.respond(move || Ok(encoded.json.clone())).await?))
 }

@@ -1,12 +1,13 @@
 //! How this interface answers: JSON that nobody keeps.
 
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde::Serialize;
 
 use crate::http::ApiError;
+use crate::http::state::AppState;
 
 /// An error in the way of this interface: JSON, and one line for people.
 #[derive(Debug)]
@@ -32,8 +33,18 @@ impl IntoResponse for Problem {
 }
 
 /// JSON that nobody keeps.
-pub(super) fn json(body: impl Into<Body>) -> Response {
-    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body.into()).into_response()
+pub(super) fn json(body: impl IntoResponse) -> Response {
+    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response()
+}
+
+/// A value as JSON that takes as long to make as there are instances: made in turn.
+pub(super) async fn in_turn<T: Serialize>(
+    app: &AppState,
+    make: impl FnOnce() -> T + Send + 'static,
+) -> Result<Response, Problem> {
+    let made = move || serde_json::to_vec(&make()).map(Bytes::from).map_err(ApiError::internal);
+    let response = app.pages.respond(made).await?;
+    Ok(json(response))
 }
 
 /// A value as JSON.

@@ -230,9 +230,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Nullable<T> {
 }
 
 /// A list of at most `most` elements, or a single element in its place, as older servers write lists of one.
-pub(in crate::codec) struct ListSeed<S> {
-    pub(in crate::codec) most: usize,
-    pub(in crate::codec) seed: S,
+pub(crate) struct ListSeed<S> {
+    pub(crate) most: usize,
+    pub(crate) seed: S,
 }
 
 impl<'de, S: DeserializeSeed<'de> + Clone> DeserializeSeed<'de> for ListSeed<S> {
