@@ -32,8 +32,13 @@ pub enum Names {
 /// What a peer answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It is up, and knows these peers.
-    Up(Vec<ServiceUrl>),
+    /// It is up.
+    Up {
+        /// The peers that it knows.
+        peers: Vec<ServiceUrl>,
+        /// Whether it is a replica of ours.
+        is_ours: bool,
+    },
     /// Its registry was copied. `whole` is false where it had opened without a copy itself.
     Copied {
         /// How many instances it brought.
@@ -133,9 +138,8 @@ impl Start {
     /// Notes what a peer answered.
     pub fn answered(&mut self, peer: &ServiceUrl, answer: Answer) {
         match &answer {
-            Answer::Up(others) => {
-                for other in others.iter().filter(|other| !self.round.contains_key(other)).cloned().collect::<Vec<_>>()
-                {
+            Answer::Up { peers, .. } => {
+                for other in peers.iter().filter(|other| !self.round.contains_key(other)).cloned().collect::<Vec<_>>() {
                     self.told.insert(other.clone());
                     self.add(other);
                 }
@@ -162,7 +166,7 @@ impl Start {
         if let Some(whole @ Opening::Copied { whole: true, .. }) = &self.copied {
             return Step::Open(whole.clone());
         }
-        if let Some(peer) = self.round.iter().find(|(_, answer)| matches!(answer, Some(Answer::Up(_)))).map(key) {
+        if let Some(peer) = self.best_copy() {
             return Step::Copy(peer);
         }
         let Some(waits_for) = self.waits_for() else {
@@ -178,13 +182,24 @@ impl Start {
         Step::Again(PAUSE.min(left.max(Duration::from_millis(1))), line)
     }
 
+    /// Whom to copy from next. What a Java server has comes without stamps, and would count as registered just now: it is
+    /// copied only if no replica of ours is up.
+    fn best_copy(&self) -> Option<ServiceUrl> {
+        let up = |ours: bool| {
+            let is_it =
+                move |answer: &Option<Answer>| matches!(answer, Some(Answer::Up { is_ours, .. }) if *is_ours == ours);
+            self.round.iter().find(|(_, answer)| is_it(answer)).map(key)
+        };
+        up(true).or_else(|| up(false))
+    }
+
     /// What keeps the question open whether there is a registry to copy, if anything does.
     fn waits_for(&self) -> Option<String> {
         let unsettled = self.round.iter().filter_map(|(peer, answer)| match answer {
             Some(Answer::Open(why)) => Some(format!("{peer}: {why}")),
             Some(Answer::NoSuchName) if !self.told.contains(peer) => Some(format!("{peer}: there is no such name")),
             Some(
-                Answer::Up(_)
+                Answer::Up { .. }
                 | Answer::Copied { .. }
                 | Answer::Refused
                 | Answer::Forgetful

@@ -81,7 +81,7 @@ impl Joining<'_> {
             peers.into_iter().map(|peer| async { (self.announced(&peer).await, peer) }).collect();
         let mut longest = ANNOUNCEMENT_TIMEOUT;
         while let Ok(Some((answer, peer))) = tokio::time::timeout(longest, calls.next()).await {
-            if matches!(answer, Answer::Up(_)) {
+            if matches!(answer, Answer::Up { .. }) {
                 longest = GRACE;
                 // Its queue is there before the port opens: what is acknowledged from the first moment reaches the peer.
                 self.nodes.announced(&peer);
@@ -101,7 +101,8 @@ impl Joining<'_> {
             Ok(reply) if self.is_of_another_cluster(&reply) => Answer::NoPeer,
             // Where deltas are refused (403) so is the request that announces, which is heard all the same.
             Ok(reply) if (200..300).contains(&reply.status) || reply.status == 403 => {
-                Answer::Up(reply.peers.into_iter().filter(|url| self.nodes.believes(url)).collect())
+                let peers = reply.peers.into_iter().filter(|url| self.nodes.believes(url)).collect();
+                Answer::Up { peers, is_ours: reply.node.is_some() }
             }
             Ok(reply) => Answer::Open(complaint(reply.status)),
             Err(error) => failed(&error),

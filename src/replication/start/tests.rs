@@ -38,7 +38,12 @@ fn round(start: &mut Start, names: Names, answer: impl Fn(&str, bool) -> Answer,
 }
 
 fn up(copying: bool) -> Answer {
-    if copying { Answer::Copied { instances: 3, whole: true } } else { Answer::Up(Vec::new()) }
+    if copying { Answer::Copied { instances: 3, whole: true } } else { known_by(&[]) }
+}
+
+/// A replica of ours that is up, and knows these.
+fn known_by(peers: &[&str]) -> Answer {
+    Answer::Up { peers: peers.iter().map(|peer| url(peer)).collect(), is_ours: true }
 }
 
 fn is_again(step: &Step) -> bool {
@@ -51,6 +56,20 @@ fn the_first_replica_of_an_installation_opens_at_once() {
     assert_eq!(step, Step::Open(Opening::Nobody));
     let alone = round(&mut start(&[]), listed(&["own"]), |_, _| unreachable!(), BEGUN);
     assert_eq!(alone, Step::Open(Opening::Nobody), "a name that lists this replica lists nobody");
+}
+
+#[test]
+fn a_replica_of_ours_is_copied_from_before_a_java_server() {
+    let of = |ours: &'static str| {
+        move |peer: &str, copying: bool| match (peer, copying) {
+            (_, true) => up(true),
+            (peer, false) => Answer::Up { peers: Vec::new(), is_ours: peer == ours },
+        }
+    };
+    for (ours, from) in [("a", "a"), ("b", "b"), ("nobody", "a")] {
+        let step = round(&mut start(&[]), listed(&["a", "b"]), of(ours), BEGUN);
+        assert_eq!(step, Step::Open(Opening::Copied { from: url(from), instances: 3, whole: true }), "{ours}");
+    }
 }
 
 #[test]
@@ -111,7 +130,7 @@ fn peers_of_peers_are_announced_to_before_anybody_is_copied_from() {
     let mut start = start(&[]);
     start.named(listed(&["b"]), same);
     assert_eq!(start.next(BEGUN), Step::Announce(vec![url("b")]));
-    start.answered(&url("b"), Answer::Up(vec![url("own"), url("c")]));
+    start.answered(&url("b"), known_by(&["own", "c"]));
     assert_eq!(start.next(BEGUN), Step::Announce(vec![url("c")]));
     start.answered(&url("c"), Answer::NoPeer);
     assert_eq!(start.next(BEGUN), Step::Copy(url("b")));
@@ -136,7 +155,8 @@ fn who_lost_his_memory_is_nobody_to_copy_from_and_a_whole_registry_is_preferred(
 fn what_a_peer_names_is_bounded() {
     let mut start = start(&[]);
     start.named(listed(&["b"]), same);
-    start.answered(&url("b"), Answer::Up((0..10_000).map(|number| url(&format!("p{number}"))).collect()));
+    let peers = (0..10_000).map(|number| url(&format!("p{number}"))).collect();
+    start.answered(&url("b"), Answer::Up { peers, is_ours: true });
     let Step::Announce(asked) = start.next(BEGUN) else { panic!("they are asked") };
     assert!(asked.len() < 100, "{}", asked.len());
 }
@@ -154,8 +174,7 @@ fn lower_ordinals_were_started_before() {
 /// question is open.
 #[test]
 fn every_start_ends_in_time_and_never_with_an_open_question() {
-    let answers =
-        [Answer::Refused, Answer::Forgetful, Answer::NoPeer, Answer::Open("why".to_owned()), Answer::Up(Vec::new())];
+    let answers = [Answer::Refused, Answer::Forgetful, Answer::NoPeer, Answer::Open("why".to_owned()), known_by(&[])];
     let copies = [Answer::Copied { instances: 1, whole: true }, Answer::Open("why".to_owned()), Answer::Forgetful];
     for first in &answers {
         for second in &answers {
@@ -182,7 +201,7 @@ fn a_name_that_only_a_peer_told_and_that_does_not_exist_is_waited_for_by_nobody(
         let mut start = start(&[]);
         let names = if listed { &["a", "invented"][..] } else { &["a"] };
         let answer = |peer: &str, copying| match (peer, copying) {
-            ("a", false) => Answer::Up(vec![url("invented")]),
+            ("a", false) => known_by(&["invented"]),
             ("a", true) => Answer::Copied { instances: 3, whole: false },
             _ => Answer::NoSuchName,
         };
