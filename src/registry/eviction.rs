@@ -30,9 +30,11 @@ impl InstanceRegistry {
         keys(&self.leases.select(|lease| lease.is_expired(compensation, now)))
     }
 
-    /// At most `most` instances that are overdue, in the order of their keys, from the one that follows `after` on.
-    pub fn overdue(&self, after: Option<&InstanceKey>, most: usize, now: Timestamp) -> Vec<InstanceKey> {
-        let mut keys = keys(&self.leases.select(|lease| lease.is_overdue(now)));
+    /// At most `most` instances that have missed a heartbeat here, in the order of their keys, from the one that follows `after`
+    /// on. They may renew at a peer that cannot call this replica. They are not only asked for once they are overdue: what one
+    /// peer heard of them has to be here before another one asks, or who hears of them only through a third evicts them.
+    pub fn quiet(&self, after: Option<&InstanceKey>, most: usize, now: Timestamp) -> Vec<InstanceKey> {
+        let mut keys = keys(&self.leases.select(|lease| lease.is_quiet(now)));
         let first = after.map_or(0, |after| keys.partition_point(|key| key <= after));
         keys.rotate_left(first);
         keys.truncate(most);
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_are_asked_for_all_that_are_overdue_in_turn() {
+    fn peers_are_asked_for_all_that_are_quiet_in_turn() {
         let now = Timestamp(1_700_000_000_000);
         let registry = InstanceRegistry::new(Options::default(), 1, now);
         for id in ["1", "2", "3"] {
@@ -157,13 +159,13 @@ mod tests {
             info.instance_id = Some(id.into());
             registry.register(info, Source::Client, now);
         }
-        let later = now + secs(91);
-        let asked = |after: Option<&InstanceKey>, most| registry.overdue(after, most, later);
+        let later = now + secs(46);
+        let asked = |after: Option<&InstanceKey>, most| registry.quiet(after, most, later);
         let ids = |keys: Vec<InstanceKey>| keys.iter().map(|key| key.id().to_owned()).collect::<Vec<_>>().join(" ");
         let first = asked(None, 1);
         assert_eq!(ids(first.clone()), "1");
         assert_eq!(ids(asked(first.last(), 2)), "2 3");
         assert_eq!(ids(asked(first.last(), 9)), "2 3 1", "after the last comes the first");
-        assert_eq!(ids(registry.overdue(None, 9, now + secs(90))), "", "nobody is overdue yet");
+        assert_eq!(ids(registry.quiet(None, 9, now + secs(45))), "", "nobody has missed a heartbeat yet");
     }
 }

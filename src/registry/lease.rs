@@ -120,6 +120,12 @@ impl Lease {
         now.since(self.last_heard()) > self.duration()
     }
 
+    /// Whether its client has been silent for longer than half of that: one that renews three times a lease has missed a
+    /// heartbeat, or was heard by another replica.
+    pub(super) fn is_quiet(&self, now: Timestamp) -> bool {
+        now.since(self.last_heard()) > self.duration() / 2
+    }
+
     /// The lease as answers show it.
     pub fn info(&self, info: &InstanceInfo) -> LeaseInfo {
         LeaseInfo {

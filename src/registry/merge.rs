@@ -142,15 +142,16 @@ impl InstanceRegistry {
     /// Takes an instance that is not registered here, unless it is dead.
     fn take_over(&self, edit: &mut Edit<'_>, mut record: Record, heard: Option<Heard>, now: Timestamp) -> bool {
         let (key, heard) = (record.info.key(), heard.unwrap_or(Heard { at: Timestamp::NEVER, renewed: false }));
-        let duration = Duration::from_secs(u64::try_from(record.info.lease.duration_secs).unwrap_or(0));
-        let dead = is_dead(now.since(heard.at), duration, self.uptime(now));
-        if dead || edit.evicted.covers(key.as_str(), heard.at) {
-            return false;
-        }
         record.info.app = self.applications.name_of(&record.info.app);
         record.info.last_updated = now;
         record.show();
-        edit.put_lease(&Arc::new(Lease::new(key, Arc::new(record), Timestamp::NEVER, heard, now)), None);
+        let lease = Arc::new(Lease::new(key, Arc::new(record), Timestamp::NEVER, heard, now));
+        let dead = is_dead(now.since(heard.at), lease.duration(), self.uptime(now));
+        let expired = lease.is_expired(Duration::ZERO, now);
+        if dead || edit.evicted.covers(lease.key().as_str(), heard.at, expired) {
+            return false;
+        }
+        edit.put_lease(&lease, None);
         true
     }
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 use crate::model::{DataStamp, InstanceKey, Stamp, Tombstone};
 use crate::time::{Timestamp, millis};
 
-/// How long a cancellation is remembered. A network may be cut for longer than that: an instance whose client nobody hears any
-/// more is found dead without the cancellation (`registry/eviction`).
-const KEPT: Duration = Duration::from_secs(60 * 60);
+/// How long a cancellation is remembered, by the stamp clock. An hour is what it takes; two more are for clocks that are an hour
+/// behind and an hour ahead, since the stamp clock leaps when it meets one that is ahead. A network may be cut for longer: an
+/// instance whose client nobody hears any more is found dead without the cancellation (`registry/eviction`).
+const KEPT: Duration = Duration::from_secs(3 * 60 * 60);
 /// At most this many cancellations, and this many evictions, are remembered; the oldest are forgotten first.
 const MOST: usize = 20_000;
 
-/// The cancellations of the last hour, the same on all replicas.
+/// The cancellations of the last hours, the same on all replicas.
 #[derive(Debug, Default)]
 pub(super) struct Tombstones {
     by_key: HashMap<InstanceKey, Tombstone>,
@@ -88,9 +89,10 @@ impl Evicted {
         }
     }
 
-    /// Whether an instance that was heard at this time was evicted, and not heard since.
-    pub(super) fn covers(&self, key: &str, heard: Timestamp) -> bool {
-        self.heard.get(key).is_some_and(|(evicted, _)| heard <= *evicted)
+    /// Whether an instance that was heard at this time was evicted, and not heard since. Where its lease has expired, it was not:
+    /// times that came by way of different replicas differ by what calls took, so the same heartbeat may seem a little later.
+    pub(super) fn covers(&self, key: &str, heard: Timestamp, is_expired: bool) -> bool {
+        self.heard.get(key).is_some_and(|(evicted, _)| is_expired || heard <= *evicted)
     }
 
     /// The version of the data that was evicted with an instance: others may have it still.
@@ -112,7 +114,7 @@ mod tests {
     use crate::model::{AppName, StatusOverride};
 
     const NOW: u64 = 1_700_000_000_000;
-    const HOUR: u64 = 3_600_000;
+    const HOURS: u64 = 3 * 3_600_000;
 
     fn key(id: usize) -> InstanceKey {
         InstanceKey::new(&AppName::new("a"), &id.to_string())
@@ -124,14 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cancellation_is_remembered_for_an_hour() {
+    fn a_cancellation_is_remembered_for_three_hours() {
         let mut tombstones = Tombstones::default();
         tombstones.insert(cancelled(1, NOW));
-        assert!(!tombstones.would_drop(&cancelled(2, NOW), NOW + HOUR));
-        assert!(tombstones.would_drop(&cancelled(2, NOW), NOW + HOUR + 1));
-        assert_eq!(tombstones.take_outdated(NOW + HOUR), None);
-        assert_eq!(tombstones.take_outdated(NOW + HOUR + 1), Some(cancelled(1, NOW)));
-        assert_eq!(tombstones.take_outdated(NOW + HOUR + 1), None);
+        assert!(!tombstones.would_drop(&cancelled(2, NOW), NOW + HOURS));
+        assert!(tombstones.would_drop(&cancelled(2, NOW), NOW + HOURS + 1));
+        assert_eq!(tombstones.take_outdated(NOW + HOURS), None);
+        assert_eq!(tombstones.take_outdated(NOW + HOURS + 1), Some(cancelled(1, NOW)));
+        assert_eq!(tombstones.take_outdated(NOW + HOURS + 1), None);
     }
 
     #[test]
@@ -144,7 +146,7 @@ mod tests {
         assert!(!tombstones.would_drop(&cancelled(0, NOW + 1), NOW), "it is as old as the oldest");
         assert!(!tombstones.would_drop(&cancelled(0, NOW + 2), NOW));
         assert_eq!(tombstones.take_outdated(NOW), None);
-        tombstones.insert(cancelled(MOST + 1, NOW + HOUR));
+        tombstones.insert(cancelled(MOST + 1, NOW + HOURS));
         assert_eq!(tombstones.take_outdated(NOW), Some(cancelled(1, NOW + 1)));
         tombstones.check();
     }
@@ -154,7 +156,10 @@ mod tests {
         let mut evicted = Evicted::default();
         let data = DataStamp { version: Timestamp(7), ..DataStamp::default() };
         evicted.insert(&key(0), Timestamp(10), data);
-        let covers = |id: usize, heard: i64, evicted: &Evicted| evicted.covers(key(id).as_str(), Timestamp(heard));
+        let covers =
+            |id: usize, heard: i64, evicted: &Evicted| evicted.covers(key(id).as_str(), Timestamp(heard), false);
+        assert!(evicted.covers(key(0).as_str(), Timestamp(11), true), "a lease that has expired brings nobody back");
+        assert!(!evicted.covers(key(1).as_str(), Timestamp(11), true), "it was not evicted here");
         assert!(covers(0, 9, &evicted) && covers(0, 10, &evicted));
         assert!(!covers(0, 11, &evicted) && !covers(1, 9, &evicted));
         assert_eq!((evicted.version(key(0).as_str()), evicted.version(key(1).as_str())), (Some(Timestamp(7)), None));

@@ -2,8 +2,8 @@
 //!
 //! Each compares with each other one and only takes over: first the digest of everything; where that differs, the digest of each
 //! application; of those that differ, what the other knows. So whatever replication lost is there within seconds. The copy at
-//! the start is such a comparison of an empty registry. Besides, the other is asked when it last heard the instances that are
-//! overdue here: they may renew there.
+//! the start is such a comparison of an empty registry. Besides, the other is asked when it last heard the instances that have
+//! missed a heartbeat here: they may renew there.
 
 use tracing::{info, warn};
 
@@ -76,19 +76,19 @@ impl PeerEurekaNode {
         }
     }
 
-    /// Asks when the peer last heard some of the instances that are overdue here, and evicts those that are dead. Goes on after
-    /// `after`, and says where it ended: the next call asks for others.
+    /// Asks when the peer last heard some of the instances that have missed a heartbeat here, and evicts those that are dead. Goes
+    /// on after `after`, and says where it ended: the next call asks for others.
     ///
     /// # Errors
     /// What went wrong, in words.
-    pub(super) async fn ask_for_overdue(
+    pub(super) async fn ask_for_quiet(
         &self,
         around: &Surroundings,
         after: Option<&InstanceKey>,
     ) -> Result<Option<InstanceKey>, String> {
-        let overdue = around.registry.overdue(after, INSTANCES_ASKED, around.clock.now());
-        self.ask_when_heard(around, &overdue).await?;
-        Ok(overdue.last().cloned())
+        let quiet = around.registry.quiet(after, INSTANCES_ASKED, around.clock.now());
+        self.ask_when_heard(around, &quiet).await?;
+        Ok(quiet.last().cloned())
     }
 
     /// Asks when the peer last heard these instances.

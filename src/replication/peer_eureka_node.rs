@@ -216,7 +216,7 @@ impl PeerEurekaNode {
         }
         let compared = async {
             self.compare(around).await?;
-            self.ask_for_overdue(around, asked_for.as_ref()).await
+            self.ask_for_quiet(around, asked_for.as_ref()).await
         };
         match compared.await {
             Ok(asked_for) => asked_for,

@@ -25,13 +25,21 @@ struct Cluster {
 
 impl Cluster {
     fn new(count: usize) -> Self {
-        let replicas = (0..count).map(|replica| {
-            let options = Options { enable_self_preservation: false, ..Options::default() };
-            let registry = InstanceRegistry::new(options, replica as u64 + 1, clock(replica, START));
-            registry.open_for_traffic(0, clock(replica, START - Duration::from_secs(60)));
-            registry
-        });
-        Self { replicas: replicas.collect(), secs: 0 }
+        let opened = |replica| Self::opened_at(replica, clock(replica, START - Duration::from_secs(60)));
+        Self { replicas: (0..count).map(opened).collect(), secs: 0 }
+    }
+
+    fn opened_at(replica: usize, opened: Timestamp) -> InstanceRegistry {
+        let options = Options { enable_self_preservation: false, ..Options::default() };
+        let registry = InstanceRegistry::new(options, replica as u64 + 1, opened);
+        registry.open_for_traffic(0, opened);
+        registry
+    }
+
+    /// One more replica opens now, without a copy.
+    fn start_another(&mut self) {
+        let replica = self.replicas.len();
+        self.replicas.push(Self::opened_at(replica, self.now(replica)));
     }
 
     fn at(&mut self, secs: u64) -> &Self {
@@ -112,17 +120,17 @@ impl Cluster {
         repaired
     }
 
-    /// `to` asks when `from` heard the instances that are overdue at `to`.
+    /// `to` asks when `from` heard the instances that have missed a heartbeat at `to`.
     fn ask(&self, to: usize, from: usize) -> usize {
-        let overdue = self.replicas[to].overdue(None, 100, self.now(to));
-        let keys: Vec<String> = overdue.iter().map(ToString::to_string).collect();
+        let quiet = self.replicas[to].quiet(None, 100, self.now(to));
+        let keys: Vec<String> = quiet.iter().map(ToString::to_string).collect();
         let mut body = Vec::new();
         encode_heard(&self.replicas[from].when_heard(&keys, self.now(from)), &mut body);
         let mut answer = decode_heard(&body).unwrap();
         for heard in answer.heard.iter_mut().flatten() {
             heard.at = translated(heard.at, from, to);
         }
-        self.replicas[to].take_heard(&overdue, &answer, self.now(to))
+        self.replicas[to].take_heard(&quiet, &answer, self.now(to))
     }
 
     fn compare_all(&self) {
@@ -221,15 +229,27 @@ fn what_was_evicted_comes_back_when_it_was_heard_elsewhere_since() {
     assert_eq!(cluster.replicas[0].expired(cluster.now(0)).len(), 0, "and lasts as long as there");
 }
 
+/// Only the first can call the one where the client renews; the second can call the first.
+#[test]
+fn who_is_heard_through_a_third_replica_alone_is_not_evicted() {
+    let mut cluster = Cluster::new(3);
+    cluster.register(2, "1", 1);
+    cluster.agree();
+    for secs in [30, 60] {
+        assert!(cluster.at(secs).renew(2, "1"));
+        cluster.at(secs + 18).compare(0, 2);
+    }
+    cluster.at(93).ask(1, 0);
+    assert_eq!(cluster.evict(1), 0, "the first has asked before");
+}
+
 #[test]
 fn a_replica_that_just_started_takes_what_is_overdue_and_says_nobody_is_dead() {
     let mut cluster = Cluster::new(1);
     cluster.register(0, "1", 1);
     cluster.renew(0, "1");
     cluster.at(100);
-    let options = Options { enable_self_preservation: false, ..Options::default() };
-    cluster.replicas.push(InstanceRegistry::new(options, 2, cluster.now(1)));
-    cluster.replicas[1].open_for_traffic(0, cluster.now(1));
+    cluster.start_another();
     assert!(cluster.compare(0, 1).is_none(), "it lacks the instance because it is new");
     assert_eq!(cluster.agree().len(), 1);
     cluster.at(181);
@@ -255,11 +275,35 @@ fn a_cancellation_that_was_forgotten_is_found_out_once_the_instance_is_overdue()
     cluster.register(0, "1", 1);
     cluster.agree();
     cluster.at(10).cancel(0, "1");
-    cluster.at(4_000);
+    cluster.at(11_000);
     cluster.replicas[0].digest(cluster.now(0));
-    assert_eq!(cluster.replicas[0].content.lock().tombstones().count(), 0, "an hour is over");
+    assert_eq!(cluster.replicas[0].content.lock().tombstones().count(), 0, "three hours are over");
     assert_eq!(cluster.replicas[1].len(), 1);
     assert!(cluster.agree().is_empty());
+}
+
+/// The stamp clock of the first leaps by an hour, so the cancellation seems an hour old.
+#[test]
+fn a_cancellation_holds_though_a_replica_comes_whose_clock_is_ahead() {
+    let mut cluster = Cluster::new(3);
+    cluster.register(0, "1", 1);
+    cluster.compare(1, 0);
+    cluster.compare(2, 1);
+    cluster.at(10).cancel(0, "1");
+    cluster.at(20).compare(0, 2);
+    assert!(cluster.agree().is_empty());
+}
+
+#[test]
+fn what_was_evicted_does_not_come_back_by_a_heartbeat_that_only_seems_later() {
+    let mut cluster = Cluster::new(2);
+    cluster.register(0, "1", 1);
+    cluster.agree();
+    cluster.secs = 50;
+    cluster.start_another();
+    cluster.compare(2, 1);
+    assert_eq!(cluster.at(91).evict(2), 1);
+    assert!(cluster.compare(2, 0).is_none(), "by way of the second it seemed half a second older");
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn a_cancellation_that_others_have_forgotten_is_not_remembered_anew() {
     let (gone, _) = cluster.replicas[0].known(&key("1")).unwrap();
     let merged =
         |cluster: &Cluster| cluster.replicas[1].merge_fact(gone.clone(), None, &Source::Peer.into(), cluster.now(1));
-    assert!(!merged(cluster.at(2 * 3600)));
+    assert!(!merged(cluster.at(4 * 3600)));
     assert_eq!(cluster.replicas[1].digest(cluster.now(1)).total, 0);
     let fresh = Cluster::new(2);
     assert!(merged(&fresh), "a fresh one is");
