@@ -131,10 +131,10 @@ impl State {
         if last.value != Value::Present(true) || !self.clients[client].lives {
             return false;
         }
-        // What was accepted before the process started was accepted by another.
-        let opened = self.slots[replica].opened.unwrap_or(now);
-        let here = self.oracle.contact_at(client, replica).filter(|at| *at >= opened);
-        if here.is_some_and(|at| now <= at + LEASE_MS && last.applied <= at && self.no_cancel_since(client, at)) {
+        if self
+            .heard_here(client, replica)
+            .is_some_and(|at| now <= at + LEASE_MS && last.applied <= at && self.no_cancel_since(client, at))
+        {
             return true;
         }
         let Some(group) = self.groups.iter().find(|group| group.members.contains(&replica)) else { return false };
@@ -142,6 +142,12 @@ impl State {
         let settled = now >= group.since + takes && now >= last.applied + takes && takes < LEASE_MS;
         let within = (group.since.max(now.saturating_sub(LEASE_MS)), now.saturating_sub(takes));
         settled && self.no_cancel_since(client, within.0) && self.oracle.was_heard_by(client, &group.members, within)
+    }
+
+    /// When a client was last answered well by the process that runs there now.
+    fn heard_here(&self, client: usize, replica: usize) -> Option<u64> {
+        let opened = self.slots[replica].opened?;
+        self.oracle.contact_at(client, replica).filter(|at| *at >= opened)
     }
 
     fn no_cancel_since(&self, client: usize, since: u64) -> bool {
@@ -197,8 +203,10 @@ impl State {
             let changed =
                 self.oracle.events.iter().filter(|event| event.client == client).map(|event| event.applied).max();
             let is_quiet = changed.is_none_or(|changed| now >= changed + group.takes());
-            // Who has been silent for a lease is evicted by one before another.
-            if !is_quiet || now > self.oracle.heard(client) + LEASE_MS {
+            // Who has been silent for a lease is evicted by one before another. A heartbeat that only a process accepted which has
+            // ended since, or one that is in no group with these, may be known to some of them and not to others.
+            let heard = group.members.iter().filter_map(|member| self.heard_here(client, *member)).max();
+            if !is_quiet || heard.is_none_or(|heard| now > heard + LEASE_MS) {
                 continue;
             }
             let first = self.seen(client, group.members[0]);

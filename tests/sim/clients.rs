@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::oracle::{Aspect, Value};
-use crate::view::{TAG, id, view};
+use crate::view::{Held, TAG, id, view};
 use crate::wire::request;
 use crate::world::{State, World};
 
@@ -217,8 +217,15 @@ impl State {
                 self.oracle.blur(client, Aspect::Status);
                 Value::Present(false)
             }
-            Ask::SetStatus(status) => Value::Status(status),
-            Ask::RemoveStatus => Value::Status(InstanceStatus::Up),
+            Ask::SetStatus(_) | Ask::RemoveStatus => {
+                // What it leaves in the data holds against all data that was changed before, metadata included.
+                if let Some(held) = held.filter(Held::command_changed_data) {
+                    let data = Value::Data { last_dirty: held.seen.last_dirty, tag: held.seen.tag };
+                    self.oracle.note((client, data, place), (issued, now), &self.links, skewed);
+                }
+                let status = if let Ask::SetStatus(status) = what { status } else { InstanceStatus::Up };
+                Value::Status(status)
+            }
             Ask::Put(tag) => Value::Data { last_dirty: held.map_or(0, |held| held.seen.last_dirty), tag: Some(tag) },
         };
         self.oracle.note((client, value, place), (issued, now), &self.links, skewed);

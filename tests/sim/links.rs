@@ -95,7 +95,7 @@ impl Links {
             if groups.iter().any(|group| group.members.contains(&replica)) {
                 continue;
             }
-            let mut group = Group { members: vec![replica], since: 0, is_whole: true };
+            let mut group = Group { members: vec![replica], since: 0, is_whole: false };
             let mut next = 0;
             while let Some(member) = group.members.get(next).copied() {
                 for other in 0..self.replicas {
@@ -109,11 +109,40 @@ impl Links {
                 next += 1;
             }
             group.since = group.members.iter().filter_map(|member| self.open[*member]).fold(group.since, u64::max);
-            let direct = |one: &usize, other: &usize| one == other || self.orderly_since(*one, *other).is_some();
-            group.is_whole = group.members.iter().all(|one| group.members.iter().all(|other| direct(one, other)));
-            groups.push(group);
+            groups.extend(self.apart(&group));
         }
         groups
+    }
+
+    /// The parts of a group in which everybody learns what anybody knows. Replicas tell those they can call what they accept
+    /// themselves ([`crate::oracle::Event`] has who awaits it), and pass on nothing that they learned. So whoever is to know what
+    /// another one learned from a third has to be able to ask, directly or by way of others.
+    fn apart(&self, group: &Group) -> Vec<Group> {
+        let learners = |from: usize| {
+            let mut know = vec![from];
+            let mut next = 0;
+            while let Some(known) = know.get(next).copied() {
+                let asks = |to: &usize| !know.contains(to) && self.orderly_since(*to, known).is_some();
+                let learn: Vec<_> = group.members.iter().copied().filter(asks).collect();
+                know.extend(learn);
+                next += 1;
+            }
+            know
+        };
+        let mut parts: Vec<Group> = Vec::new();
+        for member in &group.members {
+            if parts.iter().any(|part| part.members.contains(member)) {
+                continue;
+            }
+            let both = |other: &usize| learners(*member).contains(other) && learners(*other).contains(member);
+            let members: Vec<usize> = group.members.iter().copied().filter(both).collect();
+            let direct = |one: &usize, other: &usize| one == other || self.orderly_since(*one, *other).is_some();
+            let is_whole = members.iter().all(|one| members.iter().all(|other| direct(one, other)));
+            let pairs = members.iter().flat_map(|one| members.iter().map(move |other| (*one, *other)));
+            let since = pairs.filter_map(|(one, other)| self.orderly_since(one, other)).fold(group.since, u64::max);
+            parts.push(Group { members, since, is_whole });
+        }
+        parts
     }
 }
 

@@ -43,6 +43,11 @@ impl Value {
         }
     }
 
+    /// Whether it is the data of a registration, as the client sent it.
+    fn is_registration(self) -> bool {
+        matches!(self, Self::Data { tag: None, .. })
+    }
+
     /// Data goes by its version first.
     fn rank(self) -> i64 {
         if let Self::Data { last_dirty, .. } = self { last_dirty } else { 0 }
@@ -100,7 +105,10 @@ impl Oracle {
         let earlier = self.rivals(client, value.aspect());
         let is_ordered = earlier.iter().all(|earlier| {
             let close = if skewed { AGREED_TO } else { 0 };
-            earlier.holders.contains(&place) || earlier.place == place || earlier.applied + close < issued
+            // Metadata is a change of the registration that its replica knows, and gives way to a later one that it does not.
+            let is_of_its_own = matches!(value, Value::Data { tag: Some(_), .. }) && earlier.value.is_registration();
+            let is_later = earlier.applied + close < issued && !is_of_its_own;
+            earlier.holders.contains(&place) || earlier.place == place || is_later
         });
         let awaited = (0..links.open.len()).filter(|peer| *peer != place).filter_map(|peer| {
             let since = links.orderly_since(place, peer)?;

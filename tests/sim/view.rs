@@ -29,6 +29,12 @@ impl Held {
     pub(crate) fn heard(&self) -> i64 {
         self.lease.last_heard().0
     }
+
+    /// Whether the operator's command that was carried out last changed the data, too: a removed override leaves a status there.
+    pub(crate) fn command_changed_data(&self) -> bool {
+        let stamps = self.lease.with_record(|record| (record.data.changed, record.status_override.stamp));
+        stamps.0.time() + 1 >= stamps.1.time()
+    }
 }
 
 /// Everything that a replica holds, by the instances' ids.
