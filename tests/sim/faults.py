@@ -2,11 +2,10 @@
 """Breaks the product on purpose, one fault at a time, and says which invariant of the simulation, or which test of the library,
 notices it. Every fault has to be noticed: one that is not shows what the tests do not see.
 
-    tests/sim/faults.py [WORD ...]     the faults whose name has one of the words; all without any
-
 Works on a copy below target/, so the sources stay as they are. SIM_SEEDS chooses the seeds (0..60).
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -45,8 +44,8 @@ FAULTS = [
      "    hash(&tombstone.key, 2, &[tombstone.cancelled, tombstone.data.changed], tombstone.status_override)",
      "    hash(&tombstone.key, 2, &[tombstone.cancelled], tombstone.status_override).wrapping_mul(0)"),
     ("cancellations are not remembered", "src/registry/merge.rs",
-     "edit.tombstone(key.as_str()).cloned().map(Fact::Cancelled);",
-     "edit.tombstone(key.as_str()).cloned().map(Fact::Cancelled).filter(|_| false);"),
+     "        let merged = match edit.tombstone(key.as_str()) {",
+     "        let merged = match edit.tombstone(key.as_str()).filter(|_| false) {"),
     ("evictions are not remembered", "src/registry/eviction.rs",
      "            edit.evicted.insert(key, lease.last_heard(), data);", "            drop((key, data));"),
     ("nobody is asked before an eviction", "src/replication/eviction.rs",
@@ -77,7 +76,7 @@ FAULTS = [
     ("nothing is compared", "src/replication/peer_eureka_node.rs",
      "            self.compare(around).await?;", "            if false {\n                self.compare(around).await?;\n            }"),
     ("a registration is not told", "src/replication/peer_aware_registry.rs",
-     "        self.tell(Action::Register, registered.lease.key(), Some(&registered.lease), caller.source, now);\n        registered",
+     "        self.replicate(Action::Register, registered.lease.key(), Some(&registered.lease), caller.source, now);\n        registered",
      "        registered"),
     ("evictions are not in the delta", "src/registry/content.rs",
      "        self.changed(lease, last, now);\n", "        let _ = (last, now);\n"),
@@ -117,8 +116,12 @@ def noticed(before: dict[str, set[int]]) -> str:
 
 
 def main() -> int:
-    words = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", metavar="WORD", nargs="*", help="only faults whose name has one of the words")
+    words = parser.parse_args().words
     chosen = [fault for fault in FAULTS if not words or any(word in fault[0] for word in words)]
+    if not chosen:
+        parser.error(f"no fault has {' or '.join(words)} in its name")
     shutil.rmtree(COPY, ignore_errors=True)
     ignore = shutil.ignore_patterns("corpus")
     for part in ("src", "tests"):
