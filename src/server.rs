@@ -12,6 +12,7 @@ pub mod options;
 mod own_registration;
 mod settings;
 mod stopping;
+mod turns;
 mod watch;
 
 use std::io;

@@ -8,6 +8,7 @@ import sys
 import time
 
 import cases
+import connections
 import instances
 import nacos
 import peers
@@ -16,7 +17,7 @@ import servers
 from load import AnswerWasAnError, Plan
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PARTS = ("single", "bare", "nacos", "heartbeat_with_peer", "lag", "growth", "churn", "million")
+PARTS = ("single", "bare", "nacos", "heartbeat_with_peer", "lag", "growth", "churn", "connections", "million")
 
 
 def options():
@@ -140,6 +141,10 @@ class Bench:
                 rows[str(rate)]["beats"] = cases.heartbeats_under_churn(server, fleet, self.effort, rate)
                 cases.tell(server, "    heartbeats", rows[str(rate)]["beats"])
         self.put("ours", "churn", rows)
+
+    def connections(self):
+        for kind in self.kinds:
+            self.put(kind.kind, "connections", connections.measure(kind, self.arguments.quick))
 
     def million(self):
         if not self.arguments.million or servers.Ours not in self.kinds:

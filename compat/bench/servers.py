@@ -29,8 +29,8 @@ class Server:
 
     kind = "?"
 
-    def __init__(self, command, address, port, path="/eureka/apps", env=None, limit=120):
-        self.address, self.port = address, port
+    def __init__(self, command, address, port, path="/eureka/apps", env=None, limit=120, context=None):
+        self.address, self.port, self.context = address, port, context
         self.url = f"http://{address}:{port}"
         self.host = f"{address}:{port}"
         self.log = tempfile.NamedTemporaryFile(prefix=f"bench-{self.kind}-", suffix=".log", delete=False)  # noqa: SIM115, `stop` closes it
@@ -47,7 +47,7 @@ class Server:
                    "Connection: close\r\n\r\n").encode()
         while time.monotonic() - begun < limit and self.process.poll() is None:
             try:
-                with socket.create_connection((self.address, self.port), timeout=20) as connection:
+                with self._connect() as connection:
                     connection.sendall(request)
                     if connection.recv(4096).startswith(b"HTTP/1.1 200"):
                         return
@@ -58,6 +58,10 @@ class Server:
             tail = log.read()[-3000:]
         self.stop()
         raise RuntimeError(f"{self.kind} did not answer:\n{tail}")
+
+    def _connect(self):
+        connection = socket.create_connection((self.address, self.port), timeout=20)
+        return self.context.wrap_socket(connection, server_hostname=self.address) if self.context else connection
 
     def cpu(self):
         """Processor time so far, user and system, in seconds."""
@@ -106,21 +110,21 @@ class Ours(Server):
     kind = "ours"
     binary = None
 
-    def __init__(self, address="127.0.0.1", port=None, peers=(), options=()):
+    def __init__(self, address="127.0.0.1", port=None, peers=(), options=(), context=None):
         port = port or port_of_ones_own()
         command = [self.binary, f"--server.port={port}", f"--server.address={address}",
                    f"--eureka.instance.hostname={address}", "--eureka.client.register-with-eureka=false",
                    "--registry.shutdown.lame-duck=0", *options]
         if peers:
             command.append(f"--eureka.client.service-url.defaultZone={peer_urls(address, port, peers)}")
-        super().__init__(command, address, port)
+        super().__init__(command, address, port, context=context)
 
 
 class Java(Server):
     kind = "java"
     jar = None
 
-    def __init__(self, address="127.0.0.1", port=None, peers=()):
+    def __init__(self, address="127.0.0.1", port=None, peers=(), options=(), context=None):
         port = port or port_of_ones_own()
         # Without peers its own address is the one service URL: it knows itself by its host name.
         urls = peer_urls(address, port, peers) or f"http://{address}:{port}/eureka/"
@@ -128,7 +132,7 @@ class Java(Server):
             ["java", "-Xmx1g", "-jar", self.jar, f"--server.port={port}", f"--server.address={address}",
              f"--eureka.instance.hostname={address}", "--eureka.client.register-with-eureka=false",
              "--eureka.client.fetch-registry=false",
-             f"--eureka.client.service-url.defaultZone={urls}"], address, port)
+             f"--eureka.client.service-url.defaultZone={urls}", *options], address, port, context=context)
 
 
 class Bare(Server):

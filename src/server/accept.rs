@@ -123,7 +123,7 @@ impl Port {
         let place = match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => place,
             Err(_all_taken) => {
-                self.crowd.make_room(Rank::Idle, Why::NoPlace);
+                self.crowd.make_room(Rank::Idle, None, Why::NoPlace);
                 #[expect(clippy::expect_used, reason = "nobody closes it")]
                 Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed")
             }

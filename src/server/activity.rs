@@ -100,6 +100,26 @@ pub(super) enum Rank {
     Idle,
 }
 
+/// What has arrived of the request that is being answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrived {
+    /// Not yet all of its body.
+    Part,
+    /// All that anybody waits for.
+    Whole,
+    /// More than that: the beginning of another request.
+    More,
+}
+
+/// Whether the connection has buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Buffers {
+    None,
+    Held,
+    /// It has some, and was asked to give them back.
+    Wanted,
+}
+
 /// What the connection does now.
 #[derive(Clone, Debug)]
 pub(super) struct Activity {
@@ -107,14 +127,10 @@ pub(super) struct Activity {
     phase: Phase,
     /// When the phase began, or bytes last moved within an exchange.
     since: Instant,
+    arrived: Arrived,
     answered: bool,
-    /// Whether the request's body has not arrived whole.
-    receiving: bool,
     blocked: bool,
-    /// Whether bytes have arrived behind the request that is being answered.
-    ahead: bool,
-    has_buffers: bool,
-    asked_to_rest: bool,
+    buffers: Buffers,
     /// Bytes of the request's body and of its answer that have moved.
     moved: u64,
     /// What `moved` and the time were when it was last looked whether enough moves.
@@ -128,12 +144,10 @@ impl Activity {
             began: now,
             phase: Phase::New,
             since: now,
+            arrived: Arrived::Whole,
             answered: false,
-            receiving: false,
             blocked: false,
-            ahead: false,
-            has_buffers: false,
-            asked_to_rest: false,
+            buffers: Buffers::None,
             moved: 0,
             measured: (0, now),
         }
@@ -144,15 +158,17 @@ impl Activity {
         match event {
             Event::HandshakeBegan => self.enter(Phase::Handshake, now),
             Event::HandshakeEnded => self.enter(Phase::New, now),
-            Event::Woke => self.has_buffers = true,
-            Event::Rested => (self.has_buffers, self.asked_to_rest) = (false, false),
+            Event::Woke => self.buffers = Buffers::Held,
+            Event::Rested => self.buffers = Buffers::None,
             Event::Read(bytes) => self.read(bytes, now),
             Event::Request { has_body } => {
-                (self.receiving, self.ahead, self.asked_to_rest) = (has_body, false, false);
+                self.arrived = if has_body { Arrived::Part } else { Arrived::Whole };
+                self.keep_buffers();
                 self.measured = (self.moved, now);
                 self.enter(Phase::Exchange, now);
             }
-            Event::BodyEnded => self.receiving = false,
+            Event::BodyEnded if self.arrived == Arrived::Part => self.arrived = Arrived::Whole,
+            Event::BodyEnded => {}
             Event::Wrote(bytes) => {
                 self.blocked = false;
                 self.moved(bytes, now);
@@ -162,10 +178,10 @@ impl Activity {
             Event::Flushed => {
                 self.blocked = false;
                 if std::mem::take(&mut self.answered) {
-                    self.enter(if self.ahead { Phase::Headers } else { Phase::Idle }, now);
+                    self.enter(if self.arrived == Arrived::More { Phase::Headers } else { Phase::Idle }, now);
                 }
             }
-            Event::AskedToRest => self.asked_to_rest = true,
+            Event::AskedToRest => self.buffers = Buffers::Wanted,
         }
     }
 
@@ -175,9 +191,18 @@ impl Activity {
             // The time is for all of it: each byte must not make it longer.
             Phase::Handshake | Phase::Headers => {}
             Phase::Exchange => {
-                self.ahead |= !self.receiving;
+                if self.arrived == Arrived::Whole {
+                    self.arrived = Arrived::More;
+                }
                 self.moved(bytes, now);
             }
+        }
+    }
+
+    /// It needs its buffers, whoever wants them.
+    fn keep_buffers(&mut self) {
+        if self.buffers == Buffers::Wanted {
+            self.buffers = Buffers::Held;
         }
     }
 
@@ -207,8 +232,12 @@ impl Activity {
         if silent > allowed {
             return Verdict::Close(why);
         }
-        let may_rest = self.has_buffers && matches!(self.phase, Phase::New | Phase::Idle);
-        if may_rest && (self.asked_to_rest || silent >= REST_AFTER) { Verdict::Rest } else { Verdict::Keep }
+        let may_rest = match self.buffers {
+            Buffers::None => false,
+            Buffers::Held => silent >= REST_AFTER,
+            Buffers::Wanted => true,
+        };
+        if may_rest && self.is_between_requests() { Verdict::Rest } else { Verdict::Keep }
     }
 
     /// When a connection without buffers is closed if nothing happens.
@@ -229,10 +258,10 @@ impl Activity {
 
     /// Whether the server waits for the client, and what for: the rest of its request, or that it takes its answer.
     fn waits_for_client(&self) -> Option<Why> {
-        match (self.receiving, self.blocked) {
-            (true, _) => Some(Why::SlowBody),
-            (false, true) => Some(Why::SlowReader),
-            (false, false) => None,
+        match (self.arrived, self.blocked) {
+            (Arrived::Part, _) => Some(Why::SlowBody),
+            (Arrived::Whole | Arrived::More, true) => Some(Why::SlowReader),
+            (Arrived::Whole | Arrived::More, false) => None,
         }
     }
 
@@ -260,7 +289,11 @@ impl Activity {
 
     /// Whether it has buffers, which it can give back at once.
     pub(super) fn could_rest(&self) -> bool {
-        self.has_buffers && !self.asked_to_rest && matches!(self.phase, Phase::New | Phase::Idle)
+        self.buffers == Buffers::Held && self.is_between_requests()
+    }
+
+    fn is_between_requests(&self) -> bool {
+        matches!(self.phase, Phase::New | Phase::Idle)
     }
 
     /// Whether it is between two requests.
@@ -270,7 +303,7 @@ impl Activity {
 
     #[cfg(test)]
     pub(super) fn has_buffers(&self) -> bool {
-        self.has_buffers
+        self.buffers != Buffers::None
     }
 
     pub(super) fn phase(&self) -> Phase {

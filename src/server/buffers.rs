@@ -1,25 +1,37 @@
 //! [`Buffers`]: which connections are busy, at most so many at a time.
 //!
-//! Only a busy connection has buffers, and an HTTP connection of hyper's. Where all places are taken, who needs one waits for its turn,
-//! and those who hold one for nothing go: a connection between two requests gives its buffers back, and of half requests, slow
-//! senders and slow readers one is closed.
+//! Only a busy connection has buffers, and an HTTP connection of hyper's. Where all places are taken, a connection that needs one waits
+//! for the turn of its address, and those who hold one for nothing go: connections between two requests give their buffers
+//! back, and of half requests, slow senders and slow readers the oldest is closed, of the address that has the most.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::activity::{Event, Rank};
-use super::crowd::{Crowd, Member};
+use super::crowd::{Crowd, Member, network};
+use super::turns::{Turn, Turns};
 use super::watch::Watch;
 use crate::metrics::connections::{Connections, Counted, Why};
+
+/// How long half a request, or a handshake, is given before its place is taken. Else those who all connect at once, as clients do after
+/// a restart, would close each other's connections before any is answered.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How often it is looked who can give way while somebody waits.
+const RELIEF_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The places of connections that are busy.
 #[derive(Debug)]
 pub(super) struct Buffers {
-    places: Semaphore,
+    places: Arc<Turns>,
     waiting: AtomicUsize,
+    /// When it was looked last who can give way.
+    relieved: Mutex<Option<Instant>>,
     busy: Arc<Crowd>,
     counted: Arc<Connections>,
 }
@@ -30,7 +42,7 @@ pub(super) struct Place<'a> {
     watch: Arc<Watch>,
     _counted: Counted<'a>,
     _member: Member,
-    _place: Option<SemaphorePermit<'a>>,
+    _turn: Turn,
 }
 
 impl Drop for Place<'_> {
@@ -41,26 +53,48 @@ impl Drop for Place<'_> {
 
 impl Buffers {
     pub(super) fn new(places: usize, counted: Arc<Connections>) -> Self {
-        let places = Semaphore::new(places.min(Semaphore::MAX_PERMITS));
-        Self { places, waiting: AtomicUsize::new(0), busy: Arc::default(), counted }
+        let (places, waiting, relieved) = (Turns::new(places), AtomicUsize::new(0), Mutex::default());
+        Self { places, waiting, relieved, busy: Arc::default(), counted }
     }
 
     /// Waits for a place.
     pub(super) async fn enter(&self, address: IpAddr, watch: &Arc<Watch>) -> Place<'_> {
-        let place = match self.places.try_acquire() {
-            Ok(place) => Some(place),
-            Err(_all_taken) => {
-                let _waiting = Waiting::one_more(&self.waiting);
-                if !self.busy.let_one_rest() {
-                    self.busy.make_room(Rank::Slow, Why::NoMemory);
+        let mut turn = self.places.enter(network(address));
+        let _waiting = turn.is_err().then(|| Waiting::one_more(&self.waiting));
+        let turn = loop {
+            match turn {
+                Ok(turn) => break turn,
+                Err(mut coming) => {
+                    self.relieve();
+                    turn = tokio::select! {
+                        biased;
+                        // It is sent to everybody who waits.
+                        come = &mut coming => come.map_err(|_never| coming),
+                        () = tokio::time::sleep(RELIEF_INTERVAL) => Err(coming),
+                    };
                 }
-                // Nobody closes it.
-                self.places.acquire().await.ok()
             }
         };
         watch.on(Event::Woke);
         let (counted, member) = (self.counted.busy(), self.busy.enter(address, watch));
-        Place { watch: Arc::clone(watch), _counted: counted, _member: member, _place: place }
+        Place { watch: Arc::clone(watch), _counted: counted, _member: member, _turn: turn }
+    }
+
+    /// Lets as many give way as wait, if there are any who can.
+    fn relieve(&self) {
+        let now = Instant::now();
+        {
+            let mut relieved = self.relieved.lock();
+            if relieved.is_some_and(|last| now.saturating_duration_since(last) < RELIEF_INTERVAL) {
+                return;
+            }
+            *relieved = Some(now);
+        }
+        for _ in 0..self.waiting.load(Relaxed) {
+            if !self.busy.let_one_rest() && !self.busy.make_room(Rank::Slow, now.checked_sub(GRACE), Why::NoMemory) {
+                return;
+            }
+        }
     }
 
     /// Whether somebody waits for a place.

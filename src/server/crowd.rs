@@ -46,17 +46,19 @@ impl Crowd {
         Member { crowd: Arc::clone(self), address, number }
     }
 
-    /// Closes the connection that is to be missed least of the address that has the most, if it is to be missed no more than `most`.
-    pub(super) fn make_room(&self, most: Rank, why: Why) {
+    /// Closes the connection that is to be missed least of the address that has the most, if it is to be missed no more than `most`, and
+    /// has been as it is since `before`; says whether there is one.
+    pub(super) fn make_room(&self, most: Rank, before: Option<Instant>, why: Why) -> bool {
         let mut members = self.0.lock();
         let mut crowds: Vec<_> = members.by_address.iter().collect();
         crowds.sort_unstable_by_key(|(_, connections)| std::cmp::Reverse(connections.len()));
         let least = crowds.iter().find_map(|(address, connections)| {
             let ranked = connections.iter().filter_map(|(number, watch)| Some((watch.rank()?, *number)));
-            let (_, number) = ranked.filter(|((rank, _), _)| *rank <= most).min()?;
+            let may_go = |(rank, since): (Rank, Instant)| rank <= most && before.is_none_or(|before| since <= before);
+            let (_, number) = ranked.filter(|(rank, _)| may_go(*rank)).min()?;
             Some((**address, connections.len(), number))
         });
-        let Some((address, connections, number)) = least else { return };
+        let Some((address, connections, number)) = least else { return false };
         // It is gone at once as far as this counts, so that the next who comes does not displace it again.
         if let Some(watch) = members.remove(address, number) {
             watch.close(why);
@@ -66,6 +68,7 @@ impl Crowd {
             members.said = Some(now);
             warn!(%address, connections, reason = why.name(), "too many connections; closing some of this address");
         }
+        true
     }
 
     /// Lets one connection give its buffers back that needs none now; says whether there is one.
@@ -102,7 +105,7 @@ impl Drop for Member {
 }
 
 /// Whose an address is: of IPv6 everybody has at least 64 bits.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
@@ -130,9 +133,11 @@ mod tests {
         let good = enter(&crowd, "10.0.0.1", &[]);
         // Addresses of one network.
         let crowded = ["2001:db8::3", "2001:db8::1", "2001:db8::2"].map(|address| enter(&crowd, address, &[]));
-        crowd.make_room(Rank::Idle, Why::NoPlace);
+        let (connections, oldest) = crowd.oldest();
+        assert_eq!((connections, oldest.map(|(address, _)| address)), (4, Some("10.0.0.1".parse().unwrap())));
+        crowd.make_room(Rank::Idle, None, Why::NoPlace);
         assert_eq!((goes(&good), crowded.each_ref().map(goes)), (false, [true, false, false]));
-        crowd.make_room(Rank::Idle, Why::NoPlace);
+        crowd.make_room(Rank::Idle, None, Why::NoPlace);
         assert_eq!((goes(&good), crowded.each_ref().map(goes)), (false, [true, true, false]), "nobody goes twice");
     }
 
@@ -145,10 +150,11 @@ mod tests {
         let half = enter(&crowd, "10.0.0.2", &[Event::Woke, Event::Read(9)]);
         let idle = [enter(&crowd, "10.0.0.3", &idle), enter(&crowd, "10.0.0.3", &idle)];
         assert_eq!([(); 3].map(|()| crowd.let_one_rest()), [true, true, false], "each is asked once");
-        crowd.make_room(Rank::Slow, Why::NoMemory);
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        assert!(!crowd.make_room(Rank::Slow, Some(now - second), Why::NoMemory), "nobody has had his time");
+        assert!(crowd.make_room(Rank::Slow, Some(now), Why::NoMemory));
         assert_eq!((goes(&busy), goes(&half), idle.each_ref().map(goes)), (false, true, [false, false]));
-        crowd.make_room(Rank::Slow, Why::NoMemory);
-        assert_eq!((goes(&busy), idle.each_ref().map(goes)), (false, [false, false]), "nobody is left who may go");
+        assert!(!crowd.make_room(Rank::Slow, Some(now), Why::NoMemory), "nobody is left who may go");
     }
 
     #[test]
@@ -156,7 +162,7 @@ mod tests {
         let crowd = Arc::new(Crowd::default());
         drop(enter(&crowd, "10.0.0.1", &[]));
         assert!(crowd.0.lock().by_address.is_empty());
-        crowd.make_room(Rank::Idle, Why::NoPlace);
+        crowd.make_room(Rank::Idle, None, Why::NoPlace);
         assert!(crowd.oldest().1.is_none());
     }
 }

@@ -268,7 +268,7 @@ async fn a_request_with_no_host_or_two_is_refused() {
 async fn counted(client: &mut Client, sample: &str) -> f64 {
     let text = client.send("GET", "/actuator/prometheus", &[], b"").await.text();
     let line = text.lines().find_map(|line| line.strip_prefix(sample)).map(|value| value.trim().to_owned());
-    line.unwrap_or_else(|| panic!("no {sample} in {text}")).parse().unwrap()
+    line.expect("a sample of that name").parse().unwrap()
 }
 
 /// Half requests take the places of those that are busy, and no more of them than there are.

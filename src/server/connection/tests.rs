@@ -3,7 +3,7 @@ use std::net::Ipv4Addr;
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::super::activity::Phase;
 use super::*;
@@ -15,7 +15,7 @@ const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 struct Served {
     client: TcpStream,
     one: One,
-    task: JoinHandle<Ended>,
+    task: JoinSet<Ended>,
 }
 
 impl Served {
@@ -31,7 +31,8 @@ impl Served {
         let max_age = Duration::from_secs(3600);
         let one = One { common: Arc::new(common), watch, address: address.ip(), max_age };
         let serving = one.clone();
-        let task = tokio::task::spawn(async move { serving.serve(stream, false, answer).await });
+        let mut task = JoinSet::new();
+        task.spawn(async move { serving.serve(stream, false, answer).await });
         Self { client, one, task }
     }
 
@@ -55,6 +56,10 @@ impl Served {
             assert_ne!(taken, 0, "closed after {text:?}");
             read.push(byte[0]);
         }
+    }
+
+    async fn ended(&mut self) -> Ended {
+        tokio::time::timeout(DEADLINE, self.task.join_next()).await.expect("it ends in time").unwrap().unwrap()
     }
 
     async fn until(&self, what: &str, holds: impl Fn(&Watch) -> bool) {
@@ -118,7 +123,7 @@ async fn the_body_of_a_refused_request_is_no_request() {
     let mut taken = Vec::new();
     let _reset = tokio::time::timeout(DEADLINE, served.client.read_to_end(&mut taken)).await.expect("closed in time");
     assert_eq!(String::from_utf8_lossy(&taken), "");
-    assert_eq!(served.task.await.unwrap(), None);
+    assert_eq!(served.ended().await, None);
 }
 
 #[tokio::test]
@@ -142,7 +147,7 @@ async fn half_a_request_gives_way_to_who_needs_its_place() {
     served.until("it is within a request", |watch| watch.activity().phase() == Phase::Headers).await;
     let other = One { watch: Watch::new(Instant::now()), ..served.one.clone() };
     let _place = tokio::time::timeout(DEADLINE, other.wake()).await.expect("a place in time").unwrap();
-    assert_eq!(served.task.await.unwrap(), Some(Why::NoMemory));
+    assert_eq!(served.ended().await, Some(Why::NoMemory));
 }
 
 #[tokio::test]
@@ -151,8 +156,8 @@ async fn a_client_that_leaves_while_its_connection_sleeps_is_noticed() {
     served.send(GET).await;
     assert_eq!(served.answer().await, "0");
     served.rest().await;
-    drop(served.client);
-    assert_eq!(tokio::time::timeout(DEADLINE, served.task).await.expect("in time").unwrap(), None);
+    served.client.shutdown().await.unwrap();
+    assert_eq!(served.ended().await, None);
 }
 
 #[tokio::test]
@@ -162,6 +167,6 @@ async fn a_sleeping_connection_ends_when_the_server_drains() {
     assert_eq!(served.answer().await, "0");
     served.rest().await;
     served.one.common.stopping.draining.cancel();
-    assert_eq!(tokio::time::timeout(DEADLINE, served.task).await.expect("in time").unwrap(), None);
+    assert_eq!(served.ended().await, None);
     assert_eq!(served.client.read(&mut [0]).await.unwrap(), 0);
 }
