@@ -25,7 +25,7 @@ use super::activity::Rank;
 use super::buffers::Buffers;
 use super::capacity::Capacity;
 use super::connection::{Common, Ended, One};
-use super::crowd::Crowd;
+use super::crowd::{Crowd, Member};
 use super::handshake;
 use super::options::Options;
 use super::stopping::Stopping;
@@ -86,20 +86,17 @@ impl Port {
             let watch = Watch::new(Instant::now());
             let member = self.crowd.enter(address, &watch);
             let one = One { common: Arc::clone(&self.common), watch, address, max_age };
-            let (tls, answer) = (self.tls.as_ref().map(|tls| tls.server()), answer.clone());
-            connections.spawn(async move {
-                let _open = one.common.counted.open();
-                let ended = match tls {
-                    None => {
-                        let connection = Connection { address: Some(address), certified: false };
-                        one.serve(stream, false, |request| answer(connection, request)).await
-                    }
-                    // In a box: TLS makes the future larger, and who speaks plain HTTP is not to pay for it.
-                    Some(config) => Box::pin(handshake::serve(&one, stream, config, answer)).await,
-                };
-                say_why(&one, ended);
-                drop((member, place));
-            });
+            let (guest, answer) = (Guest { one, _member: member, _place: place }, answer.clone());
+            // Two kinds of tasks, each as large as it has to be.
+            match self.tls.as_ref().map(|tls| tls.server()) {
+                None => connections.spawn(guest.stay(async move |one| {
+                    let connection = Connection { address: Some(address), certified: false };
+                    one.serve(stream, false, |request| answer(connection, request)).await
+                })),
+                Some(config) => {
+                    connections.spawn(guest.stay(async move |one| handshake::serve(one, stream, config, answer).await))
+                }
+            };
         }
         let Self { listener, crowd, .. } = self;
         drop(listener);
@@ -132,12 +129,24 @@ impl Port {
     }
 }
 
-/// Counts a connection that the server closed, and says so.
-fn say_why(one: &One, ended: Ended) {
-    let Some(why) = ended else { return };
-    one.common.counted.closed(why);
-    let phase = one.watch.activity().phase().name();
-    debug!(address = %one.address, reason = why.name(), phase, "closed a connection");
+/// A connection that was let in.
+#[derive(Debug)]
+struct Guest {
+    one: One,
+    _member: Member,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Guest {
+    /// Counts the connection while it is served, and says why the server closed it if it did.
+    async fn stay(self, serve: impl AsyncFnOnce(&One) -> Ended) {
+        let common = &self.one.common;
+        let _open = common.counted.open();
+        let Some(why) = serve(&self.one).await else { return };
+        common.counted.closed(why);
+        let phase = self.one.watch.activity().phase().name();
+        debug!(address = %self.one.address, reason = why.name(), phase, "closed a connection");
+    }
 }
 
 /// Says what a slow stop waits for.

@@ -131,6 +131,8 @@ pub(super) struct Activity {
     answered: bool,
     blocked: bool,
     buffers: Buffers,
+    /// When it was given buffers last.
+    woke: Instant,
     /// Bytes of the request's body and of its answer that have moved.
     moved: u64,
     /// What `moved` and the time were when it was last looked whether enough moves.
@@ -148,6 +150,7 @@ impl Activity {
             answered: false,
             blocked: false,
             buffers: Buffers::None,
+            woke: now,
             moved: 0,
             measured: (0, now),
         }
@@ -158,7 +161,7 @@ impl Activity {
         match event {
             Event::HandshakeBegan => self.enter(Phase::Handshake, now),
             Event::HandshakeEnded => self.enter(Phase::New, now),
-            Event::Woke => self.buffers = Buffers::Held,
+            Event::Woke => (self.buffers, self.woke) = (Buffers::Held, now),
             Event::Rested => self.buffers = Buffers::None,
             Event::Read(bytes) => self.read(bytes, now),
             Event::Request { has_body } => {
@@ -310,6 +313,11 @@ impl Activity {
         self.phase
     }
 
+    /// How long it has had buffers, if it has some.
+    pub(super) fn held(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.woke)
+    }
+
     pub(super) fn began(&self) -> Instant {
         self.began
     }
@@ -430,6 +438,7 @@ mod tests {
     fn buffers_are_given_back_after_a_second_or_at_once_if_asked() {
         let mut played = Played::new().after(&[Event::Woke]).after(&EXCHANGE);
         assert_eq!((played.at(0.9), played.at(1.0)), (Verdict::Keep, Verdict::Rest));
+        assert_eq!(played.activity.held(played.now), Duration::from_secs(1));
         played.on(&[Event::Rested]);
         assert_eq!(played.at(2.0), Verdict::Keep, "it has none");
         assert!(!played.activity.could_rest());

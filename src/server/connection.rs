@@ -42,6 +42,9 @@ const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// The most bytes that wait to be written: more would be memory that clients decide about.
 const MAX_BUFFERED_BYTES: usize = 64 * 1024;
 
+/// How long a connection may keep a place with one request after the other while others wait for one.
+const FAIR_SHARE: Duration = Duration::from_secs(1);
+
 /// What the connections of a port share.
 #[derive(Debug)]
 pub(super) struct Common {
@@ -149,15 +152,18 @@ impl One {
                 Ok(place) => place,
                 Err(ended) => return ended,
             };
-            // In a box, which is given back with the buffers.
-            let rested = Box::pin(self.exchange(stream, &answer)).await;
-            drop(place);
-            match rested {
-                Ok(rested) => stream = rested,
-                Err(ended) => return ended,
+            loop {
+                // In a box, which is given back with the buffers.
+                stream = match Box::pin(self.exchange(stream, &answer)).await {
+                    Ok(rested) => rested,
+                    Err(ended) => return ended,
+                };
+                // What was read ahead would wait in a buffer.
+                if !stream.has_ahead() {
+                    break;
+                }
             }
-            // Half a request that was read already.
-            awake = stream.has_ahead();
+            drop(place);
         }
     }
 
@@ -260,7 +266,13 @@ impl One {
             revocable.closes_by(move || watch.close(Why::NoMemory));
         }
         let is_old = self.watch.age() > self.max_age;
-        if is_old || self.common.stopping.no_new_requests.is_cancelled() || closes_connection(response.status()) {
+        // A client that sends ahead has no pause in which it could give its place to others.
+        let is_long = self.common.buffers.are_short() && self.watch.held() > FAIR_SHARE;
+        if is_old
+            || is_long
+            || self.common.stopping.no_new_requests.is_cancelled()
+            || closes_connection(response.status())
+        {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response.map(|body| Answering::new(body, Arc::clone(&self.watch))))

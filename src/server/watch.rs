@@ -122,6 +122,12 @@ impl Watch {
         seen.now.saturating_duration_since(seen.activity.began())
     }
 
+    /// How long it has had buffers.
+    pub(super) fn held(&self) -> Duration {
+        let seen = self.seen.lock();
+        seen.activity.held(seen.now)
+    }
+
     /// What it does now.
     pub(super) fn activity(&self) -> Activity {
         self.seen.lock().activity.clone()

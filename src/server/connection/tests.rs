@@ -113,6 +113,26 @@ async fn half_a_request_that_was_read_already_is_not_lost() {
 }
 
 #[tokio::test]
+async fn who_sends_ahead_gives_its_place_to_others() {
+    let mut served = Served::start(1).await;
+    let (mut taking, mut sending) = served.client.into_split();
+    let mut clients = JoinSet::new();
+    clients.spawn(async move { while sending.write_all(&GET.repeat(100)).await.is_ok() {} });
+    clients.spawn(async move { while taking.read(&mut [0; 4096]).await.is_ok_and(|taken| taken > 0) {} });
+    let other = One { watch: Watch::new(Instant::now()), ..served.one.clone() };
+    let busy = tokio::time::timeout(DEADLINE, async {
+        while served.one.watch.activity().phase() == Phase::New {
+            tokio::task::yield_now().await;
+        }
+    });
+    busy.await.expect("it is busy in time");
+    let place = tokio::time::timeout(DEADLINE, other.wake()).await.expect("a place in time");
+    assert!(place.is_ok());
+    let ended = tokio::time::timeout(DEADLINE, served.task.join_next()).await.expect("it ends in time");
+    assert_eq!(ended.unwrap().unwrap(), None, "its last answer said so");
+}
+
+#[tokio::test]
 async fn the_body_of_a_refused_request_is_no_request() {
     let mut served = Served::start(1).await;
     served.send(b"POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n").await;
