@@ -31,7 +31,7 @@ pub mod transport;
 pub use batcher::{Batcher, Next, Outcome, ReplicationTask};
 pub use eviction::evict;
 pub use options::Options;
-pub use peer_aware_registry::{Heartbeat, HeartbeatOutcome, ItemOutcome, PeerAwareInstanceRegistry};
+pub use peer_aware_registry::{Heartbeat, HeartbeatOutcome, ItemOutcome, PeerAwareInstanceRegistry, Refused};
 pub use peer_clock::PeerClock;
 pub use peer_eureka_node::{PeerEurekaNode, Peers};
 pub use peer_eureka_nodes::{Look, PeerEurekaNodes};

@@ -16,7 +16,8 @@ use http::{HeaderValue, Method, StatusCode};
 use super::security::Refusal;
 use crate::codec::{CodecError, Media};
 use crate::model::RegistrationError;
-use crate::registry::ReadError;
+use crate::registry::{NoRoom, ReadError};
+use crate::replication::Refused;
 
 /// A request that is not answered as it hoped.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub enum ApiError {
     Unparsable(Media, CodecError),
     /// A registration lacks something: 400 in the words of the Java server.
     Registration(RegistrationError),
+    /// The registry is full, so it takes no new instance: 507.
+    NoRoom(NoRoom),
     /// A parameter is missing or wrong: 400.
     BadParameter(String),
     /// This caller may not do this: 403.
@@ -93,6 +96,21 @@ impl From<RegistrationError> for ApiError {
     }
 }
 
+impl From<NoRoom> for ApiError {
+    fn from(error: NoRoom) -> Self {
+        Self::NoRoom(error)
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::TooLarge(error) => Self::Registration(error.into()),
+            Refused::NoRoom(error) => Self::NoRoom(error),
+        }
+    }
+}
+
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         Self::NotReadable(error)
@@ -134,6 +152,7 @@ impl ApiError {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::TooManyFetches | Self::TooManyPasswords | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NoRoom(_) => StatusCode::INSUFFICIENT_STORAGE,
         }
     }
 
@@ -156,6 +175,7 @@ impl ApiError {
             Self::BodyLate => "the body took too long to arrive".to_owned(),
             Self::Unparsable(_, error) => error.to_string(),
             Self::Registration(error) => error.to_string(),
+            Self::NoRoom(error) => error.to_string(),
             Self::BadParameter(text) | Self::OtherCluster(text) => text.clone(),
             Self::Unauthorized => "a user name and a password are required".to_owned(),
             Self::Internal(_) => "the registry cannot answer this; its log says why".to_owned(),
@@ -178,6 +198,7 @@ impl ApiError {
             | Self::BodyLate
             | Self::Unparsable(..)
             | Self::Registration(_)
+            | Self::NoRoom(_)
             | Self::BadParameter(_)
             | Self::Forbidden(_)
             | Self::NotReadable(_)
@@ -223,6 +244,7 @@ impl ApiError {
             | Self::BodyBroken
             | Self::BodyLate
             | Self::Registration(_)
+            | Self::NoRoom(_)
             | Self::BadParameter(_)
             | Self::OtherCluster(_)
             | Self::Forbidden(_)

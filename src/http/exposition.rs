@@ -101,6 +101,13 @@ fn leases(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     let kept = [("self_preservation", preserved), ("eviction_limit", limited)];
     let kept = kept.map(|(reason, count)| ([("reason", reason)], float(count)));
     out.gauge("eureka_registry_expired_leases_kept", "Expired leases that the last eviction run kept, and why", kept)?;
+    let (used, most) = registry.bytes_of();
+    out.level("eureka_registry_bytes", "Memory that the instances take, about, in bytes", used as f64)?;
+    let help = "Memory that the instances may take: beyond it, new ones are refused";
+    out.level("eureka_registry_max_bytes", help, most as f64)?;
+    let refused = registry.refused().map(|(source, count)| ([("source", Source::name(Some(source)))], float(count)));
+    let help = "Instances refused because the registry was full, by who sent them";
+    out.counter("eureka_registry_refused", help, refused)?;
     let lost = f64::from(u8::from(registry.lost_memory(app.now()).is_some()));
     let help =
         "Whether the registry has lost its memory and refuses fetches until clients have registered again: 1 or 0";

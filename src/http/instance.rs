@@ -32,6 +32,7 @@ pub(super) async fn register(
     let now = app.now();
     let mut info = codec::decode_instance(media, &bytes, now).map_err(|error| ApiError::Unparsable(media, error))?;
     info.validate(name)?;
+    app.registry.admit(&info, caller.source)?;
     app.peer_aware.register(info, caller, now);
     Ok(empty(StatusCode::NO_CONTENT))
 }
@@ -115,7 +116,7 @@ pub(super) async fn update_metadata(
     let mut entries: Vec<(Cow<'_, str>, Cow<'_, str>)> = Query(query).pairs().collect();
     entries.reverse(); // of values with one name the first counts, and of entries the last
     let entries = entries.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-    found(app.peer_aware.update_metadata(key, entries, caller, app.now()))
+    found(app.peer_aware.update_metadata(key, entries, caller, app.now())?)
 }
 
 fn found(found: bool) -> Result<Response, ApiError> {

@@ -11,7 +11,7 @@ use crate::metrics::{Durations, Exposition};
 use crate::registry::Scope;
 
 /// The statuses that are counted by themselves.
-const STATUSES: [u16; 17] = [200, 204, 302, 304, 400, 401, 403, 404, 405, 406, 408, 409, 413, 415, 429, 500, 503];
+const STATUSES: [u16; 18] = [200, 204, 302, 304, 400, 401, 403, 404, 405, 406, 408, 409, 413, 415, 429, 500, 503, 507];
 
 #[derive(Debug, Default)]
 struct OfOperation {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::model::{
-    AppsHashCode, InstanceInfo, InstanceKey, InstanceStatus, Record, StampClock, Tombstone, virtual_addresses,
+    ActionType, AppsHashCode, InstanceInfo, InstanceKey, InstanceStatus, Record, StampClock, Tombstone,
+    virtual_addresses,
 };
 use crate::time::Timestamp;
 
@@ -27,6 +28,8 @@ pub(super) struct Content {
     changes: BTreeMap<u64, (Timestamp, InstanceKey)>,
     /// How many changes there were; the version of the whole.
     pub(super) version: u64,
+    /// About how many bytes of memory the instances take, those that left and are still in the delta among them.
+    pub(super) bytes: usize,
     /// How many instances have which status.
     pub(super) hash_code: AppsHashCode,
     pub(super) vips: AddressIndex,
@@ -48,6 +51,7 @@ impl Content {
             recently_changed: Pages::default(),
             changes: BTreeMap::new(),
             version: 0,
+            bytes: 0,
             hash_code: AppsHashCode::default(),
             vips: AddressIndex::default(),
             secure_vips: AddressIndex::default(),
@@ -81,9 +85,11 @@ impl Content {
     fn insert(&mut self, entry: Entry) -> Option<Entry> {
         let key = entry.key().clone();
         self.digests.add(key.app(), digest::of_record(&key, &entry.record));
+        self.bytes += entry.info().weight();
         let replaced = self.all.insert(entry);
         if let Some(replaced) = &replaced {
             self.digests.remove(key.app(), digest::of_record(&key, &replaced.record));
+            self.bytes -= replaced.info().weight();
         }
         replaced
     }
@@ -94,6 +100,7 @@ impl Content {
         let key = lease.key();
         if let Some(removed) = self.all.remove(key) {
             self.digests.remove(key.app(), digest::of_record(key, &removed.record));
+            self.bytes -= removed.info().weight();
             self.hash_code.remove(removed.info().status);
             self.index(key, Some(removed.info()), None);
         }
@@ -154,7 +161,8 @@ impl Content {
         for _ in 0..most {
             let Some(first) = self.changes.first_entry().filter(|first| first.get().0 < oldest) else { break };
             let (_, key) = first.remove();
-            self.recently_changed.remove(&key);
+            let forgotten = self.recently_changed.remove(&key);
+            self.bytes -= forgotten.as_ref().map_or(0, weight_if_gone);
             forgot = true;
         }
         forgot
@@ -169,8 +177,10 @@ impl Content {
     fn changed(&mut self, lease: &Arc<Lease>, record: &Arc<Record>, now: Timestamp) -> Entry {
         self.version += 1;
         let entry = Entry::new(Arc::clone(lease), Arc::clone(record), self.version);
+        self.bytes += weight_if_gone(&entry);
         if let Some(earlier) = self.recently_changed.insert(entry.clone()) {
             self.changes.remove(&earlier.change);
+            self.bytes -= weight_if_gone(&earlier);
         }
         self.changes.insert(self.version, (now, lease.key().clone()));
         entry
@@ -186,6 +196,9 @@ impl Content {
         self.tombstones.check();
         self.evicted.check();
         assert_eq!(self.changes.len(), self.recently_changed.len(), "one change for each instance in the delta");
+        let (there, gone) = (self.all.iter().map(|entry| entry.info().weight()), self.recently_changed.iter());
+        let bytes: usize = there.chain(gone.map(weight_if_gone)).sum();
+        assert_eq!(self.bytes, bytes, "the memory of instances is that of what is there and what left lately");
         assert!(
             self.changes.last_key_value().is_none_or(|(last, _)| *last <= self.version),
             "no change from the future"
@@ -213,6 +226,11 @@ impl Content {
         let statuses: AppsHashCode = self.all.iter().map(|entry| entry.info().status).collect();
         assert_eq!(statuses.to_string(), self.hash_code.to_string(), "the hash code counts what is there");
     }
+}
+
+/// What an instance that left weighs while it is still in the delta; one that is there shares its record with the pages.
+fn weight_if_gone(entry: &Entry) -> usize {
+    if entry.info().action_type == Some(ActionType::Deleted) { entry.info().weight() } else { 0 }
 }
 
 fn vip(info: &InstanceInfo) -> Option<&str> {

@@ -8,6 +8,7 @@ use super::journal::{ChangeKind, ChangesAfter, InstanceHistory};
 use super::memory::SharedMemory;
 use super::pages::View;
 use super::response_cache::ResponseCache;
+use super::room::{NoRoom, Room};
 use super::self_preservation::{SelfPreservation, SelfPreservationState};
 use super::store::{ApplicationIndex, Leases};
 use super::{Lease, MeasuredRate, Options, Source};
@@ -17,6 +18,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 /// How many changes are copied under the lock at a time where all of them are looked through.
 const CHANGES_AT_A_TIME: usize = 500;
+/// Encoded answers of single applications may take this part of what the instances may take.
+const PART_OF_ANSWERS: usize = 4;
 /// How many changes leave the delta before another thread may have the lock. Of 100,000 instances that started together, all
 /// changes leave together.
 const FORGOTTEN_AT_ONCE: usize = 100;
@@ -55,6 +58,7 @@ pub struct InstanceRegistry {
     pub(super) content: Mutex<Content>,
     pub(super) cache: ResponseCache,
     pub(super) memory: SharedMemory,
+    pub(super) room: Room,
     pub(super) self_preservation: SelfPreservationState,
     /// Requests that came from peers, for `numOfReplicationsInLastMin`.
     replications_last_minute: MeasuredRate,
@@ -68,13 +72,14 @@ impl InstanceRegistry {
         let self_preservation = SelfPreservationState::new(&options, threshold, now);
         let memory = SharedMemory::new(options.expected_client_renewal_interval);
         Self {
-            options,
             memory,
+            room: Room::new(options.max_bytes),
             self_preservation,
             leases: Leases::default(),
-            applications: ApplicationIndex::default(),
+            applications: ApplicationIndex::new(options.max_bytes / PART_OF_ANSWERS),
             content: Mutex::new(content),
             cache: ResponseCache::default(),
+            options,
             replications_last_minute: MeasuredRate::new(Duration::from_secs(60), now),
         }
     }
@@ -139,8 +144,28 @@ impl InstanceRegistry {
         while content.forget_changes_before(oldest, FORGOTTEN_AT_ONCE) {
             content.version += 1; // what the delta answers is another, though nothing is
             self.content_changed(&content);
+            self.room.set_used(content.bytes);
             MutexGuard::bump(&mut content);
         }
+    }
+
+    /// Whether there is memory for an instance: for a new one, or for a known one that becomes larger.
+    ///
+    /// # Errors
+    /// If there is not.
+    pub fn admit(&self, info: &InstanceInfo, source: Source) -> Result<(), NoRoom> {
+        let before = self.leases.with(info.key().as_str(), |lease| lease.with_record(|record| record.info.weight()));
+        self.room.admit(source, before, info.weight())
+    }
+
+    /// About how many bytes of memory the instances take, and how many they may.
+    pub fn bytes_of(&self) -> (usize, usize) {
+        self.room.used_of()
+    }
+
+    /// How many instances were refused since the start because the registry was full, by who sent them.
+    pub fn refused(&self) -> [(Source, u64); 2] {
+        self.room.refused()
     }
 
     /// Notes a request that came from a peer.
@@ -267,6 +292,7 @@ impl InstanceRegistry {
     pub(super) fn publish(&self, content: &Content) {
         self.threshold_changed(content);
         self.content_changed(content);
+        self.room.set_used(content.bytes);
     }
 
     /// Checks what must be true of the registry between any two changes.
@@ -283,5 +309,6 @@ impl InstanceRegistry {
             assert!(entry.is_some_and(|entry| Arc::ptr_eq(&entry.lease, &lease)), "{}: one lease", lease.key());
         }
         assert_eq!(self.cache.version(), content.version, "readers see the last change");
+        assert_eq!(self.room.used_of().0, content.bytes, "who is admitted depends on what is there");
     }
 }

@@ -35,6 +35,8 @@ pub struct Options {
     pub expected_number_of_clients_sending_renews: u32,
     /// How many clients are expected when a start found nothing to copy; 0 refuses reads until the wait is over.
     pub default_open_for_traffic_count: u32,
+    /// How many bytes of memory the instances may take.
+    pub max_bytes: usize,
 }
 
 impl Default for Options {
@@ -54,6 +56,7 @@ impl Default for Options {
             sync_when_timestamp_differs: true,
             expected_number_of_clients_sending_renews: 1,
             default_open_for_traffic_count: 1,
+            max_bytes: usize::MAX,
         }
     }
 }

@@ -79,9 +79,9 @@ impl InstanceRegistry {
         let Some(answers) = self.applications.get(app) else { return Ok(None) };
         let slot = &answers.encoded[form.index()];
         if let Some(encoded) = &*slot.load()
-            && encoded.0 == answers.version.load(Acquire)
+            && encoded.version == answers.version.load(Acquire)
         {
-            return Ok(Some(encoded.1.clone()));
+            return Ok(Some(encoded.body.clone()));
         }
         let (version, entries) = {
             let content = self.content.lock();
@@ -96,7 +96,7 @@ impl InstanceRegistry {
         encode_list(form, Nesting::InApplication, &entries, &mut out);
         codec::application_document_close(form, &mut out);
         let body = Bytes::from(out);
-        slot.store(Some(Arc::new((version, body.clone()))));
+        self.applications.keep(slot, version, &body);
         Ok(Some(body))
     }
 

@@ -4,7 +4,7 @@
 //! Iteration is not a consistent cut and is used for none: consistent reads go through [`super::pages`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::AcqRel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::AcqRel};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -49,40 +49,103 @@ impl Leases {
 pub(super) struct ApplicationAnswers {
     /// Counts the changes of any of its instances.
     pub(super) version: AtomicU64,
-    /// The answer in each form and the version it was encoded of.
-    pub(super) encoded: [ArcSwapOption<(u64, Bytes)>; Form::COUNT],
+    /// The answer in each form.
+    pub(super) encoded: [ArcSwapOption<Encoded>; Form::COUNT],
+}
+
+/// An answer that is kept.
+#[derive(Debug)]
+pub(super) struct Encoded {
+    /// The version it was encoded of.
+    pub(super) version: u64,
+    pub(super) body: Bytes,
+    kept_bytes: Arc<AtomicUsize>,
+}
+
+impl Drop for Encoded {
+    fn drop(&mut self) {
+        self.kept_bytes.fetch_sub(self.body.len(), AcqRel);
+    }
 }
 
 /// Applications by name.
-#[derive(Debug, Default)]
-pub(super) struct ApplicationIndex(DashMap<AppName, Arc<ApplicationAnswers>>);
+#[derive(Debug)]
+pub(super) struct ApplicationIndex {
+    by_name: DashMap<AppName, Arc<ApplicationAnswers>>,
+    /// The bytes of the answers that are kept, and the most that may be: without a bound, whoever asks for every application in
+    /// every form would make the registry four times as large.
+    kept_bytes: Arc<AtomicUsize>,
+    most_bytes: usize,
+}
 
 impl ApplicationIndex {
+    /// Keeps answers of at most `most_bytes`.
+    pub(super) fn new(most_bytes: usize) -> Self {
+        Self { by_name: DashMap::new(), kept_bytes: Arc::default(), most_bytes }
+    }
+
+    /// Keeps an answer of an application, if there is room for it.
+    pub(super) fn keep(&self, slot: &ArcSwapOption<Encoded>, version: u64, body: &Bytes) {
+        // Who kept one before makes room for it.
+        slot.store(None);
+        if self.kept_bytes.fetch_add(body.len(), AcqRel).saturating_add(body.len()) > self.most_bytes {
+            self.kept_bytes.fetch_sub(body.len(), AcqRel);
+            return;
+        }
+        slot.store(Some(Arc::new(Encoded { version, body: body.clone(), kept_bytes: Arc::clone(&self.kept_bytes) })));
+    }
+
     pub(super) fn get(&self, app: &str) -> Option<Arc<ApplicationAnswers>> {
-        self.0.get(app).map(|answers| Arc::clone(&answers))
+        self.by_name.get(app).map(|answers| Arc::clone(&answers))
     }
 
     /// This name as it is kept here, if an application has it.
     pub(super) fn name_of(&self, app: &AppName) -> AppName {
-        self.0.get(app).map_or_else(|| app.clone(), |kept| kept.key().clone())
+        self.by_name.get(app).map_or_else(|| app.clone(), |kept| kept.key().clone())
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.by_name.len()
     }
 
     /// Notes that an instance of `app` changed.
     pub(super) fn changed(&self, app: &AppName) {
-        if let Some(answers) = self.0.get(app) {
+        if let Some(answers) = self.by_name.get(app) {
             answers.version.fetch_add(1, AcqRel);
             return;
         }
-        self.0.entry(app.clone()).or_default().version.fetch_add(1, AcqRel);
+        self.by_name.entry(app.clone()).or_default().version.fetch_add(1, AcqRel);
     }
 
     /// Notes that `app` has no instance left.
     pub(super) fn removed(&self, app: &str) {
-        self.0.remove(app);
+        self.by_name.remove(app);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::*;
+
+    #[test]
+    fn answers_are_kept_while_there_is_room() {
+        let index = ApplicationIndex::new(100);
+        let apps = ["A", "B"].map(AppName::new);
+        apps.iter().for_each(|app| index.changed(app));
+        let [a, b] = apps.each_ref().map(|app| index.get(app.as_str()).unwrap());
+        let body = |len: usize| Bytes::from(vec![b'a'; len]);
+        let kept = |answers: &ApplicationAnswers| answers.encoded[0].load().as_ref().map(|encoded| encoded.body.len());
+        index.keep(&a.encoded[0], 1, &body(60));
+        index.keep(&b.encoded[0], 1, &body(41));
+        assert_eq!((kept(&a), kept(&b)), (Some(60), None));
+        index.keep(&a.encoded[0], 2, &body(59));
+        index.keep(&b.encoded[0], 2, &body(41));
+        assert_eq!((kept(&a), kept(&b)), (Some(59), Some(41)));
+        index.removed("A");
+        drop(a);
+        assert_eq!(index.kept_bytes.load(Relaxed), 41);
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use thiserror::Error;
 use tracing::{field, warn};
 
 use super::{Options, Peers, ReplicationTask};
 use crate::model::{
-    Action, Fact, InstanceInfo, InstanceKey, InstanceStatus, Known, ReplicationInstance, ReplicationList,
+    Action, Fact, InstanceInfo, InstanceKey, InstanceStatus, Known, ReplicationInstance, ReplicationList, TooLarge,
 };
-use crate::registry::{Caller, InstanceRegistry, Lease, Registration, Renewal, Source};
+use crate::registry::{Caller, InstanceRegistry, Lease, NoRoom, Registration, Renewal, Source};
 use crate::time::Timestamp;
 
 /// What a heartbeat says beside that the instance lives.
@@ -32,6 +33,17 @@ pub enum HeartbeatOutcome {
     NotFound,
     /// A peer's instance is older than ours: 409 with ours.
     Conflict(Registration),
+}
+
+/// Why a change is refused.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Refused {
+    /// The instance would be larger than is kept.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// The registry is full.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 /// What became of one item of a peer's batch.
@@ -187,20 +199,28 @@ impl PeerAwareInstanceRegistry {
         self.replicate_command(Action::DeleteStatusOverride, changed.as_ref(), caller.source, now)
     }
 
-    /// Adds metadata, which is replicated as a registration.
+    /// Adds metadata, which is replicated as a registration. Says whether there is such an instance.
+    ///
+    /// # Errors
+    /// If the instance became too large for what is kept of one, or for the registry.
     pub fn update_metadata<'a>(
         &self,
         key: &str,
-        entries: impl IntoIterator<Item = (&'a str, &'a str)>,
+        entries: impl IntoIterator<Item = (&'a str, &'a str)> + Clone,
         caller: &Caller,
         now: Timestamp,
-    ) -> bool {
+    ) -> Result<bool, Refused> {
         let _in_order = self.in_order.lock();
+        let Some(lease) = self.registry.lease(key) else { return Ok(false) };
+        let mut changed = lease.with_record(|record| record.info.clone());
+        changed.metadata = changed.metadata.with(entries.clone());
+        changed.check_size()?;
+        self.registry.admit(&changed, caller.source)?;
         let registered = self.registry.update_metadata(key, entries, caller, now);
         if let Some(registered) = &registered {
             self.replicate(Action::Register, registered.lease.key(), Some(&registered.lease), Source::Client, now);
         }
-        registered.is_some()
+        Ok(registered.is_some())
     }
 }
 
@@ -274,7 +294,9 @@ impl PeerAwareInstanceRegistry {
             Action::Register => match item.instance_info {
                 None => ItemOutcome::Incomplete,
                 Some(mut info) => {
-                    if info.validate(item.app_name.as_str()).is_ok() {
+                    if info.validate(item.app_name.as_str()).is_ok()
+                        && self.registry.admit(&info, caller.source).is_ok()
+                    {
                         self.register(*info, caller, now);
                     }
                     ItemOutcome::Applied

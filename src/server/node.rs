@@ -14,6 +14,7 @@ use crate::http::{Parts, Readiness, Service};
 use crate::limits::Budget;
 use crate::metrics::connections::Connections;
 use crate::model::InstanceInfo;
+use crate::registry;
 use crate::registry::{InstanceRegistry, Source};
 use crate::replication;
 use crate::replication::discovery::{Discovery, PeerDiscovery};
@@ -103,7 +104,9 @@ impl Node {
     ) -> Self {
         let (number, budget) = (rng.random::<u64>(), Budget::of(settings.limits.memory));
         let id = format!("{number:016x}");
-        let registry = Arc::new(InstanceRegistry::new(settings.registry.clone(), number, clock.now()));
+        // The other half is for the process itself, and for the encoded answers that are kept.
+        let options = registry::Options { max_bytes: budget.registry / 2, ..settings.registry.clone() };
+        let registry = Arc::new(InstanceRegistry::new(options, number, clock.now()));
         let peer_aware = Arc::new(PeerAwareInstanceRegistry::new(registry, &settings.replication));
         let secure = settings.server.tls.is_some();
         let peers = access.map(|PeerAccess { discovery, transport, joining }| {
