@@ -142,9 +142,6 @@ impl InstanceRegistry {
     /// Takes an instance that is not registered here, unless it is dead.
     fn take_over(&self, edit: &mut Edit<'_>, mut record: Record, heard: Option<Heard>, now: Timestamp) -> bool {
         let (key, heard) = (record.info.key(), heard.unwrap_or(Heard { at: Timestamp::NEVER, renewed: false }));
-        if self.room.admit(Source::Peer, None, record.info.weight()).is_err() {
-            return false;
-        }
         record.info.app = self.applications.name_of(&record.info.app);
         record.info.last_updated = now;
         record.show();
@@ -152,6 +149,9 @@ impl InstanceRegistry {
         let dead = is_dead(now.since(heard.at), lease.duration(), self.uptime(now));
         let expired = lease.is_expired(Duration::ZERO, now);
         if dead || edit.evicted.covers(lease.key().as_str(), heard.at, expired) {
+            return false;
+        }
+        if self.room.admit(Source::Peer, None, lease.with_record(|record| record.info.weight())).is_err() {
             return false;
         }
         edit.put_lease(&lease, None);
