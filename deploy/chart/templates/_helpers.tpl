@@ -101,8 +101,9 @@ imagePullSecrets:
 {{- .Values.serviceAccount.name | default (ternary (include "registry.fullname" .) "default" .Values.serviceAccount.create) }}
 {{- end }}
 
-{{- define "registry.configMapName" -}}
-{{- .Values.existingConfigMap | default (ternary (include "registry.fullname" .) "" (not (empty .Values.config))) }}
+{{/* The Secret of `config`. */}}
+{{- define "registry.configSecretName" -}}
+{{- printf "%s-config" (include "registry.fullname" .) }}
 {{- end }}
 
 {{- define "registry.authSecretName" -}}
@@ -113,13 +114,31 @@ imagePullSecrets:
 {{- printf "%s-users" (include "registry.fullname" .) }}
 {{- end }}
 
-{{/* The port for probes and scrapers, where they have one of their own; else empty. */}}
-{{- define "registry.managementPort" -}}
-{{- if .Values.containerPorts.management }}
-{{- .Values.containerPorts.management }}
-{{- else if and .Values.tls.enabled (eq .Values.tls.clientAuth "need") }}
-{{- 8762 }}
+{{/* The key of a user's password in the Secret of the release. */}}
+{{- define "registry.userKey" -}}
+{{- ternary . (printf "user-%s" (sha256sum . | trunc 16)) (regexMatch "^[-._a-zA-Z0-9]+$" .) }}
 {{- end }}
+
+{{/*
+A password of a Secret of the release that nobody gave: the one that the Secret has already, or a new one. Empty where there is no cluster
+to look at, as in `helm template`: else each call would print another one. (dict "root" $ "secret" NAME "key" KEY)
+*/}}
+{{- define "registry.madePassword" -}}
+{{- $auth := .root.Values.auth }}
+{{- if not (hasKey $auth "made") }}
+{{- $_ := set $auth "made" dict }}
+{{- end }}
+{{- $slot := printf "%s %s" .secret .key }}
+{{- if not (hasKey $auth.made $slot) }}
+{{- $there := lookup "v1" "Secret" (include "registry.namespace" .root) .secret | default dict }}
+{{- $password := get ($there.data | default dict) .key | b64dec }}
+{{- /* A list is never empty on a cluster. Whoever installs with Helm may list Secrets: releases are Secrets. */}}
+{{- if and (not $password) (lookup "v1" "Secret" .root.Release.Namespace "") }}
+{{- $password = randAlphaNum 32 }}
+{{- end }}
+{{- $_ := set $auth.made $slot $password }}
+{{- end }}
+{{- get $auth.made $slot }}
 {{- end }}
 
 {{- define "registry.tlsSecretName" -}}
@@ -132,7 +151,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* A probe on the port named `http` goes to the management port where there is one, else by the scheme that is served. */}}
+{{/* A probe on the port named `http` goes to the management port where there is one, else by the scheme that is served. A path below `/actuator/health` moves with the health. */}}
 {{- define "registry.probe" -}}
 {{- $probe := deepCopy .probe }}
 {{- if and $probe.httpGet (eq (toString $probe.httpGet.port) "http") }}
@@ -140,6 +159,9 @@ imagePullSecrets:
 {{- $_ := set $probe.httpGet "port" "management" }}
 {{- else if .root.Values.tls.enabled }}
 {{- $_ := set $probe.httpGet "scheme" "HTTPS" }}
+{{- end }}
+{{- if regexMatch "^/actuator/health(/|$)" ($probe.httpGet.path | default "") }}
+{{- $_ := set $probe.httpGet "path" (printf "%s%s" (include "registry.endpoint" (dict "root" .root "id" "health")) (trimPrefix "/actuator/health" $probe.httpGet.path)) }}
 {{- end }}
 {{- end }}
 {{- toYaml $probe }}
@@ -154,63 +176,18 @@ imagePullSecrets:
       key: {{ .key }}
 {{- end }}
 
-{{/* What the schema cannot say. */}}
-{{- define "registry.validate" -}}
-{{- if and .Values.auth.enabled (not .Values.auth.existingSecret) (not .Values.auth.password) }}
-{{- fail "auth.enabled needs auth.password or auth.existingSecret" }}
-{{- end }}
-{{- $given := list .Values.tls.existingSecret .Values.tls.crt (ternary "create" "" .Values.tls.certificate.create) | compact | len }}
-{{- if and .Values.tls.enabled (ne $given 1) }}
-{{- fail "tls.enabled needs exactly one of tls.existingSecret, tls.crt with tls.key, and tls.certificate.create" }}
-{{- end }}
-{{- if and .Values.tls.crt (not .Values.tls.key) }}
-{{- fail "tls.crt needs tls.key" }}
-{{- end }}
-{{- if and .Values.tls.crt (not .Values.tls.ca) }}
-{{- fail "tls.crt needs tls.ca: without it the replicas do not believe each other" }}
-{{- end }}
-{{- if and .Values.tls.peersNeedCertificate (eq .Values.tls.clientAuth "none") }}
-{{- fail "tls.peersNeedCertificate needs tls.clientAuth want or need" }}
-{{- end }}
-{{- if and .Values.auth.users (not .Values.auth.enabled) }}
-{{- fail "auth.users needs auth.enabled" }}
-{{- end }}
-{{- range .Values.auth.users }}
-{{- if eq .name $.Values.auth.username }}
-{{- fail (printf "auth.users: %s is auth.username" .name) }}
+{{/* Requests and limits: each as `resources` has it, else as measured for `size` instances. */}}
+{{- define "registry.resources" -}}
+{{- $measured := dict
+  "1000" (dict "requests" (dict "cpu" "20m" "memory" "32Mi") "limits" (dict "memory" "64Mi"))
+  "10000" (dict "requests" (dict "cpu" "100m" "memory" "96Mi") "limits" (dict "memory" "128Mi"))
+  "100000" (dict "requests" (dict "cpu" "1" "memory" "1Gi") "limits" (dict "memory" "1536Mi"))
+}}
+{{- $resources := deepCopy .Values.resources }}
+{{- range $part, $values := get $measured (toString .Values.size) }}
+{{- if not (hasKey $resources $part) }}
+{{- $_ := set $resources $part $values }}
 {{- end }}
 {{- end }}
-{{- if eq (include "registry.managementPort" .) (toString .Values.containerPorts.http) }}
-{{- fail "containerPorts.management must not be containerPorts.http" }}
-{{- end }}
-{{- with .Values.metrics.serviceMonitor }}
-{{- $elsewhere := and .enabled .namespace (ne .namespace (include "registry.namespace" $)) }}
-{{- if and $elsewhere $.Values.auth.enabled (not .basicAuth) }}
-{{- fail "metrics.serviceMonitor.namespace with auth.enabled needs metrics.serviceMonitor.basicAuth: Secrets are looked for beside the ServiceMonitor" }}
-{{- end }}
-{{- if and $elsewhere $.Values.tls.enabled (not (include "registry.managementPort" $)) (not .tlsConfig) }}
-{{- fail "metrics.serviceMonitor.namespace with tls.enabled needs metrics.serviceMonitor.tlsConfig: Secrets are looked for beside the ServiceMonitor" }}
-{{- end }}
-{{- end }}
-{{- if and .Values.tls.certificate.create (not .Values.tls.certificate.issuerRef.name) }}
-{{- fail "tls.certificate.create needs tls.certificate.issuerRef.name" }}
-{{- end }}
-{{- if and .Values.ingress.enabled (not .Values.service.enabled) }}
-{{- fail "ingress.enabled needs service.enabled" }}
-{{- end }}
-{{- if and .Values.httpRoute.enabled (not .Values.service.enabled) }}
-{{- fail "httpRoute.enabled needs service.enabled" }}
-{{- end }}
-{{- if and .Values.config .Values.existingConfigMap }}
-{{- fail "config and existingConfigMap exclude each other" }}
-{{- end }}
-{{- if and .Values.service.enabled (eq (include "registry.headless" .) (include "registry.http" .)) }}
-{{- fail (printf "headless.nameOverride must not be the plain Service's name %s" (include "registry.http" .)) }}
-{{- end }}
-{{- with .Values.terminationGracePeriodSeconds }}
-{{- $needed := add $.Values.shutdown.lameDuckSeconds $.Values.shutdown.drainSeconds $.Values.shutdown.flushSeconds }}
-{{- if lt (int .) (int $needed) }}
-{{- fail (printf "terminationGracePeriodSeconds must be at least %d, the sum of shutdown.*" $needed) }}
-{{- end }}
-{{- end }}
+{{- toYaml $resources }}
 {{- end }}
