@@ -4,82 +4,24 @@ check.py SCHEMAS VERSION..., where SCHEMAS holds, by Kubernetes version, what de
 """
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+from check_cases import BAD, BAD_CONFIG, MOVED, NETWORK, SIZES, USERS
 
 CHART = Path(__file__).resolve().parent / "chart"
 CUSTOM = "ServiceMonitor,PrometheusRule,Certificate,HTTPRoute"
 
-# Bad values, and what the refusal must say: the value's name and what is wrong with it.
-BAD = [
-    (["replicaCount=-1"], ["replicaCount", "minimum"]),
-    (["replicaCount=three"], ["replicaCount", "integer"]),
-    (["replicacount=3"], ["replicacount", "not allowed"]),
-    (["podManagementPolicy=Ordered"], ["podManagementPolicy", "OrderedReady"]),
-    (["updateStrategy.type=Recreate"], ["updateStrategy.type", "RollingUpdate"]),
-    (["updateStrategy.rollingUpdate.partition=-2"], ["partition", "minimum"]),
-    (["updateStrategy.partition=2"], ["updateStrategy", "partition", "not allowed"]),
-    (["image.pullPolicy=Sometimes"], ["image.pullPolicy", "IfNotPresent"]),
-    (["image.digest=sha256:12"], ["image.digest", "pattern"]),
-    (["image.repository="], ["image.repository"]),
-    (["containerPorts.http=70000"], ["containerPorts.http", "maximum"]),
-    (["service.type=ExternalName"], ["service.type", "ClusterIP"]),
-    (["service.nodePort=http"], ["service.nodePort"]),
-    (["headless.publishNotReadyAddresses=maybe"], ["headless.publishNotReadyAddresses", "boolean"]),
-    (["headless.nameOverride=Eureka_1"], ["headless.nameOverride", "pattern"]),
-    (["fullnameOverride=Registry"], ["fullnameOverride", "pattern"]),
-    (["shutdown.lameDuckSeconds=5s"], ["shutdown.lameDuckSeconds", "integer"]),
-    (["terminationGracePeriodSeconds=5"], ["terminationGracePeriodSeconds", "at least 20"]),
-    (["logging.format=xml"], ["logging.format", "json"]),
-    (["logging.level.root=loud"], ["logging.level.root", "debug"]),
-    (["podAntiAffinityPreset=strict"], ["podAntiAffinityPreset", "soft"]),
-    (["topologySpreadConstraints[0].maxSkew=1"], ["topologySpreadConstraints", "topologyKey"]),
-    (["pdb.maxUnavailable=half"], ["pdb.maxUnavailable"]),
-    (["resources.limit.memory=1Gi"], ["resources", "limit", "not allowed"]),
-    (["livenessProbe.period=3"], ["livenessProbe", "period", "not allowed"]),
-    (["ingress.path=eureka"], ["ingress.path", "pattern"]),
-    (["ingress.enabled=true", "service.enabled=false"], ["ingress.enabled needs service.enabled"]),
-    (["auth.enabled=true"], ["auth.password", "auth.existingSecret"]),
-    (["auth.users[0].name=alice", "auth.users[0].password=p"], ["auth.users needs auth.enabled"]),
-    (["auth.users[0].name=alice"], ["auth.users.0", "password"]),
-    (["auth.users[0].name=alice", "auth.users[0].password=p", "auth.users[0].existingSecret=s"], ["auth.users.0", "oneOf"]),
-    (["auth.users[0].name=a:b", "auth.users[0].password=p"], ["auth.users.0.name", "pattern"]),
-    (["auth.users[0].name=alice", "auth.users[0].role=ADMIN"], ["auth.users.0", "role", "not allowed"]),
-    (
-        ["auth.enabled=true", "auth.password=p", "auth.users[0].name=eureka", "auth.users[0].password=p"],
-        ["auth.users: eureka is auth.username"],
-    ),
-    (["auth.openPaths[0]=actuator"], ["auth.openPaths.0", "pattern"]),
-    (["tls.enabled=true"], ["tls.existingSecret", "tls.certificate.create"]),
-    (["tls.enabled=true", "tls.existingSecret=s", "tls.certificate.create=true"], ["exactly one of tls.existingSecret"]),
-    (["tls.crt=nonsense"], ["tls.crt", "pattern"]),
-    (["tls.enabled=true", "tls.crt=-----BEGIN CERTIFICATE-----", "tls.key=-----BEGIN PRIVATE KEY-----"], ["tls.crt needs tls.ca"]),
-    (["tls.clientAuth=yes"], ["tls.clientAuth", "need"]),
-    (["tls.peersNeedCertificate=true"], ["tls.peersNeedCertificate needs tls.clientAuth"]),
-    (["containerPorts.management=8761"], ["containerPorts.management must not be containerPorts.http"]),
-    (["containerPorts.management=metrics"], ["containerPorts.management"]),
-    (["httpRoute.timeouts.idle=1s"], ["httpRoute.timeouts", "idle", "not allowed"]),
-    (["logging.accessLog=maybe"], ["logging.accessLog", "boolean"]),
-    (["metrics.byApplication=1"], ["metrics.byApplication", "boolean"]),
-    (
-        ["metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.namespace=monitoring", "auth.enabled=true", "auth.password=p"],
-        ["metrics.serviceMonitor.basicAuth"],
-    ),
-    (["config.a=b", "existingConfigMap=mine"], ["config and existingConfigMap"]),
-    (["extraArgs[0]=server.port"], ["extraArgs", "pattern"]),
-    (["dnsPolicy=Cluster"], ["dnsPolicy", "ClusterFirst"]),
-    (["metrics.serviceMonitor.interval=often"], ["metrics.serviceMonitor.interval", "pattern"]),
-    (["autoscaling.targetCPUUtilizationPercentage=150"], ["targetCPUUtilizationPercentage", "maximum"]),
-]
+
+def helm(*args, stdin=None):
+    return subprocess.run(["helm", *args], input=stdin, capture_output=True, text=True, check=False)
 
 
-def helm(*args):
-    return subprocess.run(["helm", *args], capture_output=True, text=True, check=False)
-
-
-def template(release, *args):
-    return helm("template", release, str(CHART), "--kube-version", "1.32.4", *args)
+def template(release, *args, chart=CHART, stdin=None):
+    return helm("template", release, str(chart), "--kube-version", "1.32.4", *args, stdin=stdin)
 
 
 def must(result, what):
@@ -120,12 +62,36 @@ def lint_and_conform(values, schemas, versions):
         print(f"{name}: Kubernetes {version}: {summary['valid']} valid, {summary['skipped']} custom resources skipped")
 
 
-def refuse(sets, expected):
-    result = template("registry", *(part for value in sets for part in ("--set", value)))
-    said = result.stderr.replace("/", ".")
+def refuse(values, expected):
+    """`values` are those of `--set`, or a file's text."""
+    if isinstance(values, str):
+        result = template("registry", "--values", "-", stdin=values)
+    else:
+        result = template("registry", *(part for value in values for part in ("--set", value)))
+    # The schema's messages have slashes where dots are typed.
+    said = result.stderr + result.stderr.replace("/", ".")
     missing = [text for text in expected if text not in said]
     if result.returncode == 0 or missing:
-        sys.exit(f"--set {' '.join(sets)} was not refused with {missing or expected}: {result.stderr or 'accepted'}")
+        sys.exit(f"{values} was not refused with {missing or expected}: {result.stderr or 'accepted'}")
+
+
+def render(directory, values, wanted, unwanted):
+    """Holds all that is rendered, the notes too, against the lines it must and must not have."""
+    text = must(template("registry", "--values", "-", chart=directory, stdin=values), values)
+    for wrong in [one for one in wanted if one not in text] + [one for one in unwanted if one in text]:
+        sys.exit(f"rendered with\n{values}{'no' if wrong in wanted else 'a'} line {wrong!r} in\n{text}")
+    again = template("registry", "--values", "-", chart=directory, stdin=values).stdout
+    if again != text:
+        sys.exit(f"rendered with\n{values}differs from call to call")
+
+
+def with_notes(directory):
+    """A copy of the chart that renders its notes as an object: `helm template` leaves them out."""
+    copy = Path(directory) / "chart"
+    shutil.copytree(CHART, copy)
+    notes = (CHART / "templates/NOTES.txt").read_text().splitlines()
+    (copy / "templates/notes.yaml").write_text("\n".join(["kind: Notes", "text: |", *(f"  {line}" for line in notes), ""]))
+    return copy
 
 
 def names():
@@ -180,9 +146,20 @@ def main():
     schemas, *versions = sys.argv[1:]
     for values in (None, *sorted((CHART / "ci").glob("*-values.yaml"))):
         lint_and_conform(values, schemas, versions)
-    for sets, expected in BAD:
-        refuse(sets, expected)
-    print(f"{len(BAD)} bad values refused by name")
+    for bad, expected in BAD + BAD_CONFIG:
+        refuse(bad, expected)
+    print(f"{len(BAD + BAD_CONFIG)} bad values refused by name")
+    with tempfile.TemporaryDirectory() as directory:
+        copy = with_notes(directory)
+        for title, table in (
+            ("moved ports and paths followed", MOVED),
+            ("users and Secrets", USERS),
+            ("network policies", NETWORK),
+            ("sizes", SIZES),
+        ):
+            for values, wanted, unwanted in table:
+                render(copy, values, wanted, unwanted)
+            print(f"{title}: {len(table)} renderings")
     names()
     secured()
     print("names, probes and scrapes as documented")

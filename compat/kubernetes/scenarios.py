@@ -550,6 +550,83 @@ def authentication_on(it):
         ns.delete()
 
 
+def made_password(it):
+    """A password that nobody gave is made once: upgrades, a rollout and a new installation keep it."""
+    ns = Namespace(f"{it.ns.name}-made", CHART, IMAGE)
+    values = {"auth": {"enabled": True, "users": [{"name": "alice", "roles": ["READ_ONLY"]}]}}
+    passwords = lambda: {
+        f"{name}.{key}": b64decode(value).decode()
+        for name in ("registry-auth", "registry-users")
+        for key, value in ns.get("secret", name)["data"].items()
+    }
+    try:
+        notes = ns.install("registry", "replicaCount=2", values=values)
+        check("was made once" in notes and "get secret registry-auth" in notes, f"the notes do not say so: {notes}")
+        made, pods = passwords(), ns.pods()
+        long = [key for key, value in made.items() if len(value) == 32 and value not in notes]
+        check(sorted(long) == ["registry-auth.password", "registry-users.alice"], f"passwords of 32 characters: {long}")
+        url = f"http://eureka:{made['registry-auth.password']}@registry.{ns.name}:8761/eureka/"
+        alice = f"http://alice:{made['registry-users.alice']}@registry.{ns.name}:8761/eureka/apps/"
+        group = OwnClients(url, 3, "1s")
+        mesh(2, url)
+        answered(alice, 200)
+        answered(alice.replace("alice:", "alice:x"), 401)
+        ns.upgrade("registry")
+        check(passwords() == made, "an upgrade made other passwords")
+        check(uids(ns.settled(2)) == uids(pods), "an upgrade that changes nothing replaced pods")
+        ns.upgrade("registry", "podAnnotations.roll=one")
+        ns.rolled_out()
+        pods = ns.settled(2)
+        check(passwords() == made, "a rollout made other passwords")
+        mesh(2, url)
+        ns.helm("test", "registry", "--timeout", "60s")
+        say("two passwords of 32 characters, the same after two upgrades, the first of which replaced no pod; helm test succeeded")
+        group.none_wrong("upgrades")
+        counted = group.stop()
+        ns.helm("uninstall", "registry", "--wait", "--timeout", "60s")
+        check(passwords() == made, "uninstalling took the passwords away")
+        ns.install("registry", "replicaCount=2", values=values)
+        check(passwords() == made, "a new installation made other passwords")
+        mesh(2, url)
+        say("uninstalled and installed again: the same passwords")
+        return counted
+    finally:
+        ns.delete()
+
+
+def moved_paths(it):
+    """Ports, paths and a user that `config` moves: probes, `helm test` and the notes follow."""
+    ns = Namespace(f"{it.ns.name}-moved", CHART, IMAGE)
+    password = "s3cret/@"
+    config = {
+        "server": {"port": "${SERVER_PORT:9000}", "servlet": {"contextPath": "/registry"}},
+        "management.endpoints.web.base-path": "/manage",
+        "spring": {"security": {"user": {"name": "ops", "password": password}}},
+    }
+    try:
+        notes = ns.install("registry", "replicaCount=2", values={"config": config})
+        line = f"defaultZone=http://USER:PASSWORD@registry.{ns.name}:9000/registry/eureka/"
+        check(line in notes, f"the notes lack {line}")
+        url = f"http://ops:{quote(password, safe='')}@registry.{ns.name}:9000/registry/eureka/"
+        mesh(2, url)
+        answered(url.replace("eureka/", "manage/prometheus"), 200)
+        answered(f"http://registry.{ns.name}:9000/registry/eureka/apps/", 401)
+        ns.helm("test", "registry", "--timeout", "60s")
+        maps = [one["metadata"]["name"] for one in ns.get("configmaps")["items"] if password in json.dumps(one)]
+        check(not maps, f"the password is in ConfigMaps: {maps}")
+        say("context path /registry, actuator /manage, port 9000, a user in config: ready, helm test succeeded")
+        ns.upgrade("registry", values={"config": config | {"management.server.port": 9001}})
+        ns.rolled_out()
+        pods = ns.settled(2)
+        mesh(2, url)
+        for address in addresses(pods).values():
+            answered(f"http://{address}:9001/manage/health/readiness", 200)
+        check(not any(restarts(pods).values()), f"restarts: {restarts(pods)}")
+        say("management.server.port 9001: ready, no restart")
+    finally:
+        ns.delete()
+
+
 def secured(it):
     """Users and certificates from Secrets; the certificate renewed; then client certificates needed."""
     ns = Namespace(f"{it.ns.name}-secured", CHART, IMAGE)
@@ -811,7 +888,7 @@ def main():
         all_deleted,
         uninstalled,
     ]
-    alone = [other_names, other_domain, plain_manifests, custom_resources, authentication_on, secured, fleet]
+    alone = [other_names, other_domain, plain_manifests, custom_resources, authentication_on, made_password, moved_paths, secured, fleet]
     harmful = {all_deleted}  # takes the whole registry away, which clients see
     needed = (ordered_start, clients, uninstalled)  # by every other shared one
     plan = [one for one in shared + alone if not wanted or one.__name__ in wanted]
