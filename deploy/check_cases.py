@@ -26,6 +26,12 @@ MOVED = [
     ("config: {server: {contextPath: '${PREFIX:/registry}'}}\n", ["--url=http://registry:8761/registry/eureka/\n"], [HEALTH]),
     ("config: {prefix: /a, server.servlet.context-path: '${prefix}/b'}\n", ["path: /a/b/actuator/health/liveness\n"], [HEALTH]),
     ("config: |\n  server:\n    servlet:\n      context-path: /registry\n", ["path: /registry/actuator/health/liveness\n"], [HEALTH]),
+    (
+        "config: |\n  a: b\n  ...\n  ---\n\n  --- # more\n  version: @project.version@\n  one: &one {context-path: /registry}\n  8761: x\n"
+        "  server:\n    servlet: *one\n",
+        ["path: /registry/actuator/health/liveness\n"],
+        [HEALTH],
+    ),
     ("paths: {context: /registry}\nexistingConfigSecret: mine\n", ["path: /registry/actuator/health/liveness\n"], [HEALTH]),
     ("paths: {context: /a}\nconfig: {server.servlet.context-path: /b}\n", ["--url=http://registry:8761/a/eureka/\n"], ["/b/"]),
     ("extraArgs: [--server.servlet.context-path=/a]\npaths: {context: /b}\n", ["path: /a/actuator/health/liveness\n"], ["/b/"]),
@@ -142,6 +148,7 @@ NETWORK = [
 
 SIZES = [
     ("size: 1000\n", ["cpu: 20m\n", "memory: 32Mi\n", "memory: 64Mi\n"], []),
+    ("tls: {enabled: true, existingSecret: s}\n", ["memory: 96Mi\n", "memory: 320Mi\n"], ["memory: 128Mi\n"]),
     ("size: 100000\n", ["memory: 1536Mi\n", "memory: 1Gi\n"], []),
     ("resources: {limits: {memory: 256Mi}}\n", ["memory: 256Mi\n", "memory: 96Mi\n"], ["memory: 128Mi\n"]),
     ("resources: {limits: {}}\n", ["limits: {}\n", "memory: 96Mi\n"], ["memory: 128Mi\n"]),

@@ -567,8 +567,8 @@ def made_password(it):
         check(sorted(long) == ["registry-auth.password", "registry-users.alice"], f"passwords of 32 characters: {long}")
         url = f"http://eureka:{made['registry-auth.password']}@registry.{ns.name}:8761/eureka/"
         alice = f"http://alice:{made['registry-users.alice']}@registry.{ns.name}:8761/eureka/apps/"
-        group = OwnClients(url, 3, "1s")
         mesh(2, url)
+        group = OwnClients(url, 3, "1s")
         answered(alice, 200)
         answered(alice.replace("alice:", "alice:x"), 401)
         ns.upgrade("registry")

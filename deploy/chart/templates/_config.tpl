@@ -45,8 +45,9 @@ follow them. Names of settings stand here in one form, as in the registry itself
 {{- define "registry.documents" -}}
 {{- $documents := list }}
 {{- if kindIs "string" .Values.config }}
-{{- range regexSplit "(?m)^---(?:[ \t\r].*)?$" .Values.config -1 }}
-{{- $document := fromYaml . }}
+{{- range regexSplit "(?m)^(?:---|\\.\\.\\.)(?:[ \t\r].*)?$" .Values.config -1 }}
+{{- /* Maven's placeholders, which nobody replaced, are no YAML without quotes. */}}
+{{- $document := fromYaml (regexReplaceAll "(?m)(:[ \t]+)(@[^@\"'\\s]+@)" . "${1}'${2}'") }}
 {{- if hasKey $document "Error" }}
 {{- fail (printf "config is not YAML that the chart can read (%s). Correct it, or put it into a Secret (existingConfigSecret)" $document.Error) }}
 {{- end }}

@@ -176,18 +176,27 @@ to look at, as in `helm template`: else each call would print another one. (dict
       key: {{ .key }}
 {{- end }}
 
-{{/* Requests and limits: each as `resources` has it, else as measured for `size` instances. */}}
+{{/*
+Requests and limits: each as `resources` has it, else as measured for `size` instances. Connections take a quarter of the limit, and with TLS
+each takes three times as much (deploy/README.md).
+*/}}
 {{- define "registry.resources" -}}
-{{- $measured := dict
-  "1000" (dict "requests" (dict "cpu" "20m" "memory" "32Mi") "limits" (dict "memory" "64Mi"))
-  "10000" (dict "requests" (dict "cpu" "100m" "memory" "96Mi") "limits" (dict "memory" "128Mi"))
-  "100000" (dict "requests" (dict "cpu" "1" "memory" "1Gi") "limits" (dict "memory" "1536Mi"))
+{{- $requests := dict
+  "1000" (dict "cpu" "20m" "memory" "32Mi")
+  "10000" (dict "cpu" "100m" "memory" "96Mi")
+  "100000" (dict "cpu" "1" "memory" "1Gi")
 }}
-{{- $resources := deepCopy .Values.resources }}
-{{- range $part, $values := get $measured (toString .Values.size) }}
-{{- if not (hasKey $resources $part) }}
-{{- $_ := set $resources $part $values }}
+{{- $limits := dict "1000" "64Mi" "10000" "128Mi" "100000" "1536Mi" }}
+{{- if .Values.tls.enabled }}
+{{- $limits = dict "1000" "96Mi" "10000" "320Mi" "100000" "3Gi" }}
 {{- end }}
+{{- $size := toString .Values.size }}
+{{- $resources := deepCopy .Values.resources }}
+{{- if not (hasKey $resources "requests") }}
+{{- $_ := set $resources "requests" (get $requests $size) }}
+{{- end }}
+{{- if not (hasKey $resources "limits") }}
+{{- $_ := set $resources "limits" (dict "memory" (get $limits $size)) }}
 {{- end }}
 {{- toYaml $resources }}
 {{- end }}
