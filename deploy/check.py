@@ -142,6 +142,26 @@ def secured():
             sys.exit(f"--set {sets}: a probe that has no certificate to show")
 
 
+def rolled_by_data_alone(directory):
+    """Pods are replaced if a Secret of theirs changes, and not for another version of the chart."""
+
+    def checksums(change="", **values):
+        copy = Path(directory) / f"version-{len(seen)}"
+        shutil.copytree(CHART, copy)
+        chart = copy / "Chart.yaml"
+        chart.write_text(chart.read_text().replace("\nversion: ", f"\nversion: 9{change}"))
+        text = must(template("registry", "--values", "-", chart=copy, stdin=json.dumps(values)), "checksums")
+        seen.append([line.strip() for line in text.splitlines() if "checksum/" in line])
+
+    seen = []
+    auth = {"enabled": True, "password": "p"}
+    checksums(config={"a": "b"}, auth=auth)
+    checksums("9", config={"a": "b"}, auth=auth)
+    checksums(config={"a": "c"}, auth=auth | {"password": "q"})
+    if len(seen[0]) != 2 or seen[0] != seen[1] or set(seen[0]) & set(seen[2]):
+        sys.exit(f"checksums: {seen}")
+
+
 def main():
     schemas, *versions = sys.argv[1:]
     for values in (None, *sorted((CHART / "ci").glob("*-values.yaml"))):
@@ -160,6 +180,7 @@ def main():
             for values, wanted, unwanted in table:
                 render(copy, values, wanted, unwanted)
             print(f"{title}: {len(table)} renderings")
+        rolled_by_data_alone(directory)
     names()
     secured()
     print("names, probes and scrapes as documented")

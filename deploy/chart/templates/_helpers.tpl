@@ -200,3 +200,9 @@ each takes three times as much (deploy/README.md).
 {{- end }}
 {{- toYaml $resources }}
 {{- end }}
+
+{{/* The checksum of an object, but for the chart's version: a new chart that changes nothing for the pods must not roll them. */}}
+{{- define "registry.checksum" -}}
+{{- $text := include (printf "%s/%s.yaml" .root.Template.BasePath .template) .root }}
+{{- regexReplaceAll "(?m)^ +(helm\\.sh/chart|app\\.kubernetes\\.io/version): .*$" $text "" | sha256sum }}
+{{- end }}
