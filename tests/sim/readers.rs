@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use tokio::time::sleep;
 
 use crate::clients::{RENEWAL, send};
+use crate::oracle::Aspect;
 use crate::replicas::RETENTION;
 use crate::view::client_of;
 use crate::wire::request;
@@ -77,8 +78,11 @@ async fn fetch(world: &Arc<World>, replica: usize, path: &str) -> Option<(Option
     let request = request(Method::GET, path, Bytes::new());
     let (status, body) = send(world, replica, request, move |_| {
         let now = handle.now();
-        if is_delta {
-            handle.state.lock().slots[replica].first_sign.get_or_insert(now);
+        let slot = &mut handle.state.lock().slots[replica];
+        if !is_delta {
+            slot.was_fetched = true;
+        } else if !slot.was_fetched {
+            slot.first_sign.get_or_insert(now);
         }
     })
     .await?;
@@ -126,9 +130,11 @@ impl State {
         // A registry that has lost its memory refuses to be read until its clients have had the time to come back.
         let may_not_be_read = slot.opened_empty && slot.first_sign.is_some_and(|sign| now < sign + renewal);
         let opened = slot.opened.unwrap_or_default();
+        // A process that stood still answers all that has waited in one millisecond: the reader first, perhaps.
+        let registered_just_now = self.oracle.last(client, Aspect::Presence).is_some_and(|event| event.applied == now);
         if may_not_be_read && self.was_present_before(client, opened) {
             self.violated("whole or closed", now, format!("{replica} lost its memory, and took {id} from a reader"));
-        } else if self.must_show(client, replica, now) {
+        } else if self.must_show(client, replica, now) && !registered_just_now {
             self.violated("no loss", now, format!("a reader lost {id} by an answer of {replica}"));
         }
     }
