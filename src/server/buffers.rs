@@ -42,7 +42,14 @@ pub(super) struct Place<'a> {
     watch: Arc<Watch>,
     _counted: Counted<'a>,
     _member: Member,
-    _turn: Turn,
+    turn: Mutex<Option<Turn>>,
+}
+
+impl Place<'_> {
+    /// Lets others have it. A stream of events would keep it for as long as it lasts; how many of those there may be is bounded elsewhere.
+    pub(super) fn give_up(&self) {
+        drop(self.turn.lock().take());
+    }
 }
 
 impl Drop for Place<'_> {
@@ -77,7 +84,7 @@ impl Buffers {
         };
         watch.on(Event::Woke);
         let (counted, member) = (self.counted.busy(), self.busy.enter(address, watch));
-        Place { watch: Arc::clone(watch), _counted: counted, _member: member, _turn: turn }
+        Place { watch: Arc::clone(watch), _counted: counted, _member: member, turn: Mutex::new(Some(turn)) }
     }
 
     /// Lets as many give way as wait, if there are any who can.

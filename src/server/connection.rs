@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CONNECTION, HeaderValue};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -154,7 +154,7 @@ impl One {
             };
             loop {
                 // In a box, which is given back with the buffers.
-                stream = match Box::pin(self.exchange(stream, &answer)).await {
+                stream = match Box::pin(self.exchange(stream, &place, &answer)).await {
                     Ok(rested) => rested,
                     Err(ended) => return ended,
                 };
@@ -171,6 +171,7 @@ impl One {
     async fn exchange<S, F>(
         &self,
         stream: Watched<S>,
+        place: &Place<'_>,
         answer: &impl Fn(Request<Body>) -> F,
     ) -> Result<Watched<S>, Ended>
     where
@@ -178,7 +179,7 @@ impl One {
         F: Future<Output = Response>,
     {
         let Common { options, stopping, buffers, .. } = &*self.common;
-        let service = hyper::service::service_fn(|request| self.respond(request, answer));
+        let service = hyper::service::service_fn(|request| self.respond(request, place, answer));
         let mut http = http1::Builder::new();
         // At most 100 headers, which is the default: saying so would cost an allocation a request.
         http.header_read_timeout(None)
@@ -249,6 +250,7 @@ impl One {
     async fn respond<F>(
         &self,
         request: Request<Incoming>,
+        place: &Place<'_>,
         answer: &impl Fn(Request<Body>) -> F,
     ) -> Result<Response<Answering>, Infallible>
     where
@@ -264,6 +266,9 @@ impl One {
         if let Some(revocable) = response.extensions_mut().remove::<Revocable>() {
             let watch = Arc::clone(&self.watch);
             revocable.closes_by(move || watch.close(Why::NoMemory));
+        }
+        if response.headers().get(CONTENT_TYPE).is_some_and(|media| media == "text/event-stream") {
+            place.give_up();
         }
         let is_old = self.watch.age() > self.max_age;
         // A client that sends ahead has no pause in which it could give its place to others.

@@ -19,7 +19,7 @@ struct Served {
 }
 
 impl Served {
-    /// Answers every request with the length of its body, or at once without reading it if the path is `/refused`.
+    /// Answers every request with the length of its body; `/refused` at once without reading it, `/events` without end.
     async fn start(places: usize) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -79,6 +79,12 @@ impl Served {
 }
 
 async fn answer(request: Request<Body>) -> Response {
+    if request.uri().path() == "/events" {
+        let never = futures_util::stream::pending::<Result<bytes::Bytes, Infallible>>();
+        let mut response = Response::new(Body::from_stream(never));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        return response;
+    }
     if request.uri().path() == "/refused" {
         return Response::new(Body::from("no"));
     }
@@ -168,6 +174,16 @@ async fn half_a_request_gives_way_to_who_needs_its_place() {
     let other = One { watch: Watch::new(Instant::now()), ..served.one.clone() };
     let _place = tokio::time::timeout(DEADLINE, other.wake()).await.expect("a place in time").unwrap();
     assert_eq!(served.ended().await, Some(Why::NoMemory));
+}
+
+#[tokio::test]
+async fn a_stream_of_events_keeps_no_place() {
+    let mut served = Served::start(1).await;
+    served.send(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    served.until("it is answered", |watch| watch.activity().phase() == Phase::Exchange).await;
+    let other = One { watch: Watch::new(Instant::now()), ..served.one.clone() };
+    let place = tokio::time::timeout(DEADLINE, other.wake()).await.expect("a place in time");
+    assert!(place.is_ok() && served.one.watch.closing().is_none());
 }
 
 #[tokio::test]
