@@ -85,7 +85,7 @@ pub(super) const GROUPS: &[Group] = &[
             Key {
                 name: "server.tomcat.max-connections",
                 default: "",
-                meaning: "Maximum open connections. Without it, as many as memory and open files allow: about 6,700 at 128 MiB, a third of that with TLS; the log says it at the start. At the limit, a new connection replaces an idle one of the client address that holds the most.",
+                meaning: "Maximum open connections. Without it, as many as memory and open files allow: about 6,200 at 128 MiB, a third of that with TLS; the log says it at the start. At the limit, a new connection replaces an idle one of the client address that holds the most.",
                 set: |settings, value| put(&mut settings.server.max_connections, positive(value).map(Some)),
             },
             Key {
