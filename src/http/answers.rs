@@ -84,6 +84,14 @@ impl fmt::Debug for Reading {
     }
 }
 
+impl Generation {
+    /// How many of its bytes are kept for its readers alone when a further version has so many others.
+    fn outdated_by(&self, fresh: usize) -> usize {
+        let whole = usize::try_from(self.answer.content_length()).unwrap_or(usize::MAX);
+        self.outdated.load(Relaxed).saturating_add(fresh).min(whole)
+    }
+}
+
 /// How an answer that holds memory is taken back from a reader that does not take it: an extension of the response, for whoever
 /// owns the connection.
 #[derive(Clone, Debug)]
@@ -177,30 +185,34 @@ impl Answers {
         revocable(Body::new(Taken { pieces, next: 0, at: 0, left, reading: Arc::clone(&reading) }), reading)
     }
 
-    /// Waits until a further version may be made: until what is kept for readers of former ones is not too much.
-    pub(super) async fn room_for_another_version(&self) {
-        let waits_since = Instant::now();
-        while self.outdated() > self.most_outdated {
-            let is_outdated = |reading: &Reading| matches!(&reading.held, Held::Generation(generation) if generation.outdated.load(Relaxed) > 0);
-            self.make_room(is_outdated, waits_since.elapsed() > PATIENCE);
-            // Also until the connection that was closed is gone.
-            tokio::time::sleep(LOOK_INTERVAL).await;
+    /// Whether a further version may be made that has `fresh` bytes which the former ones do not have: whether what would be kept for
+    /// their readers then is not too much.
+    pub(super) fn has_room(&self, slot: usize, fresh: usize) -> bool {
+        let mut kept = 0_usize;
+        for generation in self.generations.lock().iter().filter_map(Weak::upgrade) {
+            let fresh = if generation.slot == slot { fresh } else { 0 };
+            kept = kept.saturating_add(generation.outdated_by(fresh));
         }
+        kept <= self.most_outdated
+    }
+
+    /// Waits for a moment, and has a reader of a full answer give way that takes nothing.
+    pub(super) async fn make_room_for_a_version(&self, slot: usize, waits_since: Instant) {
+        let is_in_the_way = |reading: &Reading| match &reading.held {
+            Held::Generation(generation) => generation.slot == slot || generation.outdated.load(Relaxed) > 0,
+            Held::Units { .. } => false,
+        };
+        self.make_room(is_in_the_way, waits_since.elapsed() > PATIENCE);
+        // Also until the connection that was closed is gone.
+        tokio::time::sleep(LOOK_INTERVAL).await;
     }
 
     /// Notes that a version was made that has `fresh` bytes which the former ones do not have.
     pub(super) fn superseded(&self, slot: usize, fresh: usize) {
         let generations = self.generations.lock();
         for generation in generations.iter().filter_map(Weak::upgrade).filter(|generation| generation.slot == slot) {
-            let whole = usize::try_from(generation.answer.content_length()).unwrap_or(usize::MAX);
-            let outdated = generation.outdated.load(Relaxed).saturating_add(fresh).min(whole);
-            generation.outdated.store(outdated, Relaxed);
+            generation.outdated.store(generation.outdated_by(fresh), Relaxed);
         }
-    }
-
-    fn outdated(&self) -> usize {
-        let generations = self.generations.lock();
-        generations.iter().filter_map(Weak::upgrade).map(|generation| generation.outdated.load(Relaxed)).sum()
     }
 
     fn units_of(&self, bytes: usize) -> u32 {
@@ -450,18 +462,19 @@ mod tests {
         let answers = Answers::new(3 * len);
         let (closed, _body) = connection(answers.share(&first, 0));
         let (_, _same) = connection(answers.share(&first, 0));
-        for id in 50..52 {
-            assert!(answers.room_for_another_version().now_or_never().is_some(), "what is current does not count");
-            register(id);
-            let next = full(&registry);
-            answers.superseded(0, len);
-            answers.share(&next, 0);
-        }
-        let other = answers.share(&full(&registry), 1);
-        let (_, _other) = connection(other);
-        answers.superseded(1, len);
+        assert!(answers.has_room(0, 0), "what is current does not count");
+        assert!(answers.has_room(0, 2 * len), "a version outdates no more than there is");
+        answers.superseded(0, len);
+        register(50);
+        let (_, _other) = connection(answers.share(&full(&registry), 1));
+        assert!(answers.has_room(1, len / 2) && !answers.has_room(1, len));
+        let waits_since = Instant::now();
+        answers.make_room_for_a_version(1, waits_since).await;
+        assert!(!closed.load(Relaxed), "it may still take something");
         tokio::time::sleep(STALLED).await;
-        answers.room_for_another_version().await;
+        while !answers.has_room(1, len) {
+            answers.make_room_for_a_version(1, waits_since).await;
+        }
         assert!(closed.load(Relaxed), "it takes nothing, and there are too many");
         assert_eq!(answers.gave_way(), 2, "both readers of the first version, and not that of the other");
     }

@@ -74,22 +74,28 @@ fn announce(app: &AppState, service_url: &str) -> String {
 
 /// Makes the answer of now, when there is room for it beside those that are still being read.
 async fn another_version(app: &AppState, scope: Scope, form: Form, gzip: bool) -> Result<Answer, ApiError> {
-    app.answers.room_for_another_version().await;
-    let pending = match app.registry.read(scope, form, gzip, app.now())? {
-        Reading::Ready(answer) => return Ok(answer),
-        Reading::Pending(pending) => pending,
-    };
-    let (begun, to_encode) = (Instant::now(), pending.pages_to_encode());
-    let build = {
-        let registry = Arc::clone(&app.registry);
-        move || {
-            let answer = registry.build(&pending);
-            let fresh = pending.fresh(to_encode, answer.content_length());
-            (answer, fresh)
+    let slot = slot(scope, form, gzip);
+    let waits_since = Instant::now();
+    let (pending, fresh) = loop {
+        let pending = match app.registry.read(scope, form, gzip, app.now())? {
+            Reading::Ready(answer) => return Ok(answer),
+            Reading::Pending(pending) => pending,
+        };
+        let fresh = pending.fresh_bytes();
+        if app.answers.has_room(slot, fresh) {
+            break (pending, fresh);
         }
+        drop(pending);
+        app.answers.make_room_for_a_version(slot, waits_since).await;
     };
-    let (answer, fresh) = if to_encode <= PAGES_ENCODED_IN_PLACE { build() } else { aside(build).await };
-    app.answers.superseded(slot(scope, form, gzip), fresh);
+    let begun = Instant::now();
+    let answer = if pending.pages_to_encode() <= PAGES_ENCODED_IN_PLACE {
+        app.registry.build(&pending)
+    } else {
+        let registry = Arc::clone(&app.registry);
+        aside(move || registry.build(&pending)).await
+    };
+    app.answers.superseded(slot, fresh);
     app.metrics.cache_miss(scope, begun.elapsed());
     Ok(answer)
 }

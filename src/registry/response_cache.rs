@@ -15,6 +15,10 @@ use crate::time::Timestamp;
 
 use super::pages::{Entry, Page, glue};
 
+/// What an instance takes in an answer, about; and in one that is compressed.
+const TEXT_BYTES: usize = 1_200;
+const COMPRESSED_BYTES: usize = 60;
+
 /// What of the registry is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
@@ -84,11 +88,15 @@ impl Pending {
         self.pages.iter().filter(|page| page.lacks(self.form, self.gzip)).count()
     }
 
-    /// How many bytes of an answer of this length the former version does not have: about, for most pages are of one size.
-    pub fn fresh(&self, pages_to_encode: usize, len: u64) -> usize {
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        // A compressed answer is put together anew.
-        if self.gzip { len } else { len / self.pages.len().max(1) * pages_to_encode }
+    /// About how many bytes of the answer the former version does not have.
+    pub fn fresh_bytes(&self) -> usize {
+        let instances = |page: &Arc<Page>| page.entries().len();
+        if self.gzip {
+            // It is put together anew.
+            return self.pages.iter().map(instances).sum::<usize>() * COMPRESSED_BYTES;
+        }
+        let lacking = self.pages.iter().filter(|page| page.lacks(self.form, false));
+        lacking.map(instances).sum::<usize>() * TEXT_BYTES
     }
 
     pub(super) fn build(&self, versions_delta: &str) -> Answer {
