@@ -1,7 +1,8 @@
 //! TLS: certificates in PEM files, read again when they change.
 //!
 //! Kubernetes renews a mounted Secret by swapping a link; nobody restarts a registry for it. A new file that cannot be used
-//! leaves the old certificate in place and is complained of.
+//! leaves the old certificate in place and is complained of. The same holds for the authorities, and for the lists of what they have revoked;
+//! without its trust file a replica would otherwise believe whom the system believes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,11 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::ring::Ticketer;
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
 use tracing::{info, warn};
 
 /// Whether clients show certificates (`server.ssl.client-auth`).
@@ -42,6 +44,10 @@ pub struct Options {
     pub trust: Option<PathBuf>,
     /// Whether clients show certificates.
     pub client_auth: ClientAuth,
+    /// Which of their certificates the authorities have revoked (`registry.security.certificate-revocation-list`).
+    pub revoked: Option<PathBuf>,
+    /// The names of which a peer's certificate has one (`registry.security.peer-names`); without any, each certificate is a peer's.
+    pub peer_names: Vec<String>,
 }
 
 /// What the files say now.
@@ -49,6 +55,7 @@ pub struct Options {
 struct Loaded {
     server: Arc<ServerConfig>,
     client: ClientConfig,
+    has_authorities: bool,
 }
 
 /// Certificates that are kept up to date.
@@ -58,11 +65,28 @@ pub struct Tls {
     loaded: ArcSwap<Loaded>,
     /// Counts the times that other certificates were loaded.
     generation: AtomicU64,
-    files: Mutex<Files>,
+    peer_names: Vec<ServerName<'static>>,
+    state: Mutex<State>,
 }
 
-/// The contents of the files that were read last, whether they could be used or not.
-type Files = [Option<Vec<u8>>; 3];
+/// What was read last, and what there was to complain of.
+#[derive(Debug)]
+struct State {
+    /// The files that are in use.
+    files: Files,
+    /// The files that were read last, whether they could be used or not.
+    found: Files,
+    complaints: Vec<String>,
+}
+
+/// The contents of the files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Files {
+    certificate: Vec<u8>,
+    private_key: Vec<u8>,
+    trust: Option<Vec<u8>>,
+    revoked: Option<Vec<u8>>,
+}
 
 impl Tls {
     /// Reads the files.
@@ -70,9 +94,14 @@ impl Tls {
     /// # Errors
     /// If one cannot be read or used: which, and why.
     pub fn load(options: Options) -> anyhow::Result<Self> {
-        let files = read(&options)?;
+        let files = read(&options, None, &mut Vec::new())?;
         let loaded = ArcSwap::from_pointee(configure(&options, &files)?);
-        Ok(Self { options, loaded, generation: AtomicU64::new(0), files: Mutex::new(files) })
+        let name = |name: &String| {
+            ServerName::try_from(name.clone()).with_context(|| format!("registry.security.peer-names: {name:?}"))
+        };
+        let peer_names = options.peer_names.iter().map(name).collect::<anyhow::Result<_>>()?;
+        let state = Mutex::new(State { found: files.clone(), files, complaints: Vec::new() });
+        Ok(Self { options, loaded, generation: AtomicU64::new(0), peer_names, state })
     }
 
     /// What serves a new connection.
@@ -88,7 +117,16 @@ impl Tls {
 
     /// Whether [`Tls::client`] believes only the authorities of a file.
     pub fn has_authorities(&self) -> bool {
-        self.options.trust.as_deref().is_some_and(Path::exists)
+        self.loaded.load().has_authorities
+    }
+
+    /// Whether a verified chain is that of a peer.
+    pub fn is_of_a_peer(&self, chain: Option<&[CertificateDer<'_>]>) -> bool {
+        let Some(own) = chain.and_then(<[_]>::first) else { return false };
+        let has_name = |certificate: &ParsedCertificate<'_>| {
+            self.peer_names.iter().any(|name| verify_server_name(certificate, name).is_ok())
+        };
+        self.peer_names.is_empty() || ParsedCertificate::try_from(own).as_ref().is_ok_and(has_name)
     }
 
     /// Grows whenever other certificates were loaded.
@@ -96,61 +134,97 @@ impl Tls {
         self.generation.load(Relaxed)
     }
 
-    /// Looks whether the files changed, and uses them if they can be used.
+    /// Looks whether the files changed, and uses them if they can be used. Authorities and revocations that disappear, or that cannot be
+    /// used, stay as they were, also where the certificate is a new one. What is wrong is complained of once.
     pub fn refresh(&self) {
-        let found = match read(&self.options) {
-            Ok(found) => found,
+        let state = &mut *self.state.lock();
+        let mut complaints = Vec::new();
+        match read(&self.options, Some(&state.files), &mut complaints) {
+            Ok(found) if found == state.found && complaints == state.complaints => return,
+            Ok(found) => {
+                if found != state.files {
+                    complaints.extend(self.replace(&found, &mut state.files));
+                }
+                state.found = found;
+            }
+            Err(error) => complaints.push(format!("{error:#}")),
+        }
+        for error in complaints.iter().filter(|complaint| !state.complaints.contains(complaint)) {
+            warn!(error, "cannot use the new certificates; keeping those that are in use");
+        }
+        state.complaints = complaints;
+    }
+
+    /// Uses what was found, all of it or what stands beside the old authorities, and says what cannot be used.
+    fn replace(&self, found: &Files, used: &mut Files) -> Option<String> {
+        let (trust, revoked) = (used.trust.clone(), used.revoked.clone());
+        let (loaded, files, complaint) = match configure(&self.options, found) {
+            Ok(loaded) => (loaded, found.clone(), None),
             Err(error) => {
-                warn!(error = format!("{error:#}"), "cannot read the certificates; keeping those that are in use");
-                return;
+                let complaint = format!("{error:#}");
+                let files = Files { trust, revoked, ..found.clone() };
+                match configure(&self.options, &files) {
+                    Ok(loaded) if files != *used => (loaded, files, Some(complaint)),
+                    Ok(_) | Err(_) => return Some(complaint),
+                }
             }
         };
-        let mut files = self.files.lock();
-        if *files == found {
-            return;
-        }
-        match configure(&self.options, &found) {
-            Ok(loaded) => {
-                self.loaded.store(Arc::new(loaded));
-                self.generation.fetch_add(1, Relaxed);
-                info!(certificate = %self.options.certificate.display(), "the certificates changed: in use from now on");
-            }
-            Err(error) => {
-                warn!(error = format!("{error:#}"), "cannot use the new certificates; keeping those that are in use");
-            }
-        }
-        *files = found;
+        self.loaded.store(Arc::new(loaded));
+        self.generation.fetch_add(1, Relaxed);
+        *used = files;
+        info!(certificate = %self.options.certificate.display(), "the certificates changed: in use from now on");
+        complaint
     }
 }
 
-fn read(options: &Options) -> anyhow::Result<Files> {
+/// Reads the files. Of authorities and revocations, those that are `used` stand for what cannot be read, and the complaints say so.
+fn read(options: &Options, used: Option<&Files>, complaints: &mut Vec<String>) -> anyhow::Result<Files> {
     let file = |path: &Path| fs::read(path).with_context(|| path.display().to_string());
+    let mut or_used = |path: &Path, used: Option<&Vec<u8>>| match (file(path), used) {
+        (Ok(found), _) => Ok(Some(found)),
+        (Err(error), Some(used)) => {
+            complaints.push(format!("{error:#}"));
+            Ok(Some(used.clone()))
+        }
+        (Err(error), None) => Err(error),
+    };
+    let used_trust = used.and_then(|used| used.trust.as_ref());
     let trust = match &options.trust {
-        Some(path) if path.exists() || options.client_auth != ClientAuth::None => Some(file(path)?),
+        Some(path) if used_trust.is_some() || path.exists() || options.client_auth != ClientAuth::None => {
+            or_used(path, used_trust)?
+        }
         Some(_) | None => None,
     };
-    Ok([Some(file(&options.certificate)?), Some(file(&options.private_key)?), trust])
+    let revoked = match &options.revoked {
+        Some(path) => or_used(path, used.and_then(|used| used.revoked.as_ref()))?,
+        None => None,
+    };
+    let (certificate, private_key) = (file(&options.certificate)?, file(&options.private_key)?);
+    Ok(Files { certificate, private_key, trust, revoked })
 }
 
-fn configure(options: &Options, [certificate, key, trust]: &Files) -> anyhow::Result<Loaded> {
-    let chain = certificates(certificate.as_deref().unwrap_or_default(), &options.certificate)?;
-    let key = PrivateKeyDer::from_pem_slice(key.as_deref().unwrap_or_default())
+fn configure(options: &Options, files: &Files) -> anyhow::Result<Loaded> {
+    let chain = certificates(&files.certificate, &options.certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(&files.private_key)
         .with_context(|| format!("{}: no private key in PEM", options.private_key.display()))?;
     let mut authorities = RootCertStore::empty();
-    if let (Some(path), Some(text)) = (&options.trust, trust) {
+    if let (Some(path), Some(text)) = (&options.trust, &files.trust) {
         for certificate in certificates(text, path)? {
             authorities.add(certificate).with_context(|| format!("{}: no authority", path.display()))?;
         }
     }
+    let revoked = revocations(options, files)?;
+    let (authorities, has_authorities) = (Arc::new(authorities), files.trust.is_some());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let builder = match options.client_auth {
         ClientAuth::None => builder.with_no_client_auth(),
         wanted @ (ClientAuth::Want | ClientAuth::Need) => {
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(authorities.clone()), Arc::clone(&provider));
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&authorities), Arc::clone(&provider));
+            let verifier = verifier.with_crls(revoked.clone());
             let verifier = if wanted == ClientAuth::Want { verifier.allow_unauthenticated() } else { verifier };
-            let verifier = verifier.build().context("client certificates need server.ssl.trust-certificate")?;
+            let verifier =
+                verifier.build().context("cannot verify client certificates by server.ssl.trust-certificate")?;
             builder.with_client_cert_verifier(verifier)
         }
     };
@@ -161,11 +235,29 @@ fn configure(options: &Options, [certificate, key, trust]: &Files) -> anyhow::Re
     // every six hours and opens tickets of twelve; other certificates get another one, since whom they believe may differ.
     server.ticketer = Ticketer::new().context("no key for session tickets")?;
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(authorities)
-        .with_client_auth_cert(chain, key)?;
-    Ok(Loaded { server: Arc::new(server), client })
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = if revoked.is_empty() {
+        builder.with_root_certificates(authorities)
+    } else {
+        let verifier = WebPkiServerVerifier::builder_with_provider(authorities, provider).with_crls(revoked);
+        builder.with_webpki_verifier(verifier.build().context("cannot verify the certificates of peers")?)
+    };
+    let client = builder.with_client_auth_cert(chain, key)?;
+    Ok(Loaded { server: Arc::new(server), client, has_authorities })
+}
+
+/// The lists of the certificates that are revoked.
+fn revocations(options: &Options, files: &Files) -> anyhow::Result<Vec<CertificateRevocationListDer<'static>>> {
+    let (Some(path), Some(text)) = (&options.revoked, &files.revoked) else { return Ok(Vec::new()) };
+    if files.trust.is_none() {
+        bail!("{}: it needs the authorities of server.ssl.trust-certificate", path.display());
+    }
+    let found: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(text).collect();
+    let found = found.with_context(|| path.display().to_string())?;
+    if found.is_empty() {
+        bail!("{}: no revocation list in PEM", path.display());
+    }
+    Ok(found)
 }
 
 fn certificates(text: &[u8], path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {

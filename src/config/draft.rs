@@ -45,6 +45,8 @@ pub(super) struct SslDraft {
     pub(super) trust: Option<PathBuf>,
     pub(super) client_auth: ClientAuth,
     pub(super) bundle: Option<String>,
+    pub(super) revoked: Option<PathBuf>,
+    pub(super) peer_names: Vec<String>,
 }
 
 /// `spring.ssl.bundle.pem.NAME.*`
@@ -98,6 +100,7 @@ fn call_peers_as(replication: &mut replication::Options, user: &User) -> Result<
 impl Draft {
     /// The settings, if what belongs together is there together.
     pub(super) fn finish(mut self) -> Result<Settings, Missing> {
+        self.settings.http.security.peers_need_certificate |= !self.ssl.peer_names.is_empty();
         self.settings.server.tls = self.tls()?;
         let http = &mut self.settings.http;
         if http.security.open_paths == security::Options::default().open_paths {
@@ -109,7 +112,7 @@ impl Draft {
             && self.settings.server.tls.as_ref().is_none_or(|tls| tls.client_auth == ClientAuth::None)
         {
             return Err(Missing {
-                given: "registry.security.peers-need-certificate",
+                given: "registry.security.peers-need-certificate (or peer-names)",
                 wanted: "server.ssl.client-auth",
             });
         }
@@ -158,6 +161,8 @@ impl Draft {
             private_key: private_key.ok_or_else(|| wanted("server.ssl.certificate-private-key"))?,
             trust: ssl.trust.or(bundle.trust),
             client_auth: ssl.client_auth,
+            revoked: ssl.revoked,
+            peer_names: ssl.peer_names,
         }))
     }
 }

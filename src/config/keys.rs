@@ -446,7 +446,7 @@ pub(super) const GROUPS: &[Group] = &[
             Key {
                 name: "spring.security.user.roles",
                 default: "",
-                meaning: "Roles. `READ_ONLY` may only read; any other role, or none, may do everything.",
+                meaning: "Roles. `READ_ONLY` may only read; any other role, or none, may register and cancel. `PEER` may replicate, too; so may the user as whom this replica calls its peers.",
                 set: |settings, value| put(&mut settings.user.roles, list(value)),
             },
             Key {
@@ -460,6 +460,24 @@ pub(super) const GROUPS: &[Group] = &[
                 default: "false",
                 meaning: "Let only peers with a client certificate replicate (needs `server.ssl.client-auth` `want` or `need`).",
                 set: |settings, value| put(&mut settings.http.security.peers_need_certificate, boolean(value)),
+            },
+            Key {
+                name: "registry.security.peer-names",
+                default: "",
+                meaning: "Names (DNS or IP alternative names) of which a peer's certificate must have one, comma separated. Implies `registry.security.peers-need-certificate`. Default: any certificate of the authorities.",
+                set: |settings, value| put(&mut settings.ssl.peer_names, list(value)),
+            },
+            Key {
+                name: "registry.security.certificate-revocation-list",
+                default: "",
+                meaning: "PEM file with the revocation lists (CRL) of the authorities in `server.ssl.trust-certificate`, each of which needs one. Read again when it changes.",
+                set: |settings, value| put(&mut settings.ssl.revoked, file(value).map(Some)),
+            },
+            Key {
+                name: "registry.security.allowed-hosts",
+                default: "",
+                meaning: "More host names by which pages and `/api` may be asked for, comma separated; `*.example.com` for all below, `*` for any. Addresses, names without a dot, names of local domains and the registry's own names are always allowed. Default: without users only those; with users any.",
+                set: |settings, value| put(&mut settings.http.security.allowed_hosts.listed, list(value).map(Some)),
             },
             Key {
                 name: "server.ssl.enabled",

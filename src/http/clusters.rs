@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use super::ApiError;
 use super::connection::Connection;
 use super::state::AppState;
+use crate::registry::Caller;
 use crate::replication::protocol::{CLUSTER_HEADER, TIME_HEADER, TOKEN_HEADER};
 
 /// The methods of replicas' own calls. A heartbeat is none of them and is not looked at for their headers.
@@ -23,10 +24,13 @@ pub(super) fn note_token(app: &AppState, request: &Parts) {
 }
 
 /// Refuses a replica of another cluster: an address that was used again, or a stale name, must not merge two registries.
-pub(super) fn admit(app: &AppState, request: &Parts, connection: Connection) -> Result<(), ApiError> {
+pub(super) fn admit(app: &AppState, request: &Parts, caller: &Caller, connection: Connection) -> Result<(), ApiError> {
     let Some((nodes, cluster)) = app.nodes.as_ref().zip(cluster(&request.method, &request.headers)) else {
         return Ok(());
     };
+    if !app.security.may_replicate(caller) {
+        return Ok(());
+    }
     let caller = connection.address.map_or_else(|| cluster.to_owned(), |address| address.to_string());
     if nodes.is_of_another_cluster(&caller, cluster) {
         let own = nodes.cluster().unwrap_or_default();
@@ -36,12 +40,18 @@ pub(super) fn admit(app: &AppState, request: &Parts, connection: Connection) -> 
 }
 
 /// The name of this replica's cluster, to be told to another replica: one that names its own, or does not know it yet.
-pub(super) fn named(app: &AppState, request: &Parts) -> Option<HeaderValue> {
+pub(super) fn named(app: &AppState, request: &Parts, caller: &Caller) -> Option<HeaderValue> {
     let is_replica = |headers: &HeaderMap| headers.contains_key(CLUSTER_HEADER) || headers.contains_key(TIME_HEADER);
-    if !may_be_of_a_replica(&request.method) || !is_replica(&request.headers) {
+    if !may_be_of_a_replica(&request.method) || !is_replica(&request.headers) || !app.security.may_replicate(caller) {
         return None;
     }
     HeaderValue::try_from(app.nodes.as_ref()?.cluster()?).ok()
+}
+
+/// The names by which this replica calls itself, its peers and its Service.
+pub(super) fn own_names(app: &AppState) -> Vec<String> {
+    let of_peers = app.nodes.as_ref().map(|nodes| nodes.host_names());
+    of_peers.into_iter().flatten().chain([app.own_instance.host_name.to_string()]).collect()
 }
 
 fn cluster<'a>(method: &Method, headers: &'a HeaderMap) -> Option<&'a str> {

@@ -9,4 +9,6 @@ pub struct Connection {
     pub address: Option<IpAddr>,
     /// Whether its client showed a certificate that is trusted.
     pub certified: bool,
+    /// Whether that certificate is a peer's: it has one of the names in `registry.security.peer-names`, if there are any.
+    pub is_peer: bool,
 }

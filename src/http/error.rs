@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 
 use super::security::Refusal;
@@ -57,8 +57,11 @@ pub enum ApiError {
     Unauthorized,
     /// The rate limiter refuses: 503 without a body (src/PROTOCOL.md, section 1.11).
     TooManyFetches,
-    /// Too many passwords of the same address wait to be checked: 503 without a body.
-    TooManyPasswords,
+    /// Too many logins of this address, or of this user, failed: 429 with the seconds after which it may be tried again. A Java
+    /// client takes it as 401, and tries the next server; a person reads that the password was perhaps not even looked at.
+    TooManyLogins(i64),
+    /// A page is asked for by a name that is not known to be this server's: 421 with the name.
+    UnknownHost(String),
     /// Not now, later: 503, for people and pages; no client of Eureka's is answered this.
     Busy(&'static str),
     /// Something failed that should not, whose cause is for the log alone: 500.
@@ -124,7 +127,9 @@ impl From<Refusal> for ApiError {
             Refusal::NeedsCertificate => Self::Forbidden("replication needs a client certificate"),
             Refusal::Unauthorized { .. } => Self::Unauthorized,
             Refusal::ReadOnly { .. } => Self::Forbidden("this user is read-only"),
-            Refusal::TooManyPasswords => Self::TooManyPasswords,
+            Refusal::UnknownHost { name } => Self::UnknownHost(name),
+            Refusal::NotAPeer { .. } => Self::Forbidden("replication needs a user with the role PEER"),
+            Refusal::TooManyLogins { retry_after, .. } => Self::TooManyLogins(retry_after),
             Refusal::TooManyFetches => Self::TooManyFetches,
         }
     }
@@ -150,7 +155,9 @@ impl ApiError {
             Self::Forbidden(_) | Self::NotReadable(_) => StatusCode::FORBIDDEN,
             Self::OtherCluster(_) => StatusCode::CONFLICT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::TooManyFetches | Self::TooManyPasswords | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyFetches | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyLogins(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::UnknownHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NoRoom(_) => StatusCode::INSUFFICIENT_STORAGE,
         }
@@ -164,7 +171,11 @@ impl ApiError {
                 "the registry started empty and waits for its clients".to_owned()
             }
             Self::NotReadable(ReadError::DeltaDisabled) => "deltas are disabled".to_owned(),
-            Self::LeaseNotFound | Self::TooManyFetches | Self::TooManyPasswords => String::new(),
+            Self::LeaseNotFound | Self::TooManyFetches => String::new(),
+            Self::TooManyLogins(seconds) => format!("too many failed logins: try again in {seconds} seconds"),
+            Self::UnknownHost(name) => format!(
+                "this registry does not know that it is called {name:?}: if it is, add that name to registry.security.allowed-hosts"
+            ),
             Self::MethodNotAllowed(_) => "method not allowed".to_owned(),
             Self::NotAcceptable => "only application/json and application/xml are answered".to_owned(),
             Self::UnsupportedMediaType => {
@@ -187,9 +198,6 @@ impl ApiError {
         match self {
             Self::Internal(cause) => Some(Why::Failed(Arc::clone(cause))),
             Self::TooManyFetches => Some(Why::Refused("too many fetches".to_owned())),
-            Self::TooManyPasswords => {
-                Some(Why::Refused("too many passwords of this address wait to be checked".to_owned()))
-            }
             Self::NotFound(_) | Self::LeaseNotFound | Self::MethodNotAllowed(_) => None,
             Self::NotAcceptable
             | Self::UnsupportedMediaType
@@ -204,6 +212,8 @@ impl ApiError {
             | Self::NotReadable(_)
             | Self::OtherCluster(_)
             | Self::Unauthorized
+            | Self::TooManyLogins(_)
+            | Self::UnknownHost(_)
             | Self::Busy(_) => Some(Why::Refused(self.line())),
         }
     }
@@ -223,7 +233,7 @@ impl IntoResponse for ApiError {
 impl ApiError {
     fn answer(self, status: StatusCode, text: String) -> Response {
         match self {
-            Self::LeaseNotFound | Self::TooManyFetches | Self::TooManyPasswords => empty(status),
+            Self::LeaseNotFound | Self::TooManyFetches => empty(status),
             Self::Unparsable(media, _) => unparsable(media, text),
             Self::MethodNotAllowed(methods) => {
                 let mut response = line(status, text);
@@ -237,6 +247,11 @@ impl ApiError {
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
                 response
             }
+            Self::TooManyLogins(seconds) => {
+                let mut response = line(status, text);
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+                response
+            }
             Self::NotFound(_)
             | Self::NotAcceptable
             | Self::UnsupportedMediaType
@@ -245,6 +260,7 @@ impl ApiError {
             | Self::BodyLate
             | Self::Registration(_)
             | Self::NoRoom(_)
+            | Self::UnknownHost(_)
             | Self::BadParameter(_)
             | Self::OtherCluster(_)
             | Self::Forbidden(_)

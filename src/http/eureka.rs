@@ -57,7 +57,10 @@ async fn dispatch(
         (Resource::AutoScalingGroup, &Method::PUT) => {
             Err(ApiError::BadParameter("this registry manages no AWS auto-scaling groups".to_owned()))
         }
-        (resource, &Method::OPTIONS) => Ok(peer_replication::with_time(app, headers, options(resource))),
+        (resource, &Method::OPTIONS) if app.security.may_replicate(caller) => {
+            Ok(peer_replication::with_time(app, headers, options(resource)))
+        }
+        (resource, &Method::OPTIONS) => Ok(options(resource)),
         (resource, _) => Err(ApiError::MethodNotAllowed(resource.methods().to_vec())),
     }
 }

@@ -11,7 +11,8 @@ use crate::metrics::{Durations, Exposition};
 use crate::registry::Scope;
 
 /// The statuses that are counted by themselves.
-const STATUSES: [u16; 18] = [200, 204, 302, 304, 400, 401, 403, 404, 405, 406, 408, 409, 413, 415, 429, 500, 503, 507];
+const STATUSES: [u16; 19] =
+    [200, 204, 302, 304, 400, 401, 403, 404, 405, 406, 408, 409, 413, 415, 421, 429, 500, 503, 507];
 
 #[derive(Debug, Default)]
 struct OfOperation {
@@ -29,6 +30,8 @@ pub(super) struct RequestMetrics {
     cache_misses: [Durations; 2],
     /// Requests answered 401: without credentials, and with wrong ones.
     unauthorized: [AtomicU64; 2],
+    /// Logins answered 429.
+    refused_logins: AtomicU64,
 }
 
 /// A request that is being answered.
@@ -71,6 +74,11 @@ impl RequestMetrics {
         self.unauthorized[usize::from(with_credentials)].fetch_add(1, Relaxed);
     }
 
+    /// A login was answered 429, because too many of its address or of its user had failed.
+    pub(super) fn refused_login(&self) {
+        self.refused_logins.fetch_add(1, Relaxed);
+    }
+
     /// Writes them for a scraper.
     pub(super) fn expose(&self, out: &mut Exposition<'_>) -> fmt::Result {
         let all = || Operation::ALL.into_iter().map(Operation::labels).zip(&self.operations);
@@ -96,6 +104,8 @@ impl RequestMetrics {
         let unauthorized = unauthorized.map(|(what, count)| ([("credentials", what)], float(count.load(Relaxed))));
         let help = "Requests answered 401, by whether they had credentials";
         out.counter("eureka_http_unauthorized", help, unauthorized)?;
+        let help = "Logins answered 429, because too many of their address or of their user had failed";
+        out.total("eureka_http_refused_logins", help, float(self.refused_logins.load(Relaxed)))?;
         let scopes = || [("all", Scope::All), ("delta", Scope::Delta)];
         let cache = scopes().into_iter().flat_map(|(name, scope)| {
             let hits = self.cache_hits[scope as usize].load(Relaxed);

@@ -5,9 +5,17 @@
 //! servers are run; only what another site's page has a browser send changes nothing.
 
 mod forwarded;
+mod guesses;
+mod hasher;
+mod hosts;
+mod job;
 mod password;
+mod peers;
+mod proofs;
 pub mod rate_limit;
+mod user;
 mod users;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -17,8 +25,12 @@ use http::request::Parts;
 use http::{Method, Response};
 
 pub use forwarded::ForwardHeaders;
+pub use hosts::AllowedHosts;
 pub use password::Password;
-pub use users::User;
+pub use user::User;
+
+use hosts::Hosts;
+use peers::PeerUsers;
 use users::{Users, Wrong};
 
 use super::connection::Connection;
@@ -35,8 +47,11 @@ pub struct Options {
     pub users: Vec<User>,
     /// The paths that are open to everybody, below the context path: whole ones, or with `/**` at the end.
     pub open_paths: Vec<String>,
-    /// Whether only a peer with a certificate may replicate (`registry.security.peers-need-certificate`).
+    /// Whether only a peer with a certificate may replicate (`registry.security.peers-need-certificate`, and where
+    /// `registry.security.peer-names` says which).
     pub peers_need_certificate: bool,
+    /// By which names pages and the API may be asked for.
+    pub allowed_hosts: AllowedHosts,
     /// Whether pages are served by TLS, and browsers are to insist on it.
     pub strict_transport: bool,
     /// Which headers say where a request comes from (`server.forward-headers-strategy`).
@@ -51,6 +66,7 @@ impl Default for Options {
             users: Vec::new(),
             open_paths: vec!["/actuator/health/**".to_owned()],
             peers_need_certificate: false,
+            allowed_hosts: AllowedHosts::default(),
             strict_transport: false,
             forward_headers: ForwardHeaders::default(),
             rate_limit: rate_limit::Options::default(),
@@ -67,8 +83,18 @@ const REPLICATION: HeaderName = HeaderName::from_static("x-netflix-discovery-rep
 pub(super) enum Refusal {
     /// It would change something, and a page of another site had a browser send it.
     CrossSite,
+    /// A page or the API is asked for by a name that is not known to be this server's.
+    UnknownHost {
+        /// The name.
+        name: String,
+    },
     /// Only a peer with a certificate may do this.
     NeedsCertificate,
+    /// Only a peer may do this, and its user is none.
+    NotAPeer {
+        /// The user's name.
+        user: Arc<str>,
+    },
     /// It has no credentials, or wrong ones.
     Unauthorized {
         /// The name of the user that was tried; `None` without credentials.
@@ -79,24 +105,37 @@ pub(super) enum Refusal {
         /// The user's name.
         user: Arc<str>,
     },
-    /// Too many passwords of the same address wait to be checked.
-    TooManyPasswords,
+    /// Too many logins of its address, or of its user, failed.
+    TooManyLogins {
+        /// The name of the user that was tried.
+        tried: Option<String>,
+        /// After how many seconds it may be tried again.
+        retry_after: i64,
+    },
     /// The rate limiter refuses it.
     TooManyFetches,
 }
+
+/// The path by which peers replicate: open to everybody only if it is one of the open paths.
+const PEERS_PATH: &str = "/eureka/peerreplication/batch/";
 
 /// Who may do what.
 #[derive(Debug)]
 pub(super) struct Security {
     options: Options,
     users: Users,
+    peers: PeerUsers,
+    hosts: Hosts,
     limiter: RateLimiter,
 }
 
 impl Security {
-    pub(super) fn new(options: &Options) -> Self {
+    /// `called_as` are the names of the users as whom this replica calls its peers.
+    pub(super) fn new(options: &Options, called_as: Vec<String>) -> Self {
         let (users, limiter) = (Users::new(options.users.clone()), RateLimiter::new(options.rate_limit.clone()));
-        Self { options: options.clone(), users, limiter }
+        let hosts = Hosts::new(&options.allowed_hosts, users.is_empty());
+        let peers = PeerUsers::new(&options.users, called_as);
+        Self { options: options.clone(), users, peers, hosts, limiter }
     }
 
     /// Whether nobody has to be a user.
@@ -109,6 +148,13 @@ impl Security {
         self.is_open() || caller.user.as_ref().is_some_and(|name| self.users.may_change(name))
     }
 
+    /// Whether what this caller says as a replica counts.
+    pub(super) fn may_replicate(&self, caller: &Caller) -> bool {
+        let has_certificate = caller.certified || !self.options.peers_need_certificate;
+        let is_open = self.is_open() || self.is_open_to_all(PEERS_PATH);
+        has_certificate && (is_open || caller.user.as_ref().is_some_and(|name| self.peers.contains(name)))
+    }
+
     /// Who sends a request, as far as that is known without its credentials.
     pub(super) fn caller(&self, request: &Parts, connection: Connection) -> Caller {
         let is_peer = request.headers.get(REPLICATION).is_some_and(|value| value.as_bytes() == b"true");
@@ -117,42 +163,70 @@ impl Security {
         Caller { user: None, address, certified: connection.certified, source }
     }
 
-    /// Lets a request in and says whose it is, or says why not.
+    /// Lets a request in and says whose it is, or says why not. `own_names` gives the names by which this server calls itself.
     pub(super) async fn admit(
         &self,
         target: &Target<'_>,
         request: &Parts,
         connection: Connection,
+        own_names: impl FnOnce() -> Vec<String>,
         now: Timestamp,
     ) -> Result<Caller, Refusal> {
         let mut caller = self.caller(request, connection);
-        // Announcing a replica makes this one send it every change, so it needs write access even when it is sent with GET.
+        // Announcing a replica makes this one send it every change, so it needs a peer even when it is sent with GET.
         let announces = request.headers.contains_key(NEWCOMER_HEADER);
         let changes = announces || !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        if changes && is_cross_site(&request.headers) {
-            return Err(Refusal::CrossSite);
-        }
-        if self.options.peers_need_certificate
-            && !connection.certified
-            && (announces || (changes && is_replication(target, &caller)))
-        {
+        let replicates = announces || (changes && is_replication(target, &caller));
+        self.check_origin(target, request, changes, own_names)?;
+        if replicates && self.options.peers_need_certificate && !connection.is_peer {
             return Err(Refusal::NeedsCertificate);
         }
         if !self.is_open() {
-            let is_open = !announces && self.is_open_path(target);
-            caller.user = self.authenticate(target, request, connection, is_open).await?;
-            if let Some(user) = &caller.user
-                && !is_open
-                && changes
-                && !self.users.may_change(user)
-            {
-                return Err(Refusal::ReadOnly { user: Arc::clone(user) });
+            let is_open = !announces && self.is_open_path(target) && (!replicates || self.is_open_to_all(PEERS_PATH));
+            caller.user = self.authenticate(target, request, connection, is_open, now).await?;
+            if let Some(user) = caller.user.as_ref().filter(|_| !is_open) {
+                self.check_role(user, changes, replicates)?;
+            }
+            if !self.may_replicate(&caller) {
+                caller.source = Source::Client;
             }
         }
         if self.limiter.is_over_limit(target, request, now) {
             return Err(Refusal::TooManyFetches);
         }
         Ok(caller)
+    }
+
+    /// Refuses what a page of another site has a browser send: by the name that it says it comes from, or by the name that it calls this
+    /// server by. Eureka's clients may use any name; only a browser says where a request comes from.
+    fn check_origin(
+        &self,
+        target: &Target<'_>,
+        request: &Parts,
+        changes: bool,
+        own_names: impl FnOnce() -> Vec<String>,
+    ) -> Result<(), Refusal> {
+        if changes && is_cross_site(&request.headers) {
+            return Err(Refusal::CrossSite);
+        }
+        let is_page = matches!(target, Target::Page(_) | Target::Api(_));
+        if (is_page || (changes && request.headers.contains_key(ORIGIN)))
+            && let Some(name) = self.hosts.stranger(request, own_names)
+        {
+            return Err(Refusal::UnknownHost { name });
+        }
+        Ok(())
+    }
+
+    fn check_role(&self, user: &Arc<str>, changes: bool, replicates: bool) -> Result<(), Refusal> {
+        if changes && !self.users.may_change(user) {
+            return Err(Refusal::ReadOnly { user: Arc::clone(user) });
+        }
+        if replicates && !self.peers.contains(user) {
+            self.peers.say_refused(user);
+            return Err(Refusal::NotAPeer { user: Arc::clone(user) });
+        }
+        Ok(())
     }
 
     /// The user of a request. Where a path is open, pages still show a user more than others, and nobody is refused.
@@ -162,34 +236,39 @@ impl Security {
         request: &Parts,
         connection: Connection,
         is_open: bool,
+        now: Timestamp,
     ) -> Result<Option<Arc<str>>, Refusal> {
         if is_open && matches!(target, Target::Eureka(..)) {
             return Ok(None);
         }
-        match self.users.authenticate(&request.headers, connection.address).await {
+        match self.users.authenticate(&request.headers, connection.address, now).await {
             Ok(user) => Ok(Some(user)),
             Err(_) if is_open => Ok(None),
             Err(Wrong::Credentials) => Err(Refusal::Unauthorized { tried: users::tried(&request.headers) }),
-            Err(Wrong::TooMany) => Err(Refusal::TooManyPasswords),
+            Err(Wrong::TooMany { retry_after }) => {
+                Err(Refusal::TooManyLogins { tried: users::tried(&request.headers), retry_after })
+            }
         }
     }
 
     fn is_open_path(&self, target: &Target<'_>) -> bool {
-        let Some(path) = target.path() else { return false };
+        target.path().is_some_and(|path| self.is_open_to_all(path))
+    }
+
+    fn is_open_to_all(&self, path: &str) -> bool {
         self.options.open_paths.iter().any(|open| match open.strip_suffix("/**") {
             Some(above) => path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
             None => path == open,
         })
     }
 
-    /// What a page says to browsers: nothing of other origins is loaded, nobody frames it, nothing is guessed.
+    /// What a page says to browsers, beside what every answer says: nothing of other origins is loaded, nobody frames it.
     pub(super) fn add_page_headers(&self, response: &mut Response<Body>) {
-        const HEADERS: [(&str, &str); 4] = [
+        const HEADERS: [(&str, &str); 3] = [
             (
                 "content-security-policy",
                 "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
             ),
-            ("x-content-type-options", "nosniff"),
             ("x-frame-options", "DENY"),
             ("referrer-policy", "same-origin"),
         ];
@@ -243,7 +322,7 @@ mod tests {
     fn open_paths_are_whole_or_end_in_stars() {
         let options =
             Options { open_paths: vec!["/actuator/health/**".to_owned(), "/".to_owned()], ..Options::default() };
-        let security = Security::new(&options);
+        let security = Security::new(&options, Vec::new());
         for open in ["/actuator/health", "/actuator/health/liveness", "/"] {
             assert!(security.is_open_path(&Target::Page(open)), "{open}");
         }

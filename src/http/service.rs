@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode, Uri};
 use tokio::time::Instant;
@@ -109,7 +109,7 @@ impl Service {
         if let Some(why) = &why {
             say_why(&parts, &caller, response.status(), why);
         }
-        self.add_headers(&parts, &mut response);
+        self.add_headers(&parts, &caller, &mut response);
         if let Some(entry) = entry {
             entry.finish(&parts, &caller, why.as_ref(), &mut response);
         }
@@ -134,11 +134,12 @@ impl Service {
         }
         // Before anybody is refused: this process may have called itself as somebody whom it does not let in.
         clusters::note_token(app, request);
-        let caller = match app.security.admit(target, request, connection, app.now()).await {
+        let caller = match app.security.admit(target, request, connection, || clusters::own_names(app), app.now()).await
+        {
             Ok(caller) => caller,
             Err(refusal) => return self.refuse(request, target, connection, refusal),
         };
-        if let Err(error) = clusters::admit(app, request, connection) {
+        if let Err(error) = clusters::admit(app, request, &caller, connection) {
             let response = refused(error, target, &request.headers);
             return Answered { caller, operation: Operation::of_refused(target), response };
         }
@@ -164,8 +165,12 @@ impl Service {
                 self.state.metrics.unauthorized(tried.is_some());
                 caller.user = tried.as_deref().map(Arc::from);
             }
-            Refusal::ReadOnly { user } => caller.user = Some(Arc::clone(user)),
-            Refusal::CrossSite | Refusal::NeedsCertificate | Refusal::TooManyPasswords | Refusal::TooManyFetches => {}
+            Refusal::TooManyLogins { tried, .. } => {
+                self.state.metrics.refused_login();
+                caller.user = tried.as_deref().map(Arc::from);
+            }
+            Refusal::ReadOnly { user } | Refusal::NotAPeer { user } => caller.user = Some(Arc::clone(user)),
+            Refusal::CrossSite | Refusal::UnknownHost { .. } | Refusal::NeedsCertificate | Refusal::TooManyFetches => {}
         }
         let response = refused(refusal.into(), target, &request.headers);
         Answered { caller, operation: Operation::of_refused(target), response }
@@ -200,10 +205,11 @@ impl Service {
     }
 
     /// The headers of every answer, and those that replicas read.
-    fn add_headers(&self, request: &Parts, response: &mut Response) {
+    fn add_headers(&self, request: &Parts, caller: &Caller, response: &mut Response) {
         let app = &self.state;
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response.headers_mut().insert(HeaderName::from_static(NODE_HEADER), self.node_id.clone());
-        if let Some(cluster) = clusters::named(app, request) {
+        if let Some(cluster) = clusters::named(app, request, caller) {
             response.headers_mut().insert(HeaderName::from_static(CLUSTER_HEADER), cluster);
         }
         let memory = app.registry.memory(app.now());

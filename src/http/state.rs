@@ -83,7 +83,10 @@ impl AppState {
         }));
         Self {
             registry,
-            security: Security::new(&options.security),
+            security: Security::new(
+                &options.security,
+                nodes.as_ref().map_or_else(Vec::new, |nodes| nodes.user_names()),
+            ),
             bodies: Bodies::new(options.max_body_bytes, &budget),
             answers: Answers::new(budget.answers),
             pages: Pages::new(budget.pages),

@@ -112,6 +112,21 @@ impl PeerEurekaNodes {
         Some(self.place.service_url(host, self.place.port))
     }
 
+    /// The names of the users as whom peers are called: all of a cluster call each other alike.
+    pub fn user_names(&self) -> Vec<String> {
+        let of_urls = self.options.service_urls.iter().filter_map(ServiceUrl::credentials);
+        let names = of_urls.chain([&self.options.discovery_credentials]).map(|user| user.username.clone());
+        names.filter(|name| !name.is_empty()).collect()
+    }
+
+    /// The names of this replica, of its Service and of the fixed peers.
+    pub fn host_names(&self) -> Vec<String> {
+        let resolved = self.state.lock().membership.resolved_service().map(str::to_owned);
+        let fixed = self.options.service_urls.iter().map(|url| url.host().to_owned());
+        let Options { hostname, discovery_service, .. } = &self.options;
+        fixed.chain(resolved).chain(hostname.clone()).chain(discovery_service.clone()).collect()
+    }
+
     /// The name of the cluster, if it has one: what is configured, else what the Service is called in full.
     pub fn cluster(&self) -> Option<String> {
         let configured = self.options.cluster_name.clone();

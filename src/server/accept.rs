@@ -88,13 +88,13 @@ impl Port {
             let one = One { common: Arc::clone(&self.common), watch, address, max_age };
             let (guest, answer) = (Guest { one, _member: member, _place: place }, answer.clone());
             // Two kinds of tasks, each as large as it has to be.
-            match self.tls.as_ref().map(|tls| tls.server()) {
+            match self.tls.clone() {
                 None => connections.spawn(guest.stay(async move |one| {
-                    let connection = Connection { address: Some(address), certified: false };
+                    let connection = Connection { address: Some(address), ..Connection::default() };
                     one.serve(stream, false, |request| answer(connection, request)).await
                 })),
-                Some(config) => {
-                    connections.spawn(guest.stay(async move |one| handshake::serve(one, stream, config, answer).await))
+                Some(tls) => {
+                    connections.spawn(guest.stay(async move |one| handshake::serve(one, stream, &tls, answer).await))
                 }
             };
         }

@@ -20,6 +20,7 @@ use super::activity::Event;
 use super::connection::{Ended, One, Sleeper};
 use crate::http::Connection;
 use crate::metrics::connections::{Handshake, Why};
+use crate::tls::Tls;
 
 /// The most that a client may send before its handshake is over. Java's limit of one message is the same
 /// (`jdk.tls.maxHandshakeMessageSize`); rustls would hold 64 KiB for each.
@@ -33,7 +34,7 @@ pub(super) struct Limited(Take<TcpStream>);
 pub(super) async fn serve<F>(
     one: &One,
     mut stream: TcpStream,
-    config: Arc<ServerConfig>,
+    tls: &Tls,
     answer: impl Fn(Connection, Request<Body>) -> F,
 ) -> Ended
 where
@@ -49,11 +50,14 @@ where
         Err(ended) => return ended,
     };
     // In a box, so that only a pointer is moved from here on.
-    let shaken = Box::pin(shake(one, stream, config)).await;
+    let shaken = Box::pin(shake(one, stream, tls.server())).await;
     drop(place);
     match shaken {
         Ok(stream) => {
-            let connection = Connection { address: Some(one.address), certified: is_certified(&stream) };
+            // rustls has verified it, if there is one.
+            let shown = stream.get_ref().1.peer_certificates();
+            let certified = shown.is_some_and(|shown| !shown.is_empty());
+            let connection = Connection { address: Some(one.address), certified, is_peer: tls.is_of_a_peer(shown) };
             // The first request may have come with the end of the handshake.
             one.serve(stream, true, |request| answer(connection, request)).await
         }
@@ -92,11 +96,6 @@ async fn shake(one: &One, stream: TcpStream, config: Arc<ServerConfig>) -> Resul
             Err(None)
         }
     }
-}
-
-/// Whether the client showed a certificate; rustls has verified it then.
-fn is_certified(stream: &TlsStream<Limited>) -> bool {
-    stream.get_ref().1.peer_certificates().is_some_and(|certificates| !certificates.is_empty())
 }
 
 impl Sleeper for Box<TlsStream<Limited>> {

@@ -7,11 +7,18 @@ const JSON_BODY: (&str, &str) = ("Content-Type", "application/json");
 const PEER: (&str, &str) = ("x-netflix-discovery-replication", "true");
 
 /// The headers that an answer may have. Another one is a leak.
-const HEADERS: [&str; 7] =
-    ["content-type", "content-length", "content-encoding", "date", "allow", "connection", "x-eureka-registry-node"];
+const HEADERS: [&str; 8] = [
+    "content-type",
+    "content-length",
+    "content-encoding",
+    "date",
+    "allow",
+    "connection",
+    "x-content-type-options",
+    "x-eureka-registry-node",
+];
 /// And those of what stands beside Eureka's API.
-const PAGE_HEADERS: [&str; 4] =
-    ["content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy"];
+const PAGE_HEADERS: [&str; 3] = ["content-security-policy", "x-frame-options", "referrer-policy"];
 
 async fn check(
     server: &TestServer,
@@ -23,6 +30,7 @@ async fn check(
 ) -> Answer {
     let answer = server.send(method, path, headers, body.as_bytes()).await;
     assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{method} {path}");
     for (name, _) in &answer.headers {
         let name = name.as_str();
         let of_a_page = !path.contains("/eureka/") && PAGE_HEADERS.contains(&name);

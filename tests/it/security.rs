@@ -173,6 +173,7 @@ impl Authority {
             private_key: self.directory.join("tls.key"),
             trust: Some(self.directory.join("ca.crt")),
             client_auth,
+            ..tls::Options::default()
         }
     }
 

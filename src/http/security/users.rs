@@ -1,4 +1,8 @@
 //! [`Users`]: who may come in, and what was found out of it already.
+//!
+//! A right password is let in at once, whatever others send, as soon as its user has come in once since the start ([`Proofs`]). Only the
+//! first login of a user whose password is a bcrypt hash waits for the thread that hashes, and there it goes before guesses
+//! ([`Guesses`]). A wrong password is answered alike, and after the same work, whether there is such a user or not.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,42 +12,25 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use parking_lot::{Mutex, RwLock};
-use ring::hmac;
-use ring::rand::SystemRandom;
+use parking_lot::RwLock;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tracing::warn;
 
-use super::Password;
+use super::guesses::{Charge, Guess, Guesses, Line, whole_seconds};
+use super::hasher::Hasher;
+use super::job::{Job, Verdict};
+use super::proofs::{Proofs, Tag};
+use super::user::User;
+use crate::time::Timestamp;
 
-/// Maximum number of remembered credentials. Only where passwords change often are there more good ones.
+/// Maximum number of remembered credentials: of right ones there are more only where they are spelt in many ways.
 const REMEMBERED: usize = 1000;
-/// How many passwords are hashed at a time: each takes a tenth of a second of a processor, and heartbeats need one, too.
-const HASHED_AT_A_TIME: usize = 1;
-
-/// How many requests of one address may wait for that; any more are answered 503.
-const WAITING_OF_AN_ADDRESS: usize = 100;
 
 /// Maximum number of characters of a user name that was tried in the log.
 const LONGEST_NAME: usize = 100;
 
-/// A user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// The name.
-    pub name: String,
-    /// The password.
-    pub password: Password,
-    /// The roles. `READ_ONLY` may only read; any other may do everything.
-    pub roles: Vec<String>,
-}
-
-impl User {
-    /// Whether it may only read.
-    pub fn is_read_only(&self) -> bool {
-        self.roles.iter().any(|role| role.trim_start_matches("ROLE_").eq_ignore_ascii_case("READ_ONLY"))
-    }
-}
+/// All that bcrypt looks at of a password, in bytes.
+const BCRYPT_LENGTH: usize = 72;
 
 /// All users.
 #[derive(Debug)]
@@ -51,13 +38,11 @@ pub(crate) struct Users {
     users: Vec<User>,
     /// Their names, in the same order, to be shared by what they do.
     names: Vec<Arc<str>>,
-    /// Credentials that were good, by their HMAC under a key of this process: what a dump of the memory shows is no password,
-    /// and a heartbeat does not pay for bcrypt.
-    good: Remembered<usize>,
-    /// The same of those that were wrong: a fleet that has an old password sends it with every heartbeat.
-    wrong: Remembered<()>,
-    key: hmac::Key,
-    hashing: Turns,
+    proofs: Arc<Proofs>,
+    /// `Authorization` headers that were right, by their tags, so that a heartbeat's is neither decoded nor compared.
+    right: RwLock<HashMap<Tag, usize>>,
+    guesses: Guesses,
+    hasher: Hasher,
     /// The index of the user whose password is slowest to check, if any password is slow to check.
     slowest: Option<usize>,
 }
@@ -67,56 +52,37 @@ pub(crate) struct Users {
 pub(crate) enum Wrong {
     /// No credentials, or wrong ones.
     Credentials,
-    /// Too many of the same address wait to be checked.
-    TooMany,
+    /// One more wrong password, or one that was not looked at, after too many wrong ones of this address or for this user.
+    TooMany {
+        /// After how many seconds it may be tried again.
+        retry_after: i64,
+    },
 }
 
-/// What was found out of credentials, by their HMAC.
-type Remembered<T> = RwLock<HashMap<[u8; 32], T>>;
-
-/// Whose password is hashed next. The requests of one address wait for each other, and the first of each address waits with that of
-/// every other address: a client that guesses passwords by the thousand delays others no longer than one that guesses once.
-#[derive(Debug)]
-struct Turns {
-    all: Semaphore,
-    by_address: Mutex<HashMap<Option<IpAddr>, Arc<Semaphore>>>,
-}
-
-impl Turns {
-    fn new() -> Self {
-        Self { all: Semaphore::new(HASHED_AT_A_TIME), by_address: Mutex::default() }
-    }
-
-    async fn take(&self, address: Option<IpAddr>) -> Result<(OwnedSemaphorePermit, SemaphorePermit<'_>), Wrong> {
-        let of_address = {
-            let mut by_address = self.by_address.lock();
-            by_address.retain(|_, waiting| Arc::strong_count(waiting) > 1);
-            let of_address = by_address.entry(address).or_insert_with(|| Arc::new(Semaphore::new(1)));
-            if Arc::strong_count(of_address) > WAITING_OF_AN_ADDRESS {
-                return Err(Wrong::TooMany);
-            }
-            Arc::clone(of_address)
-        };
-        let closed = |_: AcquireError| Wrong::Credentials;
-        let first_of_address = of_address.acquire_owned().await.map_err(closed)?;
-        Ok((first_of_address, self.all.acquire().await.map_err(closed)?))
-    }
+/// What a request has sent.
+struct Sent {
+    tag: Tag,
+    /// The place of its user, or of another one if there is none of that name.
+    found: usize,
+    is_known: bool,
+    /// The tag of the password.
+    password: Tag,
+    guess: Guess,
 }
 
 impl Users {
     pub(crate) fn new(users: Vec<User>) -> Self {
-        #[expect(clippy::expect_used, reason = "without random numbers nothing here is safe")]
-        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).expect("the system has random numbers");
         let slow = users.iter().enumerate().filter_map(|(place, user)| Some((user.password.cost()?, place)));
         let slowest = slow.max().map(|(_, place)| place);
+        let proofs = Arc::new(Proofs::new(&users));
         Self {
             slowest,
             names: users.iter().map(|user| Arc::from(user.name.as_str())).collect(),
             users,
-            good: RwLock::default(),
-            wrong: RwLock::default(),
-            key,
-            hashing: Turns::new(),
+            right: RwLock::default(),
+            guesses: Guesses::new(),
+            hasher: Hasher::new(&proofs),
+            proofs,
         }
     }
 
@@ -129,61 +95,91 @@ impl Users {
         self.users.iter().rfind(|user| user.name == name).is_some_and(|user| !user.is_read_only())
     }
 
-    /// The name of the user whose credentials a request has. `address` is where its connection comes from: the passwords of one
-    /// address wait for each other.
-    pub(crate) async fn authenticate(&self, headers: &HeaderMap, address: Option<IpAddr>) -> Result<Arc<str>, Wrong> {
-        let sent = headers.get(AUTHORIZATION).ok_or(Wrong::Credentials)?.as_bytes();
-        let tag = self.tag(sent);
-        if let Some(user) = self.good.read().get(&tag) {
-            return self.name(*user);
+    /// The name of the user whose credentials a request has. `address` is where its connection comes from.
+    pub(crate) async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Arc<str>, Wrong> {
+        let header = headers.get(AUTHORIZATION).ok_or(Wrong::Credentials)?.as_bytes();
+        let tag = self.proofs.tag(header);
+        let known = self.right.read().get(&tag).copied();
+        if let Some(user) = known {
+            return self.name(user);
         }
-        let (name, typed) = credentials(sent).ok_or(Wrong::Credentials)?;
-        // Others may have sent the same while this one waited for its turn: then there is nothing to hash.
-        let recall = || {
-            let wrong = self.wrong.read().get(&tag).map(|()| None);
-            wrong.or_else(|| self.good.read().get(&tag).map(|user| Some(*user)))
-        };
-        let user = self.verify(&name, typed, address, recall).await?;
-        match user {
-            Some(user) => remember(&self.good, tag, user),
-            None => remember(&self.wrong, tag, ()),
+        let (name, typed) = credentials(header).ok_or(Wrong::Credentials)?;
+        let sent = self.read(tag, &name, &typed, address);
+        let is_right = self.proofs.is_right(sent.found, &sent.password) & sent.is_known;
+        if is_right || self.check(&sent, typed, now).await? {
+            let mut right = self.right.write();
+            if right.len() >= REMEMBERED {
+                right.clear();
+            }
+            right.insert(tag, sent.found);
+            return self.name(sent.found);
         }
-        user.ok_or(Wrong::Credentials).and_then(|user| self.name(user))
+        Err(Wrong::Credentials)
     }
 
     fn name(&self, user: usize) -> Result<Arc<str>, Wrong> {
         self.names.get(user).cloned().ok_or(Wrong::Credentials)
     }
 
-    fn tag(&self, sent: &[u8]) -> [u8; 32] {
-        let mut tag = [0; 32];
-        tag.copy_from_slice(hmac::sign(&self.key, sent).as_ref());
-        tag
+    fn read(&self, tag: Tag, name: &str, typed: &str, address: Option<IpAddr>) -> Sent {
+        let (found, is_known) = self.find(name);
+        let is_slow = self.users.get(found).is_some_and(|user| user.password.is_slow());
+        let most = if is_slow { BCRYPT_LENGTH } else { usize::MAX };
+        let password = self.proofs.tag(&typed.as_bytes()[..typed.len().min(most)]);
+        let guess = Guess { address, name: self.proofs.tag(name.as_bytes()) };
+        Sent { tag, found, is_known, password, guess }
     }
 
-    /// The user of this name, if the password is right. A wrong name takes as long as a wrong password, and one wrong password as
-    /// long as another. `recall` is asked, before anything slow, whether it was found out meanwhile.
-    async fn verify(
-        &self,
-        name: &str,
-        typed: String,
-        address: Option<IpAddr>,
-        recall: impl Fn() -> Option<Option<usize>>,
-    ) -> Result<Option<usize>, Wrong> {
-        let (found, known) = self.find(name);
-        let password = &self.users.get(found).ok_or(Wrong::Credentials)?.password;
-        if !password.is_slow() && password.matches(&typed) && known {
-            return Ok(Some(found));
+    /// Whether credentials that are not known to be right are right. What was wrong before is no guess, and is wrong again.
+    async fn check(&self, sent: &Sent, typed: String, now: Timestamp) -> Result<bool, Wrong> {
+        let slowest = self.slowest.filter(|_| !self.proofs.are_complete());
+        if self.proofs.is_wrong(&sent.tag) {
+            return Ok(false);
         }
-        let Some(slowest) = self.slowest else { return Ok(None) };
-        let hashed = if known && password.is_slow() { found } else { slowest };
-        let password = self.users.get(hashed).ok_or(Wrong::Credentials)?.password.clone();
-        let _turn = self.hashing.take(address).await?;
-        if let Some(found_out) = recall() {
-            return Ok(found_out);
+        let charge = self.guesses.count(&sent.guess, now);
+        let Some(slowest) = slowest else { return self.failed(sent, charge, now) };
+        let is_own = sent.is_known && self.users.get(sent.found).is_some_and(|user| user.password.is_slow());
+        let hashed = if is_own { sent.found } else { slowest };
+        let hash = self.users.get(hashed).ok_or(Wrong::Credentials)?.password.clone();
+        let user = is_own.then_some((sent.found, sent.password));
+        let job = Job::new(sent.tag, hash, typed, user);
+        let place = self.hasher.enter(job, sent.guess, |guess| self.guesses.rank(guess, now));
+        let verdict = place.verdict.await.unwrap_or(Verdict::Refused);
+        if verdict == Verdict::Right || place.is_shared {
+            self.guesses.forgive(&sent.guess, charge);
         }
-        let right = tokio::task::spawn_blocking(move || password.matches(&typed)).await.unwrap_or(false);
-        Ok((right && known && hashed == found).then_some(found))
+        match verdict {
+            Verdict::Right => Ok(true),
+            Verdict::Wrong if place.is_shared => Ok(false),
+            Verdict::Wrong => self.failed(sent, charge, now),
+            Verdict::Refused => Err(self.refused(sent, now)),
+        }
+    }
+
+    /// What is answered to a wrong password.
+    fn failed(&self, sent: &Sent, charge: Charge, now: Timestamp) -> Result<bool, Wrong> {
+        if !charge.is_within_limits() {
+            return Err(self.refused(sent, now));
+        }
+        self.proofs.note_wrong(sent.tag);
+        self.say(&sent.guess, now);
+        Ok(false)
+    }
+
+    fn refused(&self, sent: &Sent, now: Timestamp) -> Wrong {
+        self.say(&sent.guess, now);
+        Wrong::TooMany { retry_after: whole_seconds(self.guesses.retry_after(&sent.guess, now)) }
+    }
+
+    fn say(&self, guess: &Guess, now: Timestamp) {
+        if let Some(Line { address, failed }) = self.guesses.failed(guess, now) {
+            warn!(%address, failed, "{failed} failed logins from {address}: until it stops, its wrong passwords are answered 429");
+        }
     }
 
     /// The place of the user of this name, or of somebody else, and which of it is the case; without a branch on either.
@@ -196,14 +192,6 @@ impl Users {
         }
         (usize::try_from(found).unwrap_or_default(), known.into())
     }
-}
-
-fn remember<T>(kept: &Remembered<T>, tag: [u8; 32], what: T) {
-    let mut kept = kept.write();
-    if kept.len() >= REMEMBERED {
-        kept.clear();
-    }
-    kept.insert(tag, what);
 }
 
 /// The name of the user that a request tries to be, for the log: as it was sent, but no longer than a name is.
@@ -224,9 +212,12 @@ fn credentials(sent: &[u8]) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use futures_util::future::join_all;
 
     use super::*;
+    use crate::http::security::guesses::Rank;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
 
     fn header(text: &str) -> HeaderMap {
         HeaderMap::from_iter([(AUTHORIZATION, text.parse().unwrap())])
@@ -240,54 +231,99 @@ mod tests {
         User { name: name.to_owned(), password: password.parse().unwrap(), roles: vec![role.to_owned()] }
     }
 
-    #[tokio::test]
-    async fn what_was_wrong_is_not_hashed_again_and_who_guesses_waits_for_oneself() {
-        let hashed = bcrypt::hash("b", 4).unwrap();
-        let users = Users::new(vec![user("plain", "p", "ADMIN"), user("b", &hashed, "ADMIN")]);
-        let from = |last: u8| Some(IpAddr::from([10, 0, 0, last]));
-        let guessing: Vec<_> = (0..20).map(|number| basic("b", &format!("guess {number}"))).collect();
-        let guesses = guessing.iter().map(|guess| users.authenticate(guess, from(1)));
-        let mut guesses = std::pin::pin!(futures_util::future::join_all(guesses));
-        assert!(futures_util::poll!(&mut guesses).is_pending(), "all wait, one of them for the first turn");
-        let good = basic("b", "b");
-        let good = users.authenticate(&good, from(2));
-        let (mut good, mut turns) = (std::pin::pin!(good), 0);
-        let waits = async {
-            while futures_util::poll!(&mut good).is_pending() {
-                turns += usize::from(futures_util::poll!(&mut guesses).is_ready());
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), waits).await.expect("its turn comes");
-        assert_eq!(turns, 0, "it did not wait for all of them");
-        assert!(guesses.await.iter().all(Result::is_err));
-        assert!(users.hashing.by_address.lock().len() <= 2);
+    fn hashed(password: &str) -> String {
+        bcrypt::hash(password, 4).unwrap()
+    }
 
-        let (name, wrong) = (basic("plain", "wrong"), users.wrong.read().len());
-        for _twice in 0..2 {
-            assert!(users.authenticate(&name, None).await.is_err());
-            assert_eq!(users.wrong.read().len(), wrong + 1);
+    fn from(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([10, 0, 0, last]))
+    }
+
+    async fn sends(users: &Users, name: &str, password: &str, last: u8) -> Result<Arc<str>, Wrong> {
+        users.authenticate(&basic(name, password), from(last), NOW).await
+    }
+
+    /// Guesses from the address that a good client shares, for its own user and for another one, before it ever came in.
+    #[tokio::test]
+    async fn a_good_login_is_let_in_whatever_others_of_its_address_guess() {
+        let users = Users::new(vec![user("b", &hashed("b"), "ADMIN"), user("c", &hashed("c"), "ADMIN")]);
+        let guesses: Vec<_> = (0..120).map(|number| basic("b", &format!("guess {number}"))).collect();
+        let guesses = guesses.iter().map(|guess| users.authenticate(guess, from(1), NOW));
+        let (good, other) = (basic("b", "b"), basic("c", "c"));
+        let good = async {
+            let same_user = users.authenticate(&good, from(1), NOW).await;
+            (same_user, users.authenticate(&other, from(1), NOW).await)
+        };
+        let (guesses, good) = futures_util::future::join(join_all(guesses), good).await;
+        assert_eq!((good.0.as_deref(), good.1.as_deref()), (Ok("b"), Ok("c")));
+        assert!(guesses.iter().all(Result::is_err));
+        let refused = guesses.iter().filter(|answer| matches!(answer, Err(Wrong::TooMany { retry_after: 1.. })));
+        assert!(refused.count() >= 110, "ten are within the limit");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_hashed_once_every_user_came_in() {
+        let users = Users::new(vec![user("plain", "p", "ADMIN"), user("b", &hashed("b"), "ADMIN")]);
+        assert!(!users.proofs.are_complete());
+        assert!(sends(&users, "b", "b", 1).await.is_ok());
+        assert!(users.proofs.are_complete());
+        for guess in 0..500 {
+            let wrong = basic("b", &guess.to_string());
+            let mut wrong = std::pin::pin!(users.authenticate(&wrong, from(1), NOW));
+            assert!(futures_util::poll!(&mut wrong).is_ready(), "no wrong password waits");
+        }
+        for (place, name) in ["b", "nobody", "plain"].into_iter().enumerate() {
+            let answer = sends(&users, name, "another", 1).await;
+            assert_eq!(answer, Err(Wrong::TooMany { retry_after: 6 }), "{place}: it is not said who there is");
+        }
+        let other_spelling = header(&format!("basic  {}", BASE64_STANDARD.encode("b:b")));
+        assert!(users.authenticate(&other_spelling, from(1), NOW).await.is_ok(), "a good login is let in at once");
+    }
+
+    #[tokio::test]
+    async fn the_same_wrong_password_again_is_no_guess() {
+        for password in ["p".to_owned(), hashed("p")] {
+            let users = Users::new(vec![user("a", &password, "ADMIN")]);
+            for _heartbeat in 0..100 {
+                assert_eq!(sends(&users, "a", "old", 1).await, Err(Wrong::Credentials));
+            }
+            let at_once = basic("a", "older");
+            let at_once = (0..50).map(|_| users.authenticate(&at_once, from(1), NOW));
+            if password != "p" {
+                assert!(join_all(at_once).await.iter().all(|answer| *answer == Err(Wrong::Credentials)));
+            }
+            let rank = users.guesses.rank(&Guess { address: from(1), name: [0; 32] }, NOW);
+            assert!(rank <= Rank::new(0, 2), "{rank:?}");
         }
     }
 
     #[tokio::test]
     async fn only_the_right_password_of_the_right_name_lets_in() {
-        let hashed = bcrypt::hash("b", 4).unwrap();
-        let users = Users::new(vec![user("a", "a", "ADMIN"), user("b", &hashed, "ROLE_READ_ONLY")]);
+        let long = "x".repeat(100);
+        let users = Users::new(vec![
+            user("a", "a", "ADMIN"),
+            user("b", &hashed("b"), "ROLE_READ_ONLY"),
+            user("long", &hashed(&long), "ADMIN"),
+        ]);
         for _first_and_remembered in 0..2 {
-            assert_eq!(users.authenticate(&basic("a", "a"), None).await.as_deref(), Ok("a"));
-            assert_eq!(users.authenticate(&basic("b", "b"), None).await.as_deref(), Ok("b"));
-            for (name, password) in [("a", "b"), ("b", "a"), ("", ""), ("c", "a"), ("a", ""), ("a", "a ")] {
-                assert!(users.authenticate(&basic(name, password), None).await.is_err(), "{name}:{password}");
+            assert_eq!(sends(&users, "a", "a", 1).await.as_deref(), Ok("a"));
+            assert_eq!(sends(&users, "b", "b", 1).await.as_deref(), Ok("b"));
+            assert_eq!(sends(&users, "long", &long, 1).await.as_deref(), Ok("long"));
+            // As Spring does: bcrypt looks at 72 bytes.
+            assert!(sends(&users, "long", &"x".repeat(72), 1).await.is_ok());
+            for (name, password) in
+                [("a", "b"), ("b", "a"), ("", ""), ("c", "a"), ("a", ""), ("a", "a "), ("long", "x")]
+            {
+                assert!(sends(&users, name, password, 1).await.is_err(), "{name}:{password}");
             }
         }
         assert!(users.may_change("a") && !users.may_change("b") && !users.may_change("c"));
         let twice = Users::new(vec![user("a", "a", "ADMIN"), user("a", "b", "READ_ONLY")]);
-        assert!(twice.authenticate(&basic("a", "b"), None).await.is_ok() && !twice.may_change("a"));
-        assert_eq!(users.good.read().len(), 2);
+        assert!(sends(&twice, "a", "b", 1).await.is_ok() && !twice.may_change("a"));
         for odd in ["Basic", "Basic !", "Bearer YTph", "basic YTph ", "Basic YQ=="] {
-            assert_eq!(users.authenticate(&header(odd), None).await.is_ok(), odd == "basic YTph ", "{odd}");
+            let answer = users.authenticate(&header(odd), None, NOW).await;
+            assert_eq!(answer.is_ok(), odd == "basic YTph ", "{odd}");
         }
-        assert!(users.authenticate(&HeaderMap::new(), None).await.is_err());
+        assert!(users.authenticate(&HeaderMap::new(), None, NOW).await.is_err());
     }
 }

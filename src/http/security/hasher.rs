@@ -1,0 +1,103 @@
+//! [`Hasher`]: the thread that hashes passwords.
+//!
+//! It is none of the runtime's: while it hashes, connections are accepted, names are looked up and files are read as before. It is one,
+//! since each hash takes a processor for a tenth of a second, on purpose, and heartbeats need one, too.
+
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::time::Instant;
+use tracing::error;
+
+use super::guesses::{Guess, Rank};
+use super::job::{Job, Verdict};
+use super::proofs::Proofs;
+use super::waiting::{Next, Place, Waiting};
+
+/// Hashes passwords on a thread of its own, which runs from the first password on until this is dropped.
+#[derive(Debug)]
+pub(super) struct Hasher {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    proofs: Arc<Proofs>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Waiting,
+    is_running: bool,
+    is_stopped: bool,
+}
+
+impl Hasher {
+    pub(super) fn new(proofs: &Arc<Proofs>) -> Self {
+        let shared = Shared { proofs: Arc::clone(proofs), state: Mutex::default(), changed: Condvar::new() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Lets a password wait for its turn. `rank` is asked for the rank of it, and of those that wait already.
+    pub(super) fn enter(&self, job: Job, guess: Guess, rank: impl Fn(&Guess) -> Rank) -> Place {
+        let (place, lost) = {
+            let mut state = self.shared.state.lock();
+            // It may have been found out just now.
+            if self.shared.proofs.is_wrong(&job.tag) {
+                return Place::of(Verdict::Wrong);
+            }
+            if !state.is_running {
+                state.is_running = self.start();
+            }
+            state.waiting.enter(job, guess, rank)
+        };
+        self.shared.changed.notify_one();
+        if let Some(lost) = lost {
+            lost.tell(Verdict::Refused);
+        }
+        place
+    }
+
+    /// Starts the thread. Where that cannot be, the password waits until the next one arrives, and the start is tried again.
+    fn start(&self) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let started = std::thread::Builder::new().name("passwords".to_owned()).spawn(move || shared.run());
+        if let Err(error) = &started {
+            error!(%error, "cannot start the thread that checks passwords");
+        }
+        started.is_ok()
+    }
+}
+
+impl Drop for Hasher {
+    fn drop(&mut self) {
+        self.shared.state.lock().is_stopped = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        let mut state = self.state.lock();
+        while !state.is_stopped {
+            match state.waiting.next(Instant::now()) {
+                Next::Nothing => self.changed.wait(&mut state),
+                Next::Rest(rest) => {
+                    let _timed_out = self.changed.wait_for(&mut state, rest);
+                }
+                Next::Hash(job) => {
+                    drop(state);
+                    let begun = Instant::now();
+                    let verdict = job.check(&self.proofs);
+                    let ended = Instant::now();
+                    state = self.state.lock();
+                    if let Some(entry) = state.waiting.hashed(ended - begun, ended) {
+                        entry.tell(verdict);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! [`Waiting`]: the passwords that wait to be hashed, and which of them is next.
+//!
+//! The best [`Rank`] is next, and of two alike the later one: while more arrive than can be hashed, the first to arrive would
+//! delay everybody after it. There are few places; who has the worst rank and came first loses one.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::guesses::{Guess, Rank};
+use super::job::{Job, Verdict};
+
+/// Places for passwords of clients within the limits.
+const PLACES: usize = 64;
+/// Places for those over a limit.
+const PLACES_OVER_LIMIT: usize = 16;
+/// After a hash, passwords over a limit wait so many times as long as it took: guesses use at most a quarter of a processor.
+const REST: u32 = 3;
+/// How many passwords are remembered that lost their place, by a part of their tag: a power of two.
+const RETURNS: usize = 1 << 15;
+
+/// A password that waits.
+#[derive(Debug)]
+pub(super) struct Entry {
+    job: Arc<Job>,
+    guess: Guess,
+    /// Whether it had lost its place before.
+    is_back: bool,
+    /// As of the last arrival.
+    rank: Rank,
+    /// Grows with each arrival.
+    arrived: u64,
+    /// All that sent it.
+    waiters: Vec<oneshot::Sender<Verdict>>,
+}
+
+impl Entry {
+    /// Tells all that wait for it.
+    pub(super) fn tell(self, verdict: Verdict) {
+        for waiter in self.waiters {
+            // Whoever has gone needs no answer.
+            let _gone = waiter.send(verdict);
+        }
+    }
+
+    fn order(&self) -> (Rank, Reverse<u64>) {
+        (self.rank, Reverse(self.arrived))
+    }
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// To hash this, and to say so ([`Waiting::hashed`]).
+    Hash(Arc<Job>),
+    /// To wait this long, unless another arrives.
+    Rest(Duration),
+    /// To wait until one arrives.
+    Nothing,
+}
+
+/// A password that was given a place.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// What is found out.
+    pub(super) verdict: oneshot::Receiver<Verdict>,
+    /// Whether somebody else waits for the same already.
+    pub(super) is_shared: bool,
+}
+
+impl Place {
+    /// One of a password of which everything is known.
+    pub(super) fn of(known: Verdict) -> Self {
+        let (waiter, verdict) = oneshot::channel();
+        let _waits = waiter.send(known);
+        Self { verdict, is_shared: true }
+    }
+}
+
+/// The passwords that wait.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    entries: Vec<Entry>,
+    /// What is being hashed.
+    current: Option<Entry>,
+    arrivals: u64,
+    rest_until: Option<Instant>,
+    /// A part of the tags of passwords that lost their place, each at the place that another part names.
+    lost: Vec<u32>,
+}
+
+impl Waiting {
+    /// Gives a password a place, and says who lost one for it, if somebody did. `rank` is what it and the others have now that it
+    /// was counted: who guesses on makes the rank of all that he has waiting worse.
+    pub(super) fn enter(&mut self, job: Job, guess: Guess, rank: impl Fn(&Guess) -> Rank) -> (Place, Option<Entry>) {
+        let (waiter, verdict) = oneshot::channel();
+        self.arrivals += 1;
+        let same = self.entries.iter_mut().chain(&mut self.current).find(|entry| entry.job.tag == job.tag);
+        let is_shared = same.is_some();
+        match same {
+            Some(same) => {
+                same.waiters.retain(|waiter| !waiter.is_closed());
+                same.waiters.push(waiter);
+                same.arrived = self.arrivals;
+                if rank(&guess) < rank(&same.guess) {
+                    same.guess = guess;
+                }
+            }
+            None => {
+                let is_back = self.has_lost(&job.tag);
+                let (job, waiters) = (Arc::new(job), vec![waiter]);
+                self.entries.push(Entry { job, guess, is_back, rank: rank(&guess), arrived: self.arrivals, waiters });
+            }
+        }
+        self.drop_abandoned();
+        for entry in &mut self.entries {
+            let now = rank(&entry.guess);
+            entry.rank = if entry.is_back && now.is_over() { now.of_a_return() } else { now };
+        }
+        (Place { verdict, is_shared }, self.displace())
+    }
+
+    /// Takes a place from the worst, where there are too many.
+    fn displace(&mut self) -> Option<Entry> {
+        let over = self.entries.iter().filter(|entry| entry.rank.is_over()).count();
+        if over <= PLACES_OVER_LIMIT && self.entries.len() - over <= PLACES {
+            return None;
+        }
+        let of_those = self.entries.iter().filter(|entry| entry.rank.is_over() == (over > PLACES_OVER_LIMIT));
+        let arrived = of_those.max_by_key(|entry| entry.order())?.arrived;
+        let lost = self.take(arrived)?;
+        self.note_loss(&lost.job.tag);
+        Some(lost)
+    }
+
+    /// What is to be done now.
+    pub(super) fn next(&mut self, now: Instant) -> Next {
+        self.drop_abandoned();
+        let Some(best) = self.entries.iter().min_by_key(|entry| entry.order()) else { return Next::Nothing };
+        if best.rank.is_over()
+            && let Some(rest) = self.rest_until.map(|until| until.saturating_duration_since(now))
+            && !rest.is_zero()
+        {
+            return Next::Rest(rest);
+        }
+        let arrived = best.arrived;
+        self.current = self.take(arrived);
+        self.current.as_ref().map_or(Next::Nothing, |entry| Next::Hash(Arc::clone(&entry.job)))
+    }
+
+    /// Notes that a hash has ended now, and how long it took; gives who waited for it.
+    pub(super) fn hashed(&mut self, took: Duration, now: Instant) -> Option<Entry> {
+        self.rest_until = Some(now + took * REST);
+        self.current.take()
+    }
+
+    fn take(&mut self, arrived: u64) -> Option<Entry> {
+        let place = self.entries.iter().position(|entry| entry.arrived == arrived)?;
+        Some(self.entries.swap_remove(place))
+    }
+
+    fn drop_abandoned(&mut self) {
+        self.entries.retain(|entry| !entry.waiters.iter().all(oneshot::Sender::is_closed));
+    }
+
+    fn has_lost(&self, tag: &[u8; 32]) -> bool {
+        let (place, part) = parts(tag);
+        self.lost.get(place) == Some(&part)
+    }
+
+    fn note_loss(&mut self, tag: &[u8; 32]) {
+        self.lost.resize(RETURNS, 0);
+        let (place, part) = parts(tag);
+        self.lost[place] = part;
+    }
+}
+
+/// Two parts of a tag: a place, and what stands there, which is never zero.
+fn parts(tag: &[u8; 32]) -> (usize, u32) {
+    let [a, b, c, d, e, f, ..] = *tag;
+    (usize::from(u16::from_le_bytes([a, b])) % RETURNS, u32::from_le_bytes([c, d, e, f]) | 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    fn job(number: u16) -> Job {
+        let mut tag = [1; 32];
+        tag[..2].copy_from_slice(&number.to_le_bytes());
+        Job::of_nobody(tag)
+    }
+
+    /// Whose rank is what the last number of the address says.
+    fn guess(address: u8) -> Guess {
+        Guess { address: Some(IpAddr::from([10, 0, 0, address])), name: [0; 32] }
+    }
+
+    /// An address that guesses nothing has rank 0, one over its limit 100.
+    fn rank(guess: &Guess) -> Rank {
+        let Some(IpAddr::V4(address)) = guess.address else { panic!("an IPv4 address") };
+        let guesses = address.octets()[3];
+        Rank::new(guesses / 100, guesses.into())
+    }
+
+    /// Keeps whoever enters waiting.
+    #[derive(Default)]
+    struct Lobby {
+        waiting: Waiting,
+        places: Vec<Place>,
+        lost: Vec<u16>,
+    }
+
+    impl Lobby {
+        fn enter(&mut self, number: u16, address: u8) {
+            let (place, lost) = self.waiting.enter(job(number), guess(address), rank);
+            self.places.push(place);
+            self.lost.extend(lost.map(|lost| number_of(&lost.job)));
+        }
+
+        /// The order in which they would be hashed, time for rests given.
+        fn order(&mut self) -> Vec<u16> {
+            let (mut order, mut now) = (Vec::new(), Instant::now());
+            loop {
+                match self.waiting.next(now) {
+                    Next::Hash(job) => order.push(number_of(&job)),
+                    Next::Rest(rest) => now += rest,
+                    Next::Nothing => return order,
+                }
+            }
+        }
+    }
+
+    fn number_of(job: &Job) -> u16 {
+        u16::from_le_bytes([job.tag[0], job.tag[1]])
+    }
+
+    #[test]
+    fn who_guessed_least_goes_first_and_of_those_the_last() {
+        let mut lobby = Lobby::default();
+        for (number, address) in [(1, 3), (2, 0), (3, 200), (4, 0), (5, 100)] {
+            lobby.enter(number, address);
+        }
+        assert_eq!(lobby.order(), [4, 2, 1, 5, 3]);
+    }
+
+    /// 120 guesses from an address that a good client shares, for the same user: the good one is next.
+    #[test]
+    fn after_a_burst_of_guesses_the_next_one_goes_first() {
+        let mut lobby = Lobby::default();
+        (0..120).for_each(|number| lobby.enter(number, 200));
+        lobby.enter(1000, 200);
+        let lost: Vec<u16> = (0..=120 - PLACES_OVER_LIMIT as u16).collect();
+        assert_eq!(lobby.lost, lost, "the first to come had to go");
+        assert_eq!(lobby.order()[0], 1000);
+    }
+
+    /// Many addresses, each with many guesses; a client of an address that never guessed goes before all of them.
+    #[test]
+    fn a_fresh_address_goes_before_many_that_guess() {
+        let mut lobby = Lobby::default();
+        for number in 0..8600 {
+            lobby.enter(number, if number < 4300 { 1 } else { 100 });
+            if number == 100 {
+                lobby.enter(u16::MAX, 0);
+            }
+        }
+        assert_eq!(lobby.waiting.entries.len(), PLACES + PLACES_OVER_LIMIT);
+        assert_eq!(lobby.order()[0], u16::MAX);
+    }
+
+    #[test]
+    fn a_password_that_lost_its_place_and_comes_again_is_kept() {
+        let mut lobby = Lobby::default();
+        lobby.enter(9000, 200);
+        (0..1000).for_each(|number| lobby.enter(number, 200));
+        assert!(lobby.lost.contains(&9000));
+        lobby.lost.clear();
+        lobby.enter(9000, 200);
+        (1000..2000).for_each(|number| lobby.enter(number, 200));
+        assert!(!lobby.lost.contains(&9000));
+        assert_eq!(lobby.order()[0], 9000);
+    }
+
+    #[test]
+    fn guesses_over_the_limit_rest_and_others_do_not() {
+        let (mut lobby, now) = (Lobby::default(), Instant::now());
+        assert!(lobby.waiting.hashed(Duration::from_millis(50), now).is_none());
+        lobby.enter(1, 100);
+        assert!(matches!(lobby.waiting.next(now), Next::Rest(rest) if rest == Duration::from_millis(150)));
+        lobby.enter(2, 0);
+        assert!(matches!(lobby.waiting.next(now), Next::Hash(job) if number_of(&job) == 2));
+        assert!(matches!(lobby.waiting.next(now + Duration::from_millis(150)), Next::Hash(_)));
+    }
+
+    #[tokio::test]
+    async fn one_hash_answers_all_that_sent_the_same_and_none_is_made_for_those_who_left() {
+        let (mut lobby, now) = (Lobby::default(), Instant::now());
+        lobby.enter(1, 200);
+        lobby.enter(1, 0);
+        drop(lobby.waiting.enter(job(2), guess(0), rank));
+        assert!(matches!(lobby.waiting.next(now), Next::Hash(job) if number_of(&job) == 1));
+        lobby.enter(1, 0);
+        assert_eq!(lobby.places.iter().map(|place| place.is_shared).collect::<Vec<_>>(), [false, true, true]);
+        lobby.waiting.hashed(Duration::ZERO, now).unwrap().tell(Verdict::Right);
+        for place in lobby.places {
+            assert_eq!(place.verdict.await, Ok(Verdict::Right));
+        }
+        assert!(matches!(lobby.waiting.next(now), Next::Nothing));
+    }
+}
