@@ -1,5 +1,8 @@
 //! Users, certificates, and what is refused.
 
+mod authorities;
+mod identity;
+
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -7,8 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use eureka_registry::http::security::User;
 use eureka_registry::replication::ServiceUrl;
+use eureka_registry::replication::options::Credentials;
 use eureka_registry::server::Settings;
 use eureka_registry::tls::{self, ClientAuth};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
@@ -133,6 +139,10 @@ struct Authority {
     directory: PathBuf,
 }
 
+fn http_client(config: rustls::ClientConfig) -> reqwest::Client {
+    reqwest::Client::builder().tls_backend_preconfigured(config).timeout(DEADLINE).build().unwrap()
+}
+
 impl Authority {
     fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -179,11 +189,22 @@ impl Authority {
 
     /// A client that believes this authority, with a certificate of `own` if it is given.
     fn client(&self, own: Option<(&Self, bool)>) -> reqwest::Client {
-        let config = self.client_config(own);
-        reqwest::Client::builder().tls_backend_preconfigured(config).timeout(DEADLINE).build().unwrap()
+        http_client(self.client_config(own))
     }
 
     fn client_config(&self, own: Option<(&Self, bool)>) -> rustls::ClientConfig {
+        self.config_with(own.map(|(authority, expired)| {
+            let (certificate, key) = authority.issue(expired);
+            let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+            (chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap())
+        }))
+    }
+
+    fn client_with(&self, own: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>) -> reqwest::Client {
+        http_client(self.config_with(own))
+    }
+
+    fn config_with(&self, own: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>) -> rustls::ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.issuer.pem().as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -191,11 +212,7 @@ impl Authority {
         let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
         match own {
             None => builder.with_no_client_auth(),
-            Some((authority, expired)) => {
-                let (certificate, key) = authority.issue(expired);
-                let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
-                builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap()
-            }
+            Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
         }
     }
 }
