@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use eureka_registry::config::{self, Command, Loaded, Notice, Unheeded};
 use eureka_registry::limits::Limits;
 use eureka_registry::server::Server;
+use eureka_registry::server::Settings;
 use eureka_registry::smoke_test;
-use eureka_registry::telemetry;
+use eureka_registry::telemetry::{self, START};
 use eureka_registry::time::Clock;
 use rand::rngs::{SmallRng, SysRng};
 use rand::{Rng, SeedableRng};
@@ -31,6 +32,10 @@ fn main() -> ExitCode {
         Ok(Command::Say(text)) => {
             print!("{text}");
             ExitCode::SUCCESS
+        }
+        Ok(Command::Check { text, failed }) => {
+            print!("{text}");
+            if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
         Ok(Command::Version) => {
             println!("eureka-registry {}", env!("CARGO_PKG_VERSION"));
@@ -72,20 +77,56 @@ fn smoke_test(arguments: impl IntoIterator<Item = String>) -> ExitCode {
 
 fn serve(loaded: Loaded) -> ExitCode {
     let _logs = telemetry::init(&loaded.settings.logs);
-    for notice in &loaded.notices {
-        let Notice { key, origin, what } = notice;
-        match what {
-            Unheeded::Unknown(Some(nearest)) => warn!(key, origin, nearest, "unknown key: is another one meant?"),
-            Unheeded::Unknown(None) => warn!(key, origin, "unknown key"),
-            Unheeded::Useless(why) => info!(key, origin, why, "this key means nothing here"),
-        }
-    }
+    say_what_is_configured(&loaded);
     match run(loaded) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What a person reads first: where the settings come from, who the peers are, who is let in, and what is not as it was with Java.
+fn say_what_is_configured(Loaded { settings, notices, facts }: &Loaded) {
+    let files = if facts.files.is_empty() { "none".to_owned() } else { facts.files.join(", ") };
+    let (version, profiles) = (env!("CARGO_PKG_VERSION"), facts.profiles.join(", "));
+    info!(target: START, "eureka-registry {version}, active profiles: {profiles}, files: {files}");
+    for (key, variable) in &facts.java_options {
+        info!(target: START, "{key} is set by {variable}");
+    }
+    info!(target: START, "{}", peers(settings));
+    let users: Vec<&str> = settings.http.security.users.iter().map(|user| user.name.as_str()).collect();
+    if !users.is_empty() {
+        info!(target: START, "users: {}", users.join(", "));
+    }
+    for Notice { key, origin, what } in notices.iter().filter(|notice| notice.what.is_warning()) {
+        match what {
+            Unheeded::Unknown(Some(nearest)) => {
+                warn!(target: START, key, origin, nearest, "unknown key: is another one meant?");
+            }
+            Unheeded::Unknown(None) => warn!(target: START, key, origin, "unknown key"),
+            Unheeded::Missing(why) | Unheeded::Harmless(why) => {
+                warn!(target: START, key, origin, %why, "this key has no effect");
+            }
+        }
+    }
+    let harmless = notices.iter().filter(|notice| !notice.what.is_warning()).count();
+    if harmless > 0 {
+        let keys = if harmless == 1 { "1 key has" } else { &format!("{harmless} keys have") };
+        info!(target: START, "{keys} no effect here, and nothing is lost; `eureka-registry check-config` says why");
+    }
+}
+
+/// Who is a peer, in words.
+fn peers(settings: &Settings) -> String {
+    let replication = &settings.replication;
+    let urls: Vec<String> = replication.service_urls.iter().map(ToString::to_string).collect();
+    match (&replication.discovery_service, urls.is_empty()) {
+        (None, true) => "standalone: there are no peers".to_owned(),
+        (None, false) => format!("fixed peers: {}", urls.join(", ")),
+        (Some(service), true) => format!("peers: the replicas of the Service {service}"),
+        (Some(service), false) => format!("peers: the replicas of the Service {service}, and {}", urls.join(", ")),
     }
 }
 

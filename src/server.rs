@@ -37,6 +37,7 @@ use stopping::Stopping;
 
 use crate::limits::Limits;
 use crate::tasks::Tasks;
+use crate::telemetry::START;
 use crate::time::Clock;
 use crate::tls::Tls;
 
@@ -60,7 +61,7 @@ impl Server {
         let options = Arc::new(settings.server.clone());
         // Bound but not listening: the port is known and taken, and who connects is refused until there is something
         // truthful to answer.
-        let socket = bind(&options, options.port).context("cannot take the port")?;
+        let socket = bind(options.address, options.port).map_err(|error| in_use(error, "server.port", options.port))?;
         let address = socket.local_addr()?;
         let tls = options.tls.clone().map(Tls::load).transpose().context("cannot serve TLS")?.map(Arc::new);
         let access = PeerAccess::by_network(&settings, tls.as_ref())?;
@@ -70,7 +71,8 @@ impl Server {
         let (stopping, serving) = (Stopping::default(), Tasks::under(&CancellationToken::new()));
         let capacity = Capacity::of(&options, &settings.limits);
         let mut server = Self { address, options, capacity, node, stopping, serving };
-        let listener = socket.listen(BACKLOG).context("cannot listen")?;
+        let port = server.options.port;
+        let listener = socket.listen(BACKLOG).map_err(|error| in_use(error, "server.port", port))?;
         if let Some(port) = server.options.management_port {
             server.serve_management(port, SmallRng::from_rng(&mut rng))?;
         }
@@ -98,9 +100,10 @@ impl Server {
 
     /// Answers those for the actuator on a port of its own.
     fn serve_management(&mut self, port: u16, rng: SmallRng) -> anyhow::Result<()> {
-        let socket = bind(&self.options, port).context("cannot take the management port")?;
-        let listener = socket.listen(BACKLOG).context("cannot listen")?;
-        info!("answering /actuator on http://{}", listener.local_addr()?);
+        let key = "management.server.port";
+        let socket = bind(self.options.management_address, port).map_err(|error| in_use(error, key, port))?;
+        let listener = socket.listen(BACKLOG).map_err(|error| in_use(error, key, port))?;
+        info!(target: START, "answering the actuator on http://{}", listener.local_addr()?);
         let service = Arc::clone(self.node.service());
         let port = self.port(listener, None, self.capacity.of_management());
         self.serving.spawn("accept-management", |_| {
@@ -122,6 +125,7 @@ impl Server {
         let Limits { memory, memory_source, open_files } = settings.limits;
         let Capacity { connections, busy } = self.capacity;
         info!(
+            target: START,
             memory_mib = memory / (1024 * 1024),
             memory_source = memory_source.name(),
             open_files,
@@ -131,9 +135,19 @@ impl Server {
         );
         let scheme = if self.options.tls.is_some() { "https" } else { "http" };
         let (version, instances) = (env!("CARGO_PKG_VERSION"), self.node.registry().len());
-        info!(version, instances, "listening on {scheme}://{}", self.address);
+        let path = &settings.http.context_path;
+        let (address, port) = (self.address, self.address.port());
+        // Nobody can follow a link to all addresses.
+        let all = address.ip().is_unspecified();
+        let host = if all { format!("localhost:{port}") } else { address.to_string() };
+        info!(target: START, version, instances, %address, "listening on {scheme}://{host}{path}");
         if settings.http.security.users.is_empty() {
-            info!("there are no users (spring.security.user.*): everybody may register, renew and cancel");
+            const OPEN: &str = "there are no users (spring.security.user.*): everybody may register, renew and cancel";
+            if address.ip().is_loopback() {
+                info!(target: START, "{OPEN}");
+            } else {
+                warn!(target: START, "{OPEN}");
+            }
         }
     }
 
@@ -175,15 +189,25 @@ const CERTIFICATES_INTERVAL: Duration = Duration::from_secs(5);
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
+/// Why a port cannot be had, and what to do.
+fn in_use(error: io::Error, key: &str, port: u16) -> anyhow::Error {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        let do_this =
+            format!("stop the process that has it, or choose another with --{key}={}", port.saturating_add(1));
+        return anyhow::anyhow!("Port {port} is already in use: {do_this}");
+    }
+    anyhow::Error::new(error).context(format!("cannot listen on {key}={port}"))
+}
+
 /// Takes the address, or all of them: IPv6 and IPv4 by one socket, or IPv4 alone where there is no IPv6.
-fn bind(options: &Options, port: u16) -> io::Result<TcpSocket> {
+fn bind(address: Option<IpAddr>, port: u16) -> io::Result<TcpSocket> {
     let take = |address: IpAddr| {
         let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
         socket.set_reuseaddr(true)?;
         socket.bind(SocketAddr::new(address, port))?;
         Ok(socket)
     };
-    if let Some(address) = options.address {
+    if let Some(address) = address {
         return take(address);
     }
     match take(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) {

@@ -16,6 +16,9 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::metrics::process::LOG_LINES_DROPPED;
 
+/// The target of what is said when the server starts and stops. Loggers of Java do not silence it.
+pub const START: &str = "eureka_registry::start";
+
 /// How a line of the log is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {

@@ -1,168 +1,127 @@
 //! [`Draft`]: settings that are being read; some follow from several keys together.
 
-use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
-use std::path::PathBuf;
+mod actuator;
+mod parts;
+mod tls;
+mod users;
 
-use crate::http::security::{self, Password, User};
-use crate::replication::options::Credentials;
-use crate::replication::{self, ServiceUrl};
+use std::collections::BTreeMap;
+
+pub(super) use actuator::{Access, ActuatorDraft, ENDPOINTS};
+pub(super) use parts::Written;
+pub(super) use tls::SslDraft;
+pub(super) use users::{UserDraft, UsersDraft};
+
+use super::error::{ConfigError, Notice, Unheeded};
+use crate::replication::ServiceUrl;
 use crate::server::Settings;
-use crate::tls::{self, ClientAuth};
 
 /// Settings that are being read.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
-    settings: Settings,
-    /// The key that is being set, as it was written: the names of metadata are the operator's.
-    pub(super) written: String,
-    /// `spring.security.user.*`
-    pub(super) user: UserDraft,
-    /// `registry.security.users[n].*`, by number.
-    pub(super) users: BTreeMap<u32, UserDraft>,
+    pub(super) settings: Settings,
+    /// The key that is being set.
+    pub(super) key: Written,
+    pub(super) users: UsersDraft,
     /// `server.ssl.*`
     pub(super) ssl: SslDraft,
-    /// `spring.ssl.bundle.pem.*`, by name, without what separates words in it.
-    pub(super) bundles: BTreeMap<String, Bundle>,
-    /// `logging.level.*`: targets and their levels.
-    pub(super) levels: Vec<(String, &'static str)>,
+    pub(super) actuator: ActuatorDraft,
+    pub(super) logs: LogsDraft,
+    /// `eureka.client.service-url.*`, by zone: those of all zones are peers.
+    pub(super) service_urls: BTreeMap<String, Vec<ServiceUrl>>,
+    /// What is to be said of keys that are honoured.
+    pub(super) notices: Vec<Notice>,
 }
 
-/// A user that is being read.
+/// `logging.level.*`
 #[derive(Debug, Default)]
-pub(super) struct UserDraft {
-    pub(super) name: String,
-    pub(super) password: Option<Password>,
-    pub(super) roles: Vec<String>,
+pub(super) struct LogsDraft {
+    /// The filter of the root logger; `info` without one.
+    pub(super) root: Option<String>,
+    /// The level of Netflix's and Spring Cloud's loggers that shows most.
+    pub(super) java: Option<&'static str>,
+    /// Parts of this server, and their levels.
+    pub(super) own: Vec<(String, &'static str)>,
 }
 
-/// `server.ssl.*`
-#[derive(Debug, Default)]
-pub(super) struct SslDraft {
-    pub(super) enabled: Option<bool>,
-    pub(super) certificate: Option<PathBuf>,
-    pub(super) private_key: Option<PathBuf>,
-    pub(super) trust: Option<PathBuf>,
-    pub(super) client_auth: ClientAuth,
-    pub(super) bundle: Option<String>,
-    pub(super) revoked: Option<PathBuf>,
-    pub(super) peer_names: Vec<String>,
-}
+/// From the quietest to the most talkative.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// `spring.ssl.bundle.pem.NAME.*`
-#[derive(Clone, Debug, Default)]
-pub(super) struct Bundle {
-    pub(super) certificate: Option<PathBuf>,
-    pub(super) private_key: Option<PathBuf>,
-    pub(super) trust: Option<PathBuf>,
-}
-
-impl Deref for Draft {
-    type Target = Settings;
-
-    fn deref(&self) -> &Settings {
-        &self.settings
+impl LogsDraft {
+    /// Takes the level of one of Java's loggers; of several, the one that shows most counts.
+    pub(super) fn of_java(&mut self, level: &'static str) {
+        let place = |level: &str| LEVELS.iter().position(|known| *known == level);
+        if self.java.is_none_or(|known| place(level) > place(known)) {
+            self.java = Some(level);
+        }
     }
-}
 
-impl DerefMut for Draft {
-    fn deref_mut(&mut self) -> &mut Settings {
-        &mut self.settings
+    /// The filter. Java's loggers, the root among them, never silence this server's errors, nor what it says when it starts; its own
+    /// (`logging.level.eureka_registry`) may.
+    fn filter(&self) -> String {
+        let audible = |level: &'static str| if level == "off" { "error" } else { level };
+        let root = match self.root.as_deref() {
+            None => "info",
+            Some("off") => "error",
+            Some(root) => root,
+        };
+        let mut filter = root.to_owned();
+        if let Some(level) = self.java {
+            filter.push_str(&format!(",eureka_registry={}", audible(level)));
+        }
+        let is_quiet = |level: &str| matches!(level, "off" | "error" | "warn");
+        if is_quiet(self.java.unwrap_or(root)) {
+            filter.push_str(&format!(",{}=info", crate::telemetry::START));
+        }
+        for (target, level) in &self.own {
+            filter.push_str(&format!(",{target}={level}"));
+            if target == "eureka_registry" {
+                filter.push_str(&format!(",{}={level}", crate::telemetry::START));
+            }
+        }
+        filter
     }
-}
-
-/// A key that another one needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Missing {
-    /// What is there.
-    pub(super) given: &'static str,
-    /// What has to be there with it.
-    pub(super) wanted: &'static str,
-}
-
-/// Peers that nobody says otherwise of are called as the user of this server, which is that of its peers, too.
-fn call_peers_as(replication: &mut replication::Options, user: &User) -> Result<(), Missing> {
-    let has_own = |url: &ServiceUrl| url.credentials().is_some();
-    let is_needed = replication.discovery_service.is_some() || !replication.service_urls.iter().all(has_own);
-    if !is_needed || !replication.discovery_credentials.username.is_empty() {
-        return Ok(());
-    }
-    let Password::Plain(password) = &user.password else {
-        return Err(Missing {
-            given: "spring.security.user.password (a hash, with which no peer can be called)",
-            wanted: "registry.discovery.username, with registry.discovery.password, of a user that may write,",
-        });
-    };
-    replication.discovery_credentials = Credentials { username: user.name.clone(), password: password.clone() };
-    Ok(())
 }
 
 impl Draft {
-    /// The settings, if what belongs together is there together.
-    pub(super) fn finish(mut self) -> Result<Settings, Missing> {
-        self.settings.http.security.peers_need_certificate |= !self.ssl.peer_names.is_empty();
-        self.settings.server.tls = self.tls()?;
-        let http = &mut self.settings.http;
-        if http.security.open_paths == security::Options::default().open_paths {
-            http.security.open_paths = vec![format!("{}/health/**", http.actuator.base_path)];
-        }
-        let security = &mut http.security;
-        security.strict_transport = self.settings.server.tls.is_some();
-        if security.peers_need_certificate
-            && self.settings.server.tls.as_ref().is_none_or(|tls| tls.client_auth == ClientAuth::None)
-        {
-            return Err(Missing {
-                given: "registry.security.peers-need-certificate (or peer-names)",
-                wanted: "server.ssl.client-auth",
-            });
-        }
-        let user = self.user;
-        if !user.name.is_empty() || user.password.is_some() {
-            let missing = Missing { given: "spring.security.user.name", wanted: "spring.security.user.password" };
-            let name = if user.name.is_empty() { "user".to_owned() } else { user.name };
-            let user = User { name, password: user.password.ok_or(missing)?, roles: user.roles };
-            call_peers_as(&mut self.settings.replication, &user)?;
-            security.users.push(user);
-        }
-        for user in self.users.into_values() {
-            let missing = |given, wanted| Missing { given, wanted };
-            if user.name.is_empty() {
-                return Err(missing("registry.security.users[n]", "registry.security.users[n].name"));
-            }
-            let password = user
-                .password
-                .ok_or_else(|| missing("registry.security.users[n].name", "registry.security.users[n].password"))?;
-            security.users.push(User { name: user.name, password, roles: user.roles });
-        }
-        for (target, level) in &self.levels {
-            self.settings.logs.filter.push_str(&format!(",{target}={level}"));
-        }
-        Ok(self.settings)
+    /// Says something of the key that is being set.
+    pub(super) fn warn(&mut self, what: &'static str) {
+        let Written { name, origin } = self.key.clone();
+        self.notices.push(Notice { key: name, origin, what: Unheeded::Missing(what.into()) });
     }
 
-    fn tls(&mut self) -> Result<Option<tls::Options>, Missing> {
-        let ssl = std::mem::take(&mut self.ssl);
-        let bundle = match &ssl.bundle {
-            None => Bundle::default(),
-            Some(name) => self
-                .bundles
-                .get(&super::name::canonical(name))
-                .cloned()
-                .ok_or(Missing { given: "server.ssl.bundle", wanted: "spring.ssl.bundle.pem" })?,
+    /// The settings, if what belongs together is there together.
+    pub(super) fn finish(mut self) -> Result<Settings, ConfigError> {
+        let settings = &mut self.settings;
+        settings.http.security.peers_need_certificate |= !self.ssl.peer_names.is_empty();
+        settings.server.tls = self.ssl.finish()?;
+        self.actuator.finish(settings)?;
+        settings.replication.service_urls = self.service_urls.into_values().flatten().collect();
+        self.users.finish(settings)?;
+        settings.logs.filter = self.logs.filter();
+        Ok(self.settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loggers_of_java_silence_neither_errors_nor_the_start() {
+        let filter = |root: Option<&str>, java: &[&'static str], own: &[(&str, &'static str)]| {
+            let mut draft = LogsDraft { root: root.map(str::to_owned), ..LogsDraft::default() };
+            java.iter().for_each(|level| draft.of_java(level));
+            draft.own = own.iter().map(|(target, level)| ((*target).to_owned(), *level)).collect();
+            draft.filter()
         };
-        let certificate = ssl.certificate.or(bundle.certificate);
-        let private_key = ssl.private_key.or(bundle.private_key);
-        if ssl.enabled == Some(false) || (ssl.enabled.is_none() && certificate.is_none() && private_key.is_none()) {
-            return Ok(None);
-        }
-        let wanted = |wanted| Missing { given: "server.ssl", wanted };
-        Ok(Some(tls::Options {
-            certificate: certificate.ok_or_else(|| wanted("server.ssl.certificate"))?,
-            private_key: private_key.ok_or_else(|| wanted("server.ssl.certificate-private-key"))?,
-            trust: ssl.trust.or(bundle.trust),
-            client_auth: ssl.client_auth,
-            revoked: ssl.revoked,
-            peer_names: ssl.peer_names,
-        }))
+        assert_eq!(filter(None, &[], &[]), "info");
+        assert_eq!(filter(None, &["off", "off"], &[]), "info,eureka_registry=error,eureka_registry::start=info");
+        assert_eq!(filter(None, &["off", "debug"], &[]), "info,eureka_registry=debug");
+        assert_eq!(filter(Some("off"), &[], &[]), "error,eureka_registry::start=info");
+        assert_eq!(
+            filter(Some("warn"), &[], &[("eureka_registry", "off")]),
+            "warn,eureka_registry::start=info,eureka_registry=off,eureka_registry::start=off"
+        );
     }
 }

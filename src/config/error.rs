@@ -1,5 +1,7 @@
 //! What is wrong with settings, or to be said of them.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
 /// Why the settings cannot be read. The process ends with code 64 and has started nothing.
@@ -33,10 +35,12 @@ pub enum ConfigError {
         /// Why.
         why: String,
     },
-    /// A placeholder for which there is no value.
-    #[error("{origin}: there is no value for ${{{name}}}, and no default")]
+    /// A placeholder for which there is no value, in a key that is read.
+    #[error("{key} ({origin}): there is no value for {name}, and no default")]
     Placeholder {
-        /// What it asks for.
+        /// The key, as it was written.
+        key: String,
+        /// What it asks for, as it was written.
         name: String,
         /// Where it stands.
         origin: String,
@@ -44,6 +48,26 @@ pub enum ConfigError {
     /// A Java key store, which only Java reads.
     #[error("{key} ({origin}): certificates are read from PEM files; {CONVERSION}")]
     KeyStore {
+        /// The key as it was written.
+        key: String,
+        /// Where it was found.
+        origin: String,
+    },
+    /// A key that closes something in a Java server, which this server cannot do.
+    #[error("{key} ({origin}): {why}. To start without it, set it to nothing")]
+    Protection {
+        /// The key as it was written.
+        key: String,
+        /// Where it was found.
+        origin: String,
+        /// What would stay open.
+        why: &'static str,
+    },
+    /// Users that nobody would hear of.
+    #[error(
+        "{origin}: {key} would not be read, as in Spring Cloud since 2020.0: move it to application.yml, or set spring.cloud.bootstrap.enabled=true"
+    )]
+    Bootstrap {
         /// The key as it was written.
         key: String,
         /// Where it was found.
@@ -70,11 +94,29 @@ pub struct Notice {
     pub what: Unheeded,
 }
 
-/// Why a key is not heeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a key has no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unheeded {
-    /// It means something to a Java server, and nothing here: why.
-    Useless(&'static str),
+    /// It has none here, and nothing is lost: why.
+    Harmless(Cow<'static, str>),
+    /// Something is lost that a Java server does: what.
+    Missing(Cow<'static, str>),
     /// Nobody knows it; perhaps the known one that is spelt most like it is meant.
     Unknown(Option<&'static str>),
+}
+
+impl Unheeded {
+    /// Whether somebody should do something about it.
+    pub fn is_warning(&self) -> bool {
+        !matches!(self, Self::Harmless(_))
+    }
+
+    /// What is to be said of it, in words.
+    pub fn words(&self) -> Cow<'_, str> {
+        match self {
+            Self::Harmless(why) | Self::Missing(why) => Cow::Borrowed(why),
+            Self::Unknown(Some(nearest)) => Cow::Owned(format!("unknown; is {nearest} meant?")),
+            Self::Unknown(None) => Cow::Borrowed("unknown"),
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Keys of which there may be any number: they share a beginning.
 
-use super::draft::{Draft, UserDraft};
-use super::values::{file, list, log_level, password, put, text};
+use super::draft::{Access, Draft, ENDPOINTS, UserDraft};
+use super::keys::security::set_password;
+use super::values::{access, boolean, file, list, log_level, path_segments, put, service_urls, text};
 
 /// Keys that begin alike.
 pub(super) struct Family {
@@ -11,6 +12,8 @@ pub(super) struct Family {
     pub(super) prefix: &'static str,
     /// What they do.
     pub(super) meaning: &'static str,
+    /// Whether what follows the beginning names one of them, or one that belongs to something that is not here.
+    pub(super) has: fn(&str) -> bool,
     /// Sets one, by what follows the beginning; says what was expected, or that this one means nothing here.
     pub(super) set: fn(&mut Draft, &str, &str) -> Result<Sense, &'static str>,
 }
@@ -31,25 +34,71 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         pattern: "registry.security.users[n].name, .password, .roles",
         prefix: "registrysecurityusers",
+        has: |rest| !rest.is_empty(),
         meaning: "More users, in the form of `spring.security.user.*`.",
         set: set_user,
     },
     Family {
         pattern: "spring.ssl.bundle.pem.NAME.keystore.certificate, .keystore.private-key, .truststore.certificate",
         prefix: "springsslbundlepem",
+        has: |rest| !rest.is_empty(),
         meaning: "Named certificates, for `server.ssl.bundle`.",
         set: set_bundle,
     },
     Family {
         pattern: "eureka.instance.metadata-map.NAME",
         prefix: "eurekainstancemetadatamap",
+        has: |rest| !rest.is_empty(),
         meaning: "Metadata of this replica's instance.",
         set: set_metadata,
     },
     Family {
+        pattern: "eureka.client.service-url.ZONE",
+        prefix: "eurekaclientserviceurl",
+        has: |rest| !rest.is_empty(),
+        meaning: "URLs of fixed peers in other zones. The URLs of all zones are peers.",
+        set: set_service_urls,
+    },
+    Family {
+        pattern: "management.endpoint.ID.enabled, .access",
+        prefix: "managementendpoint",
+        has: is_access,
+        meaning: "`false` or `none` closes an endpoint: `health`, `info` or `prometheus`.",
+        set: set_endpoint,
+    },
+    Family {
+        pattern: "endpoints.ID.enabled",
+        prefix: "endpoints",
+        has: is_access,
+        meaning: "Spring Boot 1's name for that.",
+        set: set_endpoint,
+    },
+    Family {
+        pattern: "management.endpoints.web.path-mapping.ID",
+        prefix: "managementendpointswebpathmapping",
+        has: |rest| !rest.is_empty(),
+        meaning: "Path of an endpoint below the base path, instead of its id.",
+        set: set_path,
+    },
+    Family {
+        pattern: "management.server.ssl.*",
+        prefix: "managementserverssl",
+        has: |rest| !rest.is_empty(),
+        meaning: "The separate port has no TLS: a setting of this kind ends the start, unless `management.server.ssl.enabled` is `false`.",
+        set: set_management_ssl,
+    },
+    Family {
+        pattern: "management.ssl.*",
+        prefix: "managementssl",
+        has: |rest| !rest.is_empty(),
+        meaning: "Spring Boot 1's name for that.",
+        set: set_management_ssl,
+    },
+    Family {
         pattern: "logging.level.LOGGER",
         prefix: "logginglevel",
-        meaning: "Log level of a part, for example `eureka_registry::replication`. Netflix's loggers set the level of everything; other Java loggers have no effect.",
+        has: |rest| !rest.is_empty(),
+        meaning: "Log level of a part, for example `eureka_registry::replication`. Netflix's and Spring Cloud Netflix's loggers set the level of everything; other Java loggers have no effect.",
         set: set_level,
     },
 ];
@@ -57,20 +106,67 @@ pub(super) const FAMILIES: &[Family] = &[
 fn set_user(draft: &mut Draft, rest: &str, value: &str) -> Result<Sense, &'static str> {
     let field = rest.trim_start_matches(|c: char| c.is_ascii_digit());
     let Ok(number) = rest[..rest.len() - field.len()].parse() else { return Ok(Sense::Unknown) };
-    let user: &mut UserDraft = draft.users.entry(number).or_default();
     match field {
-        "name" => put(&mut user.name, text(value))?,
-        "password" => put(&mut user.password, password(value).map(Some))?,
-        "roles" => put(&mut user.roles, list(value))?,
+        "name" => put(&mut user(draft, number).name, text(value))?,
+        "password" => set_password(draft, value, |draft| &mut user(draft, number).password)?,
+        "roles" => put(&mut user(draft, number).roles, list(value))?,
         _ => return Ok(Sense::Unknown),
     }
+    Ok(Sense::Known)
+}
+
+fn user(draft: &mut Draft, number: u32) -> &mut UserDraft {
+    draft.users.more.entry(number).or_default()
+}
+
+/// `eureka.client.service-url.ZONE`
+fn set_service_urls(draft: &mut Draft, rest: &str, value: &str) -> Result<Sense, &'static str> {
+    draft.service_urls.insert(rest.to_owned(), service_urls(value)?);
+    Ok(Sense::Known)
+}
+
+/// `management.endpoint.ID.enabled` and `.access`
+fn set_endpoint(draft: &mut Draft, rest: &str, value: &str) -> Result<Sense, &'static str> {
+    for id in ENDPOINTS {
+        let access = match rest.strip_prefix(id) {
+            Some("enabled") => boolean(value).map(|enabled| if enabled { Access::Readable } else { Access::None }),
+            Some("access") => access(value),
+            Some(_) | None => continue,
+        };
+        draft.actuator.access.insert(id, access?);
+        return Ok(Sense::Known);
+    }
+    Ok(Sense::Unknown)
+}
+
+/// Whether it is `health.enabled` or its like.
+fn is_access(rest: &str) -> bool {
+    ENDPOINTS.iter().any(|id| rest.strip_prefix(id).is_some_and(|field| matches!(field, "enabled" | "access")))
+}
+
+/// `management.server.ssl.*`
+fn set_management_ssl(draft: &mut Draft, rest: &str, value: &str) -> Result<Sense, &'static str> {
+    if rest == "enabled" {
+        draft.actuator.ssl_enabled = Some(boolean(value)?);
+    }
+    if rest != "enabled" && !value.trim().is_empty() || draft.actuator.ssl_enabled == Some(true) {
+        let key = draft.key.clone();
+        draft.actuator.ssl.get_or_insert(key);
+    }
+    Ok(Sense::Known)
+}
+
+/// `management.endpoints.web.path-mapping.ID`
+fn set_path(draft: &mut Draft, rest: &str, value: &str) -> Result<Sense, &'static str> {
+    let Some(id) = ENDPOINTS.into_iter().find(|id| *id == rest) else { return Ok(Sense::Useless) };
+    draft.actuator.paths.insert(id, path_segments(value)?);
     Ok(Sense::Known)
 }
 
 fn set_bundle(draft: &mut Draft, rest: &str, value: &str) -> Result<Sense, &'static str> {
     for field in ["keystorecertificate", "keystoreprivatekey", "truststorecertificate"] {
         let Some(name) = rest.strip_suffix(field) else { continue };
-        let bundle = draft.bundles.entry(name.to_owned()).or_default();
+        let bundle = draft.ssl.bundles.entry(name.to_owned()).or_default();
         let slot = match field {
             "keystorecertificate" => &mut bundle.certificate,
             "keystoreprivatekey" => &mut bundle.private_key,
@@ -83,11 +179,11 @@ fn set_bundle(draft: &mut Draft, rest: &str, value: &str) -> Result<Sense, &'sta
 }
 
 fn set_metadata(draft: &mut Draft, rest: &str, value: &str) -> Result<Sense, &'static str> {
-    let name = metadata_name(&draft.written, rest);
+    let name = metadata_name(&draft.key.name.clone(), rest);
     if name.is_empty() {
         return Ok(Sense::Unknown);
     }
-    draft.replication.own_instance.metadata.insert(name, value.to_owned());
+    draft.settings.replication.own_instance.metadata.insert(name, value.to_owned());
     Ok(Sense::Known)
 }
 
@@ -113,13 +209,14 @@ fn set_level(draft: &mut Draft, rest: &str, value: &str) -> Result<Sense, &'stat
             None => return Ok(Sense::Unknown),
         }
     } else if ["comnetflix", "orgspringframeworkcloudnetflix"].iter().any(|java| logger.starts_with(java)) {
-        "eureka_registry".to_owned()
+        draft.logs.of_java(level);
+        return Ok(Sense::Known);
     } else if ["hyper", "reqwest", "rustls"].contains(&logger.as_str()) {
         logger
     } else {
         return Ok(Sense::Useless);
     };
-    draft.levels.push((target, level));
+    draft.logs.own.push((target, level));
     Ok(Sense::Known)
 }
 

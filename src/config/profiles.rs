@@ -1,6 +1,8 @@
 //! Which profiles are active, and which documents are for them.
 
-use super::layer::Layer;
+use super::error::ConfigError;
+use super::placeholders::Resolver;
+use super::source::find;
 
 /// Whether a document that asks for `expression` is for these profiles. A list of expressions, with commas, is for each of
 /// them; an expression is a name, or made of others with `!`, `&`, `|` and parentheses (Spring's `Profiles.of`).
@@ -57,28 +59,43 @@ fn take(rest: &mut &str, wanted: char) -> bool {
     true
 }
 
-/// The active profiles, in the order in which their files are read: those of `spring.profiles.active`, or of
-/// `spring.profiles.default`, with those of `spring.profiles.include` before them and the members of a
-/// `spring.profiles.group.*` behind its name. Of the layers, later ones win.
-pub(super) fn active(layers: &[&Layer]) -> Vec<String> {
-    let said = |slot: &str| layers.iter().rev().find_map(|layer| layer.get(slot));
-    let chosen = said("springprofilesactive").or_else(|| said("springprofilesdefault")).unwrap_or("default");
-    let included = layers.iter().filter_map(|layer| layer.get("springprofilesinclude"));
+/// The active profiles, in the order in which their files are read: those of `spring.profiles.include`, then those of
+/// `spring.profiles.active`, each with the members of its `spring.profiles.group.*` behind it; without any, those of
+/// `spring.profiles.default`. Of the sources, later ones win; what they include adds up.
+pub(super) fn active(resolver: Resolver<'_>) -> Result<Vec<String>, ConfigError> {
+    let said = |slot: &str| match find(resolver.sources, slot) {
+        Some((source, entry)) => resolver.value_of(source, entry, false).map(Some),
+        None => Ok(None),
+    };
     let mut active: Vec<String> = Vec::new();
-    for name in included.flat_map(names).chain(names(chosen)) {
-        add(name, &said, &mut active);
+    for source in resolver.sources {
+        if let Some(entry) = source.get("springprofilesinclude") {
+            for name in names(&resolver.value_of(source, entry, false)?) {
+                add(name, &said, &mut active)?;
+            }
+        }
     }
-    active
+    for name in names(&said("springprofilesactive")?.unwrap_or_default()) {
+        add(name, &said, &mut active)?;
+    }
+    if active.is_empty() {
+        let default = said("springprofilesdefault")?.unwrap_or_else(|| "default".to_owned());
+        active.extend(names(&default).map(str::to_owned));
+    }
+    Ok(active)
 }
 
-fn add<'a>(name: &str, said: &impl Fn(&str) -> Option<&'a str>, active: &mut Vec<String>) {
+fn add(
+    name: &str,
+    said: &impl Fn(&str) -> Result<Option<String>, ConfigError>,
+    active: &mut Vec<String>,
+) -> Result<(), ConfigError> {
     if active.iter().any(|known| known == name) {
-        return;
+        return Ok(());
     }
     active.push(name.to_owned());
-    if let Some(members) = said(&format!("springprofilesgroup{}", super::name::canonical(name))) {
-        names(members).for_each(|member| add(member, said, active));
-    }
+    let members = said(&format!("springprofilesgroup{}", super::name::canonical(name)))?.unwrap_or_default();
+    names(&members).try_for_each(|member| add(member, said, active))
 }
 
 fn names(list: &str) -> impl Iterator<Item = &str> {
@@ -87,7 +104,11 @@ fn names(list: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::config::source::{Kind, Source};
+    use crate::config::system::System;
 
     #[test]
     fn expressions_are_springs() {
@@ -112,17 +133,24 @@ mod tests {
         }
     }
 
+    fn profiles(said: &[(&str, &str)]) -> Vec<String> {
+        let mut source = Source::new(Kind::Arguments, "test");
+        said.iter().for_each(|(name, value)| source.set(name, value));
+        let system = System::new(&[].into(), Path::new("/"));
+        active(Resolver { sources: &[&source], system: &system }).unwrap()
+    }
+
     #[test]
     fn groups_stand_for_their_members_and_includes_come_first() {
-        let mut layer = Layer::new("test");
-        for (name, value) in [
-            ("spring.profiles.active", "production,peer1"),
+        let said = [
+            ("spring.profiles.active", "production,${STAGE:peer1}"),
             ("spring.profiles.include", "common"),
             ("spring.profiles.group.production", "db,peer1"),
-        ] {
-            layer.set(name, value);
-        }
-        assert_eq!(active(&[&layer]), ["common", "production", "db", "peer1"]);
-        assert_eq!(active(&[]), ["default"]);
+        ];
+        assert_eq!(profiles(&said), ["common", "production", "db", "peer1"]);
+        assert_eq!(profiles(&[]), ["default"]);
+        assert_eq!(profiles(&[("spring.profiles.default", "a,b")]), ["a", "b"]);
+        assert_eq!(profiles(&[("spring.profiles.include", "common")]), ["common"]);
+        assert_eq!(profiles(&[("spring.profiles.active", "")]), ["default"]);
     }
 }

@@ -1,9 +1,14 @@
 //! How values are written.
 
+use std::net::{IpAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use rand::rngs::{SmallRng, SysRng};
+use rand::{RngExt, SeedableRng};
+
+use super::draft::Access;
 use crate::http::actuator::ShowDetails;
 use crate::http::security::{ForwardHeaders, Password};
 use crate::replication::ServiceUrl;
@@ -11,7 +16,7 @@ use crate::telemetry::Format;
 use crate::tls::ClientAuth;
 
 pub(super) fn log_format(value: &str) -> Result<Format, &'static str> {
-    match value.to_lowercase().as_str() {
+    match value.trim().to_lowercase().as_str() {
         "text" => Ok(Format::Text),
         // Spring Boot's structured formats; ours has the fields of neither, but is as good to collect.
         "json" | "ecs" | "logstash" | "gelf" => Ok(Format::Json),
@@ -25,11 +30,11 @@ pub(super) fn put<T>(slot: &mut T, value: Result<T, &'static str>) -> Result<(),
 }
 
 pub(super) fn parsed<T: FromStr>(value: &str, expected: &'static str) -> Result<T, &'static str> {
-    value.parse().map_err(|_not_one| expected)
+    value.trim().parse().map_err(|_not_one| expected)
 }
 
 pub(super) fn boolean(value: &str) -> Result<bool, &'static str> {
-    match value.to_lowercase().as_str() {
+    match value.trim().to_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" => Ok(false),
         _ => Err("true or false"),
@@ -52,12 +57,12 @@ pub(super) fn share(value: &str) -> Result<f64, &'static str> {
 /// A number of milliseconds, one with its unit, or ISO-8601 (`PT30S`), as Spring reads them.
 pub(super) fn time(value: &str) -> Result<Duration, &'static str> {
     const EXPECTED: &str = "a duration: milliseconds, a number with ms, s, m, h or d, or PT30S";
-    let lower = value.to_lowercase();
+    let lower = value.trim().to_lowercase();
     if let Some(iso) = lower.strip_prefix('p') {
         return iso_time(iso).ok_or(EXPECTED);
     }
     let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = parsed(digits, EXPECTED)?;
+    let number: u64 = digits.parse().map_err(|_no_number| EXPECTED)?;
     let unit = if digits.len() == lower.len() { "ms" } else { &lower[digits.len()..] };
     number.checked_mul(millis_in(unit).ok_or(EXPECTED)?).map(Duration::from_millis).ok_or(EXPECTED)
 }
@@ -81,7 +86,12 @@ fn iso_time(iso: &str) -> Option<Duration> {
         let mut rest = part;
         while let Some(end) = rest.find(|c: char| c.is_ascii_alphabetic()) {
             let unit = rest.get(end..=end).filter(|unit| units.contains(unit))?;
-            millis = millis.checked_add(rest[..end].parse::<u64>().ok()?.checked_mul(millis_in(unit)?)?)?;
+            // Only seconds may have a fraction.
+            let (number, fraction) = rest[..end].split_once('.').filter(|_| unit == "s").unwrap_or((&rest[..end], ""));
+            let fraction = if fraction.is_empty() { 0 } else { format!("{fraction:0<3}").get(..3)?.parse().ok()? };
+            millis = millis
+                .checked_add(number.parse::<u64>().ok()?.checked_mul(millis_in(unit)?)?)?
+                .checked_add(fraction)?;
             rest = &rest[end + 1..];
         }
         if !rest.is_empty() {
@@ -112,12 +122,19 @@ pub(super) fn some_time(value: &str) -> Result<Duration, &'static str> {
 }
 
 pub(super) fn context_path(value: &str) -> Result<String, &'static str> {
-    let path = value.trim_end_matches('/');
+    let path = value.trim().trim_end_matches('/');
     if path.is_empty() || path.starts_with('/') { Ok(path.to_owned()) } else { Err("a path that begins with a slash") }
 }
 
+/// A path below another one, without slashes around it.
+pub(super) fn path_segments(value: &str) -> Result<String, &'static str> {
+    let path = value.trim().trim_matches('/');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+    if !path.is_empty() && path.chars().all(plain) { Ok(path.to_owned()) } else { Err("a path such as healthz") }
+}
+
 pub(super) fn show_details(value: &str) -> Result<ShowDetails, &'static str> {
-    match super::name::canonical(value).as_str() {
+    match super::name::canonical(value.trim()).as_str() {
         "never" => Ok(ShowDetails::Never),
         "whenauthorized" => Ok(ShowDetails::WhenAuthorized),
         "always" => Ok(ShowDetails::Always),
@@ -126,7 +143,7 @@ pub(super) fn show_details(value: &str) -> Result<ShowDetails, &'static str> {
 }
 
 pub(super) fn forward_headers(value: &str) -> Result<ForwardHeaders, &'static str> {
-    match value.to_lowercase().as_str() {
+    match value.trim().to_lowercase().as_str() {
         "none" => Ok(ForwardHeaders::None),
         "native" => Ok(ForwardHeaders::Native),
         "framework" => Ok(ForwardHeaders::Framework),
@@ -136,8 +153,67 @@ pub(super) fn forward_headers(value: &str) -> Result<ForwardHeaders, &'static st
 
 pub(super) fn name(value: &str) -> Result<String, &'static str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let name = value.trim_end_matches('.');
+    let name = value.trim().trim_end_matches('.');
     if !name.is_empty() && name.chars().all(plain) { Ok(name.to_owned()) } else { Err("a host name") }
+}
+
+/// A name that people read: any text.
+pub(super) fn label(value: &str) -> Result<String, &'static str> {
+    let label = value.trim();
+    if label.is_empty() || label.chars().any(char::is_control) { Err("a name") } else { Ok(label.to_owned()) }
+}
+
+/// An IP address, or the first one of a host name; of IPv4, if there is one, as Java prefers it.
+pub(super) fn address(value: &str) -> Result<IpAddr, &'static str> {
+    const EXPECTED: &str = "an IP address, or a host name that resolves";
+    let value = value.trim();
+    if value.is_empty() {
+        return Err(EXPECTED);
+    }
+    if let Ok(address) = value.parse() {
+        return Ok(address);
+    }
+    let found = (value, 0).to_socket_addrs().map_err(|_unknown| EXPECTED)?;
+    let found: Vec<IpAddr> = found.map(|found| found.ip()).collect();
+    found.iter().find(|address| address.is_ipv4()).or_else(|| found.first()).copied().ok_or(EXPECTED)
+}
+
+/// A port, or −1 for none.
+pub(super) fn management_port(value: &str) -> Result<i32, &'static str> {
+    const EXPECTED: &str = "a port from 0 to 65535, or -1";
+    let port: i32 = parsed(value, EXPECTED)?;
+    if (-1..=i32::from(u16::MAX)).contains(&port) { Ok(port) } else { Err(EXPECTED) }
+}
+
+/// How many connections; −1 is as many as there are file descriptors.
+pub(super) fn connections(value: &str) -> Result<usize, &'static str> {
+    const UNLIMITED: usize = 1 << 20;
+    if value.trim() == "-1" { Ok(UNLIMITED) } else { positive(value) }
+}
+
+/// A time above zero; a negative one is Tomcat's for no limit, which is a day here.
+pub(super) fn time_or_never(value: &str) -> Result<Duration, &'static str> {
+    const NEVER: Duration = Duration::from_secs(24 * 3600);
+    if value.trim().starts_with('-') && time(value.trim().trim_start_matches('-')).is_ok() {
+        Ok(NEVER)
+    } else {
+        some_time(value)
+    }
+}
+
+/// Whether an endpoint may be asked, in the words of `management.endpoint.ID.access`.
+pub(super) fn access(value: &str) -> Result<Access, &'static str> {
+    match super::name::canonical(value.trim()).as_str() {
+        "none" => Ok(Access::None),
+        "readonly" | "unrestricted" => Ok(Access::Readable),
+        _ => Err("none, read-only or unrestricted"),
+    }
+}
+
+/// A password that nobody has.
+pub(super) fn nobodys_password() -> Result<Password, &'static str> {
+    let mut rng = SmallRng::try_from_rng(&mut SysRng).map_err(|_no_randomness| "a password that is not empty")?;
+    Ok(Password::Plain(format!("{:032x}{:032x}", rng.random::<u128>(), rng.random::<u128>())))
 }
 
 /// Service URLs.
@@ -152,13 +228,20 @@ pub(super) fn nameservers(value: &str) -> Result<Vec<std::net::SocketAddr>, &'st
 }
 
 pub(super) fn log_filter(value: &str) -> Result<String, &'static str> {
-    let filter = value.to_lowercase();
+    let filter = match log_level(value) {
+        Ok(level) => level.to_owned(),
+        Err(_no_level) => value.trim().to_lowercase(),
+    };
+    if filter.is_empty() {
+        return Err("a log level, or a filter");
+    }
     let known: Result<tracing_subscriber::filter::EnvFilter, _> = filter.parse();
     known.map(|_| filter).map_err(|_no_filter| "a log level, or a filter")
 }
 
 /// A file, also as `file:/tls/tls.crt`.
 pub(super) fn file(value: &str) -> Result<PathBuf, &'static str> {
+    let value = value.trim();
     let path = value.strip_prefix("file:").unwrap_or(value);
     if path.is_empty() || path.starts_with("classpath:") || path.starts_with("-----BEGIN") {
         return Err("the path of a PEM file");
@@ -167,7 +250,7 @@ pub(super) fn file(value: &str) -> Result<PathBuf, &'static str> {
 }
 
 pub(super) fn client_auth(value: &str) -> Result<ClientAuth, &'static str> {
-    match value.to_lowercase().as_str() {
+    match value.trim().to_lowercase().as_str() {
         "none" => Ok(ClientAuth::None),
         "want" => Ok(ClientAuth::Want),
         "need" => Ok(ClientAuth::Need),
@@ -197,7 +280,7 @@ pub(super) fn open_paths(value: &str) -> Result<Vec<String>, &'static str> {
 
 /// A level, in one of the words that Spring Boot has for them; YAML makes `false` of `off`.
 pub(super) fn log_level(value: &str) -> Result<&'static str, &'static str> {
-    Ok(match value.to_lowercase().as_str() {
+    Ok(match value.trim().to_lowercase().as_str() {
         "trace" => "trace",
         "debug" => "debug",
         "info" => "info",
@@ -215,8 +298,8 @@ mod tests {
     #[test]
     fn durations_are_milliseconds_or_name_their_unit() {
         assert_eq!(
-            ["60000", "60s", "1m", "60000ms", "PT1M", "PT60S", "pt0h1m"].map(time),
-            [Ok(Duration::from_secs(60)); 7]
+            ["60000", "60s", "1m", "60000ms", "PT1M", "PT60S", "pt0h1m", "PT60.0S"].map(time),
+            [Ok(Duration::from_secs(60)); 8]
         );
         assert_eq!(time("P1DT1H"), Ok(Duration::from_secs(25 * 3600)));
         for wrong in ["", "s", "1x", "-1s", "P", "PT", "PT1", "1 s", "PTs", "99999999999999999d", "PT1D"] {

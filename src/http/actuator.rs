@@ -24,16 +24,25 @@ pub(super) struct WithoutTls;
 
 /// The paths.
 pub(super) fn routes(options: &Options) -> Router<Arc<AppState>> {
-    let path = |below: &str| format!("{}{below}", options.base_path);
-    let routes = Router::new()
-        .route(&path("/health"), get(health))
-        .route(&path("/health/liveness"), get(liveness))
-        .route(&path("/health/readiness"), get(readiness))
-        .route(&path("/health/{component}"), get(health_component))
-        .route(&path("/info"), get(info))
-        .route(&path("/prometheus"), get(prometheus));
+    let mut routes = Router::new();
+    for (id, path) in options.endpoints() {
+        let path = |below: &str| format!("{}/{path}{below}", options.base_path);
+        routes = match id {
+            "health" => routes
+                .route(&path(""), get(health))
+                .route(&path("/liveness"), get(liveness))
+                .route(&path("/readiness"), get(readiness))
+                .route(&path("/{component}"), get(health_component)),
+            "info" => routes.route(&path(""), get(info)),
+            _ => routes.route(&path(""), get(prometheus)),
+        };
+    }
+    if options.additional_paths {
+        routes = routes.route("/livez", get(liveness)).route("/readyz", get(readiness));
+    }
     // At the root there is the dashboard, and no list (nor is there in Spring).
-    if options.base_path.is_empty() { routes } else { routes.route(&options.base_path, get(links)) }
+    let has_list = options.links && !options.base_path.is_empty();
+    if has_list { routes.route(&options.base_path, get(links)) } else { routes }
 }
 
 /// `GET /actuator`: what there is. Spring Boot Admin follows these links, and wants them whole.
@@ -42,15 +51,16 @@ async fn links(State(app): State<Arc<AppState>>, plain: Option<Extension<Without
     let secure = options.security.strict_transport && plain.is_none();
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let origin = host.map(|host| format!("{}://{host}", if secure { "https" } else { "http" })).unwrap_or_default();
-    let base = format!("{origin}{}{}", options.context_path, options.actuator.base_path);
+    let before = if plain.is_some() { &options.actuator.management_base_path } else { &options.context_path };
+    let base = format!("{origin}{before}{}", options.actuator.base_path);
     let link = |path: &str| json!({ "href": format!("{base}{path}"), "templated": path.contains('{') });
-    let links = json!({
-        "self": link(""),
-        "health": link("/health"),
-        "health-path": link("/health/{*path}"),
-        "info": link("/info"),
-        "prometheus": link("/prometheus"),
-    });
+    let mut links = serde_json::Map::from_iter([("self".to_owned(), link(""))]);
+    for (id, path) in options.actuator.endpoints() {
+        links.insert(id.to_owned(), link(&format!("/{path}")));
+        if id == "health" {
+            links.insert("health-path".to_owned(), link(&format!("/{path}/{{*path}}")));
+        }
+    }
     actuator(StatusCode::OK, &json!({ "_links": links }))
 }
 
@@ -84,7 +94,10 @@ fn shows_details(app: &AppState, caller: &Caller) -> bool {
     match app.options.actuator.show_details {
         ShowDetails::Never => false,
         ShowDetails::Always => true,
-        ShowDetails::WhenAuthorized => app.security.is_open() || caller.user.is_some(),
+        ShowDetails::WhenAuthorized => match &caller.user {
+            Some(user) => app.security.has_role(user, &app.options.actuator.roles),
+            None => app.security.is_open(),
+        },
     }
 }
 

@@ -15,17 +15,18 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION};
 use http::{HeaderMap, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::digest::{SHA256, digest};
 use time::OffsetDateTime;
 
-use super::ApiError;
 use super::api::query;
 use super::api::user::User;
+use super::options::Dashboard as Options;
 use super::overviews::Encoded;
 use super::state::AppState;
+use super::{ApiError, actuator};
 use crate::console::duration::Span;
 use crate::console::instances::{Application, Found};
 use crate::console::overview::Overview;
@@ -61,8 +62,24 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The pages and their files.
-pub(super) fn routes() -> Router<Arc<AppState>> {
-    Router::new().route("/", get(index)).route("/lastn", get(last_n)).route("/dashboard/{*name}", get(file))
+pub(super) fn routes(options: &Options) -> Router<Arc<AppState>> {
+    if !options.enabled {
+        return Router::new();
+    }
+    let path = |below: &str| format!("{}{below}", options.path);
+    let pages = Router::new()
+        .route(&path("/"), get(index))
+        .route(&path("/lastn"), get(last_n))
+        .route(&path("/dashboard/{*name}"), get(file));
+    // Their links are relative, so without the slash they would lead elsewhere.
+    if options.path.is_empty() { pages } else { pages.route(&options.path, get(with_slash)) }
+}
+
+/// Sends to the page itself.
+async fn with_slash(State(app): State<Arc<AppState>>) -> Response {
+    let options = &app.options;
+    let location = format!("{}{}/", options.context_path, options.dashboard.path);
+    (StatusCode::FOUND, [(LOCATION, location)]).into_response()
 }
 
 /// `GET /`
@@ -75,6 +92,10 @@ struct Index {
     query: Parameters,
     listed: Listed,
     changes: Vec<Change>,
+    /// What leads from the page to where Eureka's paths begin.
+    root: String,
+    /// What the page links to of the actuator, by name.
+    actuator: Vec<(&'static str, String)>,
 }
 
 /// The content of the list.
@@ -221,9 +242,24 @@ async fn index(
         };
         let mut changes = state.registry.latest_changes(CHANGES).changes;
         changes.reverse();
-        Index { encoded, user, query: parameters, listed, changes }.render()
+        let root = "../".repeat(state.options.dashboard.path.matches('/').count());
+        let actuator = actuator_links(&state.options.actuator);
+        Index { encoded, user, query: parameters, listed, changes, root, actuator }.render()
     };
     html(&app, page).await
+}
+
+/// The endpoints that people look at, where this port answers them.
+fn actuator_links(options: &actuator::Options) -> Vec<(&'static str, String)> {
+    let endpoints = options.endpoints().filter(|_| options.on_main_port);
+    let named = endpoints.filter_map(|(id, path)| match id {
+        "health" => Some(("health", path)),
+        "prometheus" => Some(("metrics", path)),
+        _ => None,
+    });
+    named
+        .map(|(name, path)| (name, format!("{}/{path}", options.base_path).trim_start_matches('/').to_owned()))
+        .collect()
 }
 
 async fn last_n(State(app): State<Arc<AppState>>) -> Result<Response, ApiError> {

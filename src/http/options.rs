@@ -14,6 +14,8 @@ pub struct Options {
     pub metrics_by_application: bool,
     /// Whether every request is logged (`server.tomcat.accesslog.enabled`).
     pub access_log: bool,
+    /// The pages for people.
+    pub dashboard: Dashboard,
     /// What probes and scrapers ask.
     pub actuator: ActuatorOptions,
     /// Who may do what.
@@ -27,8 +29,24 @@ impl Default for Options {
             context_path: String::new(),
             metrics_by_application: false,
             access_log: false,
+            dashboard: Dashboard::default(),
             actuator: ActuatorOptions::default(),
             security: SecurityOptions::default(),
         }
+    }
+}
+
+/// Settings of the pages for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dashboard {
+    /// Whether there are any (`eureka.dashboard.enabled`).
+    pub enabled: bool,
+    /// Where they stand below the context path: empty, or with a leading slash and none at the end (`eureka.dashboard.path`).
+    pub path: String,
+}
+
+impl Default for Dashboard {
+    fn default() -> Self {
+        Self { enabled: true, path: String::new() }
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn routes(options: &Options) -> Router<Arc<AppState>> {
         // probes and scrapers
         .merge(actuator::routes(&options.actuator))
         // people
-        .merge(dashboard::routes())
+        .merge(dashboard::routes(&options.dashboard))
         .merge(api::routes())
         .fallback(async || ApiError::NotFound("no such page"))
 }

@@ -155,6 +155,11 @@ impl Security {
         has_certificate && (is_open || caller.user.as_ref().is_some_and(|name| self.peers.contains(name)))
     }
 
+    /// Whether a user has one of these roles; any will do where there are none.
+    pub(super) fn has_role(&self, user: &str, roles: &[String]) -> bool {
+        roles.is_empty() || self.users.has_role(user, roles)
+    }
+
     /// Who sends a request, as far as that is known without its credentials.
     pub(super) fn caller(&self, request: &Parts, connection: Connection) -> Caller {
         let is_peer = request.headers.get(REPLICATION).is_some_and(|value| value.as_bytes() == b"true");

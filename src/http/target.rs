@@ -13,10 +13,9 @@ pub(super) struct Paths {
     pub(super) context_path: String,
     /// Where the actuator stands below it.
     pub(super) actuator: String,
+    /// The paths of its endpoints below that.
+    pub(super) endpoints: Vec<String>,
 }
-
-/// The endpoints of the actuator.
-const ENDPOINTS: [&str; 3] = ["health", "info", "prometheus"];
 
 /// What a path names, each with the path below the context path.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,7 +42,7 @@ impl<'a> Target<'a> {
             Self::Eureka(path, Resource::parse(below))
         } else if path.starts_with("/api/") {
             Self::Api(path)
-        } else if is_actuator(path, &paths.actuator) {
+        } else if is_actuator(path, paths) {
             Self::Actuator(path)
         } else {
             Self::Page(path)
@@ -83,10 +82,13 @@ fn below_eureka(path: &str) -> Option<&str> {
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
-fn is_actuator(path: &str, base_path: &str) -> bool {
-    let Some(rest) = path.strip_prefix(base_path) else { return false };
-    let endpoint = rest.strip_prefix('/').and_then(|rest| rest.split('/').next());
-    (rest.is_empty() && !path.is_empty()) || endpoint.is_some_and(|name| ENDPOINTS.contains(&name))
+fn is_actuator(path: &str, paths: &Paths) -> bool {
+    let Some(rest) = path.strip_prefix(paths.actuator.as_str()) else { return false };
+    let is_below = |rest: &str, endpoint: &str| {
+        rest.strip_prefix(endpoint).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let is_endpoint = |rest: &str| paths.endpoints.iter().any(|endpoint| is_below(rest, endpoint));
+    (rest.is_empty() && !path.is_empty()) || rest.strip_prefix('/').is_some_and(is_endpoint)
 }
 
 #[cfg(test)]
@@ -94,7 +96,8 @@ mod tests {
     use super::*;
 
     fn paths(context_path: &str, actuator: &str) -> Paths {
-        Paths { context_path: context_path.to_owned(), actuator: actuator.to_owned() }
+        let endpoints = ["health", "info", "prometheus"].map(str::to_owned).to_vec();
+        Paths { context_path: context_path.to_owned(), actuator: actuator.to_owned(), endpoints }
     }
 
     fn check(paths: &Paths, path: &str, expected: &Target<'_>) {
@@ -148,12 +151,16 @@ mod tests {
     #[test]
     fn the_actuator_is_where_it_was_put() {
         for path in ["/actuator", "/actuator/health", "/actuator/health/liveness", "/actuator/prometheus"] {
-            assert!(is_actuator(path, "/actuator"), "{path}");
+            assert!(is_actuator(path, &paths("", "/actuator")), "{path}");
         }
         for path in ["", "/", "/actuators", "/actuator/nothing", "/actuatorhealth", "/health", "/eureka/apps"] {
-            assert!(!is_actuator(path, "/actuator"), "{path}");
+            assert!(!is_actuator(path, &paths("", "/actuator")), "{path}");
         }
-        assert!(is_actuator("/health/readiness", ""));
-        assert!(!is_actuator("", "") && !is_actuator("/", "") && !is_actuator("/eureka/apps", ""));
+        assert!(is_actuator("/health/readiness", &paths("", "")));
+        assert!(
+            !is_actuator("", &paths("", ""))
+                && !is_actuator("/", &paths("", ""))
+                && !is_actuator("/eureka/apps", &paths("", ""))
+        );
     }
 }

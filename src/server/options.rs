@@ -16,6 +16,8 @@ pub struct Options {
     pub tls: Option<tls::Options>,
     /// A port of its own, without TLS, for `/actuator` (`management.server.port`).
     pub management_port: Option<u16>,
+    /// The address of that port; `None` for all (`management.server.address`).
+    pub management_address: Option<IpAddr>,
     /// The most connections at a time; `None` for as many as memory and open files allow.
     pub max_connections: Option<usize>,
     /// How long a connection may be idle between two requests.
@@ -41,6 +43,7 @@ impl Default for Options {
             address: None,
             tls: None,
             management_port: None,
+            management_address: None,
             max_connections: None,
             keep_alive_timeout: Duration::from_secs(120),
             request_header_timeout: Duration::from_secs(10),

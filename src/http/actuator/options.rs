@@ -6,13 +6,48 @@ pub struct Options {
     /// Where it stands below the context path: empty, or with a leading slash and none at the end
     /// (`management.endpoints.web.base-path`).
     pub base_path: String,
+    /// The same for the management port, whose paths have this before them (`management.server.base-path`).
+    pub management_base_path: String,
+    /// Whether the port of everything else answers the actuator, too (`management.server.port`).
+    pub on_main_port: bool,
+    /// The path of the health below the base path; `None` answers none.
+    pub health: Option<String>,
+    /// The path of what runs here.
+    pub info: Option<String>,
+    /// The path of the metrics.
+    pub prometheus: Option<String>,
+    /// Whether the base path is answered with a list (`management.endpoints.web.discovery.enabled`).
+    pub links: bool,
+    /// Whether `/livez` and `/readyz` are answered, too (`management.endpoint.health.probes.add-additional-paths`).
+    pub additional_paths: bool,
     /// Who sees more of the health than its status.
     pub show_details: ShowDetails,
+    /// The roles of the users who do; empty for any (`management.endpoint.health.roles`).
+    pub roles: Vec<String>,
+}
+
+impl Options {
+    /// The endpoints that are answered, by their ids, with their paths below the base path.
+    pub(in crate::http) fn endpoints(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [("health", &self.health), ("info", &self.info), ("prometheus", &self.prometheus)];
+        all.into_iter().filter_map(|(id, path)| Some((id, path.as_deref()?)))
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { base_path: "/actuator".to_owned(), show_details: ShowDetails::default() }
+        Self {
+            base_path: "/actuator".to_owned(),
+            management_base_path: String::new(),
+            on_main_port: true,
+            health: Some("health".to_owned()),
+            info: Some("info".to_owned()),
+            prometheus: Some("prometheus".to_owned()),
+            links: true,
+            additional_paths: false,
+            show_details: ShowDetails::default(),
+            roles: Vec::new(),
+        }
     }
 }
 

@@ -24,10 +24,13 @@ async function messageOf(answer) {
   }
 }
 
+/** What leads from this page to where Eureka's paths begin: nothing, unless `eureka.dashboard.path` moved the page. */
+export const root = document.documentElement.dataset.root ?? '';
+
 /** GETs JSON below `api/v1/`. */
 export async function get(path, parameters = {}, signal) {
   const query = new URLSearchParams(parameters);
-  const answer = await ask(`api/v1/${path}${query.size ? `?${query}` : ''}`, { signal });
+  const answer = await ask(`${root}api/v1/${path}${query.size ? `?${query}` : ''}`, { signal });
   return answer.json();
 }
 
@@ -40,7 +43,7 @@ export const takeOutOfService = (application, id) => ask(`${statusPath(applicati
 /** Eureka's own call that removes the override. The instance is shown as UP until it registers with another status. */
 export const removeOverride = (application, id) => ask(`${statusPath(application, id)}?value=UP`, { method: 'DELETE' });
 
-const statusPath = (application, id) => `eureka/apps/${encodeURIComponent(application)}/${encodeURIComponent(id)}/status`;
+const statusPath = (application, id) => `${root}eureka/apps/${encodeURIComponent(application)}/${encodeURIComponent(id)}/status`;
 
 /** A stream that is silent for this long is broken: the registry sends an event at least every five seconds. In milliseconds. */
 const SILENCE = 15_000;
@@ -70,7 +73,7 @@ export class Stream {
 
   #connect() {
     if (document.hidden) return;
-    const source = new EventSource('api/v1/events');
+    const source = new EventSource(`${root}api/v1/events`);
     this.#source = source;
     this.#heard();
     source.onopen = () => {

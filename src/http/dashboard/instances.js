@@ -1,6 +1,6 @@
 // The list of instances: one page of those that the address asks for. The registry filters and sorts them.
 
-import { get } from './api.js';
+import { get, root } from './api.js';
 import { byId, fill, h, keep, text, whenChanged } from './dom.js';
 import { ago, count, instanceLink, number, outward, setAgo, status, STATUSES } from './format.js';
 
@@ -46,7 +46,7 @@ export function showInstances(answer, query) {
 
 function found({ total, offset, instances }, query) {
   const narrowed = CONDITIONS.slice(0, 6).some((name) => query.has(name));
-  if (total === 0) return narrowed ? 'No matching instances.' : `No instance is registered. Clients register at ${new URL('eureka/', location.href)}.`;
+  if (total === 0) return narrowed ? 'No matching instances.' : `No instance is registered. Clients register at ${new URL(`${root}eureka/`, location.href)}.`;
   const all = `${count(total, 'instance')}${narrowed ? ' found' : ''}`;
   if (total <= PAGE) return all;
   return instances.length ? `${number(offset + 1)} to ${number(offset + instances.length)} of ${all}` : all;

@@ -137,7 +137,11 @@ mod tests {
     }
 
     fn target(request: &Parts) -> Target<'_> {
-        let paths = Paths { context_path: String::new(), actuator: "/actuator".to_owned() };
+        let paths = Paths {
+            context_path: String::new(),
+            actuator: "/actuator".to_owned(),
+            endpoints: vec!["health".to_owned()],
+        };
         Target::of(&request.uri, &paths)
     }
 

@@ -95,6 +95,13 @@ impl Users {
         self.users.iter().rfind(|user| user.name == name).is_some_and(|user| !user.is_read_only())
     }
 
+    /// Whether the user of this name has one of these roles.
+    pub(crate) fn has_role(&self, name: &str, roles: &[String]) -> bool {
+        let plain = |role: &str| role.trim_start_matches("ROLE_").to_ascii_uppercase();
+        let of_user = self.users.iter().rfind(|user| user.name == name).map(|user| user.roles.as_slice());
+        of_user.unwrap_or_default().iter().any(|own| roles.iter().any(|role| plain(role) == plain(own)))
+    }
+
     /// The name of the user whose credentials a request has. `address` is where its connection comes from.
     pub(crate) async fn authenticate(
         &self,

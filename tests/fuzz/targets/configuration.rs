@@ -48,7 +48,7 @@ fuzz_target!(|input: &str| {
     for first in [None, Some("check-config")] {
         let arguments = first.into_iter().chain(arguments.lines()).map(OsString::from);
         let said = match config::parse(arguments, environment.iter().cloned(), &DIRECTORY) {
-            Ok(Command::Say(text)) => text,
+            Ok(Command::Say(text) | Command::Check { text, .. }) => text,
             Ok(Command::Serve(loaded)) => format!("{:?}", loaded.notices),
             Ok(Command::Version) => String::new(),
             Err(error) => error.to_string(),

@@ -1,0 +1,209 @@
+"""Reads each configuration of cases.py by Spring Boot and by ours, and compares: configuration.py BINARY WORK CLASSES ... -- [--only NAME]
+
+CLASSES are the unpacked servers, the newest first; whole servers are started of that one alone.
+"""
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from cases import CASES, MANAGEMENT, SERVED
+
+import lib
+
+SPLIT = sys.argv.index("--")
+BINARY, WORK, *SERVERS = sys.argv[1:SPLIT]
+OPTIONS = sys.argv[SPLIT + 1 :]
+ONLY = OPTIONS[OPTIONS.index("--only") + 1] if "--only" in OPTIONS else None
+WORK = Path(WORK)
+BASE = {"PATH": os.environ["PATH"], "HOME": "/root", "LANG": "C.UTF-8"}
+LIMIT = 120
+# Spring's own defaults of the keys below differ, and so these are compared only where a case sets them.
+TRUE, FALSE = {"true", "on", "yes", "1"}, {"false", "off", "no", "0"}
+
+
+def java(classes, main, *arguments):
+    boot = Path(classes, "BOOT-INF")
+    options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
+    return ["java", *options, "-cp", f"{boot / 'classes'}:{boot / 'lib'}/*", main, *arguments]
+
+
+def lay(files, name):
+    directory = WORK / re.sub(r"\W+", "-", name)
+    directory.mkdir()
+    for path, content in files.items():
+        file = directory / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return directory
+
+
+def run(command, case, directory):
+    done = subprocess.run(command, cwd=directory, env=BASE | case.env, capture_output=True, timeout=LIMIT, check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def ours(case, directory):
+    """The settings that ours reads, by key; None if it refuses the configuration."""
+    code, out, error = run([BINARY, "check-config", "--format=json", *case.args], case, directory)
+    if code:
+        return None, error
+    read = json.loads(out)
+    values = {one["key"]: one["value"] for one in read["settings"] if one["origin"] != "default"}
+    return values | {"profiles": ",".join(read["profiles"])}, ""
+
+
+def springs(classes, case, directory, keys):
+    code, out, error = run(java(classes, "compat.Effective", str(keys), *case.args), case, directory)
+    if code:
+        return None, out[-500:] + error[-500:]
+    lines = (line[1:].split("\t", 1) for line in out.splitlines() if line.startswith("=") and "\t" in line)
+    return {key: json.loads(f'"{value}"') if "\\" in value else value for key, value in lines}, ""
+
+
+def plain(value):
+    """A value as both write it."""
+    text = ",".join(part.strip() for part in (value or "").strip().split(","))
+    return "true" if text.lower() in TRUE else "false" if text.lower() in FALSE else text
+
+
+def compare(case, classes, keys):
+    """What differs, by key."""
+    directory = lay(case.files, f"{case.name}-{Path(classes).name}")
+    mine, why = ours(case, directory)
+    java_values, java_why = springs(classes, case, directory, keys)
+    if (mine is None) != (java_values is None):
+        return {"refused": f"ours: {why.strip() or 'starts'}; Spring: {java_why.strip()[-300:] or 'starts'}"}
+    if mine is None:
+        return {}
+    found = {}
+    for key in sorted(mine.keys() | java_values.keys()):
+        a, b = plain(mine.get(key)), plain(java_values.get(key))
+        if a != b and not a.startswith("***"):
+            found[key] = f"ours {a!r}, Spring {b!r}"
+    return found
+
+
+def known_keys():
+    """The keys that both know, in a file for Java."""
+    out = subprocess.run([BINARY, "check-config", "--format=json"], cwd=WORK, env=BASE, capture_output=True, check=True).stdout
+    keys = [one["key"] for one in json.loads(out)["settings"] if not one["key"].startswith("registry.")]
+    path = WORK / "keys"
+    path.write_text("\n".join(keys) + "\n")
+    return path, len(keys)
+
+
+def check_cases():
+    keys, count = known_keys()
+    print(f"  {count} keys")
+    passed, listed, failed = 0, [], []
+    for case in CASES:
+        if ONLY and ONLY not in case.name:
+            continue
+        for classes in SERVERS:
+            boot = Path(classes).name.removeprefix("configuration-")
+            # Spring Boot 2.7 reads the same but for what came later.
+            found = compare(case, classes, keys)
+            unlisted = {key: what for key, what in found.items() if key not in case.differs}
+            gone = {key for key in case.differs if key not in found} if classes == SERVERS[0] else set()
+            if unlisted or gone:
+                failed.append(f"{case.name} ({boot}): {unlisted or ''} {f'no longer differs: {gone}' if gone else ''}")
+            elif found:
+                listed += [f"{case.name} ({boot}), {key}: {case.differs[key]}" for key in found]
+            else:
+                passed += 1
+    print(f"  {passed} the same; listed differences:")
+    for line in listed:
+        print(f"    {line}")
+    return failed
+
+
+class Running:
+    """A server and its log."""
+
+    def __init__(self, command, directory, log):
+        self.log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(command, cwd=directory, env=BASE, stdout=output, stderr=subprocess.STDOUT)
+
+    def ports(self, pattern, count):
+        def found():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"it ended: {self.log.read_text()[-2000:]}")
+            ports = re.findall(pattern, self.log.read_text())
+            return ports if len(ports) >= count else None
+
+        return lib.until(f"the ports of {self.log}", found, seconds=LIMIT)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+OPENER = urllib.request.build_opener(NoRedirect)
+
+
+def ask(port, path, user):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}")
+    # Without it a browser's login page is answered instead of a status.
+    request.add_header("X-Requested-With", "XMLHttpRequest")
+    if user is not None:
+        request.add_header("Authorization", "Basic " + base64.b64encode(user.encode()).decode())
+    try:
+        with OPENER.open(request, timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def check_served():
+    failed, asked = [], 0
+    for one in SERVED:
+        if ONLY and ONLY not in one.name:
+            continue
+        directory = lay(one.files, f"served-{one.name}")
+        count = 1 + any(port == MANAGEMENT for _, _, port in one.asks)
+        options = ["--server.port=0", "--server.address=127.0.0.1"]
+        theirs = ["--eureka.client.register-with-eureka=false", "--eureka.client.fetch-registry=false"]
+        servers = [
+            (Running([BINARY, *options], directory, directory / "ours.log"), r"(?:listening|actuator) on http://\S+?:(\d+)"),
+            (Running(java(SERVERS[0], "compat.Server", *options, *theirs), directory, directory / "java.log"), r"Tomcat started on port (\d+)"),
+        ]
+        try:
+            ports = [server.ports(pattern, count) for server, pattern in servers]
+            # Ours says the management port first.
+            if count == 2:
+                ports[0].reverse()
+            for path, user, port in one.asks:
+                answers = [ask(found[1 if port == MANAGEMENT else 0], path, user) for found in ports]
+                asked += 1
+                if answers[0] != answers[1] and path not in one.differs:
+                    failed.append(f"{one.name}: {path} as {user} on the {port} port: ours {answers[0]}, Spring {answers[1]}")
+        finally:
+            for server, _ in servers:
+                server.stop()
+    print(f"  {asked} answers of {len(SERVED)} whole servers")
+    return failed
+
+
+def main():
+    failed = check_cases() + check_served()
+    for line in failed:
+        print(f"  FAIL {line}")
+    print(f"  {len(CASES)} configurations, {len(failed)} unlisted differences")
+    if failed:
+        sys.exit(1)
+
+
+main()

@@ -1,0 +1,95 @@
+//! `management.*`: which endpoints of the actuator are answered, where, and to whom.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::parts::Written;
+use crate::config::error::ConfigError;
+use crate::config::name::canonical;
+use crate::http::actuator::ShowDetails;
+use crate::server::Settings;
+
+/// Whether an endpoint may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum Access {
+    /// It may: `read-only` and `unrestricted` are one, as no endpoint here changes anything.
+    Readable,
+    /// It may not.
+    None,
+}
+
+/// `management.*`
+#[derive(Debug, Default)]
+pub(in crate::config) struct ActuatorDraft {
+    /// `management.server.port`: −1 for none at all.
+    pub(in crate::config) port: Option<i32>,
+    pub(in crate::config) address: Option<IpAddr>,
+    /// `management.endpoints.web.exposure.*`
+    pub(in crate::config) include: Option<Vec<String>>,
+    pub(in crate::config) exclude: Vec<String>,
+    /// `management.endpoints.enabled-by-default`, `management.endpoints.access.default`
+    pub(in crate::config) default_access: Option<Access>,
+    /// `management.endpoints.access.max-permitted`
+    pub(in crate::config) max_access: Option<Access>,
+    /// `management.endpoint.ID.enabled`, `.access`
+    pub(in crate::config) access: BTreeMap<&'static str, Access>,
+    /// `management.endpoints.web.path-mapping.ID`
+    pub(in crate::config) paths: BTreeMap<&'static str, String>,
+    /// `management.prometheus.metrics.export.enabled`
+    pub(in crate::config) prometheus_export: Option<bool>,
+    /// `management.defaults.metrics.export.enabled`
+    pub(in crate::config) default_export: Option<bool>,
+    /// `management.endpoint.health.show-components`
+    pub(in crate::config) show_components: Option<ShowDetails>,
+    /// `management.endpoint.health.roles`
+    pub(in crate::config) roles: Vec<String>,
+    /// A key that wants TLS on the management port.
+    pub(in crate::config) ssl: Option<Written>,
+    /// `management.server.ssl.enabled`
+    pub(in crate::config) ssl_enabled: Option<bool>,
+}
+
+/// The endpoints that this server has.
+pub(in crate::config) const ENDPOINTS: [&str; 3] = ["health", "info", "prometheus"];
+
+impl ActuatorDraft {
+    /// The path of an endpoint below the base path, if it is answered.
+    fn path(&self, id: &'static str) -> Option<String> {
+        let names = |list: &[String]| list.iter().any(|one| one == "*" || canonical(one) == id);
+        let is_exposed = self.include.as_deref().is_none_or(names) && !names(&self.exclude);
+        let access = self.access.get(id).copied().or(self.default_access).unwrap_or(Access::Readable);
+        let is_exported = id != "prometheus" || self.prometheus_export.or(self.default_export).unwrap_or(true);
+        let is_answered = is_exposed && access != Access::None && self.max_access != Some(Access::None) && is_exported;
+        is_answered.then(|| self.paths.get(id).cloned().unwrap_or_else(|| id.to_owned()))
+    }
+
+    pub(super) fn finish(&self, settings: &mut Settings) -> Result<(), ConfigError> {
+        let actuator = &mut settings.http.actuator;
+        actuator.health = self.path("health");
+        actuator.info = self.path("info");
+        actuator.prometheus = self.path("prometheus");
+        if self.show_components == Some(ShowDetails::Never) {
+            actuator.show_details = ShowDetails::Never;
+        } else if self.show_components == Some(ShowDetails::WhenAuthorized)
+            && actuator.show_details == ShowDetails::Always
+        {
+            actuator.show_details = ShowDetails::WhenAuthorized;
+        }
+        if !self.roles.is_empty() {
+            actuator.roles.clone_from(&self.roles);
+        }
+        let own = settings.server.port;
+        let separate = self.port.filter(|port| *port == 0 || *port != i32::from(own));
+        actuator.on_main_port = separate.is_none();
+        settings.server.management_port = separate.and_then(|port| u16::try_from(port).ok());
+        settings.server.management_address = self.address;
+        if let Some(Written { name, origin }) = &self.ssl
+            && self.ssl_enabled != Some(false)
+            && settings.server.management_port.is_some()
+        {
+            let why = "the management port has no TLS";
+            return Err(ConfigError::Protection { key: name.clone(), origin: origin.clone(), why });
+        }
+        Ok(())
+    }
+}
