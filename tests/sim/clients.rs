@@ -201,14 +201,14 @@ impl State {
         self.oracle.touched[client] = now;
         let value = match what {
             Ask::Renew { .. } => {
-                self.oracle.contact(client, place, now);
+                self.oracle.contact(client, place, false, now);
                 return;
             }
             Ask::Register { last_dirty } => {
                 if u128::from(silent) > LEASE.as_millis() {
                     self.oracle.blur(client, Aspect::Status);
                 }
-                self.oracle.contact(client, place, now);
+                self.oracle.contact(client, place, true, now);
                 let present = (client, Value::Present(true), place);
                 self.oracle.note(present, (issued, now), &self.links, skewed);
                 Value::Data { last_dirty, tag: None }

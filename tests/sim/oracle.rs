@@ -82,13 +82,20 @@ pub(crate) struct Oracle {
     pub(crate) events: Vec<Event>,
     /// When a client's heartbeat or registration was accepted, and where; newest last.
     pub(crate) contacts: Vec<Vec<(u64, usize)>>,
+    /// When a client was last accepted by who had its last registration for sure.
+    heard: Vec<u64>,
     /// When anything at all was done to an instance, by client: a replica may have heard of it then.
     pub(crate) touched: Vec<u64>,
 }
 
 impl Oracle {
     pub(crate) fn new(clients: usize) -> Self {
-        Self { events: Vec::new(), contacts: vec![Vec::new(); clients], touched: vec![0; clients] }
+        Self {
+            events: Vec::new(),
+            contacts: vec![Vec::new(); clients],
+            heard: vec![0; clients],
+            touched: vec![0; clients],
+        }
     }
 
     /// Notes an event. It is later than those that were accepted before it was asked for, anywhere. Where clocks differ, the
@@ -185,14 +192,19 @@ impl Oracle {
         }
     }
 
-    pub(crate) fn contact(&mut self, client: usize, place: usize, now: u64) {
+    /// A client was accepted. A heartbeat at who does not know of the last registration is one of an instance that was cancelled
+    /// before that.
+    pub(crate) fn contact(&mut self, client: usize, place: usize, registers: bool, now: u64) {
         self.touched[client] = now;
+        if registers || self.last(client, Aspect::Presence).is_some_and(|last| last.holders.contains(&place)) {
+            self.heard[client] = now;
+        }
         self.contacts[client].push((now, place));
     }
 
-    /// When the client was heard last, by anybody.
+    /// When the client was last heard for sure.
     pub(crate) fn heard(&self, client: usize) -> u64 {
-        self.contacts[client].last().map_or(0, |(when, _)| *when)
+        self.heard[client]
     }
 
     /// The last time when the client was answered well by `place`.

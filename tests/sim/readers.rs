@@ -80,8 +80,8 @@ async fn fetch(world: &Arc<World>, replica: usize, path: &str) -> Option<(Option
         let now = handle.now();
         let slot = &mut handle.state.lock().slots[replica];
         if !is_delta {
-            slot.was_fetched = true;
-        } else if !slot.was_fetched {
+            slot.fetched.get_or_insert(now);
+        } else if slot.fetched.is_none() {
             slot.first_sign.get_or_insert(now);
         }
     })

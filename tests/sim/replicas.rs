@@ -62,8 +62,8 @@ pub(crate) struct Slot {
     /// Whether it opened without a copy, and since when clients have shown that they knew a registry before.
     pub(crate) opened_empty: bool,
     pub(crate) first_sign: Option<u64>,
-    /// Whether a client fetched everything: from then on a delta is what follows, and no sign that one held a list before.
-    pub(crate) was_fetched: bool,
+    /// When a client first fetched everything: from then on a delta is what follows, and no sign that one held a list before.
+    pub(crate) fetched: Option<u64>,
 }
 
 impl Slot {
