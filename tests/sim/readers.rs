@@ -78,11 +78,13 @@ async fn fetch(world: &Arc<World>, replica: usize, path: &str) -> Option<(Option
     let request = request(Method::GET, path, Bytes::new());
     let (status, body) = send(world, replica, request, move |_| {
         let now = handle.now();
-        let slot = &mut handle.state.lock().slots[replica];
+        let slots = &mut handle.state.lock().slots;
+        // One that opened without a copy tells the others that somebody fetched everything.
+        let was_fetched = slots.iter().any(|slot| slot.opened_empty && slot.fetched.is_some());
         if !is_delta {
-            slot.fetched.get_or_insert(now);
-        } else if slot.fetched.is_none() {
-            slot.first_sign.get_or_insert(now);
+            slots[replica].fetched.get_or_insert(now);
+        } else if !was_fetched {
+            slots[replica].first_sign.get_or_insert(now);
         }
     })
     .await?;
