@@ -76,7 +76,9 @@ def keys_of(directory: Path) -> set[str]:
 
 def collect() -> str:
     lines_of: dict[str, list[str]] = {}
-    head = "# Names of keys from the configuration metadata of Spring (Apache License 2.0), which compat/configuration/metadata.py extracts:\n"
+    head = (
+        "# Names of keys from the configuration metadata of Spring (Apache License 2.0), which compat/configuration/metadata.py extracts:\n"
+    )
     with tempfile.TemporaryDirectory() as work:
         for line in LINES:
             jars = fetch(line, Path(work, line))
