@@ -19,10 +19,13 @@ JSON = {"Content-Type": "application/json"}
 
 class Attack:
     def __init__(self, host, port, seconds):
-        self.place, self.until = (host, port), time.monotonic() + seconds
+        self.place, self.seconds, self.until = (host, port), seconds, None
         self.counts = collections.Counter()
 
     def goes_on(self):
+        """Whether it is not over yet. It begins when this is asked first: what is prepared before takes none of its time."""
+        if self.until is None:
+            self.until = time.monotonic() + self.seconds
         return time.monotonic() < self.until
 
     def connect(self, last=2, patience=20):

@@ -1,6 +1,7 @@
 """Plays everything that can fill a registry's memory against one with 10,000 instances in a memory cgroup of the chart's limit, with good
 clients beside it. memory.py [ROW ...]: all rows, or these."""
 
+import contextlib
 import json
 import os
 import signal
@@ -55,15 +56,15 @@ class Cgroup:
                 path.rmdir()
                 continue
             # Swap would only make it slower. Where none is counted there is nothing to write.
-            try:
+            with contextlib.suppress(OSError):
                 (path / wide).write_text("0" if wide == "memory.swap.max" else str(LIMIT))
-            except OSError:
-                pass
             self.path = path
             return
 
-    def enter(self):
-        (self.path / "cgroup.procs").write_text(str(os.getpid()))
+    def command(self, command, files=None):
+        """The command that runs another one in it, with so many open files."""
+        limit = f"ulimit -n {files};" if files else ""
+        return ["bash", "-c", f'echo $$ >"$0"; {limit} exec "$@"', str(self.path / "cgroup.procs"), *command]
 
     def remove(self):
         lib.until("the cgroup to be empty", lambda: self.path.rmdir() or True, 10)
@@ -73,19 +74,13 @@ class Registry:
     """One in the cgroup, with its instances."""
 
     def __init__(self, cgroup, work, *arguments, stdout=None, files=None, instances=INSTANCES):
-        def before():
-            cgroup.enter()
-            if files:
-                import resource
-
-                resource.setrlimit(resource.RLIMIT_NOFILE, files)
-
         self.log = Path(work) / "registry.log"
         command = [os.environ["EUREKA_REGISTRY_BIN"], "--server.address=127.0.0.1", "--server.port=0", *arguments]
         # Nobody renews for the instances that are there to fill the registry.
         command += ["--registry.shutdown.lame-duck=0", "--eureka.server.eviction-interval-timer-in-ms=3600000"]
         with open(self.log, "w", encoding="utf-8") as log:
-            self.process = subprocess.Popen(command, stdout=stdout or log, stderr=log, preexec_fn=before, cwd=work)
+            command = cgroup.command(command, files)
+            self.process = subprocess.Popen(command, stdout=stdout or log, stderr=log, cwd=work)
         self.host, self.most_kb = "127.0.0.1", 0
         self.port = lib.until("the registry to listen", self.listens, 20, not_yet=(OSError, IndexError))
         try:
@@ -110,7 +105,7 @@ class Registry:
             for first in range(0, instances, 100):
                 for number in range(first, first + 100):
                     app, instance_id = attacks.name(number)
-                    urls = {name: "http://h/actuator" for name in ("homePageUrl", "statusPageUrl", "healthCheckUrl")}
+                    urls = dict.fromkeys(("homePageUrl", "statusPageUrl", "healthCheckUrl"), "http://h/actuator")
                     metadata = {"zone": f"z{number % 3}", "version": f"1.{number % 7}", "management.port": "8081"}
                     body = lib.instance(app, instance_id, metadata=metadata, **urls)
                     connection.sendall(attacks.whole("POST", f"/eureka/apps/{app}", body, attacks.JSON))
@@ -182,10 +177,8 @@ def play(checks, cgroup, work, row, names, *arguments, files=None, expected=None
     of_it = [record for record in of_it if begun <= record[0] < ended]
     wrong = [record for record in of_it if record[3]]
     slowest = max((1000 * record[2] for record in of_it), default=float("nan"))
-    print(
-        f"  {row:30} {before / 1024:5.0f} -> {registry.most_kb / 1024:4.0f} MiB, {len(of_it):5} good calls, slowest {slowest:6.0f} ms  {answered}",
-        flush=True,
-    )
+    memory = f"{before / 1024:5.0f} -> {registry.most_kb / 1024:4.0f} MiB"
+    print(f"  {row:30} {memory}, {len(of_it):5} good calls, slowest {slowest:6.0f} ms  {answered}", flush=True)
     checks.check(survived, f"{row}: the registry survived")
     checks.check(of_it and not wrong and slowest <= SLOW_MS, f"{row}: good clients are unharmed {wrong[:2] or ''}")
     for name, status in expected or []:
@@ -227,7 +220,7 @@ ROWS = {
     "half heads": (["half_heads"], {}),
     "half bodies": (["half_bodies"], {}),
     "idle": (["idle"], {}),
-    "few open files": (["idle"], {"files": (FEW_FILES, FEW_FILES)}),
+    "few open files": (["idle"], {"files": FEW_FILES}),
 }
 
 
