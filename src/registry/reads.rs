@@ -36,6 +36,9 @@ impl InstanceRegistry {
 
     /// Encodes what is pending and keeps it for the readers that follow.
     pub fn build(&self, pending: &Pending) -> Answer {
+        if !self.options.use_read_only_response_cache {
+            self.cache.forget_outdated();
+        }
         let versions_delta = match pending.scope {
             Scope::All => 1,
             Scope::Delta => self.cache.deltas.fetch_add(1, AcqRel) + 1,

@@ -198,6 +198,16 @@ impl ResponseCache {
         self.version.store(version, std::sync::atomic::Ordering::Release);
     }
 
+    /// Forgets the answers of former versions. Readers of one keep it; for others it is only memory.
+    pub(super) fn forget_outdated(&self) {
+        let version = self.version();
+        for slot in self.answers.iter().flatten().flatten() {
+            if slot.load().as_ref().is_some_and(|cached| cached.version != version) {
+                slot.store(None);
+            }
+        }
+    }
+
     pub(super) fn slot(&self, scope: Scope, form: Form, gzip: bool) -> &ArcSwapOption<Cached> {
         let scope = match scope {
             Scope::All => 0,

@@ -254,3 +254,15 @@ fn an_expired_lease_is_hidden_from_a_look_up_only_while_leases_expire() {
     assert!(expiring.instance("A/0000", later).is_none());
     assert_eq!(view(&expiring, Scope::All, false, later).0.len(), 1, "lists show it (quirk 17)");
 }
+
+#[test]
+fn answers_of_former_versions_are_not_kept() {
+    let registry = registry(Options::default());
+    let xml = Form { media: Media::Xml, detail: Detail::Full };
+    for (id, form) in [("1", xml), ("2", JSON)] {
+        registry.register(instance("A", id, InstanceStatus::Up, 1), Source::Client, START);
+        body(&registry, Scope::All, form, false, START);
+    }
+    let kept = |form| registry.cache.slot(Scope::All, form, false).load().is_some();
+    assert_eq!((kept(xml), kept(JSON)), (false, true));
+}

@@ -347,3 +347,54 @@ async fn small_requests_get_no_huge_answers() {
     }
     server.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_full_registry_refuses_new_instances_and_nothing_else() {
+    let server = TestServer::with(|settings| settings.limits.memory = 1 << 20).await;
+    let register = async |id: &str| {
+        let body = instance("ORDERS", id);
+        server.send("POST", "/eureka/apps/ORDERS", &[JSON_BODY], body.as_bytes()).await
+    };
+    let mut registered = 0;
+    let refused = loop {
+        let answer = register(&registered.to_string()).await;
+        if answer.status != 204 {
+            break answer;
+        }
+        registered += 1;
+        assert!(registered < 1000, "it has no end");
+    };
+    assert_eq!(refused.status, 507);
+    assert!(refused.text().starts_with("the registry is full: its instances take "), "{}", refused.text());
+    assert_eq!(register("0").await.status, 204, "who is there may register again");
+    for (method, path) in [
+        ("PUT", "/eureka/apps/ORDERS/0"),
+        ("PUT", "/eureka/apps/ORDERS/0/status?value=DOWN"),
+        ("PUT", "/eureka/apps/ORDERS/0/metadata?a=b"),
+        ("GET", "/eureka/apps"),
+        ("DELETE", "/eureka/apps/ORDERS/0"),
+    ] {
+        assert_eq!(server.send(method, path, &[], b"").await.status, 200, "{method} {path}");
+    }
+    let scrape = server.send("GET", "/actuator/prometheus", &[], b"").await;
+    assert!(scrape.text().contains("eureka_registry_refused_total{source=\"client\"} 1.0"), "{}", scrape.text());
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_instance_does_not_grow_without_end() {
+    let server = TestServer::start().await;
+    server.register("ORDERS", "a").await;
+    let value = "v".repeat(25_000);
+    let add = async |name: &str| {
+        let path = format!("/eureka/apps/ORDERS/a/metadata?{name}={value}");
+        server.send("PUT", &path, &[], b"").await
+    };
+    assert_eq!((add("a").await.status, add("b").await.status), (200, 200));
+    let refused = add("c").await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().ends_with("at most 65536 are accepted"), "{}", refused.text());
+    let kept = server.send("GET", "/eureka/apps/ORDERS/a", &[("Accept", "application/json")], b"").await;
+    assert_eq!(kept.text().matches(&value).count(), 2, "nothing of it is stored");
+    server.stop().await.unwrap();
+}
