@@ -17,8 +17,10 @@ use super::job::{Job, Verdict};
 const PLACES: usize = 64;
 /// Places for those over a limit.
 const PLACES_OVER_LIMIT: usize = 16;
-/// After a hash, passwords over a limit wait so many times as long as it took: guesses use at most a quarter of a processor.
+/// After a hash, passwords over a limit wait so many times as long as it took: guesses use a quarter of a processor.
 const REST: u32 = 3;
+/// But no longer than this, also where a hash takes long: a good login may be among them.
+const LONGEST_REST: Duration = Duration::from_millis(250);
 /// How many passwords are remembered that lost their place, by a part of their tag: a power of two.
 const RETURNS: usize = 1 << 15;
 
@@ -153,7 +155,7 @@ impl Waiting {
 
     /// Notes that a hash has ended now, and how long it took; gives who waited for it.
     pub(super) fn hashed(&mut self, took: Duration, now: Instant) -> Option<Entry> {
-        self.rest_until = Some(now + took * REST);
+        self.rest_until = Some(now + took.saturating_mul(REST).min(LONGEST_REST));
         self.current.take()
     }
 
@@ -296,6 +298,9 @@ mod tests {
         lobby.enter(2, 0);
         assert!(matches!(lobby.waiting.next(now), Next::Hash(job) if number_of(&job) == 2));
         assert!(matches!(lobby.waiting.next(now + Duration::from_millis(150)), Next::Hash(_)));
+        assert!(lobby.waiting.hashed(Duration::from_secs(5), now).is_some());
+        lobby.enter(3, 100);
+        assert!(matches!(lobby.waiting.next(now), Next::Rest(LONGEST_REST)));
     }
 
     #[tokio::test]
