@@ -25,6 +25,8 @@ mod report;
 mod shown;
 mod source;
 mod system;
+#[cfg(test)]
+mod tests;
 mod values;
 mod yaml;
 

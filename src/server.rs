@@ -103,7 +103,7 @@ impl Server {
         let key = "management.server.port";
         let socket = bind(self.options.management_address, port).map_err(|error| in_use(error, key, port))?;
         let listener = socket.listen(BACKLOG).map_err(|error| in_use(error, key, port))?;
-        info!(target: START, "answering the actuator on http://{}", listener.local_addr()?);
+        info!(target: START, "answering /actuator on http://{}", listener.local_addr()?);
         let service = Arc::clone(self.node.service());
         let port = self.port(listener, None, self.capacity.of_management());
         self.serving.spawn("accept-management", |_| {

@@ -176,7 +176,7 @@ def check_served():
         options = ["--server.port=0", "--server.address=127.0.0.1"]
         theirs = ["--eureka.client.register-with-eureka=false", "--eureka.client.fetch-registry=false"]
         servers = [
-            (Running([BINARY, *options], directory, directory / "ours.log"), r"(?:listening|actuator) on http://\S+?:(\d+)"),
+            (Running([BINARY, *options], directory, directory / "ours.log"), r"(?:listening|answering /actuator) on http://\S+?:(\d+)"),
             (
                 Running(java(SERVERS[0], "compat.Server", *options, *theirs), directory, directory / "java.log"),
                 r"Tomcat started on port (\d+)",

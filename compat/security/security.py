@@ -369,7 +369,7 @@ def bad_peers():
 
 
 def management():
-    with Registry(*USERS, *certificate("good", client_auth="need"), "--management.server.port=0") as registry:
+    with Registry(*USERS, *certificate("good", client_auth="need"), "--management.server.port=0", "--management.server.address=127.0.0.1") as registry:
         [url] = registry.told(r"answering /actuator on (http://127\.0\.0\.1:\d+)")
 
         def plain(path, *arguments):

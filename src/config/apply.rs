@@ -46,7 +46,8 @@ type Effective<'a> = BTreeMap<&'a str, (&'a Source, &'a Entry)>;
 pub(super) fn apply(sources: &[Source], surroundings: &Surroundings) -> Result<Applied, ConfigError> {
     let all: Vec<&Source> = sources.iter().collect();
     let resolver = Resolver { sources: &all, system: &surroundings.system };
-    let effective = effective(sources);
+    let asked = asked(sources);
+    let effective = effective(sources, &asked);
     let mut draft = Draft::default();
     let (mut notices, mut set) = (Vec::new(), Vec::new());
     for (slot, (source, entry)) in &effective {
@@ -57,13 +58,15 @@ pub(super) fn apply(sources: &[Source], surroundings: &Surroundings) -> Result<A
         } else {
             match set_family(&mut draft, slot, resolver, source, entry)? {
                 Some((Sense::Known, value)) => {
-                    let shown = shown::shown(slot, &value);
+                    let shown = shown::shown_of(slot, &entry.value, &value);
                     let Written { name, origin } = draft.key.clone();
                     set.push(Set { key: None, written: name, shown, origin, differs: true });
                     continue;
                 }
                 Some((Sense::Useless, _)) => Unheeded::Harmless("it belongs to something that is not here".into()),
                 Some((Sense::Unknown, _)) | None if is_of_spring_itself(slot) => continue,
+                // A name that placeholders ask for is a variable, however it begins.
+                Some((Sense::Unknown, _)) | None if asked.contains(*slot) && classes::rule(slot).is_none() => continue,
                 Some((Sense::Unknown, _)) | None => unheeded(slot, resolver, source, entry)?,
             }
         };
@@ -75,20 +78,20 @@ pub(super) fn apply(sources: &[Source], surroundings: &Surroundings) -> Result<A
     Ok(Applied { settings: draft.finish()?, notices, set, java_options })
 }
 
+/// The names that placeholders ask for, in their one form.
+fn asked(sources: &[Source]) -> BTreeSet<String> {
+    let entries = sources.iter().filter(|source| source.kind != Kind::Environment).flat_map(Source::slots);
+    entries.flat_map(|(_, entry)| placeholders::names(&entry.value).map(canonical).collect::<Vec<_>>()).collect()
+}
+
 /// What stands for each key in the end: of the sources, later ones win; in one source, a key's name of today wins over older ones. Most
 /// variables of the environment are somebody else's.
-fn effective(sources: &[Source]) -> Effective<'_> {
-    let asked: BTreeSet<String> = sources
-        .iter()
-        .filter(|source| source.kind != Kind::Environment)
-        .flat_map(Source::slots)
-        .flat_map(|(_, entry)| placeholders::names(&entry.value).map(canonical).collect::<Vec<_>>())
-        .collect();
+fn effective<'a>(sources: &'a [Source], asked: &BTreeSet<String>) -> Effective<'a> {
     let mut effective = Effective::new();
     let mut by_key: BTreeMap<&'static str, &str> = BTreeMap::new();
     for source in sources {
         let is_shared = matches!(source.kind, Kind::Environment | Kind::JavaOptions);
-        let entries = source.slots().filter(|(slot, entry)| !is_shared || is_ours(slot, entry, &asked));
+        let entries = source.slots().filter(|(slot, entry)| !is_shared || is_ours(slot, entry, asked));
         let (of_today, other): (Vec<_>, Vec<_>) =
             entries.partition(|(slot, _)| keys::find(slot).is_none_or(|key| canonical(key.name) == **slot));
         for (slot, entry) in other.into_iter().chain(of_today) {
@@ -120,7 +123,7 @@ fn set_key(
     Ok(Set {
         key: Some(key.name),
         written: entry.name.clone(),
-        shown: shown::shown(slot, &value),
+        shown: shown::shown_of(slot, &entry.value, &value),
         origin: source.origin_of(entry),
         differs: value.trim() != key.default,
     })
@@ -140,7 +143,12 @@ fn set_family(
             sense = sense.or(Some((Sense::Unknown, String::new())));
             continue;
         }
-        let value = resolver.value_of(source, entry, shown::may_hold_secret(slot))?;
+        // Metadata is for people: as in Spring, a placeholder without a value is shown as it stands.
+        let value = if family.prefix == "eurekainstancemetadatamap" {
+            resolver.resolve(&entry.value, true).unwrap_or_default()
+        } else {
+            resolver.value_of(source, entry, shown::may_hold_secret(slot))?
+        };
         match (family.set)(draft, rest, &value) {
             Ok(Sense::Unknown) => sense = Some((Sense::Unknown, value)),
             Ok(known) => return Ok(Some((known, value))),
@@ -158,7 +166,7 @@ fn families(slot: &str) -> impl Iterator<Item = (&'static Family, &str)> {
 fn invalid(slot: &str, source: &Source, entry: &Entry, value: &str, expected: &'static str) -> ConfigError {
     ConfigError::Invalid {
         key: entry.name.clone(),
-        value: shown::shown(slot, value.trim()),
+        value: shown::shown_of(slot, &entry.value, value.trim()),
         origin: source.origin_of(entry),
         expected,
     }

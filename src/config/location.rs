@@ -35,7 +35,7 @@ impl Location {
     pub(super) fn parse(text: &str, working: &Path, beside: &Path) -> Self {
         let (text, optional) = text.strip_prefix("optional:").map_or((text, false), |text| (text, true));
         let place = match scheme(text) {
-            Some(("configtree", path)) => tree(&working.join(without_file(path))),
+            Some(("configtree", path)) => tree(&working.join(relative(without_file(path)))),
             Some(("file", path)) => file(without_file(path), working),
             Some(("env", name)) => {
                 let (name, extension) = hint(name);
@@ -116,7 +116,7 @@ mod tests {
             ("optional:file:.env[.properties]", true, file("/work/.env", Some("properties"))),
             ("file:conf/", false, Place::Directory("/work/conf".into())),
             ("optional:file:./config/*/", true, Place::Directories("/work/config".into())),
-            ("configtree:./secrets/", false, Place::Tree("/work/./secrets/".into())),
+            ("configtree:./secrets/", false, Place::Tree("/work/secrets/".into())),
             ("configtree:/etc/secrets/*/", false, Place::Trees("/etc/secrets/".into())),
             ("optional:env:CONF[.yaml]", true, Place::Variable("CONF".to_owned(), Some("yaml".to_owned()))),
             ("configserver:http://config:8888", false, Place::Elsewhere("configserver".to_owned())),

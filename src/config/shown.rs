@@ -1,5 +1,8 @@
 //! Values as people may see them.
 
+use super::name::canonical;
+use super::placeholders::names;
+
 /// What stands for a secret.
 const MASK: &str = "******";
 
@@ -12,6 +15,18 @@ pub(super) fn is_secret(slot: &str) -> bool {
 /// Whether a key's value may hold a secret, and is taken as it is where it looks like a placeholder.
 pub(super) fn may_hold_secret(slot: &str) -> bool {
     is_secret(slot) || slot.starts_with("eurekaclientserviceurl")
+}
+
+/// A value that was written with placeholders, without what is secret in it: the names of those may say that they hold a secret.
+pub(super) fn shown_of(slot: &str, written: &str, value: &str) -> String {
+    let holds_secret = |name: &str| {
+        let name = canonical(name);
+        is_secret(&name) || ["pw", "pwd", "passwd", "pass"].iter().any(|end| name.ends_with(end))
+    };
+    if names(written).any(holds_secret) && !may_hold_secret(slot) {
+        return MASK.to_owned();
+    }
+    shown(slot, value)
 }
 
 /// A value without what is secret in it.
@@ -27,10 +42,12 @@ pub(super) fn shown(slot: &str, value: &str) -> String {
 fn without_passwords(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let mut starts: Vec<usize> = lower.match_indices("://").map(|(at, _)| at + 3).collect();
-    // A password may hold what looks like the beginning of a URL; only what follows a comma, or begins the text, is one.
+    // A password may hold what looks like the beginning of a URL; only what begins the text, or http and https after a comma, is one.
     starts.retain(|start| {
-        let scheme = lower[..start - 3].trim_end_matches(|c: char| c.is_ascii_alphanumeric());
-        scheme.trim_end().is_empty() || scheme.trim_end().ends_with(',')
+        let before = &lower[..start - 3];
+        let rest = before.trim_end_matches(|c: char| c.is_ascii_alphanumeric());
+        let is_http = matches!(&before[rest.len()..], "http" | "https");
+        rest.trim().is_empty() || (is_http && rest.trim_end().ends_with(','))
     });
     if starts.is_empty() {
         return if text.contains('@') { MASK.to_owned() } else { text.to_owned() };
@@ -71,5 +88,7 @@ mod tests {
         assert_eq!(shown("springsecurityuserpassword", "x"), "******");
         assert_eq!(shown("springsecurityuserpassword", ""), "");
         assert_eq!(shown("serverport", "many"), "many");
+        assert_eq!(shown_of("serverport", "${DB_PW:1}", "x"), "******");
+        assert_eq!(shown_of("serverport", "${PORT:1}", "x"), "x");
     }
 }

@@ -54,15 +54,16 @@ impl Service {
     pub fn new(parts: state::Parts) -> Self {
         let state = Arc::new(AppState::new(parts));
         let options = &state.options;
-        let paths = |context_path: &str| Paths {
+        let paths = |context_path: &str, answers_actuator| Paths {
             context_path: context_path.to_owned(),
             actuator: options.actuator.base_path.clone(),
             endpoints: options.actuator.endpoints().map(|(_, path)| path.to_owned()).collect(),
+            answers_actuator,
         };
         Self {
             pages: pages::routes(options).with_state(Arc::clone(&state)),
-            paths: paths(&options.context_path),
-            management_paths: paths(&options.actuator.management_base_path),
+            paths: paths(&options.context_path, options.actuator.on_main_port),
+            management_paths: paths(&options.actuator.management_base_path, true),
             access_log: AccessLog::new(options.access_log, &state.node_id),
             node_id: HeaderValue::from_str(&state.node_id).unwrap_or_else(|_not_ascii| HeaderValue::from_static("")),
             state,
@@ -77,11 +78,6 @@ impl Service {
 
     /// Answers a request. The actuator is not answered where it has a port of its own, or none.
     pub async fn handle(&self, connection: Connection, request: Request<Body>) -> Response {
-        let is_elsewhere = !self.state.options.actuator.on_main_port
-            && matches!(Target::of(request.uri(), &self.paths), Target::Actuator(_));
-        if is_elsewhere {
-            return ApiError::NotFound("the actuator is not answered on this port").into_response();
-        }
         self.serve(&self.paths, connection, request).await
     }
 

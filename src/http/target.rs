@@ -15,6 +15,8 @@ pub(super) struct Paths {
     pub(super) actuator: String,
     /// The paths of its endpoints below that.
     pub(super) endpoints: Vec<String>,
+    /// Whether this port answers it.
+    pub(super) answers_actuator: bool,
 }
 
 /// What a path names, each with the path below the context path.
@@ -28,7 +30,7 @@ pub(super) enum Target<'a> {
     Actuator(&'a str),
     /// Any other path: a page, or nothing.
     Page(&'a str),
-    /// A path that is not below the context path.
+    /// A path that is not below the context path, or is answered on another port.
     Outside,
 }
 
@@ -43,7 +45,7 @@ impl<'a> Target<'a> {
         } else if path.starts_with("/api/") {
             Self::Api(path)
         } else if is_actuator(path, paths) {
-            Self::Actuator(path)
+            if paths.answers_actuator { Self::Actuator(path) } else { Self::Outside }
         } else {
             Self::Page(path)
         }
@@ -97,7 +99,12 @@ mod tests {
 
     fn paths(context_path: &str, actuator: &str) -> Paths {
         let endpoints = ["health", "info", "prometheus"].map(str::to_owned).to_vec();
-        Paths { context_path: context_path.to_owned(), actuator: actuator.to_owned(), endpoints }
+        Paths {
+            context_path: context_path.to_owned(),
+            actuator: actuator.to_owned(),
+            endpoints,
+            answers_actuator: true,
+        }
     }
 
     fn check(paths: &Paths, path: &str, expected: &Target<'_>) {
@@ -146,6 +153,13 @@ mod tests {
         for outside in ["/", "/eureka/apps", "/registrys/eureka/apps", "/actuator/health"] {
             check(&paths, outside, &Target::Outside);
         }
+    }
+
+    #[test]
+    fn the_actuator_is_not_on_a_port_that_does_not_answer_it() {
+        let elsewhere = Paths { answers_actuator: false, ..paths("", "/actuator") };
+        check(&elsewhere, "/actuator/health", &Target::Outside);
+        check(&elsewhere, "/eureka/apps", &Target::Eureka("/eureka/apps", Ok(Resource::Applications)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 /// What it costs that a key is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::config) enum Class {
+pub(crate) enum Class {
     /// Nothing.
     Harmless,
     /// Something that a Java server does.
@@ -12,16 +12,16 @@ pub(in crate::config) enum Class {
 }
 
 /// Keys of one class for one reason.
-pub(in crate::config) struct Rule {
-    pub(in crate::config) class: Class,
-    pub(in crate::config) why: &'static str,
+pub(crate) struct Rule {
+    pub(crate) class: Class,
+    pub(crate) why: &'static str,
     /// Their names; a star at the end stands for any end.
-    pub(in crate::config) keys: &'static [&'static str],
+    pub(crate) keys: &'static [&'static str],
 }
 
 impl Rule {
     /// Whether one of its names is this one, dots and dashes included.
-    pub(in crate::config) fn names(&self, key: &str) -> bool {
+    pub(crate) fn names(&self, key: &str) -> bool {
         self.keys
             .iter()
             .any(|known| known.strip_suffix('*').map_or(*known == key, |beginning| key.starts_with(beginning)))

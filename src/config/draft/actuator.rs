@@ -11,7 +11,7 @@ use crate::server::Settings;
 
 /// Whether an endpoint may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::config) enum Access {
+pub(crate) enum Access {
     /// It may: `read-only` and `unrestricted` are one, as no endpoint here changes anything.
     Readable,
     /// It may not.
@@ -20,37 +20,37 @@ pub(in crate::config) enum Access {
 
 /// `management.*`
 #[derive(Debug, Default)]
-pub(in crate::config) struct ActuatorDraft {
+pub(crate) struct ActuatorDraft {
     /// `management.server.port`: −1 for none at all.
-    pub(in crate::config) port: Option<i32>,
-    pub(in crate::config) address: Option<IpAddr>,
+    pub(crate) port: Option<i32>,
+    pub(crate) address: Option<IpAddr>,
     /// `management.endpoints.web.exposure.*`
-    pub(in crate::config) include: Option<Vec<String>>,
-    pub(in crate::config) exclude: Vec<String>,
+    pub(crate) include: Option<Vec<String>>,
+    pub(crate) exclude: Vec<String>,
     /// `management.endpoints.enabled-by-default`, `management.endpoints.access.default`
-    pub(in crate::config) default_access: Option<Access>,
+    pub(crate) default_access: Option<Access>,
     /// `management.endpoints.access.max-permitted`
-    pub(in crate::config) max_access: Option<Access>,
+    pub(crate) max_access: Option<Access>,
     /// `management.endpoint.ID.enabled`, `.access`
-    pub(in crate::config) access: BTreeMap<&'static str, Access>,
+    pub(crate) access: BTreeMap<&'static str, Access>,
     /// `management.endpoints.web.path-mapping.ID`
-    pub(in crate::config) paths: BTreeMap<&'static str, String>,
+    pub(crate) paths: BTreeMap<&'static str, String>,
     /// `management.prometheus.metrics.export.enabled`
-    pub(in crate::config) prometheus_export: Option<bool>,
+    pub(crate) prometheus_export: Option<bool>,
     /// `management.defaults.metrics.export.enabled`
-    pub(in crate::config) default_export: Option<bool>,
+    pub(crate) default_export: Option<bool>,
     /// `management.endpoint.health.show-components`
-    pub(in crate::config) show_components: Option<ShowDetails>,
+    pub(crate) show_components: Option<ShowDetails>,
     /// `management.endpoint.health.roles`
-    pub(in crate::config) roles: Vec<String>,
+    pub(crate) roles: Vec<String>,
     /// A key that wants TLS on the management port.
-    pub(in crate::config) ssl: Option<Written>,
+    pub(crate) ssl: Option<Written>,
     /// `management.server.ssl.enabled`
-    pub(in crate::config) ssl_enabled: Option<bool>,
+    pub(crate) ssl_enabled: Option<bool>,
 }
 
 /// The endpoints that this server has.
-pub(in crate::config) const ENDPOINTS: [&str; 3] = ["health", "info", "prometheus"];
+pub(crate) const ENDPOINTS: [&str; 3] = ["health", "info", "prometheus"];
 
 impl ActuatorDraft {
     /// The path of an endpoint below the base path, if it is answered.

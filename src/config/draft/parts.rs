@@ -4,18 +4,18 @@ use crate::config::error::ConfigError;
 
 /// A key as it was written, and where: the names of metadata are the operator's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::config) struct Written {
-    pub(in crate::config) name: String,
-    pub(in crate::config) origin: String,
+pub(crate) struct Written {
+    pub(crate) name: String,
+    pub(crate) origin: String,
 }
 
 /// A key that another one needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::config) struct Missing {
+pub(crate) struct Missing {
     /// What is there.
-    pub(in crate::config) given: &'static str,
+    pub(crate) given: &'static str,
     /// What has to be there with it.
-    pub(in crate::config) wanted: &'static str,
+    pub(crate) wanted: &'static str,
 }
 
 impl From<Missing> for ConfigError {

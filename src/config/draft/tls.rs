@@ -10,32 +10,32 @@ use crate::tls::{self, ClientAuth};
 
 /// `server.ssl.*`
 #[derive(Debug, Default)]
-pub(in crate::config) struct SslDraft {
-    pub(in crate::config) enabled: Option<bool>,
-    pub(in crate::config) certificate: Option<PathBuf>,
-    pub(in crate::config) private_key: Option<PathBuf>,
-    pub(in crate::config) trust: Option<PathBuf>,
-    pub(in crate::config) client_auth: ClientAuth,
-    pub(in crate::config) bundle: Option<String>,
+pub(crate) struct SslDraft {
+    pub(crate) enabled: Option<bool>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) private_key: Option<PathBuf>,
+    pub(crate) trust: Option<PathBuf>,
+    pub(crate) client_auth: ClientAuth,
+    pub(crate) bundle: Option<String>,
     /// `registry.security.certificate-revocation-list`
-    pub(in crate::config) revoked: Option<PathBuf>,
+    pub(crate) revoked: Option<PathBuf>,
     /// `registry.security.peer-names`
-    pub(in crate::config) peer_names: Vec<String>,
+    pub(crate) peer_names: Vec<String>,
     /// `spring.ssl.bundle.pem.*`, by name, without what separates words in it.
-    pub(in crate::config) bundles: BTreeMap<String, Bundle>,
+    pub(crate) bundles: BTreeMap<String, Bundle>,
     /// A key that names a key store, which only Java reads.
-    pub(in crate::config) key_store: Option<Written>,
-    pub(in crate::config) trust_store: Option<Written>,
+    pub(crate) key_store: Option<Written>,
+    pub(crate) trust_store: Option<Written>,
     /// A key that wants less than every version of TLS that is served.
-    pub(in crate::config) protocols: Option<Written>,
+    pub(crate) protocols: Option<Written>,
 }
 
 /// `spring.ssl.bundle.pem.NAME.*`
 #[derive(Clone, Debug, Default)]
-pub(in crate::config) struct Bundle {
-    pub(in crate::config) certificate: Option<PathBuf>,
-    pub(in crate::config) private_key: Option<PathBuf>,
-    pub(in crate::config) trust: Option<PathBuf>,
+pub(crate) struct Bundle {
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) private_key: Option<PathBuf>,
+    pub(crate) trust: Option<PathBuf>,
 }
 
 impl SslDraft {

@@ -11,29 +11,29 @@ use crate::server::Settings;
 
 /// Users that are being read.
 #[derive(Debug, Default)]
-pub(in crate::config) struct UsersDraft {
+pub(crate) struct UsersDraft {
     /// `spring.security.user.*`
-    pub(in crate::config) user: UserDraft,
+    pub(crate) user: UserDraft,
     /// `security.user.*` of Spring Boot 1.
-    pub(in crate::config) old: UserDraft,
+    pub(crate) old: UserDraft,
     /// `security.basic.enabled` of Spring Boot 1.
-    pub(in crate::config) basic_enabled: Option<bool>,
+    pub(crate) basic_enabled: Option<bool>,
     /// `management.security.enabled` of Spring Boot 1: whether the actuator asks for a user.
-    pub(in crate::config) management_enabled: Option<bool>,
+    pub(crate) management_enabled: Option<bool>,
     /// `security.require-ssl` of Spring Boot 1.
-    pub(in crate::config) require_tls: bool,
+    pub(crate) require_tls: bool,
     /// `registry.security.users[n].*`, by number.
-    pub(in crate::config) more: BTreeMap<u32, UserDraft>,
+    pub(crate) more: BTreeMap<u32, UserDraft>,
     /// `registry.security.open-paths`
-    pub(in crate::config) open_paths: Option<Vec<String>>,
+    pub(crate) open_paths: Option<Vec<String>>,
 }
 
 /// A user that is being read.
 #[derive(Debug, Default)]
-pub(in crate::config) struct UserDraft {
-    pub(in crate::config) name: String,
-    pub(in crate::config) password: Option<Password>,
-    pub(in crate::config) roles: Vec<String>,
+pub(crate) struct UserDraft {
+    pub(crate) name: String,
+    pub(crate) password: Option<Password>,
+    pub(crate) roles: Vec<String>,
 }
 
 impl UserDraft {

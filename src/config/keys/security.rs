@@ -151,7 +151,7 @@ pub(super) const GROUP: Group = Group {
 };
 
 /// Takes a password. An empty one is nobody's, as in Spring: whoever has it is not let in.
-pub(in crate::config) fn set_password(
+pub(crate) fn set_password(
     draft: &mut Draft,
     value: &str,
     slot: impl FnOnce(&mut Draft) -> &mut Option<Password>,

@@ -28,7 +28,7 @@ pub struct Options {
 
 impl Options {
     /// The endpoints that are answered, by their ids, with their paths below the base path.
-    pub(in crate::http) fn endpoints(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let all = [("health", &self.health), ("info", &self.info), ("prometheus", &self.prometheus)];
         all.into_iter().filter_map(|(id, path)| Some((id, path.as_deref()?)))
     }

@@ -13,16 +13,16 @@ use crate::model::InstanceStatus;
 const MOST: usize = 1000;
 
 /// The query's parameters as they came; of a name that comes twice the last holds, and an empty value is none.
-pub(in crate::http) type Parameters = Extracted<Vec<(String, String)>>;
+pub(crate) type Parameters = Extracted<Vec<(String, String)>>;
 
 /// The parameters that say something.
-pub(in crate::http) fn said(parameters: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn said(parameters: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
     let parameters = parameters.iter().map(|(name, value)| (name.as_str(), value.trim()));
     parameters.filter(|(_, value)| !value.is_empty())
 }
 
 /// Reads which instances are asked for. What is not known is for somebody else.
-pub(in crate::http) fn instances(parameters: &[(String, String)]) -> Result<Query, ApiError> {
+pub(crate) fn instances(parameters: &[(String, String)]) -> Result<Query, ApiError> {
     let mut query = Query { limit: SOME, ..Query::default() };
     for (name, value) in said(parameters) {
         match name {
@@ -59,7 +59,7 @@ fn condition(filter: &mut Filter, name: &str, value: &str) -> Result<(), ApiErro
 }
 
 /// A number up to `most`.
-pub(in crate::http) fn number<N: FromStr + PartialOrd + Display + Copy>(
+pub(crate) fn number<N: FromStr + PartialOrd + Display + Copy>(
     name: &str,
     value: &str,
     most: N,

@@ -11,7 +11,7 @@ use crate::http::state::AppState;
 
 /// An error in the way of this interface: JSON, and one line for people.
 #[derive(Debug)]
-pub(in crate::http) struct Problem(pub(in crate::http) ApiError);
+pub(crate) struct Problem(pub(crate) ApiError);
 
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {

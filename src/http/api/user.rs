@@ -13,18 +13,18 @@ use crate::registry::Caller;
 
 /// Who asks, and what they may do.
 #[derive(Clone, Debug, Serialize)]
-pub(in crate::http) struct User {
+pub(crate) struct User {
     /// The name, if somebody had to say it.
-    pub(in crate::http) name: Option<String>,
+    pub(crate) name: Option<String>,
     /// `all` or `read`.
-    pub(in crate::http) access: &'static str,
+    pub(crate) access: &'static str,
     /// Whether there are no users, so that everybody may do everything.
-    pub(in crate::http) open: bool,
+    pub(crate) open: bool,
 }
 
 impl User {
     /// The user that a caller is.
-    pub(in crate::http) fn of(app: &AppState, caller: &Caller) -> Self {
+    pub(crate) fn of(app: &AppState, caller: &Caller) -> Self {
         let access = if app.security.may_change(caller) { "all" } else { "read" };
         Self { name: caller.user.as_deref().map(str::to_owned), access, open: app.security.is_open() }
     }

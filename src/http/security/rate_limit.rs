@@ -141,6 +141,7 @@ mod tests {
             context_path: String::new(),
             actuator: "/actuator".to_owned(),
             endpoints: vec!["health".to_owned()],
+            answers_actuator: true,
         };
         Target::of(&request.uri, &paths)
     }

@@ -61,7 +61,7 @@ fn what_nobody_reads_needs_no_value() {
     let text = "
 eureka.instance:
   instance-id: ${spring.application.name:registry}:${spring.cloud.client.ip-address}:${random.value}
-  metadata-map.profile: ${spring.profiles.active:none}
+  metadata-map.profile: ${spring.profiles.active}
 other.docs.version: ${info.project.version}
 info.app.version: @project.version@
 logging.file.name: ${user.home}/${nowhere}.log
@@ -70,7 +70,7 @@ eureka.client.registry-fetch-interval-seconds: ${nothing}
     let found = settings(&yaml(text), &[], &[("HOME", "/root")]).replication.own_instance;
     let id = found.instance_id.unwrap();
     assert!(id.starts_with("registry:") && id.len() > 40, "{id}");
-    assert_eq!(found.metadata["profile"], "none");
+    assert_eq!(found.metadata["profile"], "${spring.profiles.active}");
     let error = refused(&yaml("eureka.instance.hostname: ${NOBODY}"), &[], &[]);
     assert!(error.contains("eureka.instance.hostname") && error.contains("${NOBODY}"), "{error}");
 }
@@ -179,6 +179,7 @@ fn imports_are_read_wherever_they_are_named() {
         ("config/a/application.yml", "eureka.server.disable-delta: true\n"),
         ("over/x/application.yml", "server.port: 6\n"),
     ];
+    assert_eq!(loaded(&files, &[], &[]).unwrap().notices, []);
     let plain = settings(&files, &[], &[]);
     assert_eq!((plain.server.port, plain.registry.disable_delta), (2, true));
     assert_eq!(plain.http.security.users[0].password, "s3cret".parse().unwrap());

@@ -23,15 +23,17 @@ public class Effective {
         ConfigurableEnvironment environment = application.run(rest).getEnvironment();
         Binder binder = Binder.get(environment);
         for (String key : Files.readAllLines(Path.of(args[0]))) {
+            // Spring's canonical form, which `defaultZone` is not in.
+            String name = key.replaceAll("([A-Z])", "-$1").toLowerCase();
             String value;
             try {
-                value = binder.bind(key, String.class).orElse(null);
+                value = binder.bind(name, String.class).orElse(null);
                 if (value == null) {
-                    List<String> list = binder.bind(key, Bindable.listOf(String.class)).orElse(null);
+                    List<String> list = binder.bind(name, Bindable.listOf(String.class)).orElse(null);
                     value = list == null ? null : String.join(",", list);
                 }
             } catch (RuntimeException e) {
-                Map<String, String> map = binder.bind(key, Bindable.mapOf(String.class, String.class)).orElse(Map.of());
+                Map<String, String> map = binder.bind(name, Bindable.mapOf(String.class, String.class)).orElse(Map.of());
                 value = map.toString();
             }
             if (value != null) {
