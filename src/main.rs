@@ -107,7 +107,7 @@ fn say_what_is_configured(Loaded { settings, notices, facts }: &Loaded) {
             }
             Unheeded::Unknown(None) => warn!(target: START, key, origin, "unknown key"),
             Unheeded::Missing(why) | Unheeded::Harmless(why) => {
-                warn!(target: START, key, origin, %why, "this key has no effect");
+                warn!(target: START, origin, "{key}: {why}");
             }
         }
     }
