@@ -123,8 +123,10 @@ pub fn decode_instance(media: Media, body: &[u8], now: Timestamp) -> Result<Inst
     }
 }
 
-/// Reads what a peer answers to `GET apps/` as JSON. An instance that is not understood is left out and its error
-/// given beside, so that one odd instance does not keep the others from being copied. Of many errors the first hundred are given.
+/// Reads what a peer answers to `GET apps/` as JSON.
+///
+/// An instance that is not understood is left out and its error given beside, so that one odd instance does not keep the others from
+/// being copied. Of many errors the first hundred are given.
 ///
 /// # Errors
 /// If the document as a whole is not understood.

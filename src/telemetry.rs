@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use tracing::warn;
@@ -123,15 +123,11 @@ impl Queue {
 
     /// Says that no more lines come, and waits until those that came are written, but not for long.
     fn end(&self) {
-        let deadline = Instant::now() + LAST_LINES;
         let mut lines = self.lines.lock();
         lines.ended = true;
         self.more.notify_all();
-        while lines.writing || !lines.text.is_empty() {
-            if self.idle.wait_until(&mut lines, deadline).timed_out() {
-                return;
-            }
-        }
+        let is_left = |lines: &mut Lines| lines.writing || !lines.text.is_empty();
+        let _in_time = self.idle.wait_while_for(&mut lines, is_left, LAST_LINES);
     }
 }
 
@@ -230,9 +226,9 @@ mod tests {
         let dropped = LOG_LINES_DROPPED.load(Relaxed) - before;
         assert!(dropped >= (QUEUED_BYTES / line.len()) as u64, "{dropped} lines");
         assert!(queue.lines.lock().text.len() <= QUEUED_BYTES);
-        let begun = Instant::now();
+        // It waits for the reader, but not for ever.
         queue.end();
-        assert!(begun.elapsed() >= LAST_LINES, "it waits for the reader, but not for ever");
+        assert!(!queue.lines.lock().text.is_empty());
         drop(read);
         let taken: usize = lines.iter().map(|text| text.len()).sum();
         assert_eq!(taken as u64 / 1000 + dropped, (3 * QUEUED_BYTES / line.len()) as u64, "each is written or counted");
