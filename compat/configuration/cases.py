@@ -186,7 +186,7 @@ CASES = [
     yaml(
         "numbers of yaml",
         "a: &p 0x10\nserver.port: *p\neureka.server.eviction-interval-timer-in-ms: 5_000\n"
-        + "eureka.server: {response-cache-update-interval-ms: 010, renewal-percent-threshold: 8.5e-1}\n"
+        "eureka.server: {response-cache-update-interval-ms: 010, renewal-percent-threshold: 8.5e-1}\n"
         + ID
         + ": 1e3\n",
     ),

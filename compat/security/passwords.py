@@ -116,7 +116,8 @@ def play(binary, work, way, good_address):
     )
     warned = len(re.findall("failed logins from", log.read_text()))
     well = not refused and slowest < WAIT + 3 * hash_takes and max(probes) < WAIT and 0 < warned < 25
-    print(f"  {'ok' if well else 'FAIL'}: {way}: good logins are let in soon, and the log says so in {warned} lines", refused[:3] or "", flush=True)
+    verdict = "ok" if well else "FAIL"
+    print(f"  {verdict}: {way}: good logins are let in soon, and the log says so in {warned} lines", refused[:3] or "", flush=True)
     return well
 
 

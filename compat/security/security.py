@@ -369,7 +369,8 @@ def bad_peers():
 
 
 def management():
-    with Registry(*USERS, *certificate("good", client_auth="need"), "--management.server.port=0", "--management.server.address=127.0.0.1") as registry:
+    management_port = ("--management.server.port=0", "--management.server.address=127.0.0.1")
+    with Registry(*USERS, *certificate("good", client_auth="need"), *management_port) as registry:
         [url] = registry.told(r"answering /actuator on (http://127\.0\.0\.1:\d+)")
 
         def plain(path, *arguments):
