@@ -34,7 +34,7 @@ struct Limit {
 }
 
 /// Who tries a password.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Guess {
     /// Where the connection comes from.
     pub(super) address: Option<IpAddr>,
@@ -76,6 +76,11 @@ pub(super) struct Charge {
 }
 
 impl Charge {
+    /// Whether it changed anybody's rank.
+    pub(super) fn is_counted(self) -> bool {
+        self.added.contains(&true)
+    }
+
     /// Whether the guess was within all limits.
     pub(super) fn is_within_limits(self) -> bool {
         self.added == [true; 3]
@@ -121,16 +126,19 @@ impl Guesses {
         Charge { added: [of_address, counts.names.add(guess.name, now), counts.all.add((), now)] }
     }
 
-    /// The rank of a guess now, by all that was counted so far.
-    pub(super) fn rank(&self, guess: &Guess, now: Timestamp) -> Rank {
+    /// Gives the ranks of guesses now, by all that was counted so far, which nobody changes until it is dropped.
+    pub(super) fn ranks(&self, now: Timestamp) -> impl Fn(&Guess) -> Rank {
         let counts = self.0.lock();
-        let address = key(guess.address);
-        let is_over = [
-            counts.addresses.is_over(&address, now),
-            counts.names.is_over(&guess.name, now),
-            counts.all.is_over(&(), now),
-        ];
-        Rank { over: is_over.into_iter().map(u8::from).sum(), guesses: counts.addresses.level(&address, now) }
+        move |guess| {
+            let address = key(guess.address);
+            let is_over = [
+                counts.addresses.is_over(&address, now),
+                counts.names.is_over(&guess.name, now),
+                counts.all.is_over(&(), now),
+            ];
+            let over = is_over.into_iter().map(u8::from).sum();
+            Rank { over, guesses: counts.addresses.level(&address, now) }
+        }
     }
 
     /// Takes a guess back that was none.
@@ -300,12 +308,12 @@ mod tests {
         let one = guess([10, 0, 0, 1], 1);
         for _ in 0..100 {
             let charge = guesses.count(&one, START);
-            assert_eq!(guesses.rank(&one, START), Rank::new(0, 1));
+            assert_eq!(guesses.ranks(START)(&one), Rank::new(0, 1));
             guesses.forgive(&one, charge);
         }
         let charges: Vec<_> = (0..50).map(|_| guesses.count(&one, START)).collect();
         charges[1..].iter().for_each(|charge| guesses.forgive(&one, *charge));
-        assert_eq!(guesses.rank(&one, START), Rank::new(0, 1), "no more than was added");
+        assert_eq!(guesses.ranks(START)(&one), Rank::new(0, 1), "no more than was added");
     }
 
     #[test]

@@ -40,8 +40,12 @@ impl Hasher {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Lets a password wait for its turn. `rank` is asked for the rank of it, and of those that wait already.
-    pub(super) fn enter(&self, job: Job, guess: Guess, rank: impl Fn(&Guess) -> Rank) -> Place {
+    /// Lets a password wait for its turn. `ranks` gives the ranks of it, and of those that wait already; they are others than before if the
+    /// guess `is_counted`.
+    pub(super) fn enter<R>(&self, job: Job, guess: Guess, is_counted: bool, ranks: impl FnOnce() -> R) -> Place
+    where
+        R: Fn(&Guess) -> Rank,
+    {
         let (place, lost) = {
             let mut state = self.shared.state.lock();
             // It may have been found out just now.
@@ -51,7 +55,7 @@ impl Hasher {
             if !state.is_running {
                 state.is_running = self.start();
             }
-            state.waiting.enter(job, guess, rank)
+            state.waiting.enter(job, guess, is_counted, ranks())
         };
         self.shared.changed.notify_one();
         if let Some(lost) = lost {

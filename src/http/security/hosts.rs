@@ -71,8 +71,8 @@ fn name(host: &str) -> &str {
 
 /// Whether nobody on the Internet can make this name lead here: it is an address, has no dot, or is of a local domain.
 fn is_local(name: &str) -> bool {
-    let is_below = |domain: &&str| name.strip_suffix(*domain).is_some_and(|rest| rest.ends_with('.'));
-    name.parse::<IpAddr>().is_ok() || !name.contains('.') || UNREGISTRABLE.iter().any(|domain| is_below(&domain))
+    let is_below = |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+    name.parse::<IpAddr>().is_ok() || !name.contains('.') || UNREGISTRABLE.iter().any(|domain| is_below(domain))
 }
 
 /// Whether this is a name by which the server calls itself, or one of its Service: short, or of one of its pods, or of another

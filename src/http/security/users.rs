@@ -61,6 +61,7 @@ pub(crate) enum Wrong {
 
 /// What a request has sent.
 struct Sent {
+    /// The tag of the name and the password, however the header spells them.
     tag: Tag,
     /// The place of its user, or of another one if there is none of that name.
     found: usize,
@@ -116,7 +117,7 @@ impl Users {
             return self.name(user);
         }
         let (name, typed) = credentials(header).ok_or(Wrong::Credentials)?;
-        let sent = self.read(tag, &name, &typed, address);
+        let sent = self.read(&name, &typed, address);
         let is_right = self.proofs.is_right(sent.found, &sent.password) & sent.is_known;
         if is_right || self.check(&sent, typed, now).await? {
             let mut right = self.right.write();
@@ -133,12 +134,13 @@ impl Users {
         self.names.get(user).cloned().ok_or(Wrong::Credentials)
     }
 
-    fn read(&self, tag: Tag, name: &str, typed: &str, address: Option<IpAddr>) -> Sent {
+    fn read(&self, name: &str, typed: &str, address: Option<IpAddr>) -> Sent {
         let (found, is_known) = self.find(name);
         let is_slow = self.users.get(found).is_some_and(|user| user.password.is_slow());
         let most = if is_slow { BCRYPT_LENGTH } else { usize::MAX };
         let password = self.proofs.tag(&typed.as_bytes()[..typed.len().min(most)]);
         let guess = Guess { address, name: self.proofs.tag(name.as_bytes()) };
+        let tag = self.proofs.tag(&[guess.name, self.proofs.tag(typed.as_bytes())].concat());
         Sent { tag, found, is_known, password, guess }
     }
 
@@ -155,7 +157,7 @@ impl Users {
         let hash = self.users.get(hashed).ok_or(Wrong::Credentials)?.password.clone();
         let user = is_own.then_some((sent.found, sent.password));
         let job = Job::new(sent.tag, hash, typed, user);
-        let place = self.hasher.enter(job, sent.guess, |guess| self.guesses.rank(guess, now));
+        let place = self.hasher.enter(job, sent.guess, charge.is_counted(), || self.guesses.ranks(now));
         let verdict = place.verdict.await.unwrap_or(Verdict::Refused);
         if verdict == Verdict::Right || place.is_shared {
             self.guesses.forgive(&sent.guess, charge);
@@ -299,7 +301,7 @@ mod tests {
             if password != "p" {
                 assert!(join_all(at_once).await.iter().all(|answer| *answer == Err(Wrong::Credentials)));
             }
-            let rank = users.guesses.rank(&Guess { address: from(1), name: [0; 32] }, NOW);
+            let rank = users.guesses.ranks(NOW)(&Guess { address: from(1), name: [0; 32] });
             assert!(rank <= Rank::new(0, 2), "{rank:?}");
         }
     }

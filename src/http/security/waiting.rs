@@ -15,8 +15,9 @@ use super::job::{Job, Verdict};
 
 /// Places for passwords of clients within the limits.
 const PLACES: usize = 64;
-/// Places for those over a limit.
-const PLACES_OVER_LIMIT: usize = 16;
+/// Places for those over a limit. A guesser that waits guesses nothing else meanwhile: with fewer, a hundred connections that are refused at
+/// once would guess so often that a good login among them had no chance.
+const PLACES_OVER_LIMIT: usize = 128;
 /// After a hash, passwords over a limit wait so many times as long as it took: guesses use a quarter of a processor.
 const REST: u32 = 3;
 /// But no longer than this, also where a hash takes long: a good login may be among them.
@@ -46,6 +47,11 @@ impl Entry {
             // Whoever has gone needs no answer.
             let _gone = waiter.send(verdict);
         }
+    }
+
+    fn look_at(&mut self, rank: impl Fn(&Guess) -> Rank) {
+        let now = rank(&self.guess);
+        self.rank = if self.is_back && now.is_over() { now.of_a_return() } else { now };
     }
 
     fn order(&self) -> (Rank, Reverse<u64>) {
@@ -95,9 +101,15 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Gives a password a place, and says who lost one for it, if somebody did. `rank` is what it and the others have now that it
-    /// was counted: who guesses on makes the rank of all that he has waiting worse.
-    pub(super) fn enter(&mut self, job: Job, guess: Guess, rank: impl Fn(&Guess) -> Rank) -> (Place, Option<Entry>) {
+    /// Gives a password a place, and says who lost one for it, if somebody did. `rank` is what it and the others have now. Who guesses on
+    /// makes the rank of all that he has waiting worse, if the guess `is_counted`: beyond the limits it is not, and changes nothing.
+    pub(super) fn enter(
+        &mut self,
+        job: Job,
+        guess: Guess,
+        is_counted: bool,
+        rank: impl Fn(&Guess) -> Rank,
+    ) -> (Place, Option<Entry>) {
         let (waiter, verdict) = oneshot::channel();
         self.arrivals += 1;
         let same = self.entries.iter_mut().chain(&mut self.current).find(|entry| entry.job.tag == job.tag);
@@ -110,17 +122,19 @@ impl Waiting {
                 if rank(&guess) < rank(&same.guess) {
                     same.guess = guess;
                 }
+                same.look_at(&rank);
             }
             None => {
                 let is_back = self.has_lost(&job.tag);
                 let (job, waiters) = (Arc::new(job), vec![waiter]);
-                self.entries.push(Entry { job, guess, is_back, rank: rank(&guess), arrived: self.arrivals, waiters });
+                let mut entry = Entry { job, guess, is_back, rank: rank(&guess), arrived: self.arrivals, waiters };
+                entry.look_at(&rank);
+                self.entries.push(entry);
             }
         }
         self.drop_abandoned();
-        for entry in &mut self.entries {
-            let now = rank(&entry.guess);
-            entry.rank = if entry.is_back && now.is_over() { now.of_a_return() } else { now };
+        if is_counted {
+            self.entries.iter_mut().for_each(|entry| entry.look_at(&rank));
         }
         (Place { verdict, is_shared }, self.displace())
     }
@@ -220,7 +234,7 @@ mod tests {
 
     impl Lobby {
         fn enter(&mut self, number: u16, address: u8) {
-            let (place, lost) = self.waiting.enter(job(number), guess(address), rank);
+            let (place, lost) = self.waiting.enter(job(number), guess(address), false, rank);
             self.places.push(place);
             self.lost.extend(lost.map(|lost| number_of(&lost.job)));
         }
@@ -251,14 +265,14 @@ mod tests {
         assert_eq!(lobby.order(), [4, 2, 1, 5, 3]);
     }
 
-    /// 120 guesses from an address that a good client shares, for the same user: the good one is next.
+    /// Hundreds of guesses from an address that a good client shares, for the same user: the good one is next.
     #[test]
     fn after_a_burst_of_guesses_the_next_one_goes_first() {
         let mut lobby = Lobby::default();
-        (0..120).for_each(|number| lobby.enter(number, 200));
+        (0..300).for_each(|number| lobby.enter(number, 200));
         lobby.enter(1000, 200);
-        let lost: Vec<u16> = (0..=120 - PLACES_OVER_LIMIT as u16).collect();
-        assert_eq!(lobby.lost, lost, "the first to come had to go");
+        assert_eq!(lobby.lost.len(), 301 - PLACES_OVER_LIMIT);
+        assert!(lobby.lost.is_sorted(), "the first to come had to go");
         assert_eq!(lobby.order()[0], 1000);
     }
 
@@ -289,6 +303,19 @@ mod tests {
         assert_eq!(lobby.order()[0], 9000);
     }
 
+    /// An address whose first guess waits, and that makes many more then, is no better for it.
+    #[test]
+    fn a_guess_that_is_counted_makes_those_that_wait_worse() {
+        let mut lobby = Lobby::default();
+        let first = lobby.waiting.enter(job(1), guess(1), true, |_| Rank::new(0, 1));
+        let good = lobby.waiting.enter(job(2), guess(2), true, |_| Rank::new(0, 1));
+        let guesser = guess(1);
+        let now = |guess: &Guess| Rank::new(0, if *guess == guesser { 9 } else { 1 });
+        let last = lobby.waiting.enter(job(3), guess(1), true, now);
+        assert_eq!(lobby.order(), [2, 3, 1]);
+        drop((first, good, last));
+    }
+
     #[test]
     fn guesses_over_the_limit_rest_and_others_do_not() {
         let (mut lobby, now) = (Lobby::default(), Instant::now());
@@ -308,7 +335,7 @@ mod tests {
         let (mut lobby, now) = (Lobby::default(), Instant::now());
         lobby.enter(1, 200);
         lobby.enter(1, 0);
-        drop(lobby.waiting.enter(job(2), guess(0), rank));
+        drop(lobby.waiting.enter(job(2), guess(0), false, rank));
         assert!(matches!(lobby.waiting.next(now), Next::Hash(job) if number_of(&job) == 1));
         lobby.enter(1, 0);
         assert_eq!(lobby.places.iter().map(|place| place.is_shared).collect::<Vec<_>>(), [false, true, true]);
