@@ -1,5 +1,9 @@
 //! Who is a peer, who is let in while others guess, and by which names pages may be asked for.
 
+use std::path::Path;
+
+use eureka_registry::config::{self, Command};
+
 use super::*;
 
 /// `client:writes`, who may write, and `peer:replicates`, who has the role of peers.
@@ -155,4 +159,30 @@ async fn pages_are_shown_by_no_name_of_another_site() {
         "its page knows no password"
     );
     server.stop().await.unwrap();
+}
+
+#[test]
+fn names_of_peers_imply_that_peers_need_certificates() {
+    let parse = |arguments: &[&str]| {
+        let arguments = arguments.iter().map(Into::into);
+        config::parse(arguments, [], Path::new("nowhere"))
+    };
+    let tls = ["--server.ssl.certificate=tls.crt", "--server.ssl.certificate-private-key=tls.key"];
+    let ours = [
+        "--server.ssl.client-auth=want",
+        "--registry.security.peer-names=registry-0.registry, registry-1.registry",
+        "--registry.security.certificate-revocation-list=ca.crl",
+        "--registry.security.allowed-hosts=registry.example.com,*.example.org",
+    ];
+    let Ok(Command::Serve(loaded)) = parse(&[&tls[..], &ours].concat()) else { panic!("it is understood") };
+    assert!(loaded.notices.is_empty() && loaded.settings.http.security.peers_need_certificate);
+    let options = loaded.settings.server.tls.unwrap();
+    assert_eq!(options.peer_names, ["registry-0.registry", "registry-1.registry"]);
+    assert_eq!(options.revoked, Some(PathBuf::from("ca.crl")));
+    let listed = loaded.settings.http.security.allowed_hosts.listed.unwrap();
+    assert_eq!(listed, ["registry.example.com", "*.example.org"]);
+    assert!(
+        parse(&[&tls[..], &ours[1..2]].concat()).is_err(),
+        "without server.ssl.client-auth nobody shows a certificate"
+    );
 }
