@@ -40,7 +40,7 @@ pub struct Options {
     /// Its key (`server.ssl.certificate-private-key`).
     pub private_key: PathBuf,
     /// The authorities whose certificates are believed, of clients and of peers (`server.ssl.trust-certificate`). A file that
-    /// does not exist is one that is empty, unless clients are to be asked: a Secret need not have one.
+    /// does not exist at the start is one that is empty, unless clients are to be asked: a Secret need not have one.
     pub trust: Option<PathBuf>,
     /// Whether clients show certificates.
     pub client_auth: ClientAuth,

@@ -192,7 +192,7 @@ impl Security {
             if let Some(user) = caller.user.as_ref().filter(|_| !is_open) {
                 self.check_role(user, changes, replicates)?;
             }
-            if !self.may_replicate(&caller) {
+            if caller.source == Source::Peer && !self.may_replicate(&caller) {
                 caller.source = Source::Client;
             }
         }
