@@ -163,18 +163,19 @@ fn git(commit: Option<&str>) -> Option<Value> {
 }
 
 /// `GET /actuator/prometheus`: the metrics, in OpenMetrics for a client that accepts it, else in Prometheus' older text format.
-async fn prometheus(State(app): State<Arc<AppState>>, headers: HeaderMap) -> Response {
-    let text = match exposition::exposition(&app) {
-        Ok(text) => text,
-        Err(error) => return ApiError::internal(error).into_response(),
-    };
+async fn prometheus(State(app): State<Arc<AppState>>, headers: HeaderMap) -> Result<Response, ApiError> {
     let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let (content_type, text) = if accepted.any(|value| value.contains("application/openmetrics-text")) {
-        ("application/openmetrics-text; version=1.0.0; charset=utf-8", text)
-    } else {
-        ("text/plain; version=0.0.4; charset=utf-8", exposition::in_plain_format(&text))
+    let open = accepted.any(|value| value.contains("application/openmetrics-text"));
+    let text = || {
+        let text = exposition::exposition(&app).map_err(ApiError::internal)?;
+        Ok(if open { text } else { exposition::in_plain_format(&text) }.into())
     };
-    ([(CONTENT_TYPE, content_type)], text).into_response()
+    let content_type = match open {
+        true => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        false => "text/plain; version=0.0.4; charset=utf-8",
+    };
+    let answer = app.answers.respond(text).await?;
+    Ok(([(CONTENT_TYPE, content_type)], answer).into_response())
 }
 
 fn readiness_status(app: &AppState) -> (StatusCode, &'static str) {
