@@ -20,6 +20,9 @@ use tracing::{error, info, warn};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Threads for what takes long: full answers, pages, and passwords.
+const BLOCKING_THREADS: usize = 2;
+
 /// The settings cannot be read (`EX_USAGE`).
 const BAD_CONFIGURATION: u8 = 64;
 
@@ -131,7 +134,10 @@ fn peers(settings: &Settings) -> String {
 }
 
 fn run(mut loaded: Loaded) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // What a thread frees of another one's memory is used again by that other one alone. Large answers are made by few threads, so that
+    // not each of them keeps the memory of one.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build()?;
     loaded.settings.limits = Limits::detect();
     runtime.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

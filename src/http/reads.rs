@@ -34,6 +34,7 @@ pub(super) async fn applications(app: &AppState, scope: Scope, headers: &HeaderM
     if newcomer.is_none() {
         app.registry.client_reads(scope, app.now());
     }
+    let asked_at = app.registry.version();
     let answer = match app.registry.read(scope, form, gzip, app.now())? {
         Reading::Ready(answer) => {
             app.metrics.cache_hit(scope);
@@ -42,12 +43,12 @@ pub(super) async fn applications(app: &AppState, scope: Scope, headers: &HeaderM
         Reading::Pending(_) => {
             // One builds, the others wait for it and find what it built.
             let _building = app.building.of(scope, form, gzip).lock().await;
-            match app.registry.read(scope, form, gzip, app.now())? {
-                Reading::Ready(answer) => {
+            match app.registry.encoded_since(scope, form, gzip, asked_at) {
+                Some(answer) => {
                     app.metrics.cache_hit(scope);
                     answer
                 }
-                Reading::Pending(_) => another_version(app, scope, form, gzip).await?,
+                None => another_version(app, scope, form, gzip).await?,
             }
         }
     };

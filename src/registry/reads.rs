@@ -49,6 +49,13 @@ impl InstanceRegistry {
         answer
     }
 
+    /// The answer that was encoded last, if it shows this version or a later one: whoever waited since that version need not have
+    /// another one encoded.
+    pub fn encoded_since(&self, scope: Scope, form: Form, gzip: bool, version: u64) -> Option<Answer> {
+        let cached = self.cache.slot(scope, form, gzip).load();
+        cached.as_ref().filter(|cached| cached.version >= version).map(|cached| cached.answer.clone())
+    }
+
     fn may_be_old(&self, cached: &Cached, now: Timestamp) -> bool {
         let interval = self.options.response_cache_update_interval;
         self.options.use_read_only_response_cache && now.since(cached.taken) < interval

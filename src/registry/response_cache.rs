@@ -198,10 +198,10 @@ impl ResponseCache {
         self.version.store(version, std::sync::atomic::Ordering::Release);
     }
 
-    /// Forgets the answers of former versions. Readers of one keep it; for others it is only memory.
+    /// Forgets the answers of former versions that are not compressed. Readers of one keep it; for others it is only memory.
     pub(super) fn forget_outdated(&self) {
         let version = self.version();
-        for slot in self.answers.iter().flatten().flatten() {
+        for [slot, _compressed] in self.answers.iter().flatten() {
             if slot.load().as_ref().is_some_and(|cached| cached.version != version) {
                 slot.store(None);
             }

@@ -265,4 +265,8 @@ fn answers_of_former_versions_are_not_kept() {
     }
     let kept = |form| registry.cache.slot(Scope::All, form, false).load().is_some();
     assert_eq!((kept(xml), kept(JSON)), (false, true));
+    let since = |version| registry.encoded_since(Scope::All, JSON, false, version).is_some();
+    let version = registry.version();
+    registry.register(instance("A", "3", InstanceStatus::Up, 1), Source::Client, START);
+    assert!(since(version) && !since(version + 1), "who asked before the change may have it, who asks after it not");
 }
