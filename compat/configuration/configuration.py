@@ -120,6 +120,13 @@ def check_cases():
     print(f"  {passed} the same; listed differences:")
     for line in listed:
         print(f"    {line}")
+    return said(failed)
+
+
+def said(failed):
+    """The failures, which are printed: a later part may not end."""
+    for line in failed:
+        print(f"  FAIL {line}", flush=True)
     return failed
 
 
@@ -196,13 +203,11 @@ def check_served():
             for server, _ in servers:
                 server.stop()
     print(f"  {asked} answers of {len(SERVED)} whole servers")
-    return failed
+    return said(failed)
 
 
 def main():
     failed = check_cases() + check_served()
-    for line in failed:
-        print(f"  FAIL {line}")
     print(f"  {len(CASES)} configurations, {len(failed)} unlisted differences")
     if failed:
         sys.exit(1)
