@@ -28,9 +28,7 @@ CIRCULAR = "Spring refuses a placeholder that stands for itself; ours has its de
 LITERAL = "Spring leaves a placeholder without a value as a text, which becomes a host name or a password; ours refuses it"
 MAVEN = "SnakeYAML refuses what Maven was to fill in; in keys that nobody reads ours lets it be"
 OLD = "Spring Boot since 2.4 refuses the older name of on-profile; ours reads it"
-ZONES = "ours has one list of the peers of all zones"
 BARE = "an argument without a value is `true` here, and nothing there"
-ELSEWHERE = "Spring refuses a scheme whose library is not there; ours says that it is not read"
 
 CASES = [
     yaml("port", "server.port: 9000\n"),
@@ -151,7 +149,6 @@ CASES = [
     yaml(
         "optional import of a configuration server",
         "spring.config.import: 'optional:configserver:http://c'\nserver.port: 1\n",
-        differs={"refused": ELSEWHERE},
     ),
     Case(
         "location of a file",
