@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from check_cases import BAD, BAD_CONFIG, MOVED, NETWORK, SIZES, USERS
+from check_cases import BAD, BAD_CONFIG, HOSTS, MOVED, NETWORK, SIZES, USERS
 
 CHART = Path(__file__).resolve().parent / "chart"
 CUSTOM = "ServiceMonitor,PrometheusRule,Certificate,HTTPRoute"
@@ -175,6 +175,7 @@ def main():
             ("moved ports and paths followed", MOVED),
             ("users and Secrets", USERS),
             ("network policies", NETWORK),
+            ("names of the Ingress", HOSTS),
             ("sizes", SIZES),
         ):
             for values, wanted, unwanted in table:

@@ -146,6 +146,22 @@ NETWORK = [
     ("networkPolicy: {enabled: true, allowExternal: true}\n", [], ["      from:\n", "podSelector: {}"]),
 ]
 
+# The names by which pages may be asked for: those of the Ingress, unless the operator says which.
+HOSTS = [
+    ("ingress: {enabled: true, hosts: [a.example]}\n", ["REGISTRY_SECURITY_ALLOWEDHOSTS\n              value: \"a.example\"\n"], []),
+    ("{}\n", [], ["REGISTRY_SECURITY_ALLOWEDHOSTS"]),
+    (
+        "ingress: {enabled: true, hosts: [a.example]}\nconfig: {registry: {security: {allowedHosts: [b.example]}}}\n",
+        [],
+        ["REGISTRY_SECURITY_ALLOWEDHOSTS"],
+    ),
+    (
+        "ingress: {enabled: true, hosts: [a.example]}\nextraArgs: [--registry.security.allowed-hosts=b.example]\n",
+        [],
+        ["REGISTRY_SECURITY_ALLOWEDHOSTS"],
+    ),
+]
+
 SIZES = [
     ("size: 1000\n", ["cpu: 20m\n", "memory: 32Mi\n", "memory: 64Mi\n"], []),
     ("tls: {enabled: true, existingSecret: s}\n", ["memory: 96Mi\n", "memory: 320Mi\n"], ["memory: 128Mi\n"]),
