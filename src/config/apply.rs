@@ -115,7 +115,12 @@ fn set_key(
     source: &Source,
     entry: &Entry,
 ) -> Result<Set, ConfigError> {
-    let value = resolver.value_of(source, entry, shown::may_hold_secret(slot))?;
+    // Eureka itself fills in `${eureka.hostname}` in the URLs of an instance.
+    let value = if slot.starts_with("eurekainstance") && slot.ends_with("url") {
+        resolver.resolve(&entry.value, true).unwrap_or_default()
+    } else {
+        resolver.value_of(source, entry, shown::may_hold_secret(slot))?
+    };
     let set = (key.set)(draft, &value);
     if !value.trim().is_empty() {
         set.map_err(|expected| invalid(slot, source, entry, &value, expected))?;

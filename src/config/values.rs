@@ -178,6 +178,10 @@ pub(super) fn address(value: &str) -> Result<IpAddr, &'static str> {
     found.iter().find(|address| address.is_ipv4()).or_else(|| found.first()).copied().ok_or(EXPECTED)
 }
 
+pub(super) fn port(value: &str) -> Result<u16, &'static str> {
+    parsed(value, "a port from 0 to 65535")
+}
+
 /// A port, or −1 for none.
 pub(super) fn management_port(value: &str) -> Result<i32, &'static str> {
     const EXPECTED: &str = "a port from 0 to 65535, or -1";

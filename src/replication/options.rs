@@ -102,6 +102,29 @@ pub struct OwnInstance {
     pub lease_duration: Duration,
     /// Its metadata (`metadata-map.*`).
     pub metadata: BTreeMap<String, String>,
+    /// The group of the application (`app-group-name`).
+    pub app_group_name: Option<String>,
+    /// The port (`non-secure-port`), if that is not the one it listens on.
+    pub non_secure_port: Option<u16>,
+    /// The port of HTTPS (`secure-port`).
+    pub secure_port: Option<u16>,
+    /// The page for people (`home-page-url`, `home-page-url-path`).
+    pub home_page: OwnUrl,
+    /// What runs here (`status-page-url`, `status-page-url-path`).
+    pub status_page: OwnUrl,
+    /// The health (`health-check-url`, `health-check-url-path`).
+    pub health_check: OwnUrl,
+    /// The health by HTTPS (`secure-health-check-url`).
+    pub secure_health_check_url: Option<String>,
+}
+
+/// A URL by which a replica describes itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnUrl {
+    /// All of it.
+    pub whole: Option<String>,
+    /// Its path below the context path, with a leading slash.
+    pub path: Option<String>,
 }
 
 impl Default for OwnInstance {
@@ -116,6 +139,13 @@ impl Default for OwnInstance {
             renewal_interval: Duration::from_secs(30),
             lease_duration: Duration::from_secs(90),
             metadata: BTreeMap::new(),
+            app_group_name: None,
+            non_secure_port: None,
+            secure_port: None,
+            home_page: OwnUrl::default(),
+            status_page: OwnUrl::default(),
+            health_check: OwnUrl::default(),
+            secure_health_check_url: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::http;
 use crate::model::{AppName, InstanceInfo, Port};
 use crate::registry::Source;
+use crate::replication::options::OwnUrl;
 use crate::replication::{Heartbeat, HeartbeatOutcome, Options, PeerAwareInstanceRegistry};
 use crate::tasks::Tasks;
 use crate::time::Clock;
@@ -41,14 +42,23 @@ pub(super) fn describe(
     info.metadata = info.metadata.with(own.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     info.lease.renewal_interval_secs = seconds(own.renewal_interval);
     info.lease.duration_secs = seconds(own.lease_duration);
-    info.port = Port { number: address.port().into(), enabled: !secure };
-    info.secure_port = Port { number: if secure { address.port().into() } else { 443 }, enabled: secure };
-    let scheme = if secure { "https" } else { "http" };
-    let root = format!("{scheme}://{host_name}:{}{}", address.port(), http.context_path);
-    let actuator = format!("{root}{}", http.actuator.base_path);
-    info.home_page_url = Some(format!("{root}/").into());
-    info.status_page_url = Some(format!("{actuator}/info").into());
-    info.health_check_url = Some(format!("{actuator}/health").into());
+    let listening = address.port();
+    let by_default = if secure { listening } else { 443 };
+    let (port, secure_port) = (own.non_secure_port.unwrap_or(listening), own.secure_port.unwrap_or(by_default));
+    info.port = Port { number: port.into(), enabled: !secure };
+    info.secure_port = Port { number: secure_port.into(), enabled: secure };
+    let (scheme, shown_port) = if secure { ("https", secure_port) } else { ("http", port) };
+    let root = format!("{scheme}://{host_name}:{shown_port}{}", http.context_path);
+    let actuator = &http.actuator.base_path;
+    let url = |own: &OwnUrl, default: String| {
+        let whole = own.whole.as_ref().map(|url| url.replace("${eureka.hostname}", &host_name));
+        whole.unwrap_or_else(|| format!("{root}{}", own.path.clone().unwrap_or(default)))
+    };
+    info.home_page_url = Some(url(&own.home_page, "/".to_owned()).into());
+    info.status_page_url = Some(url(&own.status_page, format!("{actuator}/info")).into());
+    info.health_check_url = Some(url(&own.health_check, format!("{actuator}/health")).into());
+    info.secure_health_check_url = own.secure_health_check_url.clone().map(Into::into);
+    info.app_group_name = own.app_group_name.as_ref().map(|group| group.to_uppercase().into());
     info.vip_address = Some(own.virtual_host_name.clone().unwrap_or_else(|| name.clone()).into());
     info.secure_vip_address = Some(own.secure_virtual_host_name.clone().unwrap_or(name).into());
     info
@@ -101,6 +111,10 @@ mod tests {
                 ip_address: Some(address),
                 prefer_ip_address: true,
                 metadata: [("zone".to_owned(), "a".to_owned())].into(),
+                app_group_name: Some("core".to_owned()),
+                non_secure_port: Some(80),
+                home_page: OwnUrl { whole: Some("https://${eureka.hostname}/x".to_owned()), path: None },
+                status_page: OwnUrl { whole: None, path: Some("/manage/info".to_owned()) },
                 renewal_interval: Duration::from_secs(5),
                 ..OwnInstance::default()
             },
@@ -108,6 +122,10 @@ mod tests {
         assert_eq!((own.app.as_str(), own.id(), own.host_name.as_str()), ("REGISTRIES", "one", "10.0.0.7"));
         assert_eq!((own.ip_addr.as_str(), own.metadata.get("zone")), ("10.0.0.7", Some("a")));
         assert_eq!((own.vip_address.as_deref(), own.lease.renewal_interval_secs), (Some("eureka"), 5));
+        assert_eq!((own.app_group_name.as_deref(), own.port.number), (Some("CORE"), 80));
+        assert_eq!(own.home_page_url.as_deref(), Some("https://10.0.0.7/x"));
+        assert_eq!(own.status_page_url.as_deref(), Some("http://10.0.0.7:80/manage/info"));
+        assert_eq!(own.health_check_url.as_deref(), Some("http://10.0.0.7:80/actuator/health"));
     }
 
     #[tokio::test]

@@ -179,19 +179,6 @@ pub(super) const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        class: Function,
-        why: "this replica registers itself with the port it listens on, and with the URLs of its own page, info and health",
-        keys: &[
-            "eureka.instance.app-group-name",
-            "eureka.instance.health-check-url*",
-            "eureka.instance.home-page-url*",
-            "eureka.instance.non-secure-port",
-            "eureka.instance.secure-health-check-url",
-            "eureka.instance.secure-port",
-            "eureka.instance.status-page-url*",
-        ],
-    },
-    Rule {
         class: Harmless,
         why: "this replica registers itself with the port it listens on, secure if that has TLS",
         keys: &["eureka.instance.non-secure-port-enabled", "eureka.instance.secure-port-enabled"],

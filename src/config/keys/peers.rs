@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::key::{Group, Key};
 use crate::config::values::{
-    boolean, data_size, label, name, nameservers, parsed, positive, put, service_urls, some_time, text, time,
+    boolean, context_path, data_size, label, name, nameservers, parsed, port, positive, put, service_urls, some_time,
+    text, time,
 };
 
 /// Peers.
@@ -142,6 +143,84 @@ pub(super) const GROUP: Group = Group {
                     positive(value).map(|seconds| Duration::from_secs(seconds as u64)),
                 )
             },
+        },
+        Key {
+            name: "eureka.instance.app-group-name",
+            default: "",
+            meaning: "Group of this replica's application.",
+            set: |draft, value| {
+                put(&mut draft.settings.replication.own_instance.app_group_name, label(value).map(Some))
+            },
+        },
+        Key {
+            name: "eureka.instance.home-page-url",
+            default: "",
+            meaning: "URL of this replica's instance, whole: home page.",
+            set: |draft, value| {
+                put(&mut draft.settings.replication.own_instance.home_page.whole, label(value).map(Some))
+            },
+        },
+        Key {
+            name: "eureka.instance.home-page-url-path",
+            default: "",
+            meaning: "Path of it below the context path. Default: `/`.",
+            set: |draft, value| {
+                put(&mut draft.settings.replication.own_instance.home_page.path, context_path(value).map(Some))
+            },
+        },
+        Key {
+            name: "eureka.instance.status-page-url",
+            default: "",
+            meaning: "URL of this replica's instance, whole: status page.",
+            set: |draft, value| {
+                put(&mut draft.settings.replication.own_instance.status_page.whole, label(value).map(Some))
+            },
+        },
+        Key {
+            name: "eureka.instance.status-page-url-path",
+            default: "",
+            meaning: "Path of it below the context path. Default: info of the actuator.",
+            set: |draft, value| {
+                put(&mut draft.settings.replication.own_instance.status_page.path, context_path(value).map(Some))
+            },
+        },
+        Key {
+            name: "eureka.instance.health-check-url",
+            default: "",
+            meaning: "URL of this replica's instance, whole: health check.",
+            set: |draft, value| {
+                put(&mut draft.settings.replication.own_instance.health_check.whole, label(value).map(Some))
+            },
+        },
+        Key {
+            name: "eureka.instance.health-check-url-path",
+            default: "",
+            meaning: "Path of it below the context path. Default: health of the actuator.",
+            set: |draft, value| {
+                put(&mut draft.settings.replication.own_instance.health_check.path, context_path(value).map(Some))
+            },
+        },
+        Key {
+            name: "eureka.instance.secure-health-check-url",
+            default: "",
+            meaning: "URL of the health by HTTPS.",
+            set: |draft, value| {
+                put(&mut draft.settings.replication.own_instance.secure_health_check_url, label(value).map(Some))
+            },
+        },
+        Key {
+            name: "eureka.instance.non-secure-port",
+            default: "",
+            meaning: "Port of this replica's instance. Default: the one it listens on.",
+            set: |draft, value| {
+                put(&mut draft.settings.replication.own_instance.non_secure_port, port(value).map(Some))
+            },
+        },
+        Key {
+            name: "eureka.instance.secure-port",
+            default: "",
+            meaning: "The same for HTTPS.",
+            set: |draft, value| put(&mut draft.settings.replication.own_instance.secure_port, port(value).map(Some)),
         },
         Key {
             name: "eureka.server.peer-node-connect-timeout-ms",

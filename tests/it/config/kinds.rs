@@ -298,6 +298,17 @@ fn passwords_are_taken_as_they_are_and_never_shown() {
 }
 
 #[test]
+fn a_server_that_registers_itself_describes_itself_as_it_is_told() {
+    let text = "eureka.instance: {statusPageUrlPath: /manage/info, home-page-url: 'http://${eureka.hostname}/', nonSecurePort: 80, app-group-name: core}";
+    let own = settings(&yaml(text), &[], &[]).replication.own_instance;
+    assert_eq!(
+        (own.status_page.path.as_deref(), own.home_page.whole.as_deref()),
+        (Some("/manage/info"), Some("http://${eureka.hostname}/"))
+    );
+    assert_eq!((own.non_secure_port, own.app_group_name.as_deref()), (Some(80), Some("core")));
+}
+
+#[test]
 fn zones_are_merged_by_name_and_a_layer_replaces_its_own() {
     let text = "eureka.client.service-url: {defaultZone: 'http://a:1/eureka/', zone-b: 'http://b:1/eureka/'}";
     let environment = [("EUREKA_CLIENT_SERVICEURL_DEFAULTZONE", "http://c:1/eureka/")];
