@@ -35,12 +35,12 @@ pub(super) async fn applications(app: &AppState, scope: Scope, headers: &HeaderM
         app.registry.client_reads(scope, app.now());
     }
     let asked_at = app.registry.version();
-    let answer = match app.registry.read(scope, form, gzip, app.now())? {
-        Reading::Ready(answer) => {
+    let answer = match app.registry.ready(scope, form, gzip, app.now())? {
+        Some(answer) => {
             app.metrics.cache_hit(scope);
             answer
         }
-        Reading::Pending(_) => {
+        None => {
             // One builds, the others wait for it and find what it built.
             let _building = app.building.of(scope, form, gzip).lock().await;
             match app.registry.encoded_since(scope, form, gzip, asked_at) {
@@ -167,3 +167,6 @@ pub(super) fn produced_as(produced: Produced, mut response: Response) -> Respons
     response.headers_mut().insert(CONTENT_TYPE, produced.content_type);
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,18 +20,27 @@ impl InstanceRegistry {
     /// # Errors
     /// Where the Java server answers 403.
     pub fn read(&self, scope: Scope, form: Form, gzip: bool, now: Timestamp) -> Result<Reading, ReadError> {
+        Ok(match self.ready(scope, form, gzip, now)? {
+            Some(answer) => Reading::Ready(answer),
+            None => Reading::Pending(self.take(scope, form, gzip, now)),
+        })
+    }
+
+    /// Like [`read`](Self::read), for who may have to wait before it can be built: a pending answer holds the pages of its moment, with
+    /// all that they were encoded to.
+    ///
+    /// # Errors
+    /// Where the Java server answers 403.
+    pub fn ready(&self, scope: Scope, form: Form, gzip: bool, now: Timestamp) -> Result<Option<Answer>, ReadError> {
         if scope == Scope::Delta && self.options.disable_delta {
             return Err(ReadError::DeltaDisabled);
         }
         if !self.access_allowed(now) {
             return Err(ReadError::NotYetAllowed);
         }
-        if let Some(cached) = &*self.cache.slot(scope, form, gzip).load()
-            && (cached.version == self.cache.version() || self.may_be_old(cached, now))
-        {
-            return Ok(Reading::Ready(cached.answer.clone()));
-        }
-        Ok(Reading::Pending(self.take(scope, form, gzip, now)))
+        let cached = self.cache.slot(scope, form, gzip).load();
+        let is_true = |cached: &&Arc<Cached>| cached.version == self.cache.version() || self.may_be_old(cached, now);
+        Ok(cached.as_ref().filter(is_true).map(|cached| cached.answer.clone()))
     }
 
     /// Encodes what is pending and keeps it for the readers that follow.
