@@ -22,6 +22,10 @@ use super::Lease;
 /// Maximum instances of a page. Larger pages compress better (an instance costs some 50 bytes beside a similar
 /// one and 500 alone), smaller ones cost less to make again after a change.
 const MOST: usize = 128;
+/// The text of a page is kept in pieces of this size. The allocator keeps blocks of each size in stretches of their own, and those of
+/// 64 KiB and more in stretches of 4 MiB, which stay while one block of them is in use: of texts whose sizes differ, each made and
+/// freed at another time, it would keep several times as much as is in use.
+const PIECE: usize = 16 * 1024;
 
 /// One instance as it was at its last change.
 #[derive(Clone, Debug)]
@@ -57,7 +61,7 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(super) struct Page {
     entries: Vec<Entry>,
-    plain: [OnceLock<Bytes>; Form::COUNT],
+    plain: [OnceLock<Box<[Bytes]>>; Form::COUNT],
     deflated: [OnceLock<DeflatedPiece>; Form::COUNT],
 }
 
@@ -69,16 +73,26 @@ impl Clone for Page {
 }
 
 impl Page {
-    /// The page as text: its instances, and where one application ends and the next begins within it.
-    pub(super) fn plain(&self, form: Form) -> &Bytes {
-        self.plain[form.index()].get_or_init(|| self.encode(form).into())
+    /// The page as text, in pieces: its instances, and where one application ends and the next begins within it. It is written to
+    /// `scratch` first, if it has to be written.
+    pub(super) fn plain(&self, form: Form, scratch: &mut Vec<u8>) -> &[Bytes] {
+        self.plain[form.index()].get_or_init(|| {
+            self.encode(form, scratch);
+            scratch.chunks(PIECE).map(Bytes::copy_from_slice).collect()
+        })
     }
 
     /// The page compressed. Its text is not kept for that: clients that take gzip rarely ask for text, too.
-    pub(super) fn deflated(&self, form: Form) -> &DeflatedPiece {
-        self.deflated[form.index()].get_or_init(|| match self.plain[form.index()].get() {
-            Some(text) => DeflatedPiece::compress(text),
-            None => DeflatedPiece::compress(&self.encode(form)),
+    pub(super) fn deflated(&self, form: Form, scratch: &mut Vec<u8>) -> &DeflatedPiece {
+        self.deflated[form.index()].get_or_init(|| {
+            match self.plain[form.index()].get() {
+                Some(pieces) => {
+                    scratch.clear();
+                    pieces.iter().for_each(|piece| scratch.extend_from_slice(piece));
+                }
+                None => self.encode(form, scratch),
+            }
+            DeflatedPiece::compress(scratch)
         })
     }
 
@@ -91,17 +105,16 @@ impl Page {
         &self.entries
     }
 
-    fn encode(&self, form: Form) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.entries.len() * 1200);
+    fn encode(&self, form: Form, out: &mut Vec<u8>) {
+        out.clear();
         let mut previous: Option<&Entry> = None;
         for entry in &self.entries {
             if let Some(previous) = previous {
-                glue(form, previous, entry, &mut out);
+                glue(form, previous, entry, out);
             }
-            entry.encode(form, Nesting::InApplications, &mut out);
+            entry.encode(form, Nesting::InApplications, out);
             previous = Some(entry);
         }
-        out
     }
 
     fn first(&self) -> Option<&Entry> {

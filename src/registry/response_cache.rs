@@ -104,7 +104,9 @@ impl Pending {
         let entries = || self.pages.iter().map(|page| page.entries());
         let first = entries().next().and_then(<[Entry]>::first);
         let mut before: Option<&Entry> = None;
-        let mut sink = if self.gzip { Sink::gzip(&self.pages, self.form) } else { Sink::plain() };
+        // One for all pages: see `PIECE` there.
+        let mut scratch = Vec::new();
+        let mut sink = if self.gzip { Sink::gzip(&self.pages, self.form, &mut scratch) } else { Sink::plain() };
         let mut text = Vec::new();
         codec::applications_open(self.form, versions_delta, &hash_code, &mut text);
         if let Some(first) = first {
@@ -115,7 +117,7 @@ impl Pending {
                 glue(self.form, before, next, &mut text);
             }
             sink.text(&mut text);
-            sink.page(page, self.form);
+            sink.page(page, self.form, &mut scratch);
             before = page.entries().last();
         }
         if before.is_some() {
@@ -138,9 +140,9 @@ impl Sink {
         Self::Plain(Vec::new())
     }
 
-    fn gzip(pages: &[Arc<Page>], form: Form) -> Self {
-        let compressed: usize = pages.iter().map(|page| page.deflated(form).compressed_len() + 64).sum();
-        Self::Gzip(GzipAssembly::with_capacity(compressed))
+    fn gzip(pages: &[Arc<Page>], form: Form, scratch: &mut Vec<u8>) -> Self {
+        let compressed = pages.iter().map(|page| page.deflated(form, scratch).compressed_len() + 64);
+        Self::Gzip(GzipAssembly::with_capacity(compressed.sum()))
     }
 
     /// Takes what was gathered in `text`.
@@ -154,10 +156,10 @@ impl Sink {
         }
     }
 
-    fn page(&mut self, page: &Page, form: Form) {
+    fn page(&mut self, page: &Page, form: Form, scratch: &mut Vec<u8>) {
         match self {
-            Self::Plain(pieces) => pieces.push(page.plain(form).clone()),
-            Self::Gzip(assembly) => assembly.push(page.deflated(form)),
+            Self::Plain(pieces) => pieces.extend_from_slice(page.plain(form, scratch)),
+            Self::Gzip(assembly) => assembly.push(page.deflated(form, scratch)),
         }
     }
 
