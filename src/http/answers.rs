@@ -185,8 +185,8 @@ impl Answers {
         revocable(Body::new(Taken { pieces, next: 0, at: 0, left, reading: Arc::clone(&reading) }), reading)
     }
 
-    /// Whether a further version may be made that has `fresh` bytes which the former ones do not have: whether what would be kept for
-    /// their readers then is not too much.
+    /// Whether a further version may be made that lacks `fresh` bytes of the former ones, having others instead: whether what would be
+    /// kept for their readers then is not too much.
     pub(super) fn has_room(&self, slot: usize, fresh: usize) -> bool {
         let mut kept = 0_usize;
         for generation in self.generations.lock().iter().filter_map(Weak::upgrade) {
@@ -207,7 +207,7 @@ impl Answers {
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
 
-    /// Notes that a version was made that has `fresh` bytes which the former ones do not have.
+    /// Notes that a version was made that lacks `fresh` bytes of the former ones, having others instead.
     pub(super) fn superseded(&self, slot: usize, fresh: usize) {
         let generations = self.generations.lock();
         for generation in generations.iter().filter_map(Weak::upgrade).filter(|generation| generation.slot == slot) {

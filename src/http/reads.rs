@@ -77,14 +77,14 @@ fn announce(app: &AppState, service_url: &str) -> String {
 async fn another_version(app: &AppState, scope: Scope, form: Form, gzip: bool) -> Result<Answer, ApiError> {
     let slot = slot(scope, form, gzip);
     let waits_since = Instant::now();
-    let (pending, fresh) = loop {
+    let (pending, outdates) = loop {
         let pending = match app.registry.read(scope, form, gzip, app.now())? {
             Reading::Ready(answer) => return Ok(answer),
             Reading::Pending(pending) => pending,
         };
-        let fresh = pending.fresh_bytes();
-        if app.answers.has_room(slot, fresh) {
-            break (pending, fresh);
+        let outdates = pending.outdates();
+        if app.answers.has_room(slot, outdates) {
+            break (pending, outdates);
         }
         drop(pending);
         app.answers.make_room_for_a_version(slot, waits_since).await;
@@ -96,7 +96,7 @@ async fn another_version(app: &AppState, scope: Scope, form: Form, gzip: bool) -
         let registry = Arc::clone(&app.registry);
         aside(move || registry.build(&pending)).await
     };
-    app.answers.superseded(slot, fresh);
+    app.answers.superseded(slot, outdates);
     app.metrics.cache_miss(scope, begun.elapsed());
     Ok(answer)
 }

@@ -63,12 +63,14 @@ pub(super) struct Page {
     entries: Vec<Entry>,
     plain: [OnceLock<Box<[Bytes]>>; Form::COUNT],
     deflated: [OnceLock<DeflatedPiece>; Form::COUNT],
+    /// How many bytes the text has that it was encoded to last, per form; it may be that of a former version.
+    last_lens: [usize; Form::COUNT],
 }
 
 impl Clone for Page {
     /// The entries; what they were encoded to is about to change.
     fn clone(&self) -> Self {
-        Self { entries: self.entries.clone(), ..Self::default() }
+        Self { entries: self.entries.clone(), last_lens: self.lens(), ..Self::default() }
     }
 }
 
@@ -99,6 +101,18 @@ impl Page {
     /// Whether the page would have to be encoded for this form.
     pub(super) fn lacks(&self, form: Form, gzip: bool) -> bool {
         if gzip { self.deflated[form.index()].get().is_none() } else { self.plain[form.index()].get().is_none() }
+    }
+
+    /// How many bytes of text a version loses that has this page instead of the one that was encoded last.
+    pub(super) fn last_len(&self, form: Form) -> usize {
+        self.last_lens[form.index()]
+    }
+
+    fn lens(&self) -> [usize; Form::COUNT] {
+        std::array::from_fn(|form| match self.plain[form].get() {
+            Some(pieces) => pieces.iter().map(Bytes::len).sum(),
+            None => self.last_lens[form],
+        })
     }
 
     pub(super) fn entries(&self) -> &[Entry] {
@@ -278,6 +292,7 @@ impl View {
 fn changed(page: &mut Arc<Page>) -> &mut Page {
     let page = Arc::make_mut(page);
     if page.plain.iter().any(|plain| plain.get().is_some()) {
+        page.last_lens = page.lens();
         page.plain = Default::default();
     }
     if page.deflated.iter().any(|deflated| deflated.get().is_some()) {

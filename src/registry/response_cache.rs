@@ -15,9 +15,8 @@ use crate::time::Timestamp;
 
 use super::pages::{Entry, Page, glue};
 
-/// What an instance takes in an answer, about; and in one that is compressed.
+/// What an instance takes in an answer, about.
 const TEXT_BYTES: usize = 1_200;
-const COMPRESSED_BYTES: usize = 60;
 
 /// What of the registry is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,15 +87,15 @@ impl Pending {
         self.pages.iter().filter(|page| page.lacks(self.form, self.gzip)).count()
     }
 
-    /// About how many bytes of the answer the former version does not have.
-    pub fn fresh_bytes(&self) -> usize {
-        let instances = |page: &Arc<Page>| page.entries().len();
+    /// How many bytes former versions have at most that this one has not: what of them only their readers keep.
+    pub fn outdates(&self) -> usize {
         if self.gzip {
             // It is put together anew.
-            return self.pages.iter().map(instances).sum::<usize>() * COMPRESSED_BYTES;
+            return usize::MAX;
         }
         let lacking = self.pages.iter().filter(|page| page.lacks(self.form, false));
-        lacking.map(instances).sum::<usize>() * TEXT_BYTES
+        // A page may be new, and stand where others stood.
+        lacking.map(|page| page.last_len(self.form).max(page.entries().len() * TEXT_BYTES)).sum()
     }
 
     pub(super) fn build(&self, versions_delta: &str) -> Answer {

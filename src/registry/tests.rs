@@ -270,3 +270,26 @@ fn answers_of_former_versions_are_not_kept() {
     registry.register(instance("A", "3", InstanceStatus::Up, 1), Source::Client, START);
     assert!(since(version) && !since(version + 1), "who asked before the change may have it, who asks after it not");
 }
+
+#[test]
+fn a_version_outdates_what_its_readers_alone_keep_however_large_instances_are() {
+    let registry = registry(Options::default());
+    let register = |last_dirty| {
+        let mut large = instance("a", "large", InstanceStatus::Up, last_dirty);
+        large.vip_address = Some("x".repeat(50_000).into());
+        registry.register(large, Source::Client, START);
+    };
+    register(1);
+    up(&registry, 3, START);
+    let former = body(&registry, Scope::All, JSON, false, START).len();
+    let pending = || match registry.read(Scope::All, JSON, false, START).unwrap() {
+        Reading::Ready(_) => panic!("it changed"),
+        Reading::Pending(pending) => pending,
+    };
+    let outdates = |pending: &Pending| (former - 1_000..former + 4 * 1_200).contains(&pending.outdates());
+    register(2);
+    let read = pending();
+    assert!(outdates(&read));
+    register(3);
+    assert!(outdates(&pending()), "also when the page is another one, since somebody reads it");
+}
