@@ -46,7 +46,7 @@ use crate::script::Script;
 use crate::world::Violation;
 
 /// How many histories are played.
-const SEEDS: Range<u64> = 0..400;
+const SEEDS: Range<u64> = 0..250;
 
 thread_local! {
     /// What panicked on this thread: tasks that panic take nobody with them.
