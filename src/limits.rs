@@ -68,6 +68,15 @@ impl Default for Limits {
     }
 }
 
+/// Maximum share of bodies. They do not grow with the registry, so a machine with much memory need not give it to senders of half a
+/// body.
+const MAX_BODIES: usize = 128 * 1024 * 1024;
+
+/// [`Ord::min`], which is not `const`.
+const fn at_most(bytes: usize, most: usize) -> usize {
+    if bytes < most { bytes } else { most }
+}
+
 /// Bytes of memory for each purpose. Together the shares are less than the whole: an allocator and the system need some as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
@@ -106,8 +115,8 @@ impl Budget {
             total,
             registry: unit * 400,
             connections: unit * 250,
-            request_bodies: unit * 70,
-            decoded_bodies: unit * 70,
+            request_bodies: at_most(unit * 70, MAX_BODIES),
+            decoded_bodies: at_most(unit * 70, MAX_BODIES),
             answers: unit * 70,
             pages: unit * 40,
             streams: unit * 20,

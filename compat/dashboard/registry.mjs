@@ -33,7 +33,7 @@ export class Registry {
     running.add(registry.process);
     registry.gone = new Promise((resolve) => registry.process.once('exit', resolve)).then(() => running.delete(registry.process));
     const origin = await until(`a registry that listens (${log})`, () => fs.readFileSync(log, 'utf8').match(/listening on (http:\S+)/)?.[1]);
-    registry.url = `${origin.replace(/\/$/, '')}${settings['server.servlet.context-path'] ?? ''}/`;
+    registry.url = `${origin.replace(/\/$/, '')}/`;
     registry.port = Number(new URL(registry.url).port);
     registry.agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
     return registry;
