@@ -106,17 +106,17 @@ mod tests {
 
     #[test]
     fn locations_are_read_as_spring_reads_them() {
-        let parse = |text| Location::parse(text, Path::new("/work"), Path::new("/etc/app"));
+        let parse = |text| Location::parse(text, Path::new("/srv/app"), Path::new("/etc/app"));
         let file = |path: &str, extension: Option<&str>| Place::File(path.into(), extension.map(str::to_owned));
         for (text, optional, place) in [
-            ("optional:file:./a.yml", true, file("/work/a.yml", None)),
+            ("optional:file:./a.yml", true, file("/srv/app/a.yml", None)),
             ("file:/x/a.yml", false, file("/x/a.yml", None)),
             ("file:///x/a.yml", false, file("/x/a.yml", None)),
             ("a.yml", false, file("/etc/app/a.yml", None)),
-            ("optional:file:.env[.properties]", true, file("/work/.env", Some("properties"))),
-            ("file:conf/", false, Place::Directory("/work/conf".into())),
-            ("optional:file:./config/*/", true, Place::Directories("/work/config".into())),
-            ("configtree:./secrets/", false, Place::Tree("/work/secrets/".into())),
+            ("optional:file:.env[.properties]", true, file("/srv/app/.env", Some("properties"))),
+            ("file:conf/", false, Place::Directory("/srv/app/conf".into())),
+            ("optional:file:./config/*/", true, Place::Directories("/srv/app/config".into())),
+            ("configtree:./secrets/", false, Place::Tree("/srv/app/secrets/".into())),
             ("configtree:/etc/secrets/*/", false, Place::Trees("/etc/secrets/".into())),
             ("optional:env:CONF[.yaml]", true, Place::Variable("CONF".to_owned(), Some("yaml".to_owned()))),
             ("configserver:http://config:8888", false, Place::Elsewhere("configserver".to_owned())),
