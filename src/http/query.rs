@@ -12,7 +12,7 @@ pub(super) struct Query<'a>(pub(super) &'a str);
 impl<'a> Query<'a> {
     /// Names and values, in their order.
     pub(super) fn pairs(self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
-        form_urlencoded::parse(self.0.as_bytes())
+        self.0.split('&').filter_map(pair)
     }
 
     /// The first value of a name.
@@ -30,9 +30,29 @@ impl<'a> Query<'a> {
     }
 }
 
+/// A name and its value. Only what is written with escapes is decoded: a heartbeat is not, and decoding its four texts cost an eighth of
+/// it.
+fn pair(text: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    if text.is_empty() || text.contains(['%', '+']) {
+        return form_urlencoded::parse(text.as_bytes()).next();
+    }
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    Some((name.into(), value.into()))
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn pairs_are_those_of_a_form(query in "[ab=&%+2é]{0,20}") {
+            let of_a_form: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+            prop_assert_eq!(Query(&query).pairs().collect::<Vec<_>>(), of_a_form);
+        }
+    }
 
     #[test]
     fn queries_are_decoded() {
