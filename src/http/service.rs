@@ -4,6 +4,7 @@
 //! observe its metrics, log why it failed, add the headers of the answer, write the access log.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
@@ -99,9 +100,11 @@ impl Service {
         let (parts, body) = request.into_parts();
         let entry = self.access_log.begin(&parts.headers);
         let target = Target::of(&parts.uri, paths);
-        let work = caught(self.admit_and_answer(&parts, &target, connection, body));
+        // Pinned, so that a pointer to it is wrapped: wrapped by value it was copied, some kilobytes for each request.
+        let work = pin!(self.admit_and_answer(&parts, &target, connection, body));
+        let work = caught(work);
         let answered = match &entry {
-            Some(entry) => Box::pin(work).instrument(entry.span().clone()).await,
+            Some(entry) => work.instrument(entry.span().clone()).await,
             None => work.await,
         };
         let Answered { caller, operation, mut response } =
