@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Threads for what takes long: full answers, pages, and passwords.
+/// Threads for what takes long: full answers and pages.
 const BLOCKING_THREADS: usize = 2;
 
 /// The settings cannot be read (`EX_USAGE`).
