@@ -35,7 +35,7 @@ mod streams;
 mod target;
 
 pub use answers::Revocable;
-pub use connection::Connection;
+pub use connection::{Connection, network};
 pub use error::ApiError;
 pub use options::Options;
 pub use readiness::Readiness;

@@ -1,6 +1,6 @@
 //! [`Connection`]: what is known of a request before it is read.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The connection that a request came by.
 #[derive(Clone, Copy, Debug, Default)]
@@ -11,4 +11,12 @@ pub struct Connection {
     pub certified: bool,
     /// Whether that certificate is a peer's: it has one of the names in `registry.security.peer-names`, if there are any.
     pub is_peer: bool,
+}
+
+/// Whose an address is: of IPv6, one client has a network of 64 bits, and with it as many addresses as it likes.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        address @ IpAddr::V4(_) => address,
+    }
 }

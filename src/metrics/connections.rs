@@ -85,12 +85,13 @@ pub struct Connections {
     handshakes: [AtomicU64; Handshake::ALL.len()],
 }
 
-/// A connection that is open, or busy.
+/// One of those that are counted, for as long as it lives: of connections that are open, busy, or wait.
 #[derive(Debug)]
 pub struct Counted<'a>(&'a AtomicI64);
 
 impl<'a> Counted<'a> {
-    fn one_of(count: &'a AtomicI64) -> Self {
+    /// Counts one more until it is dropped.
+    pub fn one_of(count: &'a AtomicI64) -> Self {
         count.fetch_add(1, Relaxed);
         Self(count)
     }

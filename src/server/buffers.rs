@@ -6,16 +6,17 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::activity::{Event, Rank};
-use super::crowd::{Crowd, Member, network};
+use super::crowd::{Crowd, Member};
 use super::turns::{Turn, Turns};
 use super::watch::Watch;
+use crate::http::network;
 use crate::metrics::connections::{Connections, Counted, Why};
 
 /// How long half a request, or a handshake, is given before its place is taken. Else those who all connect at once, as clients do after
@@ -29,7 +30,7 @@ const RELIEF_INTERVAL: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Buffers {
     places: Arc<Turns>,
-    waiting: AtomicUsize,
+    waiting: AtomicI64,
     /// When it was looked last who can give way.
     relieved: Mutex<Option<Instant>>,
     busy: Arc<Crowd>,
@@ -60,14 +61,14 @@ impl Drop for Place<'_> {
 
 impl Buffers {
     pub(super) fn new(places: usize, counted: Arc<Connections>) -> Self {
-        let (places, waiting, relieved) = (Turns::new(places), AtomicUsize::new(0), Mutex::default());
+        let (places, waiting, relieved) = (Turns::new(places), AtomicI64::new(0), Mutex::default());
         Self { places, waiting, relieved, busy: Arc::default(), counted }
     }
 
     /// Waits for a place.
     pub(super) async fn enter(&self, address: IpAddr, watch: &Arc<Watch>) -> Place<'_> {
         let mut turn = self.places.enter(network(address));
-        let _waiting = turn.is_err().then(|| Waiting::one_more(&self.waiting));
+        let _waiting = turn.is_err().then(|| Counted::one_of(&self.waiting));
         let turn = loop {
             match turn {
                 Ok(turn) => break turn,
@@ -107,20 +108,5 @@ impl Buffers {
     /// Whether somebody waits for a place.
     pub(super) fn are_short(&self) -> bool {
         self.waiting.load(Relaxed) > 0
-    }
-}
-
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn one_more(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }

@@ -1,7 +1,7 @@
 //! [`Crowd`]: who is connected, and who goes when places are short.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tracing::warn;
 
 use super::activity::{Activity, Rank};
 use super::watch::Watch;
+use crate::http::network;
 use crate::metrics::connections::Why;
 
 /// How often it is said that places are short.
@@ -101,14 +102,6 @@ impl Members {
 impl Drop for Member {
     fn drop(&mut self) {
         let _displaced_before = self.crowd.0.lock().remove(self.address, self.number);
-    }
-}
-
-/// Whose an address is: of IPv6 everybody has at least 64 bits.
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
     }
 }
 

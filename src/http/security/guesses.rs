@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::super::connection::network;
 use crate::time::{Timestamp, millis};
 
 /// Of one address (of IPv6, of one network of 64 bits).
@@ -102,7 +103,7 @@ pub(super) struct Guesses(Mutex<Counts>);
 
 #[derive(Debug)]
 struct Counts {
-    addresses: Counted<u128>,
+    addresses: Counted<Option<IpAddr>>,
     names: Counted<[u8; 32]>,
     all: Counted<()>,
     /// When the minute of these log lines began, and their number.
@@ -186,12 +187,8 @@ impl Guesses {
 }
 
 /// An address, or the network in which one client has all of them.
-fn key(address: Option<IpAddr>) -> u128 {
-    match address.map(|address| address.to_canonical()) {
-        Some(IpAddr::V6(address)) => u128::from(address) >> 64 << 64,
-        Some(IpAddr::V4(address)) => u128::from(u32::from(address)),
-        None => u128::MAX,
-    }
+fn key(address: Option<IpAddr>) -> Option<IpAddr> {
+    address.map(network)
 }
 
 /// What somebody has guessed, as a debt that time pays off.
