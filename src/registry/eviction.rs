@@ -1,12 +1,14 @@
 //! Which instances are dead: eviction of expired leases, and what it means that a peer does not have an instance.
 
+mod plan;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::Rng;
-use rand::seq::SliceRandom;
 use tracing::warn;
 
+use self::plan::{Facts, Plan};
 use super::journal::ChangeKind;
 use super::{InstanceRegistry, Lease, SelfPreservation};
 use crate::codec::exchange::HeardAnswer;
@@ -71,27 +73,30 @@ impl InstanceRegistry {
         gone
     }
 
-    /// Evicts expired leases, at random and at most as many as self-preservation leaves room for (`evict`). Says how
-    /// many.
+    /// Evicts expired leases, at random and at most the share that self-preservation allows (`evict`). Returns the number of
+    /// evicted instances.
     ///
-    /// Time beyond the interval since the last run is tolerated with every lease: a server that was stopped could hear
-    /// nobody. Evictions are not replicated to Java servers, of which each evicts by itself (quirk 22); ours ask each other first.
+    /// If the run comes late, every lease is extended by the delay: a server that was stopped could hear nobody. Evictions are
+    /// not replicated to Java servers, of which each evicts by itself (quirk 22); our replicas ask each other first.
     pub fn evict(&self, rng: &mut impl Rng, now: Timestamp) -> usize {
         let compensation = self.self_preservation.compensation(now);
         self.self_preservation.eviction_begins(now);
-        let mut expired = self.leases.select(|lease| lease.is_expired(compensation, now));
-        if !self.self_preservation.lease_expiration_enabled(now) {
-            self.keep_by_self_preservation(expired.len(), now);
-            return 0;
+        let is_expired = |lease: &Lease| lease.is_expired(compensation, now);
+        let facts = Facts {
+            eviction_enabled: self.self_preservation.lease_expiration_enabled(now),
+            registered: self.len(),
+            percent_kept: self.options.renewal_percent_threshold,
+        };
+        let plan = Plan::new(keys(&self.leases.select(is_expired)), facts, rng);
+        self.self_preservation.kept(plan.kept_by_self_preservation, plan.kept_by_limit);
+        if plan.kept_by_self_preservation > 0 {
+            let SelfPreservation { renews_last_minute, renews_per_minute_threshold, .. } = self.self_preservation(now);
+            warn!(
+                expired = plan.kept_by_self_preservation,
+                renews_last_minute, renews_per_minute_threshold, "self-preservation keeps leases that have expired"
+            );
         }
-        // The map has no order; with one, the same randomness chooses the same leases.
-        expired.sort_unstable_by(|a, b| a.key().cmp(b.key()));
-        let limit = self.self_preservation.eviction_limit(self.len());
-        let chosen = expired.partial_shuffle(rng, limit).0;
-        let still_expired = |lease: &Lease| lease.is_expired(compensation, now);
-        let evicted = chosen.iter().filter(|lease| self.evict_if(lease.key(), still_expired, now)).count();
-        self.self_preservation.kept(0, expired.len().saturating_sub(limit));
-        evicted
+        plan.evict.iter().filter(|key| self.evict_if(key, is_expired, now)).count()
     }
 
     fn evict_if(&self, key: &InstanceKey, condition: impl Fn(&Lease) -> bool, now: Timestamp) -> bool {
@@ -106,17 +111,6 @@ impl InstanceRegistry {
             edit.evicted.insert(key, lease.last_heard(), data);
         }
         evicted.is_some()
-    }
-
-    fn keep_by_self_preservation(&self, expired: usize, now: Timestamp) {
-        self.self_preservation.kept(expired, 0);
-        if expired > 0 {
-            let SelfPreservation { renews_last_minute, renews_per_minute_threshold, .. } = self.self_preservation(now);
-            warn!(
-                expired,
-                renews_last_minute, renews_per_minute_threshold, "self-preservation keeps leases that have expired"
-            );
-        }
     }
 }
 

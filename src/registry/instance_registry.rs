@@ -52,7 +52,7 @@ impl Registration {
 /// The registry of one replica.
 #[derive(Debug)]
 pub struct InstanceRegistry {
-    pub(super) options: Options,
+    pub(super) options: Arc<Options>,
     pub(super) leases: Leases,
     pub(super) applications: ApplicationIndex,
     pub(super) content: Mutex<Content>,
@@ -69,7 +69,8 @@ impl InstanceRegistry {
     pub fn new(options: Options, node: u64, now: Timestamp) -> Self {
         let content = Content::new(node, options.expected_number_of_clients_sending_renews);
         let threshold = content.threshold.per_minute(&options);
-        let self_preservation = SelfPreservationState::new(&options, threshold, now);
+        let options = Arc::new(options);
+        let self_preservation = SelfPreservationState::new(Arc::clone(&options), threshold, now);
         let memory = SharedMemory::new(options.expected_client_renewal_interval);
         Self {
             memory,

@@ -3,12 +3,12 @@
 //! If fewer arrive than the threshold asks for, the network has probably failed, and no lease is evicted. The same state
 //! knows when the registry opened and when it evicted last, and what follows from that.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::measured_rate::MeasuredRate;
 use super::options::Options;
-use super::renewal_threshold::truncate;
 use crate::time::Timestamp;
 
 /// Whether expired leases are evicted, and the numbers that decide it.
@@ -31,7 +31,8 @@ pub struct SelfPreservation {
 /// What self-preservation decides by. A heartbeat counts here without a lock.
 #[derive(Debug)]
 pub(super) struct SelfPreservationState {
-    options: Options,
+    /// The registry's, shared with it.
+    options: Arc<Options>,
     renews_last_minute: MeasuredRate,
     /// Renewals since the start.
     renewals: AtomicU64,
@@ -50,9 +51,9 @@ pub(super) struct SelfPreservationState {
 
 impl SelfPreservationState {
     /// The state of a registry that has not opened yet. `threshold` is in renewals per minute.
-    pub(super) fn new(options: &Options, threshold: u32, now: Timestamp) -> Self {
+    pub(super) fn new(options: Arc<Options>, threshold: u32, now: Timestamp) -> Self {
         Self {
-            options: options.clone(),
+            options,
             renews_last_minute: MeasuredRate::new(Duration::from_secs(60), now),
             renewals: AtomicU64::new(0),
             renews_per_minute_threshold: AtomicU64::new(threshold.into()),
@@ -129,13 +130,6 @@ impl SelfPreservationState {
         }
     }
 
-    /// How many instances one run may evict if `registered` are registered: the others are the share that is expected to renew.
-    pub(super) fn eviction_limit(&self, registered: usize) -> usize {
-        let registered = u32::try_from(registered).unwrap_or(u32::MAX);
-        let kept = truncate(f64::from(registered) * self.options.renewal_percent_threshold);
-        usize::try_from(registered.saturating_sub(kept)).unwrap_or(usize::MAX)
-    }
-
     /// How many renewals there were since the start.
     pub(super) fn renewals(&self) -> u64 {
         self.renewals.load(Relaxed)
@@ -163,13 +157,13 @@ mod tests {
         START + Duration::from_secs(secs)
     }
 
-    fn state(options: &Options, threshold: u32) -> SelfPreservationState {
-        SelfPreservationState::new(options, threshold, START)
+    fn state(options: Options, threshold: u32) -> SelfPreservationState {
+        SelfPreservationState::new(Arc::new(options), threshold, START)
     }
 
     #[test]
     fn leases_expire_only_while_more_renewals_arrive_than_the_threshold() {
-        let state = state(&Options::default(), 3);
+        let state = state(Options::default(), 3);
         (0..3).for_each(|_| state.count_renewal(after(1)));
         (0..4).for_each(|_| state.count_renewal(after(61)));
         assert!(!state.lease_expiration_enabled(after(60)), "three renewals do not exceed three");
@@ -180,16 +174,16 @@ mod tests {
 
     #[test]
     fn a_threshold_of_zero_keeps_every_lease_and_the_switch_none() {
-        let none_expected = state(&Options::default(), 0);
+        let none_expected = state(Options::default(), 0);
         none_expected.count_renewal(after(1));
         assert!(!none_expected.lease_expiration_enabled(after(60)));
         let off = Options { enable_self_preservation: false, ..Options::default() };
-        assert!(state(&off, 0).lease_expiration_enabled(START));
+        assert!(state(off, 0).lease_expiration_enabled(START));
     }
 
     #[test]
     fn missing_renewals_are_reported_once_the_start_is_over() {
-        let state = state(&Options::default(), 3);
+        let state = state(Options::default(), 3);
         assert!(!state.report(2, after(301)).below_threshold, "it has not opened");
         state.opened(1, START);
         assert!(!state.report(2, after(300)).below_threshold, "clients may still be about to register");
@@ -209,7 +203,7 @@ mod tests {
 
     #[test]
     fn reads_wait_after_an_empty_start_until_the_wait_is_over() {
-        let state = state(&Options::default(), 0);
+        let state = state(Options::default(), 0);
         state.opened(0, START);
         assert!(state.waits_for_clients(after(300)));
         assert!(!state.waits_for_clients(after(301)));
@@ -219,16 +213,10 @@ mod tests {
 
     #[test]
     fn only_an_eviction_that_runs_late_is_compensated_for() {
-        let state = state(&Options::default(), 0);
+        let state = state(Options::default(), 0);
         assert_eq!(state.compensation(after(1_000)), Duration::ZERO, "it has not run yet");
         state.eviction_begins(START);
         assert_eq!(state.compensation(after(60)), Duration::ZERO);
         assert_eq!(state.compensation(after(75)), Duration::from_secs(15));
-    }
-
-    #[test]
-    fn one_run_leaves_the_share_that_is_expected_to_renew() {
-        let state = state(&Options::default(), 0);
-        assert_eq!([0, 1, 2, 7, 10, 100].map(|registered| state.eviction_limit(registered)), [0, 1, 1, 2, 2, 15]);
     }
 }
