@@ -32,6 +32,7 @@ mod tombstones;
 
 pub use caller::Caller;
 pub use commands::Renewal;
+pub use edit::Done;
 pub use instance_registry::{InstanceRegistry, Registration};
 pub use journal::{Change, ChangeKind, ChangesAfter, InstanceHistory};
 pub use lease::Lease;

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use tracing::debug;
-
-use super::edit::Edit;
+use super::edit::{Done, Edit};
 use super::instance_registry::{InstanceRegistry, Registration};
 use super::journal::ChangeKind;
 use super::{Caller, Lease, Source, override_rule};
@@ -23,17 +21,17 @@ pub enum Renewal {
 }
 
 impl InstanceRegistry {
-    /// Registers an instance, anew or again (`register`). Data known in a newer version stays, as registered now; the lease
-    /// starts anew in any case.
-    pub fn register(&self, sent: InstanceInfo, caller: impl Into<Caller>, now: Timestamp) -> Registration {
+    /// Registers an instance, for the first time or again (`register`). If a newer version of it is known, that one stays. The
+    /// lease starts anew in any case.
+    pub fn register(&self, sent: InstanceInfo, caller: impl Into<Caller>, now: Timestamp) -> Done<Registration> {
         let caller = caller.into();
         let (source, last_dirty) = (caller.source, sent.last_dirty);
-        let registered = self.put_registration(&mut self.edit(Some(caller), now), sent, source, now, |_| None);
+        let mut edit = self.edit(Some(caller), now);
+        let registered = self.put_registration(&mut edit, sent, source, now, |_| None);
         if registered.info().last_dirty > last_dirty {
-            let key = registered.lease.key();
-            debug!(app.name = key.app(), instance.id = key.id(), "kept the newer registration that was known already");
+            edit.kept_newer(registered.lease.key());
         }
-        registered
+        edit.done(registered)
     }
 
     /// Puts a registration in. `registered` says of what is known when that was registered, if this is not to count as a
@@ -103,13 +101,13 @@ impl InstanceRegistry {
     }
 
     /// Takes an instance out (`cancel`). Gives back the lease that it had; `None` if there is no such instance.
-    pub fn cancel(&self, key: &str, caller: impl Into<Caller>, now: Timestamp) -> Option<Arc<Lease>> {
+    pub fn cancel(&self, key: &str, caller: impl Into<Caller>, now: Timestamp) -> Done<Option<Arc<Lease>>> {
         let mut edit = self.edit(Some(caller.into()), now);
-        let lease = edit.take_out(ChangeKind::Cancelled, key)?;
+        let Some(lease) = edit.take_out(ChangeKind::Cancelled, key) else { return edit.done(None) };
         let cancelled = edit.clock.tick(now);
         let tombstone = lease.with_record(|record| Tombstone::new(lease.key().clone(), record, cancelled));
         edit.bury(tombstone, now);
-        Some(lease)
+        edit.done(Some(lease))
     }
 
     /// Sets an instance's status, as an operator (`statusUpdate`). A status it has already is not stored as an override
@@ -122,7 +120,7 @@ impl InstanceRegistry {
         last_dirty: Option<Timestamp>,
         caller: impl Into<Caller>,
         now: Timestamp,
-    ) -> Option<Arc<Lease>> {
+    ) -> Done<Option<Arc<Lease>>> {
         self.command(key, ChangeKind::StatusChanged, caller.into(), now, |record, of_data| {
             let overridden = record.status_override.status;
             if record.info.status != status {
@@ -145,7 +143,7 @@ impl InstanceRegistry {
         last_dirty: Option<Timestamp>,
         caller: impl Into<Caller>,
         now: Timestamp,
-    ) -> Option<Arc<Lease>> {
+    ) -> Done<Option<Arc<Lease>>> {
         self.command(key, ChangeKind::OverrideRemoved, caller.into(), now, |record, of_data| {
             if record.status_override.status.take().is_some() {
                 record.sent_status = status;
@@ -163,9 +161,9 @@ impl InstanceRegistry {
         caller: Caller,
         now: Timestamp,
         change: impl FnOnce(&mut Record, Stamp),
-    ) -> Option<Arc<Lease>> {
+    ) -> Done<Option<Arc<Lease>>> {
         let mut edit = self.edit(Some(caller), now);
-        let lease = self.leases.get(key)?;
+        let Some(lease) = self.leases.get(key) else { return edit.done(None) };
         lease.renew(now);
         let mut record = Record::clone(&lease.record());
         // What it makes of the data is earlier than the override, which holds over it.
@@ -173,7 +171,7 @@ impl InstanceRegistry {
         record.status_override.stamp = edit.clock.tick(now);
         change(&mut record, of_data);
         edit.put_record(kind, &lease, record);
-        Some(lease)
+        edit.done(Some(lease))
     }
 
     /// Takes over an override that a Java server has (`storeOverriddenStatusIfRequired`).
@@ -197,13 +195,15 @@ impl InstanceRegistry {
         entries: impl IntoIterator<Item = (&'a str, &'a str)>,
         caller: impl Into<Caller>,
         now: Timestamp,
-    ) -> Option<Registration> {
+    ) -> Done<Option<Registration>> {
         let mut edit = self.edit(Some(caller.into()), now);
-        let known = self.leases.get(key)?.record();
+        let Some(lease) = self.leases.get(key) else { return edit.done(None) };
+        let known = lease.record();
         let mut info = InstanceInfo { status: known.own_status(), ..known.info.clone() };
         info.metadata = info.metadata.with(entries);
         let of_known = |known: &Record| Some(known.data.registered);
-        Some(self.put_registration(&mut edit, info, Source::Client, now, of_known))
+        let registered = self.put_registration(&mut edit, info, Source::Client, now, of_known);
+        edit.done(Some(registered))
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`Edit`]: a change of the registry, from taking its lock to saying what happened.
 
 use std::fmt;
+use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -10,38 +11,107 @@ use tracing::{debug, field, info};
 
 use super::content::Content;
 use super::journal::ChangeKind;
+use super::room::{self, Admission};
 use super::{Caller, InstanceRegistry, Lease, Source};
-use crate::model::{ActionType, InstanceStatus, Record};
+use crate::model::{ActionType, InstanceKey, InstanceStatus, Record};
 use crate::time::Timestamp;
 
-/// A change under way. When it goes, readers see what was changed, the lock is given back, and then what happened is logged: a
-/// line takes longer to write than most of what is done under the lock.
+/// A change under way. When it ends, readers see what was changed, the lock is released, and then the log line is written: that
+/// takes longer than most of what is done under the lock.
 #[derive(Debug)]
 pub(super) struct Edit<'a> {
     registry: &'a InstanceRegistry,
     content: Option<MutexGuard<'a, Content>>,
-    happened: Option<Happened>,
-    /// Who asks for it; `None` is the registry itself.
+    lines: Lines,
+    /// Who asks for the change; `None` is the registry itself.
     caller: Option<Caller>,
     now: Timestamp,
 }
 
-/// What there is to say.
+/// The result of a change. Its log lines are written when this value is dropped or taken apart: whoever holds a lock of his own
+/// keeps it until that lock is released.
+#[derive(Debug)]
+pub struct Done<T> {
+    result: T,
+    lines: Lines,
+}
+
+impl<T> Done<T> {
+    /// Writes the log lines, and gives the result.
+    pub fn into_result(self) -> T {
+        let Self { result, lines } = self;
+        drop(lines);
+        result
+    }
+}
+
+impl<T> Deref for Done<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.result
+    }
+}
+
+/// What there is to log, written when this is dropped.
+#[derive(Debug, Default)]
+struct Lines {
+    happened: Option<Happened>,
+    /// The version in the registry was newer than the one that was sent.
+    kept_newer: Option<InstanceKey>,
+    room: Option<room::News>,
+}
+
+/// What was done to an instance.
 #[derive(Debug)]
 struct Happened {
     kind: ChangeKind,
     lease: Arc<Lease>,
     before: Option<Arc<Record>>,
+    /// Who asked for it; `None` is the registry itself.
+    caller: Option<Caller>,
+    at: Timestamp,
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if let Some(news) = self.room.take() {
+            news.log();
+        }
+        if let Some(happened) = self.happened.take() {
+            happened.log();
+        }
+        if let Some(key) = self.kept_newer.take() {
+            debug!(app.name = key.app(), instance.id = key.id(), "kept the newer registration that was known already");
+        }
+    }
 }
 
 impl InstanceRegistry {
     /// Takes the lock for a change that this caller asks for; `None` is the registry itself.
     pub(super) fn edit(&self, caller: Option<Caller>, now: Timestamp) -> Edit<'_> {
-        Edit { registry: self, content: Some(self.content.lock()), happened: None, caller, now }
+        Edit { registry: self, content: Some(self.content.lock()), lines: Lines::default(), caller, now }
     }
 }
 
 impl Edit<'_> {
+    /// Ends the change. Its log lines are written when the result is dropped.
+    pub(super) fn done<T>(mut self, result: T) -> Done<T> {
+        Done { result, lines: mem::take(&mut self.lines) }
+    }
+
+    /// Notes that the registry had a newer registration than the one that was sent.
+    pub(super) fn kept_newer(&mut self, key: &InstanceKey) {
+        self.lines.kept_newer = Some(key.clone());
+    }
+
+    /// Whether there is memory for an instance that a peer knows; see [`Room::admit`](room::Room::admit).
+    pub(super) fn admits(&mut self, before: Option<usize>, weight: usize) -> bool {
+        let Admission { result, news } = self.registry.room.admit(Source::Peer, before, weight);
+        self.lines.room = self.lines.room.take().or(news);
+        result.is_ok()
+    }
+
     /// Puts a lease in that is new, in the place of the one that is known under its key.
     pub(super) fn put_lease(&mut self, lease: &Arc<Lease>, before: Option<Arc<Record>>) {
         if before.is_none() {
@@ -76,7 +146,7 @@ impl Edit<'_> {
         let statuses = (before.as_ref().map(|before| before.info.status), record.info.status);
         self.note(kind, lease.key(), statuses, caller, now);
         self.registry.applications.changed(&record.info.app);
-        self.happened = Some(Happened { kind, lease: Arc::clone(lease), before });
+        self.happened(kind, lease, before);
     }
 
     /// Takes an instance out. Gives back its lease; `None` if it was not there.
@@ -96,8 +166,13 @@ impl Edit<'_> {
         } else {
             self.registry.applications.changed(&app);
         }
-        self.happened = Some(Happened { kind, lease: Arc::clone(&lease), before: None });
+        self.happened(kind, &lease, None);
         Some(lease)
+    }
+
+    fn happened(&mut self, kind: ChangeKind, lease: &Arc<Lease>, before: Option<Arc<Record>>) {
+        let (caller, at) = (self.caller.clone(), self.now);
+        self.lines.happened = Some(Happened { kind, lease: Arc::clone(lease), before, caller, at });
     }
 }
 
@@ -122,19 +197,16 @@ impl Drop for Edit<'_> {
         if let Some(content) = self.content.take() {
             self.registry.publish(&content);
         }
-        if let Some(happened) = self.happened.take() {
-            happened.log(self.caller.as_ref(), self.now);
-        }
     }
 }
 
 impl Happened {
-    /// Says what happened and who asked for it: in words that can be read alone, and as fields for what reads logs.
-    fn log(&self, caller: Option<&Caller>, now: Timestamp) {
-        let (key, record) = (self.lease.key(), self.lease.record());
+    /// Logs what happened and who asked for it: as a sentence that can be read alone, and as fields to search for.
+    fn log(&self) {
+        let (key, record, caller) = (self.lease.key(), self.lease.record(), self.caller.as_ref());
         // Written once for the sentence and the field: an address takes longer to write than the rest of a short sentence.
         let address = caller.and_then(|caller| caller.address).map(|address| format_smolstr!("{address}"));
-        let words = Words { happened: self, caller, address: address.as_deref(), status: record.info.status };
+        let words = Words { happened: self, address: address.as_deref(), status: record.info.status };
         let (app, id, source) = (key.app(), key.id(), Source::name(caller.map(|caller| caller.source)));
         let user = caller.and_then(|caller| caller.user.as_deref());
         let address = address.as_deref().map(field::display);
@@ -151,7 +223,7 @@ impl Happened {
         }
         let before = self.before.as_ref().map(|before| before.info.status.name());
         let overridden = record.status_override.status.map(InstanceStatus::name);
-        let silent_secs = (self.kind == ChangeKind::Evicted).then(|| now.since(self.lease.last_heard()).as_secs());
+        let silent_secs = (self.kind == ChangeKind::Evicted).then(|| self.at.since(self.lease.last_heard()).as_secs());
         info!(
             app.name = app,
             instance.id = id,
@@ -171,7 +243,6 @@ impl Happened {
 /// What happened, as a sentence: `admin from 10.0.0.7 set ORDERS/o-1 to OUT_OF_SERVICE`.
 struct Words<'a> {
     happened: &'a Happened,
-    caller: Option<&'a Caller>,
     /// The caller's address.
     address: Option<&'a str>,
     status: InstanceStatus,
@@ -179,7 +250,7 @@ struct Words<'a> {
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.caller {
+        match &self.happened.caller {
             Some(caller) => f.write_str(caller.name())?,
             None => f.write_str("the registry")?,
         }

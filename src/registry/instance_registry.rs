@@ -8,7 +8,7 @@ use super::journal::{ChangeKind, ChangesAfter, InstanceHistory};
 use super::memory::SharedMemory;
 use super::pages::View;
 use super::response_cache::ResponseCache;
-use super::room::{NoRoom, Room};
+use super::room::{Admission, News, NoRoom, Room};
 use super::self_preservation::{SelfPreservation, SelfPreservationState};
 use super::store::{ApplicationIndex, Leases};
 use super::{Lease, MeasuredRate, Options, Source};
@@ -150,13 +150,16 @@ impl InstanceRegistry {
         }
     }
 
-    /// Whether there is memory for an instance: for a new one, or for a known one that becomes larger.
+    /// Whether there is memory for an instance: for a new one, or for a known one that becomes larger. It may write a log line,
+    /// so no lock is held meanwhile.
     ///
     /// # Errors
     /// If there is not.
     pub fn admit(&self, info: &InstanceInfo, source: Source) -> Result<(), NoRoom> {
         let before = self.leases.with(info.key().as_str(), |lease| lease.with_record(|record| record.info.weight()));
-        self.room.admit(source, before, info.weight())
+        let Admission { result, news } = self.room.admit(source, before, info.weight());
+        news.into_iter().for_each(News::log);
+        result
     }
 
     /// About how many bytes of memory the instances take, and how many they may.

@@ -120,7 +120,7 @@ impl InstanceRegistry {
         theirs.stamps().into_iter().for_each(|stamp| edit.clock.observe(stamp, now));
         if let Some(lease) = self.leases.get(key.as_str()) {
             heard.into_iter().for_each(|heard| lease.hear(heard));
-            return self.merge_into_lease(&mut edit, &lease, theirs, now);
+            return merge_into_lease(&mut edit, &lease, theirs, now);
         }
         let merged = match edit.tombstone(key.as_str()) {
             Some(ours) if !ours.parts().lack(theirs.parts()) => return false,
@@ -151,43 +151,10 @@ impl InstanceRegistry {
         if dead || edit.evicted.covers(lease.key().as_str(), heard.at, expired) {
             return false;
         }
-        if self.room.admit(Source::Peer, None, lease.with_record(|record| record.info.weight())).is_err() {
+        if !edit.admits(None, lease.with_record(|record| record.info.weight())) {
             return false;
         }
         edit.put_lease(&lease, None);
-        true
-    }
-
-    /// Merges what a peer knows of an instance that is registered here.
-    fn merge_into_lease(&self, edit: &mut Edit<'_>, lease: &Arc<Lease>, theirs: Fact, now: Timestamp) -> bool {
-        let before = lease.record();
-        if !before.parts().lack(theirs.parts()) {
-            return false;
-        }
-        let merged = Fact::Registered(Box::new(Record::clone(&before))).merge(theirs);
-        if let Fact::Registered(merged) = &merged
-            && self.room.admit(Source::Peer, Some(before.info.weight()), merged.info.weight()).is_err()
-        {
-            return false;
-        }
-        match merged {
-            Fact::Cancelled(tombstone) => {
-                edit.take_out(ChangeKind::Cancelled, lease.key().as_str());
-                // The key that is kept already, not its equal.
-                edit.bury(Tombstone { key: lease.key().clone(), ..tombstone }, now);
-            }
-            Fact::Registered(mut merged) if merged.data.registered != before.data.registered => {
-                merged.info.app = before.info.app.clone();
-                merged.info.last_updated = now;
-                let (key, service_up, heard) = (lease.key().clone(), lease.service_up(), lease.heard());
-                let lease = Arc::new(Lease::new(key, Arc::new(*merged), service_up, heard, now));
-                edit.put_lease(&lease, Some(before));
-            }
-            Fact::Registered(mut merged) => {
-                merged.info.app = before.info.app.clone();
-                edit.put_record(kind_of(&before, &merged), lease, *merged);
-            }
-        }
         true
     }
 
@@ -202,6 +169,39 @@ impl InstanceRegistry {
         self.self_preservation.count_renewal(now);
         Some(known)
     }
+}
+
+/// Merges what a peer knows of an instance that is registered here.
+fn merge_into_lease(edit: &mut Edit<'_>, lease: &Arc<Lease>, theirs: Fact, now: Timestamp) -> bool {
+    let before = lease.record();
+    if !before.parts().lack(theirs.parts()) {
+        return false;
+    }
+    let merged = Fact::Registered(Box::new(Record::clone(&before))).merge(theirs);
+    if let Fact::Registered(merged) = &merged
+        && !edit.admits(Some(before.info.weight()), merged.info.weight())
+    {
+        return false;
+    }
+    match merged {
+        Fact::Cancelled(tombstone) => {
+            edit.take_out(ChangeKind::Cancelled, lease.key().as_str());
+            // The key that is kept already, not its equal.
+            edit.bury(Tombstone { key: lease.key().clone(), ..tombstone }, now);
+        }
+        Fact::Registered(mut merged) if merged.data.registered != before.data.registered => {
+            merged.info.app = before.info.app.clone();
+            merged.info.last_updated = now;
+            let (key, service_up, heard) = (lease.key().clone(), lease.service_up(), lease.heard());
+            let lease = Arc::new(Lease::new(key, Arc::new(*merged), service_up, heard, now));
+            edit.put_lease(&lease, Some(before));
+        }
+        Fact::Registered(mut merged) => {
+            merged.info.app = before.info.app.clone();
+            edit.put_record(kind_of(&before, &merged), lease, *merged);
+        }
+    }
+    true
 }
 
 /// What a merge that takes no later registration did.

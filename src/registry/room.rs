@@ -56,8 +56,8 @@ impl Room {
         [Source::Client, Source::Peer].map(|source| (source, self.refused[source as usize].load(Relaxed)))
     }
 
-    /// Whether an instance may be taken that weighs so much, and weighed `before`; `None` if it is new.
-    pub(super) fn admit(&self, source: Source, before: Option<usize>, weight: usize) -> Result<(), NoRoom> {
+    /// Whether there is memory for an instance of this weight. `before` is the weight that it has now; `None` if it is new.
+    pub(super) fn admit(&self, source: Source, before: Option<usize>, weight: usize) -> Admission {
         let (used, most) = self.used_of();
         let more = weight.saturating_sub(before.unwrap_or(0));
         let allowed = match (source, before) {
@@ -65,21 +65,43 @@ impl Room {
             (Source::Client, Some(_)) | (Source::Peer, _) => most.saturating_add(most / ABOVE),
         };
         if more == 0 || used.saturating_add(more) <= allowed {
-            if self.is_full.load(Relaxed) && used < most - most / ABOVE {
-                self.is_full.store(false, Relaxed);
-                info!(bytes = used, most, "the registry has room for new instances again");
-            }
-            return Ok(());
+            let has_room = self.is_full.load(Relaxed) && used < most - most / ABOVE;
+            let turned = has_room && self.is_full.swap(false, Relaxed);
+            return Admission { result: Ok(()), news: turned.then_some(News::HasRoom { used, most }) };
         }
         self.refused[source as usize].fetch_add(1, Relaxed);
-        if !self.is_full.swap(true, Relaxed) {
-            warn!(
+        let turned = !self.is_full.swap(true, Relaxed);
+        Admission { result: Err(NoRoom { used, most }), news: turned.then_some(News::Full { used, most }) }
+    }
+}
+
+/// Whether an instance is admitted, and what there is to log once no lock is held.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct Admission {
+    pub(super) result: Result<(), NoRoom>,
+    pub(super) news: Option<News>,
+}
+
+/// The registry became full, or has room again.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    Full { used: usize, most: usize },
+    HasRoom { used: usize, most: usize },
+}
+
+impl News {
+    pub(super) fn log(self) {
+        match self {
+            Self::Full { used, most } => warn!(
                 bytes = used,
-                most,
-                "the registry is full and refuses new instances: the limit of memory is too low for so many, or somebody fills it"
-            );
+                max_bytes = most,
+                "the registry is full and refuses new instances: the memory limit is too low for this many, or somebody fills it"
+            ),
+            Self::HasRoom { used, most } => {
+                info!(bytes = used, max_bytes = most, "the registry has room for new instances again");
+            }
         }
-        Err(NoRoom { used, most })
     }
 }
 
@@ -88,18 +110,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_new_is_refused_first_and_who_shrinks_never() {
+    fn a_new_instance_is_refused_first_and_one_that_shrinks_never() {
         let room = Room::new(1000);
+        let admit = |source, before, weight| room.admit(source, before, weight).result;
         room.set_used(950);
         let no_room = |used| Err(NoRoom { used, most: 1000 });
-        assert_eq!(room.admit(Source::Client, None, 50), Ok(()));
-        assert_eq!(room.admit(Source::Client, None, 51), no_room(950));
-        assert_eq!(room.admit(Source::Client, Some(50), 200), Ok(()), "what is known may grow a little");
-        assert_eq!(room.admit(Source::Peer, None, 150), Ok(()));
-        assert_eq!(room.admit(Source::Peer, None, 151), no_room(950));
+        assert_eq!(admit(Source::Client, None, 50), Ok(()));
+        assert_eq!(admit(Source::Client, None, 51), no_room(950));
+        assert_eq!(admit(Source::Client, Some(50), 200), Ok(()), "a known instance may grow a little");
+        assert_eq!(admit(Source::Peer, None, 150), Ok(()));
+        assert_eq!(admit(Source::Peer, None, 151), no_room(950));
         room.set_used(2000);
-        assert_eq!(room.admit(Source::Client, Some(50), 50), Ok(()));
-        assert_eq!(room.admit(Source::Client, Some(50), 51), no_room(2000));
+        assert_eq!(admit(Source::Client, Some(50), 50), Ok(()));
+        assert_eq!(admit(Source::Client, Some(50), 51), no_room(2000));
         assert_eq!(room.refused().map(|(_, count)| count), [2, 1]);
+    }
+
+    #[test]
+    fn becoming_full_and_having_room_again_are_logged_once_each() {
+        let room = Room::new(1000);
+        let news = |used| {
+            room.set_used(used);
+            room.admit(Source::Client, None, 10).news
+        };
+        assert_eq!(news(990), None);
+        assert_eq!(news(991), Some(News::Full { used: 991, most: 1000 }));
+        assert_eq!(news(1000), None, "it was full before");
+        assert_eq!(news(900), None, "it would be full again soon");
+        assert_eq!(news(899), Some(News::HasRoom { used: 899, most: 1000 }));
+        assert_eq!(news(0), None);
     }
 }

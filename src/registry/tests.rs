@@ -3,6 +3,8 @@
 mod model;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -84,19 +86,19 @@ fn one_run_evicts_at_most_what_the_threshold_leaves() {
 }
 
 #[test]
-fn whom_an_eviction_meets_is_chance() {
+fn an_eviction_chooses_at_random() {
     let survivors = |seed| {
         let registry = registry(Options { enable_self_preservation: false, ..Options::default() });
         up(&registry, 50, START);
         registry.evict(&mut SmallRng::seed_from_u64(seed), START + Duration::from_secs(91));
         registry.snapshot().iter().map(|registration| registration.info().id().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(survivors(1), survivors(1), "the same dice, the same victims");
+    assert_eq!(survivors(1), survivors(1), "the same seed evicts the same instances");
     assert_ne!(survivors(1), survivors(2));
 }
 
 #[test]
-fn time_in_which_nobody_could_be_heard_is_borne() {
+fn every_lease_is_extended_by_the_delay_of_a_late_eviction() {
     let registry = registry(Options { enable_self_preservation: false, ..Options::default() });
     let mut rng = SmallRng::seed_from_u64(1);
     registry.evict(&mut rng, START);
@@ -292,4 +294,30 @@ fn a_version_outdates_what_its_readers_alone_keep_however_large_instances_are() 
     assert!(outdates(&read));
     register(3);
     assert!(outdates(&pending()), "also when the page is another one, since somebody reads it");
+}
+
+#[test]
+fn no_log_line_is_written_under_the_lock_of_readers() {
+    let registry = Arc::new(registry(Options { max_bytes: 2_000, ..Options::default() }));
+    let (writing, lines) = (Arc::clone(&registry), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&lines);
+    let writer = move || {
+        assert!(writing.content.try_lock().is_some(), "readers would wait for the log");
+        counted.fetch_add(1, Relaxed);
+        std::io::sink()
+    };
+    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(writer).finish();
+    tracing::subscriber::with_default(log, || {
+        let other = InstanceRegistry::new(Options::default(), 2, START);
+        let mut large = instance("b", "large", InstanceStatus::Up, 1);
+        large.vip_address = Some("x".repeat(50_000).into());
+        let key = large.key();
+        other.register(large, Source::Client, START);
+        let (fact, lease) = other.known(key.as_str()).unwrap();
+        let heard = lease.map(|lease| lease.heard());
+        let before = lines.load(Relaxed);
+        registry.register(instance("a", "1", InstanceStatus::Up, 1), Source::Client, START);
+        assert!(!registry.merge_fact(fact, heard, &Source::Peer.into(), START), "the registry is full");
+        assert_eq!(lines.load(Relaxed) - before, 2, "the registration, and that the registry is full");
+    });
 }

@@ -12,7 +12,7 @@ use super::{Options, Peers, ReplicationTask};
 use crate::model::{
     Action, Fact, InstanceInfo, InstanceKey, InstanceStatus, Known, ReplicationInstance, ReplicationList, TooLarge,
 };
-use crate::registry::{Caller, InstanceRegistry, Lease, NoRoom, Registration, Renewal, Source};
+use crate::registry::{Caller, Done, InstanceRegistry, Lease, NoRoom, Registration, Renewal, Source};
 use crate::time::Timestamp;
 
 /// What a heartbeat says beside that the instance lives.
@@ -102,10 +102,24 @@ impl PeerAwareInstanceRegistry {
 
     /// Registers. What is replicated is what now holds: not what was sent, if a newer registration was kept (quirk 16).
     pub fn register(&self, info: InstanceInfo, caller: &Caller, now: Timestamp) -> Registration {
-        let _in_order = self.in_order.lock();
-        let registered = self.registry.register(info, caller, now);
-        self.replicate(Action::Register, registered.lease.key(), Some(&registered.lease), caller.source, now);
-        registered
+        self.in_order(
+            || self.registry.register(info, caller, now),
+            |registered| {
+                self.replicate(Action::Register, registered.lease.key(), Some(&registered.lease), caller.source, now);
+            },
+        )
+    }
+
+    /// Makes a change and replicates it, in the order in which changes are made. The change's log line is written afterwards, so
+    /// that no other change waits for it.
+    fn in_order<T>(&self, change: impl FnOnce() -> Done<T>, replicate: impl FnOnce(&T)) -> T {
+        let done = {
+            let _in_order = self.in_order.lock();
+            let done = change();
+            replicate(&done);
+            done
+        };
+        done.into_result()
     }
 
     /// Puts a change into the queue of each peer, if it did not come from one (`replicateToPeers`).
@@ -124,11 +138,21 @@ impl PeerAwareInstanceRegistry {
         self.peers.offer(&task, now);
     }
 
-    /// Replicates an operator's command, if there was such an instance; says whether there was.
-    fn replicate_command(&self, action: Action, changed: Option<&Arc<Lease>>, source: Source, now: Timestamp) -> bool {
-        if let Some(lease) = changed {
-            self.replicate(action, lease.key(), Some(lease), source, now);
-        }
+    /// Carries out an operator's command and replicates it. Returns whether there is such an instance.
+    fn command(
+        &self,
+        action: Action,
+        source: Source,
+        now: Timestamp,
+        command: impl FnOnce() -> Done<Option<Arc<Lease>>>,
+    ) -> bool {
+        let changed = self.in_order(command, |changed| {
+            if let Some(lease) = changed {
+                // Of a cancelled instance peers need no data.
+                let data = (action != Action::Cancel).then_some(lease);
+                self.replicate(action, lease.key(), data, source, now);
+            }
+        });
         changed.is_some()
     }
 
@@ -163,12 +187,7 @@ impl PeerAwareInstanceRegistry {
 
     /// Cancels.
     pub fn cancel(&self, key: &str, caller: &Caller, now: Timestamp) -> bool {
-        let _in_order = self.in_order.lock();
-        let cancelled = self.registry.cancel(key, caller, now);
-        if let Some(lease) = &cancelled {
-            self.replicate(Action::Cancel, lease.key(), None, caller.source, now);
-        }
-        cancelled.is_some()
+        self.command(Action::Cancel, caller.source, now, || self.registry.cancel(key, caller, now))
     }
 
     /// Sets a status.
@@ -180,9 +199,8 @@ impl PeerAwareInstanceRegistry {
         caller: &Caller,
         now: Timestamp,
     ) -> bool {
-        let _in_order = self.in_order.lock();
-        let changed = self.registry.status_update(key, status, last_dirty, caller, now);
-        self.replicate_command(Action::StatusUpdate, changed.as_ref(), caller.source, now)
+        let command = || self.registry.status_update(key, status, last_dirty, caller, now);
+        self.command(Action::StatusUpdate, caller.source, now, command)
     }
 
     /// Removes a status that was set.
@@ -194,9 +212,8 @@ impl PeerAwareInstanceRegistry {
         caller: &Caller,
         now: Timestamp,
     ) -> bool {
-        let _in_order = self.in_order.lock();
-        let changed = self.registry.delete_status_override(key, status, last_dirty, caller, now);
-        self.replicate_command(Action::DeleteStatusOverride, changed.as_ref(), caller.source, now)
+        let command = || self.registry.delete_status_override(key, status, last_dirty, caller, now);
+        self.command(Action::DeleteStatusOverride, caller.source, now, command)
     }
 
     /// Adds metadata, which is replicated as a registration. Says whether there is such an instance.
@@ -210,16 +227,24 @@ impl PeerAwareInstanceRegistry {
         caller: &Caller,
         now: Timestamp,
     ) -> Result<bool, Refused> {
-        let _in_order = self.in_order.lock();
+        let with_entries = |lease: &Lease| {
+            let mut info = lease.with_record(|record| record.info.clone());
+            info.metadata = info.metadata.with(entries.clone());
+            info
+        };
         let Some(lease) = self.registry.lease(key) else { return Ok(false) };
-        let mut changed = lease.with_record(|record| record.info.clone());
-        changed.metadata = changed.metadata.with(entries.clone());
-        changed.check_size()?;
-        self.registry.admit(&changed, caller.source)?;
-        let registered = self.registry.update_metadata(key, entries, caller, now);
-        if let Some(registered) = &registered {
-            self.replicate(Action::Register, registered.lease.key(), Some(&registered.lease), Source::Client, now);
-        }
+        self.registry.admit(&with_entries(&lease), caller.source)?;
+        let registered = {
+            let _in_order = self.in_order.lock();
+            let Some(lease) = self.registry.lease(key) else { return Ok(false) };
+            // Looked at under the lock: two updates that fit one by one may be too large together.
+            with_entries(&lease).check_size()?;
+            let registered = self.registry.update_metadata(key, entries, caller, now);
+            if let Some(Registration { lease, .. }) = &*registered {
+                self.replicate(Action::Register, lease.key(), Some(lease), Source::Client, now);
+            }
+            registered
+        };
         Ok(registered.is_some())
     }
 }
@@ -323,5 +348,42 @@ impl PeerAwareInstanceRegistry {
                 }
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+    use crate::model::AppName;
+    use crate::registry;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    #[test]
+    fn no_log_line_is_written_under_the_lock_of_changes() {
+        let registry = Arc::new(InstanceRegistry::new(registry::Options::default(), 1, NOW));
+        let replicating = Arc::new(PeerAwareInstanceRegistry::new(registry, &Options::default()));
+        let (writing, lines) = (Arc::clone(&replicating), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&lines);
+        let writer = move || {
+            assert!(writing.in_order.try_lock().is_some(), "another change would wait for the log");
+            counted.fetch_add(1, Relaxed);
+            std::io::sink()
+        };
+        let log = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(writer).finish();
+        tracing::subscriber::with_default(log, || {
+            let (key, caller) = ("ORDERS/h", Source::Client.into());
+            let info = InstanceInfo::new(AppName::new("orders"), "h", "10.0.0.1", NOW);
+            let older = InstanceInfo { last_dirty: Timestamp(1), ..info.clone() };
+            replicating.register(info, &caller, NOW);
+            replicating.register(older, &caller, NOW);
+            assert!(replicating.status_update(key, InstanceStatus::OutOfService, None, &caller, NOW));
+            assert!(replicating.delete_status_override(key, InstanceStatus::Up, None, &caller, NOW));
+            assert_eq!(replicating.update_metadata(key, [("k", "v")], &caller, NOW), Ok(true));
+            assert!(replicating.cancel(key, &caller, NOW));
+        });
+        assert_eq!(lines.load(Relaxed), 7, "each change, and that the older registration was not taken");
     }
 }

@@ -369,6 +369,7 @@ fn metadata_changed_on_both_sides_becomes_the_later() {
         let value = format!("{replica}");
         cluster.replicas[replica]
             .update_metadata("A/1", [("k", value.as_str())], Source::Client, cluster.now(replica))
+            .into_result()
             .unwrap();
     }
     assert!(cluster.agree()["1"].ends_with("[(\"k\", \"0\")]"));
@@ -382,7 +383,7 @@ fn metadata_that_is_changed_while_a_status_is_overridden_does_not_outlive_the_ov
     cluster.agree();
     cluster.at(10).remove_override(0, "1");
     let at = cluster.at(11).now(1);
-    cluster.replicas[1].update_metadata("A/1", [("k", "v")], Source::Client, at).unwrap();
+    cluster.replicas[1].update_metadata("A/1", [("k", "v")], Source::Client, at).into_result().unwrap();
     assert_eq!(cluster.status("1"), "UP");
 }
 

@@ -109,7 +109,7 @@ fn the_history_says_what_a_merge_did() {
     cluster.at(2).remove_override(0, "1");
     assert_eq!(last(&cluster), ChangeKind::OverrideRemoved);
     let at = cluster.at(3).now(0);
-    cluster.replicas[0].update_metadata("A/1", [("k", "v")], Source::Client, at).unwrap();
+    cluster.replicas[0].update_metadata("A/1", [("k", "v")], Source::Client, at).into_result().unwrap();
     assert_eq!(last(&cluster), ChangeKind::StatusChanged, "a change of the data is no registration");
     cluster.at(4).register(0, "1", 2);
     assert_eq!(last(&cluster), ChangeKind::Registered);
