@@ -145,7 +145,7 @@ impl Guest {
         let Some(why) = serve(&self.one).await else { return };
         common.counted.closed(why);
         let phase = self.one.watch.activity().phase().name();
-        debug!(address = %self.one.address, reason = why.name(), phase, "closed a connection");
+        debug!(client.address = %self.one.address, reason = why.name(), phase, "closed a connection of {}", self.one.address);
     }
 }
 
@@ -155,9 +155,9 @@ fn say_who_is_waited_for(crowd: &Crowd) {
     let (phase, age) = (oldest.phase().name(), Instant::now().saturating_duration_since(oldest.began()));
     info!(
         connections,
-        oldest = %address,
-        age_seconds = age.as_secs(),
+        client.address = %address,
+        age_secs = age.as_secs(),
         phase,
-        "waiting for connections to finish; the oldest is named"
+        "waiting for connections to finish; the oldest is one of {address}"
     );
 }

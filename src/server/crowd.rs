@@ -67,7 +67,7 @@ impl Crowd {
         let now = Instant::now();
         if members.said.is_none_or(|said| now.saturating_duration_since(said) > SAID_EVERY) {
             members.said = Some(now);
-            warn!(%address, connections, reason = why.name(), "too many connections; closing some of this address");
+            warn!(client.address = %address, connections, reason = why.name(), "too many connections; closing some of {address}");
         }
         true
     }

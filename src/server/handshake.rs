@@ -92,7 +92,7 @@ async fn shake(one: &One, stream: TcpStream, config: Arc<ServerConfig>) -> Resul
     match reason {
         Ok(why) => Err(why),
         Err(error) => {
-            debug!(address = %one.address, %error, "a TLS handshake failed");
+            debug!(client.address = %one.address, %error, "a TLS handshake with {} failed", one.address);
             Err(None)
         }
     }
