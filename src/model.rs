@@ -9,6 +9,7 @@ mod instance_info;
 mod lease_info;
 mod metadata;
 mod names;
+mod printable;
 mod record;
 mod replication;
 pub mod size;
@@ -21,6 +22,7 @@ pub use instance_info::{InstanceInfo, Port, RegistrationError, virtual_addresses
 pub use lease_info::{LeaseDurations, LeaseInfo};
 pub use metadata::Metadata;
 pub use names::{AppName, InstanceKey};
+pub use printable::Printable;
 pub use record::{DataStamp, Fact, Parts, Record, StatusOverride, Tombstone};
 pub use replication::{Action, Heard, Known, ReplicationInstance, ReplicationInstanceResponse, ReplicationList};
 pub use size::TooLarge;

@@ -1,7 +1,10 @@
 //! Request ids, and the access log.
 //!
-//! A request has an id if its client gave it one, or if every request is logged: a heartbeat is to cost nothing for what
-//! nobody reads. What is logged while it is answered carries the id. Queries, bodies and passwords are in no line.
+//! The fields have the names of OpenTelemetry's semantic conventions where it has one.
+//!
+//! A request has an id if its client gave it one, or if every request is logged: otherwise a heartbeat would pay for an id that
+//! nobody reads. The id is part of every line that is logged while the request is answered. No line has a query, a body or a
+//! password.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -12,6 +15,7 @@ use tokio::time::Instant;
 use tracing::{Span, field, info, info_span};
 
 use super::error::Why;
+use crate::model::Printable;
 use crate::registry::Caller;
 
 /// The header of a request's id, both ways.
@@ -48,7 +52,7 @@ impl AccessLog {
     /// larger.
     pub(super) fn begin(&self, headers: &HeaderMap) -> Option<Box<Entry>> {
         let id = self.request_id(headers)?;
-        let span = info_span!("request", id = id.to_str().unwrap_or_default());
+        let span = info_span!("request", http.request.id = id.to_str().unwrap_or_default());
         Some(Box::new(Entry { id, span, begun: Instant::now(), logs: self.logs }))
     }
 
@@ -82,16 +86,18 @@ fn log(request: &Parts, caller: &Caller, why: Option<&Why>, response: &Response,
     let agent = request.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let agent: String = agent.chars().take(LONGEST_AGENT).collect();
     let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let (method, path, status) = (&request.method, request.uri.path(), response.status().as_u16());
     info!(
-        method = %request.method,
-        path = request.uri.path(),
-        status = response.status().as_u16(),
+        http.request.method = %method,
+        url.path = path,
+        http.response.status_code = status,
         took_us,
-        address = caller.address.map(field::display),
-        user = caller.user.as_deref(),
-        agent,
+        client.address = caller.address.map(field::display),
+        user.name = caller.user.as_deref(),
+        user_agent.original = agent,
         why = why.map(field::display),
-        "request"
+        "{method} {} of {caller}: {status}",
+        Printable(path)
     );
 }
 

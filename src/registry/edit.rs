@@ -13,7 +13,7 @@ use super::content::Content;
 use super::journal::ChangeKind;
 use super::room::{self, Admission};
 use super::{Caller, InstanceRegistry, Lease, Source};
-use crate::model::{ActionType, InstanceKey, InstanceStatus, Record};
+use crate::model::{ActionType, InstanceKey, InstanceStatus, Printable, Record};
 use crate::time::Timestamp;
 
 /// A change under way. When it ends, readers see what was changed, the lock is released, and then the log line is written: that
@@ -218,23 +218,32 @@ impl Happened {
                 before.info.last_dirty == record.info.last_dirty && before.info.status == record.info.status
             });
         if is_no_news {
-            debug!(app.name = app, instance.id = id, status, source, user, address, certified, "{words} again");
+            debug!(
+                app.name = app,
+                instance.id = id,
+                instance.status = status,
+                source,
+                user.name = user,
+                client.address = address,
+                client.certified = certified,
+                "{words} again"
+            );
             return;
         }
         let before = self.before.as_ref().map(|before| before.info.status.name());
-        let overridden = record.status_override.status.map(InstanceStatus::name);
+        let status_override = record.status_override.status.map(InstanceStatus::name);
         let silent_secs = (self.kind == ChangeKind::Evicted).then(|| self.at.since(self.lease.last_heard()).as_secs());
         info!(
             app.name = app,
             instance.id = id,
-            status.before = before,
-            status,
-            status.overridden = overridden,
+            instance.status = status,
+            instance.previous_status = before,
+            instance.override = status_override,
             silent_secs,
             source,
-            user,
-            address,
-            certified,
+            user.name = user,
+            client.address = address,
+            client.certified = certified,
             "{words}"
         );
     }
@@ -266,15 +275,8 @@ impl fmt::Display for Words<'_> {
             ChangeKind::Evicted => (" evicted ", ""),
         };
         f.write_str(before)?;
-        write_plain(f, self.happened.lease.key().as_str())?;
+        write!(f, "{}", Printable(self.happened.lease.key().as_str()))?;
         f.write_str(after)?;
         if after.is_empty() { Ok(()) } else { f.write_str(self.status.name()) }
     }
-}
-
-/// Writes what a client sent, which may be anything, so that it cannot begin a line of its own. What needs no escaping, as
-/// nearly everything, is written in one piece: char by char it was a tenth of a registration.
-fn write_plain(f: &mut fmt::Formatter<'_>, sent: &str) -> fmt::Result {
-    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\');
-    if sent.bytes().all(is_plain) { f.write_str(sent) } else { write!(f, "{}", sent.escape_debug()) }
 }

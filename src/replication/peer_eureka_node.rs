@@ -361,7 +361,14 @@ impl PeerEurekaNode {
                 }
                 (Action::Heartbeat, _, Some((theirs, _))) => take_over(&around.registry, *theirs, task, now),
                 (action, status, _) => {
-                    debug!(peer.url = self.shown_url(), instance = %task.key, ?action, status, "the peer did not apply a change");
+                    debug!(
+                        peer.url = self.shown_url(),
+                        app.name = task.key.app(),
+                        instance.id = task.key.id(),
+                        ?action,
+                        status,
+                        "the peer did not apply a change"
+                    );
                 }
             }
         }

@@ -166,10 +166,10 @@ impl PeerEurekaNodes {
         drop(strangers);
         if say {
             warn!(
-                caller,
-                cluster,
-                own_cluster = own.unwrap_or_default(),
-                "refusing calls of a replica of another cluster"
+                peer.address = caller,
+                peer.cluster = cluster,
+                own.cluster = own.unwrap_or_default(),
+                "refusing the calls from {caller}: that replica belongs to the cluster {cluster:?}"
             );
         }
         true

@@ -80,6 +80,7 @@ async fn a_change_says_who_asked_for_it() {
     assert_eq!(server.send("PUT", status, &[EUREKA, PROXIED], b"").await.status, 200);
 
     let who = |change: &Value| (change["user"].clone(), change["address"].clone());
+    let who_logged = |line: &Value| (line["user.name"].clone(), line["client.address"].clone());
     let operator = (json!("eureka"), json!("203.0.113.7"));
     let history = get(&server, "/api/v1/applications/ORDERS/instances/o-1").await;
     assert_eq!(who(&history["history"][0]), operator);
@@ -90,8 +91,8 @@ async fn a_change_says_who_asked_for_it() {
     assert!(page.contains("by eureka from 203.0.113.7"), "{page}");
 
     let line = logged("eureka from 203.0.113.7 set ORDERS/o-1 to OUT_OF_SERVICE");
-    assert_eq!(who(&line), operator);
-    assert_eq!((&line["status.before"], &line["status"]), (&json!("UP"), &json!("OUT_OF_SERVICE")));
+    assert_eq!(who_logged(&line), operator);
+    assert_eq!((&line["instance.previous_status"], &line["instance.status"]), (&json!("UP"), &json!("OUT_OF_SERVICE")));
     server.stop().await.unwrap();
 }
 
@@ -164,8 +165,9 @@ async fn the_access_log_says_whose_a_request_is() {
     })
     .await;
     server.send("GET", "/eureka/apps", &[READER, PROXIED], b"").await;
-    let line = logged("request");
-    assert_eq!((&line["user"], &line["address"]), (&json!("reader"), &json!("203.0.113.7")));
-    assert_eq!((&line["path"], &line["status"]), (&json!("/eureka/apps"), &json!(200)));
+    let line = logged("GET /eureka/apps of reader from 203.0.113.7: 200");
+    assert_eq!((&line["user.name"], &line["client.address"]), (&json!("reader"), &json!("203.0.113.7")));
+    assert_eq!((&line["http.request.method"], &line["url.path"]), (&json!("GET"), &json!("/eureka/apps")));
+    assert_eq!(line["http.response.status_code"], json!(200));
     server.stop().await.unwrap();
 }

@@ -38,7 +38,7 @@ impl PeerUsers {
     pub(super) fn say_refused(&self, user: &Arc<str>) {
         if self.refused.lock().insert(Arc::clone(user)) {
             warn!(
-                user = &**user,
+                user.name = &**user,
                 "user {user} is no peer and tried to replicate: if it is one, give it the role PEER \
                  (registry.security.users[n].roles)"
             );

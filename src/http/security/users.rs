@@ -187,7 +187,7 @@ impl Users {
 
     fn say(&self, guess: &Guess, now: Timestamp) {
         if let Some(Line { address, failed }) = self.guesses.failed(guess, now) {
-            warn!(%address, failed, "{failed} failed logins from {address}: until it stops, its wrong passwords are answered 429");
+            warn!(client.address = %address, failed, "{failed} failed logins from {address}: until it stops, its wrong passwords are answered 429");
         }
     }
 
