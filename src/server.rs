@@ -56,11 +56,11 @@ impl Server {
     /// Starts a server: copies the registry of a peer, if there is one, and listens once that is done.
     ///
     /// # Errors
-    /// If the port cannot be had.
+    /// If the port cannot be taken.
     pub async fn start(settings: Settings, clock: Clock, mut rng: SmallRng) -> anyhow::Result<Self> {
         let options = Arc::new(settings.server.clone());
-        // Bound but not listening: the port is known and taken, and who connects is refused until there is something
-        // truthful to answer.
+        // Bound but not listening: the port is known and taken, and a client that connects is refused until this replica has a
+        // registry to answer from.
         let socket = bind(options.address, options.port).map_err(|error| in_use(error, "server.port", options.port))?;
         let address = socket.local_addr()?;
         let tls = options.tls.clone().map(Tls::load).transpose().context("cannot serve TLS")?.map(Arc::new);
@@ -98,7 +98,7 @@ impl Server {
         });
     }
 
-    /// Answers those for the actuator on a port of its own.
+    /// Answers requests for the actuator on a port of its own.
     fn serve_management(&mut self, port: u16, rng: SmallRng) -> anyhow::Result<()> {
         let key = "management.server.port";
         let socket = bind(self.options.management_address, port).map_err(|error| in_use(error, key, port))?;
@@ -156,8 +156,8 @@ impl Server {
         self.address
     }
 
-    /// Serves until `shutdown`, then stops: answers as before for a while, so that those who still come are served,
-    /// takes no new connections, finishes those it has, and ends its tasks, each with a deadline.
+    /// Serves until `shutdown`, then stops: answers as before for a while, so that clients that still connect are served; takes
+    /// no new connections; finishes the open ones; ends its tasks. Each step has a deadline.
     ///
     /// # Errors
     /// If a task failed that the registry cannot do without.
@@ -183,13 +183,13 @@ impl Server {
     }
 }
 
-/// How often it is looked whether certificates changed.
+/// How often the server checks whether certificates changed.
 const CERTIFICATES_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// Why a port cannot be had, and what to do.
+/// Why a port cannot be taken, and what to do.
 fn in_use(error: io::Error, key: &str, port: u16) -> anyhow::Error {
     if error.kind() == io::ErrorKind::AddrInUse {
         let do_this =

@@ -1,9 +1,8 @@
 //! The accept loop.
 //!
-//! Where all places are taken, who comes is let in all the same, and who is to be missed least has to go: of the address that
-//! has the most connections, one that never sent a request if there is one. So no crowd of one address locks others out,
-//! and who has a connection for each of its clients, as a gateway has, is disturbed only where places are short. Where
-//! everybody waits for the server, who comes waits, too.
+//! At the limit, a new connection replaces an idle one of the address that has the most connections, first one that never sent a
+//! request. So a crowd of one address cannot lock others out, and a gateway, which has a connection for each of its clients,
+//! loses some only at the limit. If every connection waits for the server, the new one waits, too.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -34,10 +33,10 @@ use crate::http::Connection;
 use crate::metrics::connections::{Connections, Why};
 use crate::tls::Tls;
 
-/// How long connections may take to finish before the log says that they are waited for.
+/// How long connections may take to finish before the log says what the server waits for.
 const QUIET_DRAIN: Duration = Duration::from_secs(1);
 
-/// A port, and those who come by it.
+/// A port, and the connections that it accepts.
 #[derive(Debug)]
 pub(super) struct Port {
     listener: TcpListener,
@@ -60,8 +59,8 @@ impl Port {
         Self { listener, tls, places, crowd: Arc::default(), common }
     }
 
-    /// Accepts connections until the server drains, then waits until those it has are finished; whoever does not care to
-    /// wait that long drops it.
+    /// Accepts connections until the server drains, then waits until the open ones are finished. A caller that does not want to
+    /// wait that long drops the future.
     pub(super) async fn accept<F>(
         self,
         mut rng: SmallRng,
@@ -113,7 +112,7 @@ impl Port {
         }
     }
 
-    /// The next connection, and a place for it: if need be that of somebody else.
+    /// The next connection, and a place for it: at the limit, that of another connection.
     async fn next(&self) -> std::io::Result<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
         let (stream, address) = self.listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -129,7 +128,7 @@ impl Port {
     }
 }
 
-/// A connection that was let in.
+/// An accepted connection.
 #[derive(Debug)]
 struct Guest {
     one: One,
@@ -138,7 +137,7 @@ struct Guest {
 }
 
 impl Guest {
-    /// Counts the connection while it is served, and says why the server closed it if it did.
+    /// Counts the connection while it is served, and logs the reason if the server closes it.
     async fn stay(self, serve: impl AsyncFnOnce(&One) -> Ended) {
         let common = &self.one.common;
         let _open = common.counted.open();

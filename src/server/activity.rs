@@ -1,7 +1,7 @@
 //! [`Activity`]: what a connection does, and when it has done that for too long.
 //!
-//! A pure state machine: it is told what happens and when, and says whether the connection is to be kept. It knows no socket
-//! and reads no clock.
+//! A pure state machine: it takes events with their times, and decides whether the connection stays open. It knows no socket and
+//! reads no clock.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::options::Options;
 use crate::metrics::connections::Why;
 
-/// So many bytes a second are the least that a client has to send of a body, and to take of an answer; else a few bytes now
-/// and then would keep a connection for ever.
+/// The minimum rate at which a client has to send a body and read an answer, in bytes per second. Without it, a few bytes now and
+/// then would keep a connection for ever.
 const SLOWEST_BYTES_PER_SECOND: u64 = 500;
 
 /// How long a connection keeps its buffers after an answer. A client that sends one request after the other does not pay for new ones;
@@ -29,12 +29,12 @@ pub(super) enum Phase {
     Idle,
     /// The rest of its headers.
     Headers,
-    /// The request to be answered and the answer to be taken: bytes have to move.
+    /// The rest of the body, the answer, or that the client reads it: bytes have to move.
     Exchange,
 }
 
 impl Phase {
-    /// As it is logged.
+    /// Its name in the log.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -57,18 +57,18 @@ pub(super) enum Event {
     Woke,
     /// It gave its buffers back.
     Rested,
-    /// So many bytes arrived.
+    /// This many bytes arrived.
     Read(usize),
     /// The headers of a request are there.
     Request {
         /// Whether a body follows.
         has_body: bool,
     },
-    /// The request's body has arrived whole, or nobody waits for the rest.
+    /// The request's body has arrived whole, or the rest is not needed.
     BodyEnded,
-    /// So many bytes were written.
+    /// This many bytes were written.
     Wrote(usize),
-    /// The client does not take what is there for it.
+    /// The socket is full: the client does not read what was written.
     Blocked,
     /// hyper has taken the whole answer, though perhaps not yet written all of it.
     Answered,
@@ -78,7 +78,7 @@ pub(super) enum Event {
     AskedToRest,
 }
 
-/// What is to become of a connection.
+/// What to do with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Nothing.
@@ -89,14 +89,14 @@ pub(super) enum Verdict {
     Close(Why),
 }
 
-/// How little a connection is to be missed where something is short: the least goes first.
+/// How much closing a connection would disturb its client. At a limit, the connection with the lowest rank is closed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
-    /// It has sent no request yet, or half of one: it is nobody's client.
+    /// It has sent no request yet, or half of one.
     Nobody,
     /// The server waits for it.
     Slow,
-    /// It is between two requests, but will come again.
+    /// It is between two requests, and its client will use it again.
     Idle,
 }
 
@@ -105,7 +105,7 @@ pub(super) enum Rank {
 enum Arrived {
     /// Not yet all of its body.
     Part,
-    /// All that anybody waits for.
+    /// All of it, or all that is needed.
     Whole,
     /// More than that: the beginning of another request.
     More,
@@ -135,7 +135,7 @@ pub(super) struct Activity {
     woke: Instant,
     /// Bytes of the request's body and of its answer that have moved.
     moved: u64,
-    /// What `moved` and the time were when it was last looked whether enough moves.
+    /// `moved` and the time at the last check of the rate.
     measured: (u64, Instant),
 }
 
@@ -191,7 +191,7 @@ impl Activity {
     fn read(&mut self, bytes: usize, now: Instant) {
         match self.phase {
             Phase::New | Phase::Idle => self.enter(Phase::Headers, now),
-            // The time is for all of it: each byte must not make it longer.
+            // The deadline is for all of it: a further byte does not extend it.
             Phase::Handshake | Phase::Headers => {}
             Phase::Exchange => {
                 if self.arrived == Arrived::Whole {
@@ -202,7 +202,7 @@ impl Activity {
         }
     }
 
-    /// It needs its buffers, whoever wants them.
+    /// It needs its buffers itself now.
     fn keep_buffers(&mut self) {
         if self.buffers == Buffers::Wanted {
             self.buffers = Buffers::Held;
@@ -220,14 +220,15 @@ impl Activity {
         }
     }
 
-    /// What is to become of it.
+    /// What to do with it.
     pub(super) fn verdict(&mut self, now: Instant, options: &Options) -> Verdict {
         let silent = now.saturating_duration_since(self.since);
         if self.phase == Phase::Exchange {
             let drips = self.drips(now, options.request_body_timeout);
             return match self.waits_for_client() {
                 Some(why) if drips || silent > options.request_body_timeout => Verdict::Close(why),
-                // A client that waits for the server may wait as long as the answer takes to be made, or as nothing happens to tell.
+                // A client that waits for the server may wait until the answer is made, or, of a stream of events, until
+                // something happens.
                 Some(_) | None => Verdict::Keep,
             };
         }
@@ -259,7 +260,7 @@ impl Activity {
         }
     }
 
-    /// Whether the server waits for the client, and what for: the rest of its request, or that it takes its answer.
+    /// Whether the server waits for the client, and for what: the rest of its request, or that it reads its answer.
     fn waits_for_client(&self) -> Option<Why> {
         match (self.arrived, self.blocked) {
             (Arrived::Part, _) => Some(Why::SlowBody),
@@ -280,7 +281,7 @@ impl Activity {
         u128::from(moved) < least
     }
 
-    /// How little it is to be missed, and since when; `None` for a client that waits for the server.
+    /// Its rank, and since when; `None` while the client waits for the server.
     pub(super) fn rank(&self) -> Option<(Rank, Instant)> {
         let rank = match self.phase {
             Phase::New | Phase::Handshake | Phase::Headers => Rank::Nobody,

@@ -1,8 +1,8 @@
-//! [`Buffers`]: which connections are busy, at most so many at a time.
+//! [`Buffers`]: the places of busy connections, which are limited.
 //!
-//! Only a busy connection has buffers, and an HTTP connection of hyper's. Where all places are taken, a connection that needs one waits
-//! for the turn of its address, and those who hold one for nothing go: connections between two requests give their buffers
-//! back, and of half requests, slow senders and slow readers the oldest is closed, of the address that has the most.
+//! Only a busy connection has buffers and an HTTP connection of hyper's. When all places are taken, a connection that needs one
+//! waits for the turn of its address. Meanwhile, connections between two requests give their buffers back; and of half requests,
+//! slow senders and slow readers, the oldest one of the address that has the most is closed.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,19 +19,19 @@ use super::watch::Watch;
 use crate::http::network;
 use crate::metrics::connections::{Connections, Counted, Why};
 
-/// How long half a request, or a handshake, is given before its place is taken. Else those who all connect at once, as clients do after
-/// a restart, would close each other's connections before any is answered.
+/// The minimum age of half a request, or of a handshake, before its place is taken. Otherwise clients that all connect at once,
+/// as after a restart, would displace each other before any is answered.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How often it is looked who can give way while somebody waits.
+/// How often connections are asked to give way while others wait.
 const RELIEF_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The places of connections that are busy.
+/// The places of busy connections.
 #[derive(Debug)]
 pub(super) struct Buffers {
     places: Arc<Turns>,
     waiting: AtomicI64,
-    /// When it was looked last who can give way.
+    /// When connections were last asked to give way.
     relieved: Mutex<Option<Instant>>,
     busy: Arc<Crowd>,
     counted: Arc<Connections>,
@@ -47,7 +47,7 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Lets others have it. A stream of events would keep it for as long as it lasts; how many of those there may be is bounded elsewhere.
+    /// Frees the place. A stream of events would hold it for its whole life; the number of streams is bounded elsewhere.
     pub(super) fn give_up(&self) {
         drop(self.turn.lock().take());
     }
@@ -76,7 +76,7 @@ impl Buffers {
                     self.relieve();
                     turn = tokio::select! {
                         biased;
-                        // It is sent to everybody who waits.
+                        // All waiting connections hear it.
                         come = &mut coming => come.map_err(|_never| coming),
                         () = tokio::time::sleep(RELIEF_INTERVAL) => Err(coming),
                     };
@@ -88,7 +88,7 @@ impl Buffers {
         Place { watch: Arc::clone(watch), _counted: counted, _member: member, turn: Mutex::new(Some(turn)) }
     }
 
-    /// Lets as many give way as wait, if there are any who can.
+    /// Lets as many connections give way as wait, if that many can.
     fn relieve(&self) {
         let now = Instant::now();
         {
@@ -105,7 +105,7 @@ impl Buffers {
         }
     }
 
-    /// Whether somebody waits for a place.
+    /// Whether a connection waits for a place.
     pub(super) fn are_short(&self) -> bool {
         self.waiting.load(Relaxed) > 0
     }

@@ -3,51 +3,51 @@
 use super::options::Options;
 use crate::limits::{Budget, Limits};
 
-/// What a connection takes at most while it is busy: headers of 32 KiB as they arrive, 8 KiB of them or of a body read ahead, the headers
+/// The maximum memory of a busy connection: headers of 32 KiB as they arrive, 8 KiB of them or of a body read ahead, the headers
 /// of the answer, and what hyper and the request's future need. Bodies and answers are counted where they are held.
 const BUSY_BYTES: usize = 48 * 1024;
-/// What a connection takes that waits for a request: its task, its timer, and what the system keeps of a socket.
+/// The memory of a connection that waits for a request: its task, its timer, and the socket's part in the kernel.
 const IDLE_BYTES: usize = 4 * 1024;
 /// The same with TLS: its keys and a buffer of 4 KiB.
 const IDLE_TLS_BYTES: usize = 12 * 1024;
 
-/// However little memory there is, so many may be busy.
+/// Minimum number of busy connections, however little memory there is.
 const LEAST_BUSY: usize = 32;
-/// However much memory there is: so many are never busy at once unless somebody holds them up.
+/// Maximum number of busy connections, however much memory there is: more are never busy at once unless clients hold them up.
 const MOST_BUSY: usize = 4096;
-/// However little memory there is, so many connections there may be.
+/// Minimum number of connections, however little memory there is.
 const LEAST_CONNECTIONS: usize = 64;
-/// However much memory there is.
+/// Maximum number of connections, however much memory there is.
 const MOST_CONNECTIONS: usize = 100_000;
-/// Files that are none of these connections: those to peers and name servers, certificates, logs.
+/// Open files that are not connections of clients: those to peers and name servers, certificates, logs.
 const OTHER_FILES: usize = 128;
 
 /// Probes and scrapers are few.
 const MANAGEMENT: Capacity = Capacity { connections: 256, busy: 16 };
 
-/// How many connections there may be.
+/// The limits of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Capacity {
-    /// At a time, idle ones among them.
+    /// Maximum number of open connections, including idle ones.
     pub(super) connections: usize,
-    /// With a request that is being read or answered.
+    /// Maximum number of connections with a request that is being read or answered.
     pub(super) busy: usize,
 }
 
 impl Capacity {
-    /// What follows from the limits of the process, unless `server.tomcat.max-connections` says how many connections there may be.
+    /// The limits that follow from those of the process. `server.tomcat.max-connections` takes precedence.
     pub(super) fn of(options: &Options, limits: &Limits) -> Self {
         let share = Budget::of(limits.memory).connections;
         let busy = (share / 4 / BUSY_BYTES).clamp(LEAST_BUSY, MOST_BUSY);
         let each = if options.tls.is_some() { IDLE_TLS_BYTES } else { IDLE_BYTES };
         let by_memory = (share.saturating_sub(busy * BUSY_BYTES) / each).clamp(LEAST_CONNECTIONS, MOST_CONNECTIONS);
         let by_files = limits.open_files.saturating_sub(OTHER_FILES).max(limits.open_files / 2).max(1);
-        // More connections than files would make accept() fail: that limit is nobody's to lift.
+        // With more connections than open files, accept() would fail, so no setting raises this limit.
         let connections = options.max_connections.unwrap_or(by_memory).min(by_files);
         Self { connections, busy: busy.min(connections) }
     }
 
-    /// Of the management port.
+    /// The limits of the management port.
     pub(super) fn of_management(self) -> Self {
         Self { connections: self.connections.min(MANAGEMENT.connections), busy: self.busy.min(MANAGEMENT.busy) }
     }

@@ -1,4 +1,4 @@
-//! [`Crowd`]: who is connected, and who goes when places are short.
+//! [`Crowd`]: the open connections by address, and which of them is closed at the limit.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,10 +14,10 @@ use super::watch::Watch;
 use crate::http::network;
 use crate::metrics::connections::Why;
 
-/// How often it is said that places are short.
+/// How often the log says that the limit is reached.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 
-/// The connections that there are, by the address that they come from.
+/// The open connections, by client address.
 #[derive(Debug, Default)]
 pub(super) struct Crowd(Mutex<Members>);
 
@@ -28,7 +28,7 @@ struct Members {
     said: Option<Instant>,
 }
 
-/// One of the crowd, until it is dropped.
+/// One of the connections, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Member {
     crowd: Arc<Crowd>,
@@ -37,7 +37,7 @@ pub(super) struct Member {
 }
 
 impl Crowd {
-    /// Counts a connection in.
+    /// Adds a connection.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr, watch: &Arc<Watch>) -> Member {
         let address = network(address);
         let mut members = self.0.lock();
@@ -47,8 +47,8 @@ impl Crowd {
         Member { crowd: Arc::clone(self), address, number }
     }
 
-    /// Closes the connection that is to be missed least of the address that has the most, if it is to be missed no more than `most`, and
-    /// has been as it is since `before`; says whether there is one.
+    /// Closes one connection of the address that has the most: the one with the lowest rank, if that is at most `most` and the
+    /// connection has had it since `before`. Returns whether there was one.
     pub(super) fn make_room(&self, most: Rank, before: Option<Instant>, why: Why) -> bool {
         let mut members = self.0.lock();
         let mut crowds: Vec<_> = members.by_address.iter().collect();
@@ -60,7 +60,7 @@ impl Crowd {
             Some((**address, connections.len(), number))
         });
         let Some((address, connections, number)) = least else { return false };
-        // It is gone at once as far as this counts, so that the next who comes does not displace it again.
+        // It no longer counts from now on, so that the next new connection does not choose it again.
         if let Some(watch) = members.remove(address, number) {
             watch.close(why);
         }
@@ -72,13 +72,13 @@ impl Crowd {
         true
     }
 
-    /// Lets one connection give its buffers back that needs none now; says whether there is one.
+    /// Lets one connection that needs no buffers now give them back. Returns whether there was one.
     pub(super) fn let_one_rest(&self) -> bool {
         let members = self.0.lock();
         members.by_address.values().flat_map(HashMap::values).any(|watch| watch.rest())
     }
 
-    /// How many there are, and the one that was accepted first, with its address.
+    /// The number of connections, and the oldest one with its address.
     pub(super) fn oldest(&self) -> (usize, Option<(IpAddr, Activity)>) {
         let members = self.0.lock();
         let all = members.by_address.iter();
@@ -147,7 +147,7 @@ mod tests {
         assert!(!crowd.make_room(Rank::Slow, Some(now - second), Why::NoMemory), "nobody has had his time");
         assert!(crowd.make_room(Rank::Slow, Some(now), Why::NoMemory));
         assert_eq!((goes(&busy), goes(&half), idle.each_ref().map(goes)), (false, true, [false, false]));
-        assert!(!crowd.make_room(Rank::Slow, Some(now), Why::NoMemory), "nobody is left who may go");
+        assert!(!crowd.make_room(Rank::Slow, Some(now), Why::NoMemory), "no connection is left that may be closed");
     }
 
     #[test]

@@ -22,11 +22,11 @@ use crate::http::Connection;
 use crate::metrics::connections::{Handshake, Why};
 use crate::tls::Tls;
 
-/// The most that a client may send before its handshake is over. Java's limit of one message is the same
+/// Maximum bytes that a client may send before its handshake is over. Java's limit of one message is the same
 /// (`jdk.tls.maxHandshakeMessageSize`); rustls would hold 64 KiB for each.
 const MAX_HANDSHAKE_BYTES: u64 = 32 * 1024;
 
-/// A socket that ends after so many bytes, until it need not.
+/// A socket that ends after a number of bytes, until the limit is lifted.
 #[derive(Debug)]
 pub(super) struct Limited(Take<TcpStream>);
 
@@ -40,7 +40,7 @@ pub(super) async fn serve<F>(
 where
     F: Future<Output = Response>,
 {
-    // Whoever sends nothing costs nothing.
+    // A client that sends nothing costs no memory.
     let place = match one.sleep(&mut stream).await {
         Ok(()) => one.wake().await,
         Err(ended) => return ended,
@@ -65,7 +65,7 @@ where
     }
 }
 
-/// Does the handshake, and tells of one that fails.
+/// Does the handshake, and logs one that fails.
 async fn shake(one: &One, stream: TcpStream, config: Arc<ServerConfig>) -> Result<Box<TlsStream<Limited>>, Ended> {
     let (options, counted) = (&one.common.options, &one.common.counted);
     one.watch.on(Event::HandshakeBegan);
@@ -101,7 +101,7 @@ async fn shake(one: &One, stream: TcpStream, config: Arc<ServerConfig>) -> Resul
 impl Sleeper for Box<TlsStream<Limited>> {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (socket, session) = self.get_mut();
-        // What is decrypted already is nothing that the socket tells of.
+        // The socket does not report bytes that are decrypted already.
         match session.process_new_packets() {
             Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {
                 socket.0.get_ref().poll_read_ready(cx)

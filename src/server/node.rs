@@ -25,11 +25,11 @@ use crate::tasks::{Gate, Tasks};
 use crate::time::Clock;
 use crate::tls::Tls;
 
-/// How long connecting to a peer may take at the start, at least: one that is 600 ms away, and a lost packet.
+/// Minimum timeout for connecting to a peer at the start: enough for a peer that is 600 ms away, and a lost packet.
 const JOINING_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a part of the copy of a registry may take at the start, at least.
+/// Minimum timeout of one part of a registry's copy at the start.
 const JOINING_READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often it is looked whether a lost memory has come back.
+/// How often the registry checks whether the time of a lost memory is over.
 const MEMORY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How a replica finds its peers, and how it calls them.
@@ -39,7 +39,7 @@ pub struct PeerAccess {
     pub discovery: Arc<dyn PeerDiscovery>,
     /// Calls them.
     pub transport: Arc<dyn PeerTransport>,
-    /// Calls them at the start, when a slow answer is worth waiting for: without one the port stays closed.
+    /// Calls them at the start, with longer timeouts: without an answer the port stays closed.
     pub joining: Arc<dyn PeerTransport>,
 }
 
@@ -67,7 +67,7 @@ impl PeerAccess {
 
 /// A replica: its registry, its peers, its HTTP surface and its background work, without a socket.
 ///
-/// The server puts sockets before it; the simulation and the fuzzer call it as it is. Its life is [`Node::build`],
+/// The server puts sockets in front of it; the simulation and the fuzzer call it directly. Its life is [`Node::build`],
 /// [`Node::join`], then requests to [`Node::service`], [`Node::leave`], [`Node::stop`]. Dropping it ends its background work at
 /// once, as a crash does.
 #[derive(Debug)]
@@ -89,12 +89,12 @@ pub struct Node {
 struct Peers {
     nodes: Arc<PeerEurekaNodes>,
     joining: Arc<dyn PeerTransport>,
-    /// What the tasks that follow them draw their randomness from.
+    /// The source of randomness of the tasks that follow the peers.
     seed: u64,
 }
 
 impl Node {
-    /// Makes the parts of a replica that clients will reach at `address`. Nothing runs yet, and nobody is called.
+    /// Makes the parts of a replica that clients will reach at `address`. No task runs yet, and no peer is called.
     pub fn build(
         settings: &Settings,
         address: SocketAddr,
@@ -104,7 +104,7 @@ impl Node {
     ) -> Self {
         let (number, budget) = (rng.random::<u64>(), Budget::of(settings.limits.memory));
         let id = format!("{number:016x}");
-        // The other half is for the process itself, and for the encoded answers that are kept.
+        // The other half of the budget is for the process itself, and for cached answers.
         let options = registry::Options { max_bytes: budget.registry / 2, ..settings.registry.clone() };
         let registry = Arc::new(InstanceRegistry::new(options, number, clock.now()));
         let peer_aware = Arc::new(PeerAwareInstanceRegistry::new(registry, &settings.replication));
@@ -133,8 +133,8 @@ impl Node {
         Self { settings, clock, rng, peer_aware, peers, own_instance, readiness, service, connections, tasks }
     }
 
-    /// Copies the registry of a peer, if there is one, and begins the background work. The replica may be asked afterwards,
-    /// and is ready when that is said ([`Node::accept_traffic`]).
+    /// Copies the registry of a peer, if there is one, and begins the background work. Afterwards the replica answers requests;
+    /// probes call it ready after [`Node::accept_traffic`].
     pub async fn join(&mut self) {
         let copied = match &self.peers {
             Some(Peers { nodes, joining, seed }) => {
@@ -152,7 +152,7 @@ impl Node {
         }
     }
 
-    /// What the registry does at its own times, and the samples that pages show.
+    /// The registry's periodic work, and the samples that pages show.
     fn start_timers(&mut self) {
         let (options, clock) = (self.settings.registry.clone(), self.clock);
         let registry = self.peer_aware.registry();
@@ -183,7 +183,7 @@ impl Node {
         &self.service
     }
 
-    /// Where the sockets before it are counted.
+    /// Counts the connections of the sockets in front of it.
     pub fn connections(&self) -> &Arc<Connections> {
         &self.connections
     }
@@ -193,7 +193,7 @@ impl Node {
         self.peer_aware.registry()
     }
 
-    /// What puts changes into the registry and into the peers' queues.
+    /// Makes changes in the registry and queues them for the peers.
     pub fn peer_aware(&self) -> &Arc<PeerAwareInstanceRegistry> {
         &self.peer_aware
     }
@@ -208,18 +208,18 @@ impl Node {
         self.readiness.refuse_traffic();
     }
 
-    /// What holds the background work where it stands, as SIGSTOP does; requests are held by whoever brings them.
+    /// Freezes the background work, as SIGSTOP does. Requests are frozen by the caller.
     pub fn gate(&self) -> &Gate {
         self.tasks.gate()
     }
 
-    /// Waits until a task ends that nobody told to.
+    /// Waits until a task ends that should still run.
     pub async fn failed(&mut self) {
         self.tasks.failed().await;
     }
 
-    /// Takes the own registration out, ends the background work and empties the queues to the peers, until `deadline` has
-    /// passed at the latest. No requests are to come any more.
+    /// Cancels the own registration, ends the background work and empties the queues to the peers, within `deadline`. No requests
+    /// may come any more.
     pub async fn stop(self, deadline: Duration) {
         self.peer_aware.cancel(self.own_instance.key().as_str(), &Source::Client.into(), self.clock.now());
         self.tasks.stop(deadline).await;

@@ -12,27 +12,27 @@ pub struct Options {
     pub port: u16,
     /// The address; `None` for all, IPv4 and IPv6.
     pub address: Option<IpAddr>,
-    /// Certificates: with them it serves HTTPS, and nothing but HTTPS.
+    /// Certificates. With them, the server serves HTTPS only.
     pub tls: Option<tls::Options>,
     /// A port of its own, without TLS, for `/actuator` (`management.server.port`).
     pub management_port: Option<u16>,
     /// The address of that port; `None` for all (`management.server.address`).
     pub management_address: Option<IpAddr>,
-    /// The most connections at a time; `None` for as many as memory and open files allow.
+    /// Maximum open connections; `None` for as many as memory and open files allow.
     pub max_connections: Option<usize>,
     /// How long a connection may be idle between two requests.
     pub keep_alive_timeout: Duration,
-    /// How long a request's head may take to arrive; and a new connection's first one, to begin.
+    /// How long the headers of a request may take to arrive, and the first request of a new connection to begin.
     pub request_header_timeout: Duration,
-    /// How long nothing, or next to nothing, may move while a request's body arrives, or an answer is taken.
+    /// Close a request or an answer that transfers less than 500 bytes per second for this long.
     pub request_body_timeout: Duration,
-    /// How old a connection may become before it is closed with an answer, give or take a tenth.
+    /// Maximum age of a connection, plus or minus a tenth. The answer after that is its last.
     pub connection_max_age: Duration,
-    /// How long a replica that is told to stop answers as before, so that nobody still sends to it.
+    /// How long a replica still answers after it was asked to stop, until clients no longer send to it.
     pub lame_duck: Duration,
-    /// How long connections may take to finish afterwards.
+    /// How long open connections may take to finish afterwards.
     pub drain_timeout: Duration,
-    /// How long the replication queues may take to empty.
+    /// How long sending the replication queues may take afterwards.
     pub flush_timeout: Duration,
 }
 

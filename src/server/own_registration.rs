@@ -1,8 +1,8 @@
 //! The server as an instance of itself, as Java servers are of each other.
 //!
-//! A Java server calls a replica available if its own registry holds an instance of its own application whose host name
-//! is that of the replica's URL (src/PROTOCOL.md, section 1.10). So a replica that is one of a Java cluster's fixed peers registers
-//! itself and renews; one that finds its peers by discovery has no need to.
+//! A Java server calls a replica available if its own registry holds an instance of its own application whose host name is that
+//! of the replica's URL (src/PROTOCOL.md, section 1.10). So a replica that is one of a Java cluster's fixed peers registers
+//! itself and renews. A replica that finds its peers by discovery need not.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(super) fn describe(
         None => ip.to_string(),
     };
     let ip_addr = own.ip_address.or_else(|| host_name.parse::<IpAddr>().ok()).unwrap_or(ip).to_string();
-    // As in Spring: `appname` is the application and nothing else, what else has a name is called by the application's.
+    // As in Spring, `appname` sets only the application's name; the other names follow `spring.application.name`.
     let name = options.application_name.to_lowercase();
     let app = own.app_name.as_deref().unwrap_or(&name);
     let mut info = InstanceInfo::new(AppName::new(app), &host_name, &ip_addr, clock.now());

@@ -1,13 +1,13 @@
-//! [`Settings`]: all that a server is made with.
+//! [`Settings`]: everything that a server is made from.
 
 use super::options::Options;
 use crate::limits::Limits;
 use crate::{http, registry, replication, telemetry};
 
-/// All that a server is made with.
+/// Everything that a server is made from.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// What the process may use.
+    /// The memory and open files that the process may use.
     pub limits: Limits,
     /// The listening server.
     pub server: Options,

@@ -1,7 +1,7 @@
 //! [`Turns`]: a number of places, for which addresses wait in turn.
 //!
-//! One queue would be as long as a crowd of one address makes it. Here each address has its own, and a place that becomes free goes
-//! to the next address.
+//! In a single queue, everybody would wait behind a crowd of one address. Here each address has its own queue, and a free place
+//! goes to the next address.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -31,7 +31,7 @@ impl Turns {
         Arc::new(Self(Mutex::new(State { free: places, ..State::default() })))
     }
 
-    /// A place that is free, or where one comes when it is this address's turn.
+    /// A free place, or where to wait until it is this address's turn.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Turn, oneshot::Receiver<Turn>> {
         let mut state = self.0.lock();
         if let Some(left) = state.free.checked_sub(1) {
@@ -44,14 +44,14 @@ impl Turns {
         if queue.is_empty() {
             order.push_back(address);
         } else if queue.len().is_power_of_two() {
-            // Whoever left is forgotten before there are more of them than of those who wait.
+            // Entries of those that stopped waiting are removed before they outnumber the others.
             queue.retain(|sender| !sender.is_closed());
         }
         queue.push_back(sender);
         Err(receiver)
     }
 
-    /// The next who waits; if nobody does, the place is free.
+    /// Gives the place to the next one that waits; if none does, the place is free.
     fn next(&self) -> Option<oneshot::Sender<Turn>> {
         let mut state = self.0.lock();
         loop {
@@ -76,7 +76,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let Some(mut turns) = self.0.take() else { return };
         while let Some(next) = turns.next() {
-            // Whoever no longer waits gives it back, and it is the turn of the next.
+            // One that no longer waits gives the place back, and the next one has its turn.
             match next.send(Self(Some(turns))).map_err(|mut unwanted| unwanted.0.take()) {
                 Err(Some(back)) => turns = back,
                 Ok(()) | Err(None) => return,

@@ -19,8 +19,8 @@ use super::activity::{Activity, Event, Rank, Verdict};
 use super::options::Options;
 use crate::metrics::connections::Why;
 
-/// The most that is read at a time. hyper offers a larger buffer to a client that filled the last one, 8 KiB at first: memory that clients
-/// would decide about.
+/// Maximum bytes of one read. hyper offers a larger buffer to a client that filled the last one, which has 8 KiB at first:
+/// without this limit clients would decide how much memory is used.
 const MAX_READ_BYTES: u64 = 8 * 1024 - 1;
 
 /// A connection as the rest of the server sees it.
@@ -33,11 +33,11 @@ pub(super) struct Watch {
 #[derive(Debug)]
 struct Seen {
     activity: Activity,
-    /// When the connection's task was woken last. What it does then counts as done at that time: one look at the clock is enough for
-    /// all that happens until it waits again, and deadlines are seconds.
+    /// When the connection's task was woken last. All that happens until it waits again gets this time: one reading of the clock
+    /// is enough, since deadlines are seconds.
     now: Instant,
     closing: Option<Why>,
-    /// Whether the stream outlives who uses it now, so that it must not be shut down.
+    /// Whether the stream is used again after its present user, so that it must not be shut down.
     outlives: bool,
 }
 
@@ -67,13 +67,13 @@ impl Watch {
         }
     }
 
-    /// Closes the connection: what it takes is needed.
+    /// Closes the connection, because its place or its memory is needed.
     pub(super) fn close(&self, why: Why) {
         self.seen.lock().closing = Some(why);
         self.called.notify_one();
     }
 
-    /// Lets the connection give its buffers back, if it needs none now; says whether it will.
+    /// Lets the connection give its buffers back, if it needs none now. Returns whether it will.
     pub(super) fn rest(&self) -> bool {
         let mut seen = self.seen.lock();
         if !seen.activity.could_rest() {
@@ -86,7 +86,7 @@ impl Watch {
         true
     }
 
-    /// Until it is to be closed.
+    /// Waits until the connection is to be closed.
     pub(super) async fn closed(&self) -> Why {
         loop {
             if let Some(why) = self.closing() {
@@ -96,7 +96,7 @@ impl Watch {
         }
     }
 
-    /// Until there is another verdict.
+    /// Waits until there is another verdict.
     pub(super) async fn called(&self) {
         self.called.notified().await;
     }
@@ -106,7 +106,7 @@ impl Watch {
         self.seen.lock().closing
     }
 
-    /// Says whether the stream outlives who uses it now, so that it must not be shut down.
+    /// Sets whether the stream is used again after its present user, so that it must not be shut down.
     pub(super) fn keep_open(&self, outlives: bool) {
         self.seen.lock().outlives = outlives;
     }
@@ -223,7 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         self.stream.get_ref().is_write_vectored()
     }
 
-    /// hyper flushes when all it has to send is written.
+    /// hyper flushes when everything that it has to send is written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(self.stream.get_mut()).poll_flush(cx);
         self.watch.on(if polled.is_ready() { Event::Flushed } else { Event::Blocked });
@@ -239,7 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
-/// A request's body, which notes when it has arrived whole, or nobody waits for the rest.
+/// A request's body, which notes when it has arrived whole, or when the rest is not needed.
 #[derive(Debug)]
 pub(super) struct Arriving {
     body: Incoming,

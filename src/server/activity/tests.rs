@@ -99,7 +99,7 @@ fn who_waits_for_the_server_may_wait() {
     let mut played = Played::new().after(&[Event::Read(100), POST, Event::Read(10), Event::BodyEnded]);
     assert_eq!(played.at(3600.0), Verdict::Keep);
     assert_eq!(played.rank(), None);
-    // The hour of silence is not held against the client that then takes its answer.
+    // The client then reads its answer: the hour of silence does not count as its own.
     played.on(&[Event::Wrote(10), Event::Blocked]);
     assert_eq!(played.at(3601.0), Verdict::Keep);
     assert_eq!(played.rank(), Some(Rank::Slow));
