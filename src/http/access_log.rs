@@ -18,14 +18,14 @@ use super::error::Why;
 use crate::model::Printable;
 use crate::registry::Caller;
 
-/// The header of a request's id, both ways.
+/// The header of a request's id, in requests and answers.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// A longer id is not taken over.
+/// Maximum length of an id that a client gives.
 const LONGEST_ID: usize = 128;
 /// Maximum number of characters of a `User-Agent` in the log.
 const LONGEST_AGENT: usize = 200;
 
-/// Gives ids to requests, and logs them if that is asked for.
+/// Gives ids to requests, and logs them if the access log is on.
 #[derive(Debug)]
 pub(super) struct AccessLog {
     logs: bool,
@@ -48,8 +48,8 @@ impl AccessLog {
         Self { logs, node_id: node_id.to_owned(), made: AtomicU64::new(0) }
     }
 
-    /// Begins the entry of a request, if it has an id. In a box: what few requests need is not to make every request's future
-    /// larger.
+    /// Begins the entry of a request, if it has an id. In a box, because few requests have one, and it would make every request's
+    /// future larger.
     pub(super) fn begin(&self, headers: &HeaderMap) -> Option<Box<Entry>> {
         let id = self.request_id(headers)?;
         let span = info_span!("request", http.request.id = id.to_str().unwrap_or_default());
@@ -73,7 +73,7 @@ impl Entry {
         &self.span
     }
 
-    /// Logs the request if that is asked for, and gives the client its id.
+    /// Logs the request if the access log is on, and puts the id into the answer.
     pub(super) fn finish(self, request: &Parts, caller: &Caller, why: Option<&Why>, response: &mut Response) {
         if self.logs {
             self.span.in_scope(|| log(request, caller, why, response, self.begun));
@@ -101,7 +101,7 @@ fn log(request: &Parts, caller: &Caller, why: Option<&Why>, response: &Response,
     );
 }
 
-/// Letters that need no quoting in any log.
+/// Whether an id needs no quoting in any log.
 fn is_sane(id: &HeaderValue) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
     !id.is_empty() && id.len() <= LONGEST_ID && id.as_bytes().iter().all(plain)

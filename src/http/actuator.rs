@@ -18,7 +18,7 @@ use crate::registry::Caller;
 
 pub use options::{Options, ShowDetails};
 
-/// A request that came by the port that has no TLS, whatever the other one has.
+/// Marks a request that came by the management port, which has no TLS.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WithoutTls;
 
@@ -40,12 +40,12 @@ pub(super) fn routes(options: &Options) -> Router<Arc<AppState>> {
     if options.additional_paths {
         routes = routes.route("/livez", get(liveness)).route("/readyz", get(readiness));
     }
-    // At the root there is the dashboard, and no list (nor is there in Spring).
+    // At the root there is the dashboard instead of the list, as in Spring.
     let has_list = options.links && !options.base_path.is_empty();
     if has_list { routes.route(&options.base_path, get(links)) } else { routes }
 }
 
-/// `GET /actuator`: what there is. Spring Boot Admin follows these links, and wants them whole.
+/// `GET /actuator`: links to the endpoints. Spring Boot Admin follows them, and needs absolute URLs.
 async fn links(State(app): State<Arc<AppState>>, plain: Option<Extension<WithoutTls>>, headers: HeaderMap) -> Response {
     let options = &app.options;
     let secure = options.security.strict_transport && plain.is_none();
@@ -64,7 +64,7 @@ async fn links(State(app): State<Arc<AppState>>, plain: Option<Extension<Without
     actuator(StatusCode::OK, &json!({ "_links": links }))
 }
 
-/// `GET /actuator/health`: 200 and UP, or 503 while clients are to go elsewhere.
+/// `GET /actuator/health`: 200 and UP, or 503 while clients should use another replica.
 async fn health(State(app): State<Arc<AppState>>, Extension(caller): Extension<Caller>) -> Response {
     let (code, status) = readiness_status(&app);
     let mut body = json!({ "status": status, "groups": ["liveness", "readiness"] });
@@ -74,7 +74,7 @@ async fn health(State(app): State<Arc<AppState>>, Extension(caller): Extension<C
     actuator(code, &body)
 }
 
-/// `GET /actuator/health/{component}`; as in Spring it is not there for those who may not see it.
+/// `GET /actuator/health/{component}`; as in Spring, 404 for a caller who may not see it.
 async fn health_component(
     State(app): State<Arc<AppState>>,
     Path(name): Path<String>,
@@ -132,19 +132,19 @@ fn components(app: &AppState) -> Value {
     })
 }
 
-/// `GET /actuator/health/liveness`: the process answers, so it lives. Nothing else may fail this: a restart would mend
-/// no trouble that a registry can see.
+/// `GET /actuator/health/liveness`: UP whenever the process answers. Nothing else may fail this probe: a restart would repair no
+/// fault that a registry can detect.
 async fn liveness() -> Response {
     actuator(StatusCode::OK, &json!({ "status": "UP" }))
 }
 
-/// `GET /actuator/health/readiness`: whether clients may be sent here.
+/// `GET /actuator/health/readiness`: whether this replica is ready for clients.
 async fn readiness(State(app): State<Arc<AppState>>) -> Response {
     let (code, status) = readiness_status(&app);
     actuator(code, &json!({ "status": status }))
 }
 
-/// `GET /actuator/info`: what runs here, and since when.
+/// `GET /actuator/info`: the version, and the time of the start.
 async fn info(State(app): State<Arc<AppState>>) -> Response {
     let mut body = json!({
         "app": { "name": env!("CARGO_PKG_NAME"), "description": env!("CARGO_PKG_DESCRIPTION") },
@@ -157,7 +157,7 @@ async fn info(State(app): State<Arc<AppState>>) -> Response {
     actuator(StatusCode::OK, &body)
 }
 
-/// What Spring Boot says of git, if the build knew of which commit it was.
+/// Spring Boot's `git` entry, if the build knew its commit.
 fn git(commit: Option<&str>) -> Option<Value> {
     commit.map(|id| json!({ "commit": { "id": id } }))
 }

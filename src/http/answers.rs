@@ -1,10 +1,10 @@
-//! [`Answers`]: the memory of answers that their readers have not taken yet, however many read, and however slowly.
+//! [`Answers`]: the memory of answers that are not read yet. It is bounded, however many clients read, and however slowly.
 //!
-//! Small answers are free: they fit into what a connection has anyway. Of larger ones at most so many bytes are held; who asks for
-//! one more waits. A reader that takes nothing while others wait gives way: its connection is closed.
+//! Small answers are not counted: they fit into the buffers of a connection. Larger ones share a number of bytes; a client that
+//! asks for one more waits. If a client reads nothing of its answer while others wait, its connection is closed.
 //!
-//! Full answers are shared by all who read the same version, and most of what they are made of by the next version, too. Of them
-//! only what is kept for readers of former versions counts.
+//! A full answer is shared by all clients that read the same version, and most of its pages by the next version, too. So of full
+//! answers only the bytes count that are kept for readers of former versions.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -26,17 +26,18 @@ use super::ApiError;
 use super::blocking::aside;
 use crate::registry::Answer;
 
-/// Answers up to this size are free.
+/// Answers up to this size are not counted.
 const FREE: usize = 16 * 1024;
-/// What is taken of the memory at a time.
+/// The unit in which memory is reserved.
 const UNIT: usize = 1024;
-/// An answer is given to its connection in parts of this size: so it shows whether its reader takes them.
+/// An answer is given to its connection in parts of this size, so that it shows whether the client reads them.
 const FRAME: usize = 256 * 1024;
-/// How often it is looked who gives way while somebody waits.
+/// How often a waiting answer looks for one that can give way.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
-/// A reader that took nothing for this long gives way to who waits.
+/// A client that read nothing for this long gives way to one that waits.
 const STALLED: Duration = Duration::from_secs(1);
-/// Who waits for this long has the place of the reader that has held its own the longest, also if that still takes something.
+/// After waiting this long, an answer takes the place of the one that has been read for the longest, even if its client still
+/// reads.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The memory for answers of one kind.
@@ -45,7 +46,7 @@ pub(super) struct Answers {
     started: Instant,
     units: Arc<Semaphore>,
     most_units: u32,
-    /// Held by who waits with an answer that is made: one at a time.
+    /// Held while an answer that is already made waits for memory: one at a time.
     turn: tokio::sync::Mutex<()>,
     readings: Mutex<Vec<Weak<Reading>>>,
     generations: Mutex<Vec<Weak<Generation>>>,
@@ -63,7 +64,7 @@ pub(super) struct Reading {
     close: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
-/// What of the memory it holds.
+/// The memory that it holds.
 enum Held {
     Units { _permit: OwnedSemaphorePermit },
     Generation(Arc<Generation>),
@@ -85,22 +86,22 @@ impl fmt::Debug for Reading {
 }
 
 impl Generation {
-    /// How many of its bytes are kept for its readers alone when a further version has so many others.
+    /// The number of its bytes that only its readers still need, after a further version replaced this many others.
     fn outdated_by(&self, fresh: usize) -> usize {
         let whole = usize::try_from(self.answer.content_length()).unwrap_or(usize::MAX);
         self.outdated.load(Relaxed).saturating_add(fresh).min(whole)
     }
 }
 
-/// How an answer that holds memory is taken back from a reader that does not take it: an extension of the response, for whoever
-/// owns the connection.
+/// Closes the connection of a client that does not read its answer: an extension of the response, which the owner of the
+/// connection picks up.
 #[derive(Clone, Debug)]
 pub struct Revocable(Arc<Reading>);
 
 impl Revocable {
-    /// Says how the connection is closed that the answer is written to.
+    /// Sets how the connection of the answer is closed.
     pub fn closes_by(self, close: impl Fn() + Send + Sync + 'static) {
-        // It is written to one connection.
+        // An answer is written to one connection only.
         drop(self.0.close.set(Box::new(close)));
     }
 }
@@ -121,12 +122,12 @@ impl Answers {
         }
     }
 
-    /// How many readers gave way since the start.
+    /// The number of answers that gave way since the start.
     pub(super) fn gave_way(&self) -> u64 {
         self.gave_way.load(Relaxed)
     }
 
-    /// Answers with what `make` makes. If there is no memory for it now, it is dropped, and made again in turn.
+    /// Answers with the result of `make`. If there is no memory for it now, it is dropped, and made again when its turn has come.
     pub(super) async fn respond(&self, make: impl Fn() -> Result<Bytes, ApiError>) -> Result<Response, ApiError> {
         let body = make()?;
         if body.len() <= FREE {
@@ -140,7 +141,7 @@ impl Answers {
         self.hold(make()?).await
     }
 
-    /// Answers with what is made already. Who calls this sees to it that few have something made.
+    /// Answers with a body that is made already. The caller sees to it that few such bodies wait.
     pub(super) async fn hold(&self, body: Bytes) -> Result<Response, ApiError> {
         if body.len() <= FREE {
             return Ok(Response::new(Body::from(body)));
@@ -163,7 +164,7 @@ impl Answers {
         }
     }
 
-    /// Answers with a full answer, shared with all who read the same.
+    /// Answers with a full answer, which is shared with all clients that read the same version.
     pub(super) fn share(&self, answer: &Answer, slot: usize) -> Response {
         if answer.content_length() <= FREE as u64 {
             let whole = if let [one] = &**answer.pieces() { one.clone() } else { answer.pieces().concat().into() };
@@ -185,8 +186,8 @@ impl Answers {
         revocable(Body::new(Taken { pieces, next: 0, at: 0, left, reading: Arc::clone(&reading) }), reading)
     }
 
-    /// Whether a further version may be made that lacks `fresh` bytes of the former ones, having others instead: whether what would be
-    /// kept for their readers then is not too much.
+    /// Whether a further version may be made that replaces `fresh` bytes of the former ones: whether the bytes that are then kept
+    /// for readers of former versions stay within the limit.
     pub(super) fn has_room(&self, slot: usize, fresh: usize) -> bool {
         let mut kept = 0_usize;
         for generation in self.generations.lock().iter().filter_map(Weak::upgrade) {
@@ -196,18 +197,18 @@ impl Answers {
         kept <= self.most_outdated
     }
 
-    /// Waits for a moment, and has a reader of a full answer give way that takes nothing.
+    /// Waits for a moment, and lets a full answer give way whose client reads nothing.
     pub(super) async fn make_room_for_a_version(&self, slot: usize, waits_since: Instant) {
         let is_in_the_way = |reading: &Reading| match &reading.held {
             Held::Generation(generation) => generation.slot == slot || generation.outdated.load(Relaxed) > 0,
             Held::Units { .. } => false,
         };
         self.make_room(is_in_the_way, waits_since.elapsed() > PATIENCE);
-        // Also until the connection that was closed is gone.
+        // This also waits until the closed connection is gone.
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
 
-    /// Notes that a version was made that lacks `fresh` bytes of the former ones, having others instead.
+    /// Notes that a version was made that replaces `fresh` bytes of the former ones.
     pub(super) fn superseded(&self, slot: usize, fresh: usize) {
         let generations = self.generations.lock();
         for generation in generations.iter().filter_map(Weak::upgrade).filter(|generation| generation.slot == slot) {
@@ -245,8 +246,8 @@ impl Answers {
         reading
     }
 
-    /// Closes the connection of a reader that takes nothing, the one that has done so for the longest; if there is none and somebody
-    /// has waited for long, that of the reader that has held memory for the longest. Says whether there was one.
+    /// Closes the connection that has read nothing for the longest. If every client reads, and another has waited for long,
+    /// closes the one that has held memory for the longest. Returns whether there was one.
     fn make_room(&self, of_kind: impl Fn(&Reading) -> bool, has_waited: bool) -> bool {
         let now = self.now_ms();
         let since = |then: u64| Duration::from_millis(now.saturating_sub(then));
@@ -257,7 +258,7 @@ impl Answers {
         let longest = readings.iter().filter(|_| has_waited).min_by_key(|reading| reading.begun_ms);
         let Some(reading) = stalled.or(longest) else { return false };
         self.gave_way.fetch_add(1, Relaxed);
-        // It is closed soon, and is not to be chosen again.
+        // It is closed soon, so it is not chosen again.
         self.readings.lock().retain(|known| !std::ptr::eq(known.as_ptr(), Arc::as_ptr(reading)));
         if let Some(close) = reading.close.get() {
             close();
@@ -274,7 +275,7 @@ impl Answers {
 struct Taken {
     pieces: Arc<[Bytes]>,
     next: usize,
-    /// How much of the next piece is taken.
+    /// The number of bytes of the next piece that are sent.
     at: usize,
     left: u64,
     reading: Arc<Reading>,
@@ -324,25 +325,25 @@ fn revocable(body: Body, reading: Arc<Reading>) -> Response {
     response
 }
 
-/// Answers for people: each takes as long to make as there are instances, so few are made at a time.
+/// Answers for people. The time to make one grows with the number of instances, so few are made at a time.
 #[derive(Debug)]
 pub(super) struct Pages {
     answers: Answers,
     turns: Semaphore,
 }
 
-/// How many answers for people are made at a time: so that one processor of two is left for clients.
+/// How many answers for people are made at a time. It leaves one of two processors to clients.
 const MADE_AT_A_TIME: usize = 1;
-/// How long somebody waits to have one made.
+/// How long a request waits until its answer is made.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 impl Pages {
-    /// Holds at most `bytes` bytes that were not taken yet.
+    /// Holds at most `bytes` bytes of answers that are not read yet.
     pub(super) fn new(bytes: usize) -> Self {
         Self { answers: Answers::new(2 * bytes), turns: Semaphore::new(MADE_AT_A_TIME) }
     }
 
-    /// Answers with what `make` makes, in turn.
+    /// Answers with the result of `make`, when its turn has come.
     ///
     /// # Errors
     /// If it cannot be made, or too many wait.
@@ -358,7 +359,7 @@ impl Pages {
         tokio::time::timeout(LONGEST_WAIT, in_turn).await.unwrap_or_else(|late| Err(busy(late)))
     }
 
-    /// How many readers gave way since the start.
+    /// The number of answers that gave way since the start.
     pub(super) fn gave_way(&self) -> u64 {
         self.answers.gave_way()
     }

@@ -1,8 +1,8 @@
-//! `/api/v1`: what the registry says of itself, for people and for what they write. The dashboard reads nothing else.
+//! `/api/v1`: the registry's state, for people and their scripts. The dashboard reads nothing else.
 //!
-//! `openapi.yaml` says what is answered, and a test holds it against the server. All of this only reads: a change is one of
-//! Eureka's calls. Nothing here is hot, but a registry of many thousand instances must not notice that somebody looks at
-//! it: an answer is made of pages that were taken as they are under the registry's lock, on a thread of its own.
+//! `openapi.yaml` describes the answers, and a test compares it with the server. The interface is read-only: changes are made by
+//! Eureka's calls. Nothing here is hot, but reading must not slow down a registry of many thousand instances: an answer is made
+//! on a thread of its own, from pages that were copied under the registry's lock.
 
 mod changes;
 mod events;
@@ -24,7 +24,7 @@ use super::ApiError;
 use super::state::AppState;
 use respond::Problem;
 
-/// The document that says what is here.
+/// The description of this interface.
 const OPENAPI: &str = include_str!("api/openapi.yaml");
 
 /// The paths below `/api/`.
@@ -46,7 +46,7 @@ async fn nothing() -> Problem {
     Problem(ApiError::NotFound("there is no such path"))
 }
 
-/// Says in this interface's way that there is only reading.
+/// Answers 405 as this interface does: it is read-only.
 fn reading(routes: MethodRouter<Arc<AppState>>) -> MethodRouter<Arc<AppState>> {
     routes
         .options(async || [(ALLOW, "GET,HEAD,OPTIONS")])

@@ -15,20 +15,20 @@ use super::{ApiError, negotiate};
 use crate::codec;
 use crate::limits::Budget;
 
-/// So much of every body is read without asking: what clients send is smaller.
+/// Bytes of every body that are read without a reservation: nearly all bodies are smaller.
 const FREE: usize = 16 * 1024;
-/// So much of every body is inflated without asking.
+/// Bytes of every body that are inflated without a reservation.
 const FREE_INFLATED: usize = 64 * 1024;
-/// What is taken of the shared memory at a time.
+/// The unit in which shared memory is reserved.
 const UNIT: usize = 1024;
-/// What a document takes while it is decoded, in times of its length: itself, and the values that are made of it.
+/// The memory of a document while it is decoded, as a multiple of its length: the text, and the values made of it.
 const DECODED: usize = 2;
-/// So long a larger one may wait and arrive, in all: nobody holds memory for as long as it likes, and bodies that wait for each
-/// other's memory end.
+/// How long a larger body may take to wait and to arrive, in total. So no client holds memory for ever, and bodies that wait for
+/// each other's memory end.
 const HELD_FOR: Duration = Duration::from_secs(20);
 
-/// The memory that bodies may take which are still arriving or are being decoded, however many clients send some. Who sends one that
-/// is not small waits for its turn.
+/// The memory for bodies that are still arriving or being decoded, however many clients send some. A body that is not small waits
+/// for its turn.
 #[derive(Debug)]
 pub(crate) struct Bodies {
     limit: usize,
@@ -49,12 +49,12 @@ impl Bodies {
         Self { limit, arriving: units(arriving), decoded: units(decoded) }
     }
 
-    /// Reads a body whole, inflating it if it is gzip; at most as much as the limit says either way.
+    /// Reads a whole body, and inflates it if it is gzip. The limit applies to both lengths.
     pub(crate) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Received, ApiError> {
         self.read_at_most(self.limit, headers, body).await
     }
 
-    /// The same, of a document that has at most so many bytes.
+    /// The same, for a document with a limit of its own.
     pub(crate) async fn read_at_most(
         &self,
         most: usize,
@@ -74,8 +74,7 @@ impl Bodies {
         Ok(Received { _units: units, ..arrived })
     }
 
-    /// Reads a body that means nothing, so that the connection can be used again: Jersey 2 and 3 send `{}` with every
-    /// heartbeat.
+    /// Reads a body that has no meaning, so that the connection can be used again: Jersey 2 and 3 send `{}` with every heartbeat.
     pub(crate) async fn discard(&self, body: Body) -> Result<(), ApiError> {
         if http_body::Body::is_end_stream(&body) {
             return Ok(());
@@ -83,7 +82,7 @@ impl Bodies {
         self.collect(self.limit, body).await.map(drop)
     }
 
-    /// Inflates a body. Its end says how long it becomes: so it is refused, or waits, before anything is spent on it.
+    /// Inflates a body. Its last bytes say how long it becomes, so it is refused, or waits, before memory is spent on it.
     async fn inflate(&self, compressed: &[u8], most: usize) -> Result<Received, ApiError> {
         let announced = codec::inflated_len(compressed)?;
         if announced > most {
@@ -98,14 +97,14 @@ impl Bodies {
     }
 
     async fn collect(&self, limit: usize, body: Body) -> Result<Received, ApiError> {
-        // What says before that it will be too much need not be sent.
+        // A body that announces more than the limit need not be sent.
         if http_body::Body::size_hint(&body).lower() > limit as u64 {
             return Err(ApiError::BodyTooLarge(limit));
         }
         let announced = usize::try_from(http_body::Body::size_hint(&body).lower()).unwrap_or_default();
         let most = if announced > 0 { announced } else { limit };
         let mut body = Limited::new(body, limit);
-        // One piece is most often all of it, and then is not copied.
+        // Most bodies are one piece, which is not copied.
         let (mut first, mut whole) = (Bytes::new(), Vec::new());
         let (mut room, mut units, mut deadline) = (FREE, None, None);
         while let Some(frame) = in_time(deadline, body.frame()).await? {
@@ -115,7 +114,7 @@ impl Bodies {
             let Ok(data) = frame.into_data() else { continue };
             let len = first.len() + whole.len() + data.len();
             if len > room {
-                // What it takes is what is reserved for it, and not only what has arrived.
+                // It takes all the memory that is reserved for it, not only that of the bytes that have arrived.
                 room = (2 * room).min(most).max(len);
                 deadline = deadline.or_else(|| Some(Instant::now() + HELD_FOR));
                 in_time(deadline, self.hold(&self.arriving, room - FREE, &mut units)).await??;
@@ -132,7 +131,7 @@ impl Bodies {
         Ok(Received { bytes, _units: units })
     }
 
-    /// Waits until so many bytes can be held, those in `units` among them.
+    /// Waits until this many bytes can be held, including those in `units`.
     async fn hold(
         &self,
         memory: &Arc<Semaphore>,

@@ -9,7 +9,7 @@ use super::state::AppState;
 use crate::registry::Caller;
 use crate::replication::protocol::{CLUSTER_HEADER, TIME_HEADER, TOKEN_HEADER};
 
-/// The methods of replicas' own calls. A heartbeat is none of them and is not looked at for their headers.
+/// The methods of replicas' own calls. A heartbeat is none of them, so its headers are not searched for theirs.
 fn may_be_of_a_replica(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::POST)
 }
@@ -39,7 +39,8 @@ pub(super) fn admit(app: &AppState, request: &Parts, caller: &Caller, connection
     Ok(())
 }
 
-/// The name of this replica's cluster, to be told to another replica: one that names its own, or does not know it yet.
+/// The name of this replica's cluster, for the answer to another replica: one that names its own cluster, or does not know it
+/// yet.
 pub(super) fn named(app: &AppState, request: &Parts, caller: &Caller) -> Option<HeaderValue> {
     let is_replica = |headers: &HeaderMap| headers.contains_key(CLUSTER_HEADER) || headers.contains_key(TIME_HEADER);
     if !may_be_of_a_replica(&request.method) || !is_replica(&request.headers) || !app.security.may_replicate(caller) {

@@ -19,21 +19,21 @@ use crate::model::RegistrationError;
 use crate::registry::{NoRoom, ReadError};
 use crate::replication::Refused;
 
-/// A request that is not answered as it hoped.
+/// An error that a request is answered.
 #[derive(Debug)]
 pub enum ApiError {
-    /// No such thing, in a word for people: 404.
+    /// The path leads to nothing; with a line for people: 404.
     NotFound(&'static str),
     /// No such lease: 404 without a body, since Netflix's Jersey 2 and 3 clients read any body of a heartbeat's answer
     /// as an instance and then never register again (src/PROTOCOL.md, quirk 5).
     LeaseNotFound,
-    /// The path has it, but not with this method: 405 with those it has.
+    /// The path has other methods: 405 with these.
     MethodNotAllowed(Vec<Method>),
     /// Neither JSON nor XML is accepted: 406.
     NotAcceptable,
     /// The body is neither JSON nor XML, or is compressed in an unknown way: 415.
     UnsupportedMediaType,
-    /// The body is larger than is read: 413.
+    /// The body is larger than the limit: 413.
     BodyTooLarge(usize),
     /// The body did not arrive whole: 400.
     BodyBroken,
@@ -53,7 +53,7 @@ pub enum ApiError {
     NotReadable(ReadError),
     /// A replica of another cluster asks: 409.
     OtherCluster(String),
-    /// Who asks is not known: 401.
+    /// There are no valid credentials: 401.
     Unauthorized,
     /// The rate limiter refuses: 503 without a body (src/PROTOCOL.md, section 1.11).
     TooManyFetches,

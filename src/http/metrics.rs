@@ -10,13 +10,13 @@ use super::operation::Operation;
 use crate::metrics::{Durations, Exposition};
 use crate::registry::Scope;
 
-/// The statuses that are counted by themselves.
+/// The statuses that have counters of their own.
 const STATUSES: [u16; 19] =
     [200, 204, 302, 304, 400, 401, 403, 404, 405, 406, 408, 409, 413, 415, 421, 429, 500, 503, 507];
 
 #[derive(Debug, Default)]
 struct OfOperation {
-    /// By [`STATUSES`], and one more for any other.
+    /// In the order of [`STATUSES`], and one more for any other status.
     answers: [AtomicU64; STATUSES.len() + 1],
     took: Durations,
 }
@@ -127,7 +127,7 @@ impl RequestMetrics {
     }
 }
 
-/// A counter's value; beyond 2^53 it is no longer exact, and nobody has counted so far.
+/// A counter's value. Beyond 2^53 it is no longer exact; no counter gets there.
 pub(super) fn float(count: u64) -> f64 {
     count as f64
 }

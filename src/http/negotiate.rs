@@ -18,7 +18,7 @@ impl Produced {
     }
 }
 
-/// What the request accepts best; XML where it says nothing. `None` where it accepts neither: 406.
+/// The media that the request prefers; XML if it names none. `None` if it accepts neither: 406.
 ///
 /// The answer always is what its `Content-Type` says; the Java server sends JSON under the name of XML when `Accept`
 /// prefers XML to JSON (`mixed_accept` among the recordings).
@@ -72,7 +72,7 @@ impl<'a> Range<'a> {
         (range.quality > 0).then_some(range)
     }
 
-    /// How closely it names a type: exactly, by a pattern, or any.
+    /// How specific it is: one type, a pattern, or any.
     fn specificity(&self) -> u8 {
         match (self.kind, self.subtype) {
             ("*", _) => 0,
@@ -87,7 +87,7 @@ impl<'a> Range<'a> {
                 && (self.subtype == "*" || self.subtype.eq_ignore_ascii_case(subtype)))
     }
 
-    /// Quality first, then how closely it names the type, then what was named first.
+    /// Quality first, then how specific it is, then the order in the header.
     fn rank(&self) -> (u16, u8, std::cmp::Reverse<usize>) {
         (self.quality, self.specificity(), std::cmp::Reverse(self.position))
     }
@@ -100,7 +100,7 @@ impl<'a> Range<'a> {
     }
 }
 
-/// The range that decides about a type: of those that match, the one that names it most closely.
+/// The range that decides about a type: the most specific one of those that match.
 fn best<'a>(ranges: &[Range<'a>], kind: &str, subtype: &str) -> Option<Range<'a>> {
     ranges
         .iter()
@@ -124,8 +124,7 @@ pub(super) fn form(media: Media, headers: &HeaderMap) -> Form {
     Form { media, detail: if compact { Detail::Compact } else { Detail::Full } }
 }
 
-/// Whether the answer may be gzip. Java looks for the word alone; a client that says `gzip;q=0` means the opposite
-/// and is believed here.
+/// Whether the answer may be gzip. Java only looks for the word; `gzip;q=0` means the opposite, and is honoured here.
 pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|text| text.split(',')).any(|coding| {

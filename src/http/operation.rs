@@ -31,7 +31,7 @@ pub(super) enum Operation {
     OtherEureka,
     /// A page that has no operation of its own.
     OtherPage,
-    /// The actuator, wherever it stands.
+    /// The actuator, whatever its path is.
     Actuator,
     Api,
     ApiEvents,
@@ -125,7 +125,7 @@ impl Operation {
         Self::ALL.into_iter().find(|operation| operation.labels() == wanted).unwrap_or(Self::OtherEureka)
     }
 
-    /// What a request is counted as that was refused before anybody looked at what it asks for.
+    /// The operation of a request that was refused before its path was looked at in detail.
     pub(super) fn of_refused(target: &Target<'_>) -> Self {
         if matches!(target, Target::Eureka(..)) { Self::OtherEureka } else { Self::OtherPage }
     }

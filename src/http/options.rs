@@ -8,7 +8,7 @@ use super::security::Options as SecurityOptions;
 pub struct Options {
     /// Maximum size of a request's body in bytes, inflated if it is compressed.
     pub max_body_bytes: usize,
-    /// What stands before every path (`server.servlet.context-path`), empty or with a leading slash.
+    /// The prefix of every path (`server.servlet.context-path`): empty, or with a leading slash.
     pub context_path: String,
     /// Whether the metrics count instances by application, too (`eureka.server.metrics.enabled`).
     pub metrics_by_application: bool,
@@ -16,9 +16,9 @@ pub struct Options {
     pub access_log: bool,
     /// The pages for people.
     pub dashboard: Dashboard,
-    /// What probes and scrapers ask.
+    /// The actuator.
     pub actuator: ActuatorOptions,
-    /// Who may do what.
+    /// Users and what they may do.
     pub security: SecurityOptions,
 }
 
@@ -41,7 +41,7 @@ impl Default for Options {
 pub struct Dashboard {
     /// Whether there are any (`eureka.dashboard.enabled`).
     pub enabled: bool,
-    /// Where they stand below the context path: empty, or with a leading slash and none at the end (`eureka.dashboard.path`).
+    /// Their path below the context path: empty, or with a leading slash and none at the end (`eureka.dashboard.path`).
     pub path: String,
 }
 

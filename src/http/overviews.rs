@@ -1,4 +1,4 @@
-//! [`Overviews`]: the overview that was made last, for all who ask within the same second.
+//! [`Overviews`]: the last overview, shared by all requests within the same second.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::console::Console;
 use crate::console::overview::Overview;
 use crate::time::{Clock, Timestamp};
 
-/// How old an overview may be where nothing was registered or changed since.
+/// The maximum age of an overview if nothing has changed since.
 const KEPT: Duration = Duration::from_secs(1);
 
-/// Makes overviews, each for as many as ask meanwhile.
+/// Makes overviews. One serves all requests that arrive meanwhile.
 #[derive(Debug)]
 pub(super) struct Overviews {
     console: Arc<Console>,
@@ -38,19 +38,19 @@ impl Overviews {
         Self { console: Arc::clone(console), readiness: readiness.clone(), clock, last: Mutex::default() }
     }
 
-    /// The overview of now: no older than the last change.
+    /// An overview that is no older than the last change.
     pub(super) async fn current(&self) -> Arc<Encoded> {
         let version = self.console.version();
         self.get(|last| last.version == version).await
     }
 
-    /// An overview of the last second, the same for all who follow the event stream.
+    /// An overview of the last second, shared by all event streams.
     pub(super) async fn recent(&self) -> Arc<Encoded> {
         self.get(|_| true).await
     }
 
     async fn get(&self, may_be: impl Fn(&Encoded) -> bool) -> Arc<Encoded> {
-        // One makes it, the others wait for it and find it.
+        // One request makes it; the others wait for it.
         let mut last = self.last.lock().await;
         if let Some(last) = &*last
             && self.clock.now().since(Timestamp(last.overview.now)) < KEPT

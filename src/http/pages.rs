@@ -1,4 +1,4 @@
-//! What stands beside Eureka's API: the actuator and the pages. An ordinary axum router; nothing here is hot.
+//! The paths beside Eureka's API: the actuator and the pages. An ordinary axum router, since nothing here is hot.
 
 use std::sync::Arc;
 

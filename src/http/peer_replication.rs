@@ -1,5 +1,5 @@
-//! `POST /peerreplication/batch`: what peers tell (`PeerReplicationResource`). And what only our own replicas ask each
-//! other: whether they know the same, and what the other knows.
+//! `POST /peerreplication/batch`: the changes that peers send (`PeerReplicationResource`). And the calls between our own
+//! replicas, which compare what they know.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -16,10 +16,10 @@ use crate::registry::Caller;
 use crate::replication::ItemOutcome;
 use crate::replication::protocol::TIME_HEADER;
 
-/// Maximum bytes of the instances that are answered where a peer's are older.
+/// Maximum bytes of the instances in an answer to a peer that has older ones.
 const MOST_ENTITIES: usize = 1024 * 1024;
 
-/// Applies a batch item by item and answers what became of each.
+/// Applies a batch item by item, and answers with the outcome of each.
 pub(super) async fn batch(
     app: &AppState,
     caller: &Caller,
@@ -45,9 +45,11 @@ pub(super) async fn batch(
     Ok(with_time(app, headers, reads::produced_as(produced, answer)))
 }
 
-/// What the same call alone would be answered. For an item that lacks something the Java server answers 500: its code throws.
+/// The answer that the item would get as a call of its own. The Java server answers 500 for an item that lacks something: its
+/// code throws.
 ///
-/// `room` is how many bytes the instances in the answer may still have: what is not answered now is found by a comparison.
+/// `room` is the number of bytes that the instances in the answer may still have. What does not fit is found by a comparison
+/// later.
 fn response(outcome: ItemOutcome, room: &mut usize) -> ReplicationInstanceResponse {
     let (status_code, ours) = match outcome {
         ItemOutcome::Applied => (200, None),
@@ -84,7 +86,7 @@ pub(super) async fn digests(app: &AppState, headers: &HeaderMap, body: Body) -> 
     Ok(with_time(app, headers, json(app.answers.respond(ours).await?)))
 }
 
-/// What is known here of some applications.
+/// This replica's records of some applications.
 pub(super) async fn records(app: &AppState, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
     let bytes = app.bodies.read(headers, body).await?;
     let request = RecordsRequest::decode(&bytes)?;
@@ -109,7 +111,7 @@ pub(super) async fn heard(app: &AppState, headers: &HeaderMap, body: Body) -> Re
     Ok(with_time(app, headers, json(app.answers.respond(heard).await?)))
 }
 
-/// Says what this replica's clock reads, to a peer that wants to translate times.
+/// Adds the time of this replica's clock, by which a peer translates times.
 pub(super) fn with_time(app: &AppState, headers: &HeaderMap, mut response: Response) -> Response {
     if headers.contains_key(TIME_HEADER) {
         response.headers_mut().insert(TIME_HEADER, HeaderValue::from(app.now().0));

@@ -30,8 +30,8 @@ impl<'a> Query<'a> {
     }
 }
 
-/// A name and its value. Only what is written with escapes is decoded: a heartbeat is not, and decoding its four texts cost an eighth of
-/// it.
+/// A name and its value. Only text with escapes is decoded. A heartbeat has none, and decoding its four texts was an eighth of
+/// its cost.
 fn pair(text: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     if text.is_empty() || text.contains(['%', '+']) {
         return form_urlencoded::parse(text.as_bytes()).next();

@@ -41,7 +41,7 @@ pub(super) async fn applications(app: &AppState, scope: Scope, headers: &HeaderM
             answer
         }
         None => {
-            // One builds, the others wait for it and find what it built.
+            // One request builds the answer; the others wait for it.
             let _building = app.building.of(scope, form, gzip).lock().await;
             match app.registry.encoded_since(scope, form, gzip, asked_at) {
                 Some(answer) => {
@@ -63,8 +63,8 @@ pub(super) async fn applications(app: &AppState, scope: Scope, headers: &HeaderM
     Ok(response)
 }
 
-/// Notes a starting replica, which will want to be told what changes from now on. Gives the service URLs of the peers that it may not
-/// know yet, separated by commas.
+/// Notes a starting replica, so that changes are replicated to it from now on. Returns the service URLs of the peers that it may
+/// not know yet, separated by commas.
 fn announce(app: &AppState, service_url: &str) -> String {
     let Some(nodes) = &app.nodes else { return String::new() };
     let Ok(service_url) = ServiceUrl::parse(service_url) else { return String::new() };
@@ -73,7 +73,7 @@ fn announce(app: &AppState, service_url: &str) -> String {
     peers.join(",")
 }
 
-/// Makes the answer of now, when there is room for it beside those that are still being read.
+/// Makes the current answer, as soon as there is memory for it beside the answers that are still being read.
 async fn another_version(app: &AppState, scope: Scope, form: Form, gzip: bool) -> Result<Answer, ApiError> {
     let slot = slot(scope, form, gzip);
     let waits_since = Instant::now();
@@ -149,7 +149,7 @@ pub(super) fn document(produced: &Produced, registration: &Registration) -> Byte
     out.into()
 }
 
-/// One instance as JSON, without the object around it that names it.
+/// One instance as JSON, without the enclosing object.
 pub(super) fn instance_json(info: &InstanceInfo, lease: &LeaseInfo) -> String {
     let mut instance = Vec::with_capacity(1500);
     let form = Form { media: Media::Json, detail: Detail::Full };

@@ -45,17 +45,17 @@ pub(super) enum Resource<'a> {
     AutoScalingGroup,
 }
 
-/// Why a path names nothing.
+/// Why a path names no resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PathError {
-    /// Nothing has this path.
+    /// No resource has this path.
     NotFound,
     /// Its percent-encoding is not text.
     NotText,
 }
 
 impl<'a> Resource<'a> {
-    /// The resource of a path below `/eureka`, that part already taken off.
+    /// The resource of a path below `/eureka`; `path` is without that prefix.
     pub(super) fn parse(path: &'a str) -> Result<Self, PathError> {
         let mut segments = [""; 5];
         let mut count = 0;
@@ -90,7 +90,7 @@ impl<'a> Resource<'a> {
         })
     }
 
-    /// Its path with the variables' names in their places.
+    /// Its path, with the names of its variables.
     pub(super) fn template(&self) -> &'static str {
         match self {
             Self::Applications => "/eureka/apps",
@@ -111,7 +111,7 @@ impl<'a> Resource<'a> {
         }
     }
 
-    /// Whether only peers have business with it.
+    /// Whether only peers may call it.
     pub(super) fn is_of_peers(&self) -> bool {
         matches!(self, Self::PeerReplication | Self::PeerDigests | Self::PeerRecords | Self::PeerHeard)
     }
@@ -134,7 +134,7 @@ impl<'a> Resource<'a> {
     }
 }
 
-/// `APP/id`, as a part of the path where that can be.
+/// `APP/id`, borrowed from the path if possible.
 fn key<'a>(path: &'a str, app: &'a str, id: &'a str) -> Result<Cow<'a, str>, PathError> {
     if is_plain(app) && !id.contains('%') && id.as_ptr() == app.as_ptr().wrapping_add(app.len() + 1) {
         let start = app.as_ptr().addr() - path.as_ptr().addr();
@@ -154,7 +154,7 @@ fn app_name(segment: &str) -> Result<Cow<'_, str>, PathError> {
     Ok(Cow::Owned(decoded(segment)?.to_uppercase()))
 }
 
-/// Whether the segment is its own upper-cased, decoded form.
+/// Whether decoding and upper-casing would not change the segment.
 fn is_plain(segment: &str) -> bool {
     segment.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_lowercase() && byte != b'%')
 }

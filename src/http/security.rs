@@ -1,8 +1,8 @@
-//! Who may do what: users by HTTP basic authentication as Spring Security has it, peers by certificate, and pages of other
-//! sites not at all.
+//! What callers may do. Users are authenticated by HTTP basic authentication, as in Spring Security, and peers by certificate.
+//! Pages of other sites may do nothing.
 //!
-//! Everything is decided before a request reaches a resource. Without users everybody may do everything, which is how most Eureka
-//! servers are run; only what another site's page has a browser send changes nothing.
+//! All of this is decided before a request reaches a resource. Without users everybody may do everything, which is how most
+//! Eureka servers are run; but a page of another site cannot make a browser change anything.
 
 mod forwarded;
 mod guesses;
@@ -50,7 +50,7 @@ pub struct Options {
     /// Whether only a peer with a certificate may replicate (`registry.security.peers-need-certificate`, and where
     /// `registry.security.peer-names` says which).
     pub peers_need_certificate: bool,
-    /// By which names pages and the API may be asked for.
+    /// The host names under which pages and the API are answered.
     pub allowed_hosts: AllowedHosts,
     /// Whether pages are served by TLS, and browsers are to insist on it.
     pub strict_transport: bool,
@@ -75,22 +75,22 @@ impl Default for Options {
 }
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// What a replica sends with every request to another: exactly the text `true`.
+/// The value of the header that a replica sends with every request to another replica.
 const REPLICATION: HeaderName = HeaderName::from_static("x-netflix-discovery-replication");
 
-/// Why a request is refused before it reaches what it asks for.
+/// Why a request is refused before it reaches a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It would change something, and a page of another site had a browser send it.
+    /// It would change something, and a page of another site made a browser send it.
     CrossSite,
-    /// A page or the API is asked for by a name that is not known to be this server's.
+    /// It asks for a page or the API under a host name that is not known to be this server's.
     UnknownHost {
         /// The name.
         name: String,
     },
     /// Only a peer with a certificate may do this.
     NeedsCertificate,
-    /// Only a peer may do this, and its user is none.
+    /// Only a peer may do this, and its user is not a peer.
     NotAPeer {
         /// The user's name.
         user: Arc<str>,
@@ -119,7 +119,7 @@ pub(super) enum Refusal {
 /// The path by which peers replicate: open to everybody only if it is one of the open paths.
 const PEERS_PATH: &str = "/eureka/peerreplication/batch/";
 
-/// Who may do what.
+/// Decides what callers may do.
 #[derive(Debug)]
 pub(super) struct Security {
     options: Options,
@@ -138,7 +138,7 @@ impl Security {
         Self { options: options.clone(), users, peers, hosts, limiter }
     }
 
-    /// Whether nobody has to be a user.
+    /// Whether there are no users, so that everybody may do everything.
     pub(super) fn is_open(&self) -> bool {
         self.users.is_empty()
     }
@@ -148,19 +148,19 @@ impl Security {
         self.is_open() || caller.user.as_ref().is_some_and(|name| self.users.may_change(name))
     }
 
-    /// Whether what this caller says as a replica counts.
+    /// Whether this caller's requests count as those of a peer.
     pub(super) fn may_replicate(&self, caller: &Caller) -> bool {
         let has_certificate = caller.certified || !self.options.peers_need_certificate;
         let is_open = self.is_open() || self.is_open_to_all(PEERS_PATH);
         has_certificate && (is_open || caller.user.as_ref().is_some_and(|name| self.peers.contains(name)))
     }
 
-    /// Whether a user has one of these roles; any will do where there are none.
+    /// Whether a user has one of these roles; true if no roles are given.
     pub(super) fn has_role(&self, user: &str, roles: &[String]) -> bool {
         roles.is_empty() || self.users.has_role(user, roles)
     }
 
-    /// Who sends a request, as far as that is known without its credentials.
+    /// The caller of a request, as far as it is known without credentials.
     pub(super) fn caller(&self, request: &Parts, connection: Connection) -> Caller {
         let is_peer = request.headers.get(REPLICATION).is_some_and(|value| value.as_bytes() == b"true");
         let source = if is_peer { Source::Peer } else { Source::Client };
@@ -168,7 +168,8 @@ impl Security {
         Caller { user: None, address, certified: connection.certified, source }
     }
 
-    /// Lets a request in and says whose it is, or says why not. `own_names` gives the names by which this server calls itself.
+    /// Admits a request and returns its caller, or returns why it is refused. `own_names` returns the names by which this server
+    /// calls itself.
     pub(super) async fn admit(
         &self,
         target: &Target<'_>,
@@ -202,8 +203,9 @@ impl Security {
         Ok(caller)
     }
 
-    /// Refuses what a page of another site has a browser send: by the name that it says it comes from, or by the name that it calls this
-    /// server by. Eureka's clients may use any name; only a browser says where a request comes from.
+    /// Refuses a request that a page of another site made a browser send. It shows by the site that the browser names as its
+    /// origin, or by the host name that it uses for this server. Eureka's clients may use any host name; only browsers name an
+    /// origin.
     fn check_origin(
         &self,
         target: &Target<'_>,
@@ -234,7 +236,7 @@ impl Security {
         Ok(())
     }
 
-    /// The user of a request. Where a path is open, pages still show a user more than others, and nobody is refused.
+    /// The user of a request. On an open path nobody is refused, but pages show more to a user.
     async fn authenticate(
         &self,
         target: &Target<'_>,
@@ -267,7 +269,8 @@ impl Security {
         })
     }
 
-    /// What a page says to browsers, beside what every answer says: nothing of other origins is loaded, nobody frames it.
+    /// Adds the headers of a page, beside those of every answer: browsers load nothing from other origins, and no site may frame
+    /// it.
     pub(super) fn add_page_headers(&self, response: &mut Response<Body>) {
         const HEADERS: [(&str, &str); 3] = [
             (
@@ -287,12 +290,12 @@ impl Security {
     }
 }
 
-/// Whether a request is what only peers send: to a resource of theirs, or as one of them to another.
+/// Whether only a peer sends such a request: one to a resource for peers, or one with the header of replicas.
 fn is_replication(target: &Target<'_>, caller: &Caller) -> bool {
     caller.source == Source::Peer || target.resource().is_some_and(|resource| resource.is_of_peers())
 }
 
-/// Whether a browser sends this because of another site's page. Clients that are no browsers send neither header.
+/// Whether a browser sends this for a page of another site. Clients other than browsers send neither header.
 fn is_cross_site(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get(FETCH_SITE) {
         return !matches!(site.as_bytes(), b"same-origin" | b"none");

@@ -19,7 +19,7 @@ use crate::registry::InstanceRegistry;
 use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes};
 use crate::time::{Clock, Timestamp};
 
-/// What the HTTP surface is made of.
+/// The parts that the HTTP surface is made from.
 #[derive(Debug)]
 pub struct Parts {
     /// The registry.
@@ -32,13 +32,13 @@ pub struct Parts {
     pub node_id: String,
     /// The server as an instance of itself.
     pub own_instance: InstanceInfo,
-    /// Whether probes are told to send clients.
+    /// Whether this replica is ready for clients.
     pub readiness: Readiness,
     /// The peers, if there can be any.
     pub nodes: Option<Arc<PeerEurekaNodes>>,
     /// What is counted of connections.
     pub connections: Arc<Connections>,
-    /// How much memory bodies, answers and streams may take.
+    /// The memory for bodies, answers and streams.
     pub budget: Budget,
 }
 
@@ -47,7 +47,7 @@ pub struct Parts {
 pub(super) struct AppState {
     /// The registry, for reading.
     pub(super) registry: Arc<InstanceRegistry>,
-    /// The registry, for changes, which go on to the peers.
+    /// The registry, for changes, which are replicated to the peers.
     pub(super) peer_aware: Arc<PeerAwareInstanceRegistry>,
     pub(super) nodes: Option<Arc<PeerEurekaNodes>>,
     pub(super) clock: Clock,

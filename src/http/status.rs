@@ -12,7 +12,7 @@ use crate::model::{InstanceInfo, LeaseInfo};
 use crate::replication::PeerEurekaNode;
 use crate::time::Timestamp;
 
-/// What the Java server says of itself, by its names (src/PROTOCOL.md, section 1.10).
+/// The Java server's entries, by its names (src/PROTOCOL.md, section 1.10).
 #[derive(Clone, Debug, Default)]
 struct StatusInfo {
     /// `num-of-cpus`, `total-avail-memory`, …
@@ -67,8 +67,7 @@ fn status_info(app: &AppState) -> StatusInfo {
     }
 }
 
-/// Which peers there are, and which of them answer (`StatusUtil`, which asks the registry instead and is wrong
-/// wherever names differ).
+/// The peers, and which of them are up. Java's `StatusUtil` asks its registry instead, and is wrong if host names differ.
 fn replicas(app: &AppState) -> Vec<(&'static str, String)> {
     let peers = app.peer_aware.peers().all();
     let registered: Vec<String> = peers.iter().map(|peer| peer.shown_url()).collect();
@@ -80,7 +79,7 @@ fn replicas(app: &AppState) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The service URLs of these peers, each with a comma behind it as the Java server writes them.
+/// The service URLs of these peers, each followed by a comma, as the Java server writes them.
 fn listed<'a>(peers: impl Iterator<Item = &'a Arc<PeerEurekaNode>>) -> String {
     peers.map(|peer| format!("{},", peer.shown_url())).collect()
 }

@@ -1,7 +1,7 @@
 //! [`Streams`]: which event streams are open.
 //!
-//! A stream takes a place until it ends, and it ends by age. One address has only a part of the places. Where all are taken, a new
-//! stream takes the place of the oldest one of the address that has the most, if that has more than the new one's.
+//! A stream holds a place until it ends, at the latest at its maximum age. One address has only a part of the places. If all are
+//! taken, a new stream replaces the oldest one of the address that has the most, if that has more than the new one's address.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// What a stream takes at most: the events that wait for its reader.
+/// Maximum memory of a stream: the events that wait for its reader.
 const STREAM_BYTES: usize = 24 * 1024;
 /// One address may have this part of all streams.
 const PART_OF_ADDRESS: usize = 5;
@@ -25,7 +25,7 @@ pub(super) struct Streams {
     open: Mutex<Vec<Open>>,
 }
 
-/// One that is open: the oldest comes first.
+/// An open stream. The oldest is first.
 #[derive(Debug)]
 struct Open {
     address: Option<IpAddr>,
@@ -37,7 +37,7 @@ struct Open {
 pub(super) enum Full {
     /// This address has as many streams as one may have.
     Address,
-    /// All are taken, and nobody has more than this address.
+    /// All places are taken, and no address has more than this one.
     All,
 }
 
@@ -47,7 +47,7 @@ impl Streams {
         Self { most: (bytes / STREAM_BYTES).clamp(PART_OF_ADDRESS, 1000), open: Mutex::default() }
     }
 
-    /// How many there are.
+    /// The number of open streams.
     pub(super) fn open(&self) -> usize {
         self.open.lock().len()
     }
@@ -84,7 +84,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Whether the stream has to end: it is old, or another one has its place.
+    /// Whether the stream has to end: it is too old, or another one has its place.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Relaxed) || Instant::now() >= self.until
     }

@@ -3,31 +3,31 @@
 /// Settings of the actuator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where it stands below the context path: empty, or with a leading slash and none at the end
+    /// Its path below the context path: empty, or with a leading slash and none at the end
     /// (`management.endpoints.web.base-path`).
     pub base_path: String,
-    /// The same for the management port, whose paths have this before them (`management.server.base-path`).
+    /// The prefix of all paths on the management port (`management.server.base-path`).
     pub management_base_path: String,
-    /// Whether the port of everything else answers the actuator, too (`management.server.port`).
+    /// Whether the main port answers the actuator, too (`management.server.port`).
     pub on_main_port: bool,
-    /// The path of the health below the base path; `None` answers none.
+    /// The path of the health endpoint below the base path; `None` if it is off.
     pub health: Option<String>,
-    /// The path of what runs here.
+    /// The path of the info endpoint; `None` if it is off.
     pub info: Option<String>,
-    /// The path of the metrics.
+    /// The path of the metrics; `None` if they are off.
     pub prometheus: Option<String>,
     /// Whether the base path is answered with a list (`management.endpoints.web.discovery.enabled`).
     pub links: bool,
     /// Whether `/livez` and `/readyz` are answered, too (`management.endpoint.health.probes.add-additional-paths`).
     pub additional_paths: bool,
-    /// Who sees more of the health than its status.
+    /// Who sees the details of the health, not only its status.
     pub show_details: ShowDetails,
-    /// The roles of the users who do; empty for any (`management.endpoint.health.roles`).
+    /// The roles of the users who see details; empty for any (`management.endpoint.health.roles`).
     pub roles: Vec<String>,
 }
 
 impl Options {
-    /// The endpoints that are answered, by their ids, with their paths below the base path.
+    /// The endpoints that are on: their ids, and their paths below the base path.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let all = [("health", &self.health), ("info", &self.info), ("prometheus", &self.prometheus)];
         all.into_iter().filter_map(|(id, path)| Some((id, path.as_deref()?)))
@@ -56,7 +56,7 @@ impl Default for Options {
 pub enum ShowDetails {
     /// Nobody.
     Never,
-    /// Users; everybody, where there are none.
+    /// Users; everybody if no users are configured.
     #[default]
     WhenAuthorized,
     /// Everybody.

@@ -15,7 +15,7 @@ use crate::registry::{self, ChangesAfter, Source};
 
 /// The maximum number of changes in one answer.
 const MOST_CHANGES: usize = 1000;
-/// How many changes an answer has where nobody says how many.
+/// The default number of changes in one answer.
 const SOME_CHANGES: usize = 100;
 
 /// One change.

@@ -1,8 +1,8 @@
 //! `GET /api/v1/events`: changes as they happen.
 //!
-//! A stream polls the registry: several times a second it compares one number with the registry's, and only where that has grown
-//! it asks for the changes since. It does so when its connection takes more, so a slow reader holds a few changes at most, and
-//! learns later that it missed some.
+//! A stream polls the registry: several times a second it compares one number with the registry's, and asks for changes only if
+//! that has grown. It does so when its connection can take more, so a slow reader holds a few changes at most, and learns later
+//! that it missed some.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -26,11 +26,12 @@ use crate::http::state::AppState;
 use crate::http::streams::{Full, Place};
 use crate::registry::{self, Caller, ChangesAfter};
 
-/// How often a stream looks whether something changed.
+/// How often a stream checks whether something changed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// How often an overview is sent while something changes.
 const OVERVIEW_INTERVAL: Duration = Duration::from_secs(1);
-/// How often one is sent in any case: often enough for proxies, and for the server's own deadline for answers that nobody takes.
+/// How often an overview is sent if nothing changes: often enough for proxies, and for the server's own deadline for idle
+/// answers.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a browser waits before it connects again when the stream ended.
 const RETRY: Duration = Duration::from_secs(2);
@@ -100,7 +101,7 @@ impl Following {
         Self { app, place, last, missed, waiting: VecDeque::new(), looked_at: None, overview: None }
     }
 
-    /// The next event, when there is one; `None` when the registry stops, or the stream is old or its place is needed.
+    /// Waits for the next event; `None` when the registry stops, the stream is too old, or its place is needed.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if !self.app.readiness.is_accepting_traffic() || self.place.has_ended() {
@@ -135,7 +136,7 @@ impl Following {
         since >= HEARTBEAT_INTERVAL || (changed && since >= OVERVIEW_INTERVAL)
     }
 
-    /// Reads what has changed, if something has and all that was read before is sent.
+    /// Reads further changes, if there are some and all earlier ones are sent.
     fn look(&mut self) {
         let version = self.app.registry.version();
         if !self.waiting.is_empty() || self.looked_at == Some(version) {
@@ -143,7 +144,7 @@ impl Following {
         }
         let ChangesAfter { changes, missed, last } = self.app.registry.changes_after(self.last, MOST_AT_ONCE);
         if missed {
-            // What is still kept would not make it whole: from here on.
+            // The changes that are still kept would leave a gap, so the stream goes on from here.
             self.missed = true;
             self.last = last;
             return;

@@ -12,16 +12,16 @@ use crate::model::InstanceStatus;
 /// The maximum number of instances in one answer.
 const MOST: usize = 1000;
 
-/// The query's parameters as they came; of a name that comes twice the last holds, and an empty value is none.
+/// The query's parameters as they were sent. If a name is repeated, the last value counts; an empty value counts as none.
 pub(crate) type Parameters = Extracted<Vec<(String, String)>>;
 
-/// The parameters that say something.
+/// The parameters that are not empty.
 pub(crate) fn said(parameters: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
     let parameters = parameters.iter().map(|(name, value)| (name.as_str(), value.trim()));
     parameters.filter(|(_, value)| !value.is_empty())
 }
 
-/// Reads which instances are asked for. What is not known is for somebody else.
+/// Reads the filters. Unknown parameters are ignored, since the page has others.
 pub(crate) fn instances(parameters: &[(String, String)]) -> Result<Query, ApiError> {
     let mut query = Query { limit: SOME, ..Query::default() };
     for (name, value) in said(parameters) {

@@ -1,4 +1,4 @@
-//! How this interface answers: JSON that nobody keeps.
+//! How this interface answers: JSON that must not be cached.
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::http::ApiError;
 use crate::http::state::AppState;
 
-/// An error in the way of this interface: JSON, and one line for people.
+/// An error as this interface answers it: JSON with one line for people.
 #[derive(Debug)]
 pub(crate) struct Problem(pub(crate) ApiError);
 
@@ -32,12 +32,12 @@ impl IntoResponse for Problem {
     }
 }
 
-/// JSON that nobody keeps.
+/// JSON that must not be cached.
 pub(super) fn json(body: impl IntoResponse) -> Response {
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response()
 }
 
-/// A value as JSON that takes as long to make as there are instances: made in turn.
+/// A value as JSON whose cost grows with the number of instances: such answers are made in turn.
 pub(super) async fn in_turn<T: Serialize>(
     app: &AppState,
     make: impl FnOnce() -> T + Send + 'static,

@@ -1,4 +1,4 @@
-//! `GET /api/v1/user`: who asks, and what they may do.
+//! `GET /api/v1/user`: the user of this request, and what the user may do.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use super::respond::answer;
 use crate::http::state::AppState;
 use crate::registry::Caller;
 
-/// Who asks, and what they may do.
+/// The user of a request, and what the user may do.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct User {
-    /// The name, if somebody had to say it.
+    /// The name; `None` if there are no users.
     pub(crate) name: Option<String>,
     /// `all` or `read`.
     pub(crate) access: &'static str,
