@@ -1,16 +1,18 @@
-//! The forms of metrics: histograms, and how families are written.
+//! The kinds of metrics, and how they are written for a scraper.
 //!
 //! A component counts in plain atomic fields, each with a doc comment. The fields are read when a scraper asks, so no request
-//! looks up a label or takes a lock. The names of the metrics are in `http::exposition` and `http::metrics`.
+//! looks up a label or takes a lock. Each metric is declared once, in [`catalog`].
 
+pub(crate) mod catalog;
 pub mod connections;
 pub mod process;
 
+use std::array;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 
 /// The upper bounds of the buckets of [`Durations`], in microseconds: a heartbeat takes tens of them, a full fetch that
@@ -40,78 +42,120 @@ impl Durations {
     }
 }
 
-/// What is told to a scraper: families, each with its help and its samples.
+/// A metric of single values: what it is called, which labels it has, and what it means.
+#[derive(Debug)]
+pub struct Metric<const LABELS: usize> {
+    kind: Kind,
+    name: &'static str,
+    labels: [&'static str; LABELS],
+    help: &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Gauge,
+    Counter,
+}
+
+impl<const LABELS: usize> Metric<LABELS> {
+    /// A metric that goes up and down.
+    pub const fn gauge(name: &'static str, labels: [&'static str; LABELS], help: &'static str) -> Self {
+        Self { kind: Kind::Gauge, name, labels, help }
+    }
+
+    /// A metric that only grows. `_total` is added to its name when it is written.
+    pub const fn counter(name: &'static str, labels: [&'static str; LABELS], help: &'static str) -> Self {
+        Self { kind: Kind::Counter, name, labels, help }
+    }
+}
+
+/// A metric of durations in seconds: what it is called, which labels it has, and what it means.
+#[derive(Debug)]
+pub struct Histogram<const LABELS: usize> {
+    name: &'static str,
+    labels: [&'static str; LABELS],
+    help: &'static str,
+}
+
+impl<const LABELS: usize> Histogram<LABELS> {
+    /// A histogram of this name.
+    pub const fn new(name: &'static str, labels: [&'static str; LABELS], help: &'static str) -> Self {
+        Self { name, labels, help }
+    }
+}
+
+/// Writes metrics for a scraper.
 #[derive(Debug)]
 pub struct Exposition<'a>(pub DescriptorEncoder<'a>);
 
 impl Exposition<'_> {
-    /// Values that go up and down.
+    /// Writes a metric without labels.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn gauge<L: EncodeLabelSet>(
+    pub fn value(&mut self, metric: &Metric<0>, value: f64) -> fmt::Result {
+        metric.kind.encode(self.family(metric)?, value)
+    }
+
+    /// Writes a metric with labels: the values of the labels in the order in which they are declared, and the value.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn values<L: AsRef<str>, const LABELS: usize>(
         &mut self,
-        name: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = (L, f64)>,
+        metric: &Metric<LABELS>,
+        samples: impl IntoIterator<Item = ([L; LABELS], f64)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        samples.into_iter().try_for_each(|(labels, value)| family.encode_family(&labels)?.encode_gauge(&value))
-    }
-
-    /// A value that goes up and down, without labels.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn level(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
-        self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
-    }
-
-    /// A value that only grows, without labels; `_total` is added to the name.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn total(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        family.encode_counter::<NoLabels, f64, f64>(&value, None)
-    }
-
-    /// Values that only grow; `_total` is added to the name.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn counter<L: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = (L, f64)>,
-    ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        samples.into_iter().try_for_each(|(labels, value)| {
-            family.encode_family(&labels)?.encode_counter::<NoLabels, f64, f64>(&value, None)
+        let mut family = self.family(metric)?;
+        samples.into_iter().try_for_each(|(values, value)| {
+            metric.kind.encode(family.encode_family(&labelled(metric.labels, &values))?, value)
         })
     }
 
-    /// Histograms of seconds.
+    /// Writes histograms, each with the values of its labels in the order in which they are declared.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn durations<'d, L: EncodeLabelSet>(
+    pub fn durations<'d, L: AsRef<str>, const LABELS: usize>(
         &mut self,
-        name: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = (L, &'d Durations)>,
+        metric: &Histogram<LABELS>,
+        samples: impl IntoIterator<Item = ([L; LABELS], &'d Durations)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        samples.into_iter().try_for_each(|(labels, durations)| {
+        let mut family = self.0.encode_descriptor(metric.name, metric.help, None, MetricType::Histogram)?;
+        samples.into_iter().try_for_each(|(values, durations)| {
             let bounds = BOUNDS_MICROS.iter().map(|micros| *micros as f64 / 1e6).chain([f64::INFINITY]);
             let counts = durations.buckets.iter().map(|bucket| bucket.load(Relaxed));
             let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
             let count = buckets.iter().map(|(_, count)| count).sum();
             let seconds = durations.nanos.load(Relaxed) as f64 / 1e9;
+            let labels = labelled(metric.labels, &values);
             family.encode_family(&labels)?.encode_histogram::<NoLabels>(seconds, count, &buckets, None)
         })
     }
+
+    fn family<const LABELS: usize>(&mut self, metric: &Metric<LABELS>) -> Result<MetricEncoder<'_>, fmt::Error> {
+        let kind = match metric.kind {
+            Kind::Gauge => MetricType::Gauge,
+            Kind::Counter => MetricType::Counter,
+        };
+        self.0.encode_descriptor(metric.name, metric.help, None, kind)
+    }
+}
+
+impl Kind {
+    fn encode(self, mut encoder: MetricEncoder<'_>, value: f64) -> fmt::Result {
+        match self {
+            Self::Gauge => encoder.encode_gauge(&value),
+            Self::Counter => encoder.encode_counter::<NoLabels, f64, f64>(&value, None),
+        }
+    }
+}
+
+fn labelled<'v, L: AsRef<str>, const LABELS: usize>(
+    names: [&'static str; LABELS],
+    values: &'v [L; LABELS],
+) -> [(&'static str, &'v str); LABELS] {
+    array::from_fn(|at| (names[at], values[at].as_ref()))
 }
 
 /// The labels of an exemplar, of which there is none.
@@ -130,9 +174,9 @@ mod tests {
     impl Collector for Example {
         fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
             let mut exposition = Exposition(encoder);
-            exposition.gauge("level", "How full it is", [([("of", "cup")], 0.5)])?;
-            exposition.total("sips", "How often was drunk", 3.0)?;
-            exposition.durations("drinking_seconds", "How long it took", [([("of", "cup")], &self.0)])
+            exposition.values(&Metric::gauge("level", ["of"], "How full it is"), [(["cup"], 0.5)])?;
+            exposition.value(&Metric::counter("sips", [], "Sips that were taken"), 3.0)?;
+            exposition.durations(&Histogram::new("drinking_seconds", ["of"], "How long it took"), [(["cup"], &self.0)])
         }
     }
 

@@ -1,8 +1,7 @@
 //! `GET /actuator/prometheus`: the metrics as text.
 //!
-//! All metrics are named here, but for those of requests, which are in `http::metrics`. The values of labels are bounded:
-//! operations, statuses, kinds and peers. No label has an instance, and only Spring's own gauge has applications
-//! (`eureka.server.metrics.enabled`).
+//! The metrics are declared in `metrics::catalog`. Their values are gathered here, but for those of requests, which are in
+//! `http::metrics`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,8 +14,8 @@ use prometheus_client::registry::Registry;
 
 use super::metrics::float;
 use super::state::AppState;
-use crate::metrics::Exposition;
 use crate::metrics::process::{LOG_LINES_DROPPED, ProcessMetrics};
+use crate::metrics::{Exposition, catalog};
 use crate::registry::Source;
 use crate::replication::PeerEurekaNode;
 
@@ -65,138 +64,99 @@ impl Collector for Everything {
 }
 
 fn build_info(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
-    let labels = [("version", env!("CARGO_PKG_VERSION")), ("node", app.node_id.as_str())];
-    out.gauge("eureka_build_info", "Version and process of this replica: always 1", [(labels, 1.0)])?;
-    let ready = f64::from(u8::from(app.readiness.is_accepting_traffic()));
-    out.level("eureka_ready", "Whether this replica is ready for clients: 1 or 0", ready)?;
-    let dropped = float(LOG_LINES_DROPPED.load(Relaxed));
-    out.total(
-        "eureka_log_lines_dropped",
-        "Log lines dropped because standard output was not read fast enough",
-        dropped,
-    )?;
+    let labels = [env!("CARGO_PKG_VERSION"), app.node_id.as_str()];
+    out.values(&catalog::BUILD_INFO, [(labels, 1.0)])?;
+    out.value(&catalog::READY, flag(app.readiness.is_accepting_traffic()))?;
+    out.value(&catalog::LOG_LINES_DROPPED, float(LOG_LINES_DROPPED.load(Relaxed)))?;
     let gave_way = [("clients", app.answers.gave_way()), ("pages", app.pages.gave_way())];
-    let gave_way = gave_way.map(|(answers, count)| ([("answers", answers)], float(count)));
-    let help = "Connections closed because they took nothing of an answer while others waited for its memory";
-    out.counter("eureka_http_answers_revoked", help, gave_way)?;
-    let streams = app.streams.open();
-    out.level("eureka_event_streams", "Open streams of /api/v1/events", streams as f64)
+    let gave_way = gave_way.map(|(answers, count)| ([answers], float(count)));
+    out.values(&catalog::ANSWERS_REVOKED, gave_way)?;
+    out.value(&catalog::EVENT_STREAMS, app.streams.open() as f64)
 }
 
 fn leases(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     let registry = &app.registry;
     let by_status = registry.instances_by_status();
-    let by_status = by_status.map(|(status, count)| ([("status", status.name())], f64::from(count)));
-    out.gauge("eureka_registry_instances", "Registered instances by status", by_status)?;
-    let applications = registry.applications_count() as f64;
-    out.level("eureka_registry_applications", "Applications that have instances", applications)?;
-    out.total("eureka_registry_renewals", "Heartbeats that renewed a lease", float(registry.renewals()))?;
+    let by_status = by_status.map(|(status, count)| ([status.name()], f64::from(count)));
+    out.values(&catalog::INSTANCES, by_status)?;
+    out.value(&catalog::APPLICATIONS, registry.applications_count() as f64)?;
+    out.value(&catalog::RENEWALS, float(registry.renewals()))?;
     let changes = registry
         .changes_counted()
         .into_iter()
-        .map(|(kind, source, count)| ([("kind", kind.name()), ("source", Source::name(source))], float(count)));
-    let help = "Registrations, cancellations, evictions and changes of status, by kind and source";
-    out.counter("eureka_registry_changes", help, changes)?;
+        .map(|(kind, source, count)| ([kind.name(), Source::name(source)], float(count)));
+    out.values(&catalog::CHANGES, changes)?;
     let (preserved, limited) = registry.expired_kept();
     let kept = [("self_preservation", preserved), ("eviction_limit", limited)];
-    let kept = kept.map(|(reason, count)| ([("reason", reason)], float(count)));
-    out.gauge("eureka_registry_expired_leases_kept", "Expired leases that the last eviction run kept, and why", kept)?;
+    let kept = kept.map(|(reason, count)| ([reason], float(count)));
+    out.values(&catalog::EXPIRED_LEASES_KEPT, kept)?;
     let (used, most) = registry.bytes_of();
-    out.level("eureka_registry_bytes", "Memory that the instances take, about, in bytes", used as f64)?;
-    let help = "Memory that the instances may take: beyond it, new ones are refused";
-    out.level("eureka_registry_max_bytes", help, most as f64)?;
-    let refused = registry.refused().map(|(source, count)| ([("source", Source::name(Some(source)))], float(count)));
-    let help = "Instances refused because the registry was full, by who sent them";
-    out.counter("eureka_registry_refused", help, refused)?;
-    let lost = f64::from(u8::from(registry.lost_memory(app.now()).is_some()));
-    let help =
-        "Whether the registry has lost its memory and refuses fetches until clients have registered again: 1 or 0";
-    out.level("eureka_registry_memory_lost", help, lost)
+    out.value(&catalog::REGISTRY_BYTES, used as f64)?;
+    out.value(&catalog::REGISTRY_MAX_BYTES, most as f64)?;
+    let refused = registry.refused().map(|(source, count)| ([Source::name(Some(source))], float(count)));
+    out.values(&catalog::REGISTRY_REFUSED, refused)?;
+    out.value(&catalog::REGISTRY_MEMORY_LOST, flag(registry.lost_memory(app.now()).is_some()))
 }
 
 fn self_preservation(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     let now = app.now();
     let state = app.registry.self_preservation(now);
-    let renews = state.renews_last_minute as f64;
-    out.level("eureka_renewals_last_minute", "Renewals of the last completed minute", renews)?;
-    let threshold = f64::from(state.renews_per_minute_threshold);
-    out.level(
-        "eureka_renewals_per_minute_threshold",
-        "Renewals per minute above which expired leases are evicted",
-        threshold,
-    )?;
-    let expected = f64::from(state.expected_clients);
-    out.level("eureka_expected_clients", "Clients that are expected to renew", expected)?;
-    let enabled = f64::from(u8::from(state.enabled));
-    out.level("eureka_self_preservation_enabled", "Whether self-preservation is on: 1 or 0", enabled)?;
-    let active = f64::from(u8::from(state.enabled && state.below_threshold));
-    let help = "Whether too few renewals arrive, so that nothing is evicted: 1 or 0";
-    out.level("eureka_self_preservation_active", help, active)?;
-    let replications = app.registry.replications_last_minute(now) as f64;
-    let help = "Requests from peers in the last completed minute";
-    out.level("eureka_replications_received_last_minute", help, replications)
+    out.value(&catalog::RENEWALS_LAST_MINUTE, state.renews_last_minute as f64)?;
+    out.value(&catalog::RENEWALS_PER_MINUTE_THRESHOLD, f64::from(state.renews_per_minute_threshold))?;
+    out.value(&catalog::EXPECTED_CLIENTS, f64::from(state.expected_clients))?;
+    out.value(&catalog::SELF_PRESERVATION_ENABLED, flag(state.enabled))?;
+    out.value(&catalog::SELF_PRESERVATION_ACTIVE, flag(state.enabled && state.below_threshold))?;
+    out.value(&catalog::REPLICATIONS_RECEIVED_LAST_MINUTE, app.registry.replications_last_minute(now) as f64)
 }
 
 fn peers(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     let peers = app.peer_aware.peers().all();
     let now = app.now();
     let states: Vec<_> = peers.iter().map(|peer| (peer, peer.state())).collect();
-    let label = |peer: &PeerEurekaNode| [("peer", peer.shown_url())];
-    out.level("eureka_peers", "Known peers", peers.len() as f64)?;
-    let available = peers.iter().map(|peer| (label(peer), f64::from(u8::from(peer.is_available()))));
-    out.gauge(
-        "eureka_peer_available",
-        "Whether the peer answered the last call: 1 if it is up, 0 if it is unreachable",
-        available,
-    )?;
+    let label = |peer: &PeerEurekaNode| [peer.shown_url()];
+    out.value(&catalog::PEERS, peers.len() as f64)?;
+    let available = peers.iter().map(|peer| (label(peer), flag(peer.is_available())));
+    out.values(&catalog::PEER_AVAILABLE, available)?;
     let queued = states.iter().map(|(peer, state)| (label(peer), state.queue as f64));
-    out.gauge("eureka_replication_queue_length", "Changes and heartbeats in the queue to the peer", queued)?;
+    out.values(&catalog::REPLICATION_QUEUE_LENGTH, queued)?;
     let ages = states.iter().map(|(peer, state)| {
         let age = state.oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
         (label(peer), age)
     });
-    out.gauge(
-        "eureka_replication_oldest_seconds",
-        "Age of the oldest change or heartbeat in the queue to the peer",
-        ages,
-    )?;
+    out.values(&catalog::REPLICATION_OLDEST_SECONDS, ages)?;
     let differing = states.iter().filter_map(|(peer, state)| Some((label(peer), state.differing? as f64)));
-    let help = "Applications in which the peer differed at the last comparison; not for Java peers";
-    out.gauge("eureka_peer_differing_applications", help, differing)?;
+    out.values(&catalog::PEER_DIFFERING_APPLICATIONS, differing)?;
     let given_up = states.iter().flat_map(|(peer, state)| {
         let peer = peer.shown_url();
         let reasons = [("queue_full", state.dropped), ("too_old", state.expired)];
-        reasons.map(|(reason, count)| ([("peer", peer.clone()), ("reason", reason.to_owned())], float(count)))
+        reasons.map(|(reason, count)| ([peer.clone(), reason.to_owned()], float(count)))
     });
-    out.counter(
-        "eureka_replication_given_up",
-        "Changes and heartbeats that were never replicated to the peer",
-        given_up,
-    )?;
+    out.values(&catalog::REPLICATION_GIVEN_UP, given_up)?;
     let batches = peers.iter().flat_map(|peer| {
-        peer.sent().batches().map(|(outcome, count)| {
-            ([("peer", peer.shown_url()), ("outcome", outcome.name().to_owned())], float(count))
-        })
+        peer.sent().batches().map(|(outcome, count)| ([peer.shown_url(), outcome.name().to_owned()], float(count)))
     });
-    out.counter("eureka_replication_batches", "Batches sent to the peer, by outcome", batches)?;
+    out.values(&catalog::REPLICATION_BATCHES, batches)?;
     let items = peers.iter().map(|peer| (label(peer), float(peer.sent().items())));
-    out.counter("eureka_replication_items", "Changes and heartbeats delivered to the peer", items)?;
+    out.values(&catalog::REPLICATION_ITEMS, items)?;
     let took = peers.iter().map(|peer| (label(peer), peer.sent().took()));
-    out.durations("eureka_replication_batch_duration_seconds", "Time until the peer answered a batch", took)?;
+    out.durations(&catalog::REPLICATION_BATCH_DURATION_SECONDS, took)?;
     let looks = app.nodes.as_ref().map(|nodes| nodes.looks()).into_iter().flatten();
-    let looks = looks.map(|(look, count)| ([("outcome", look.name())], float(count)));
-    out.counter("eureka_discovery_lookups", "Lookups of the peers' names, by outcome", looks)
+    let looks = looks.map(|(look, count)| ([look.name()], float(count)));
+    out.values(&catalog::DISCOVERY_LOOKUPS, looks)
 }
 
-/// The gauge that Spring Cloud Netflix has since 4.1.2 (`EurekaInstanceMonitor`), so that panels made for it go on.
 fn by_application(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     let mut counted: BTreeMap<(String, &'static str), u32> = BTreeMap::new();
     for registration in app.registry.snapshot() {
         let name = registration.info().app.as_str().to_owned();
         *counted.entry((name, registration.info().status.name())).or_default() += 1;
     }
-    let samples = counted.into_iter().map(|((application, status), count)| {
-        ([("application", application), ("status", status.to_owned())], f64::from(count))
-    });
-    out.gauge("eureka_server_instances", "Number of application instances registered with the Eureka server", samples)
+    let samples =
+        counted.into_iter().map(|((application, status), count)| ([application, status.to_owned()], f64::from(count)));
+    out.values(&catalog::INSTANCES_BY_APPLICATION, samples)
+}
+
+/// The value of a metric that says whether something is so.
+fn flag(is_so: bool) -> f64 {
+    f64::from(u8::from(is_so))
 }

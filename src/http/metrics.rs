@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::operation::Operation;
-use crate::metrics::{Durations, Exposition};
+use crate::metrics::{Durations, Exposition, catalog};
 use crate::registry::Scope;
 
 /// The statuses that have counters of their own.
@@ -86,44 +86,29 @@ impl RequestMetrics {
         let answers = seen().flat_map(|((method, uri), counts)| {
             let statuses = STATUSES.iter().map(u16::to_string).chain(["other".to_owned()]);
             let counted = statuses.zip(&counts.answers).map(|(status, count)| (status, count.load(Relaxed)));
-            counted.filter(|(_, count)| *count > 0).map(move |(status, count)| {
-                ([("method", method.to_owned()), ("uri", uri.to_owned()), ("status", status)], float(count))
-            })
+            counted
+                .filter(|(_, count)| *count > 0)
+                .map(move |(status, count)| ([method.to_owned(), uri.to_owned(), status], float(count)))
         });
-        out.counter("eureka_http_requests", "Requests answered, by operation and status", answers)?;
-        let took = seen().map(|((method, uri), counts)| ([("method", method), ("uri", uri)], &counts.took));
-        out.durations(
-            "eureka_http_request_duration_seconds",
-            "Time from the request headers to the response headers",
-            took,
-        )?;
+        out.values(&catalog::REQUESTS, answers)?;
+        let took = seen().map(|((method, uri), counts)| ([method, uri], &counts.took));
+        out.durations(&catalog::REQUEST_DURATION_SECONDS, took)?;
         let in_flight = self.in_flight.load(Relaxed);
-        out.level("eureka_http_requests_in_flight", "Requests being answered", in_flight as f64)?;
+        out.value(&catalog::REQUESTS_IN_FLIGHT, in_flight as f64)?;
         let [without, wrong] = &self.unauthorized;
         let unauthorized = [("none", without), ("wrong", wrong)];
-        let unauthorized = unauthorized.map(|(what, count)| ([("credentials", what)], float(count.load(Relaxed))));
-        let help = "Requests answered 401, by whether they had credentials";
-        out.counter("eureka_http_unauthorized", help, unauthorized)?;
-        let help = "Logins answered 429, because too many of their address or of their user had failed";
-        out.total("eureka_http_refused_logins", help, float(self.refused_logins.load(Relaxed)))?;
+        let unauthorized = unauthorized.map(|(what, count)| ([what], float(count.load(Relaxed))));
+        out.values(&catalog::UNAUTHORIZED, unauthorized)?;
+        out.value(&catalog::REFUSED_LOGINS, float(self.refused_logins.load(Relaxed)))?;
         let scopes = || [("all", Scope::All), ("delta", Scope::Delta)];
         let cache = scopes().into_iter().flat_map(|(name, scope)| {
             let hits = self.cache_hits[scope as usize].load(Relaxed);
             let misses = self.cache_misses[scope as usize].count();
-            [("hit", hits), ("miss", misses)]
-                .map(|(result, count)| ([("cache", name), ("result", result)], float(count)))
+            [("hit", hits), ("miss", misses)].map(|(result, count)| ([name, result], float(count)))
         });
-        out.counter(
-            "eureka_response_cache_requests",
-            "Full fetches and deltas, by whether the answer was cached",
-            cache,
-        )?;
-        let encoding = scopes().map(|(name, scope)| ([("cache", name)], &self.cache_misses[scope as usize]));
-        out.durations(
-            "eureka_response_cache_encode_seconds",
-            "Time to encode and compress an answer that was not cached",
-            encoding,
-        )
+        out.values(&catalog::RESPONSE_CACHE_REQUESTS, cache)?;
+        let encoding = scopes().map(|(name, scope)| ([name], &self.cache_misses[scope as usize]));
+        out.durations(&catalog::RESPONSE_CACHE_ENCODE_SECONDS, encoding)
     }
 }
 

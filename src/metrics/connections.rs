@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
-use super::Exposition;
+use super::{Exposition, catalog};
 
 /// Why the server closes a connection though its client goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,15 +130,13 @@ impl Connections {
     /// If it cannot be written.
     pub fn expose(&self, out: &mut Exposition<'_>) -> fmt::Result {
         let open = self.open.load(Relaxed);
-        out.level("eureka_connections", "Connections that are open", open as f64)?;
+        out.value(&catalog::CONNECTIONS, open as f64)?;
         let busy = self.busy.load(Relaxed);
-        let help = "Connections with buffers: in a request, or within a second or two of one";
-        out.level("eureka_connections_busy", help, busy as f64)?;
-        let closed = Why::ALL.iter().map(|why| ([("reason", why.name())], value(&self.closed[*why as usize])));
-        out.counter("eureka_connections_closed", "Connections that the server closed, by reason", closed)?;
-        let shaken =
-            Handshake::ALL.iter().map(|how| ([("outcome", how.name())], value(&self.handshakes[*how as usize])));
-        out.counter("eureka_tls_handshakes", "TLS handshakes of clients, by outcome", shaken)
+        out.value(&catalog::CONNECTIONS_BUSY, busy as f64)?;
+        let closed = Why::ALL.iter().map(|why| ([why.name()], value(&self.closed[*why as usize])));
+        out.values(&catalog::CONNECTIONS_CLOSED, closed)?;
+        let shaken = Handshake::ALL.iter().map(|how| ([how.name()], value(&self.handshakes[*how as usize])));
+        out.values(&catalog::TLS_HANDSHAKES, shaken)
     }
 }
 

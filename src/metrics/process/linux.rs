@@ -5,7 +5,16 @@ use std::fmt;
 use procfs::process::{LimitValue, Process, Stat};
 use procfs::{CurrentSI, WithCurrentSystemInfo};
 
-use crate::metrics::Exposition;
+use crate::metrics::{Exposition, Metric};
+
+const CPU_SECONDS: Metric<0> = Metric::counter("process_cpu_seconds", [], "User and system processor time");
+const RESIDENT_MEMORY_BYTES: Metric<0> = Metric::gauge("process_resident_memory_bytes", [], "Resident memory");
+const VIRTUAL_MEMORY_BYTES: Metric<0> = Metric::gauge("process_virtual_memory_bytes", [], "Virtual memory");
+const THREADS: Metric<0> = Metric::gauge("process_threads", [], "Threads");
+const START_TIME_SECONDS: Metric<0> =
+    Metric::gauge("process_start_time_seconds", [], "Start time of the process, in seconds since 1970");
+const OPEN_FDS: Metric<0> = Metric::gauge("process_open_fds", [], "Open file descriptors");
+const MAX_FDS: Metric<0> = Metric::gauge("process_max_fds", [], "Maximum number of open file descriptors");
 
 /// Writes them. What cannot be read is left out: a scrape never fails for it.
 pub(super) fn encode(mut out: Exposition<'_>) -> fmt::Result {
@@ -13,20 +22,20 @@ pub(super) fn encode(mut out: Exposition<'_>) -> fmt::Result {
     let Ok(stat) = process.stat() else { return Ok(()) };
     let ticks = procfs::ticks_per_second() as f64;
     let cpu = (stat.utime + stat.stime) as f64 / ticks;
-    out.total("process_cpu_seconds", "User and system processor time", cpu)?;
+    out.value(&CPU_SECONDS, cpu)?;
     let resident = stat.rss_bytes().get() as f64;
-    out.level("process_resident_memory_bytes", "Resident memory", resident)?;
-    out.level("process_virtual_memory_bytes", "Virtual memory", stat.vsize as f64)?;
-    out.level("process_threads", "Threads", stat.num_threads as f64)?;
+    out.value(&RESIDENT_MEMORY_BYTES, resident)?;
+    out.value(&VIRTUAL_MEMORY_BYTES, stat.vsize as f64)?;
+    out.value(&THREADS, stat.num_threads as f64)?;
     if let Some(started) = start_time(&stat, ticks) {
-        out.level("process_start_time_seconds", "Start time of the process, in seconds since 1970", started)?;
+        out.value(&START_TIME_SECONDS, started)?;
     }
     if let Ok(open) = process.fd_count() {
-        out.level("process_open_fds", "Open file descriptors", open as f64)?;
+        out.value(&OPEN_FDS, open as f64)?;
     }
     let limit = process.limits().map(|limits| limits.max_open_files.soft_limit);
     if let Ok(LimitValue::Value(most)) = limit {
-        out.level("process_max_fds", "Maximum number of open file descriptors", most as f64)?;
+        out.value(&MAX_FDS, most as f64)?;
     }
     Ok(())
 }
