@@ -237,14 +237,14 @@ on each side if it is set, so that an empty one is known from none.
 {{/* The path of an endpoint of the actuator below what moves all of them: (dict "root" $ "id" ID) */}}
 {{- define "registry.endpointBelow" -}}
 {{- $name := printf "managementendpointswebpathmapping%s" .id }}
-{{- $mapped := include "registry.setting" (dict "root" .root "name" $name "instead" "write the path itself") | trim | trimAll "/" }}
+{{- $mapped := include "registry.setting" (dict "root" .root "name" $name "value" (get .root.Values.paths .id) "instead" (printf "set paths.%s" .id)) | trim | trimAll "/" }}
 {{- printf "%s/%s" (include "registry.actuatorPath" .root) ($mapped | default .id) }}
 {{- end }}
 
 {{/* The whole path of an endpoint of the actuator, on the port where probes and scrapers ask: (dict "root" $ "id" ID) */}}
 {{- define "registry.endpoint" -}}
 {{- if include "registry.managementPort" .root }}
-{{- include "registry.path" (dict "root" .root "name" "managementserverbasepath" "default" "" "instead" "write the path itself") }}
+{{- include "registry.path" (dict "root" .root "name" "managementserverbasepath" "value" .root.Values.paths.management "default" "" "instead" "set paths.management") }}
 {{- else }}
 {{- include "registry.contextPath" .root }}
 {{- end }}
@@ -318,4 +318,21 @@ Who calls the registry, as JSON: `needed` (whether it asks for a user), and the 
 {{- print "open" }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* Not empty if settings may be in what the chart cannot read: its names, with commas between them. */}}
+{{- define "registry.unread" -}}
+{{- $unread := list }}
+{{- range $kind, $names := dict "ConfigMap" (list .Values.existingConfigMap .Values.extraEnvVarsCM) "Secret" (list .Values.existingConfigSecret .Values.extraEnvVarsSecret) }}
+{{- range compact $names }}
+{{- $unread = append $unread (printf "%s %s" $kind .) }}
+{{- end }}
+{{- end }}
+{{- $settings := include "registry.settings" . | fromJson }}
+{{- range $name, $_ := merge dict $settings.file $settings.maybe $settings.over }}
+{{- if eq $name "springconfigimport" }}
+{{- $unread = append $unread "the files of spring.config.import" }}
+{{- end }}
+{{- end }}
+{{- join ", " $unread }}
 {{- end }}
