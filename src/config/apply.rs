@@ -121,16 +121,19 @@ fn set_key(
     } else {
         resolver.value_of(source, entry, shown::may_hold_secret(slot))?
     };
+    // Nothing is a value of some: an empty password lets nobody in.
+    let before = value.trim().is_empty().then(|| format!("{draft:?}"));
     let set = (key.set)(draft, &value);
-    if !value.trim().is_empty() {
+    if before.is_none() {
         set.map_err(|expected| invalid(slot, source, entry, &value, expected))?;
     }
+    let differs = before.map_or_else(|| value.trim() != key.default, |before| before != format!("{draft:?}"));
     Ok(Set {
         key: Some(key.name),
         written: entry.name.clone(),
         shown: shown::shown_of(slot, &entry.value, &value),
         origin: source.origin_of(entry),
-        differs: value.trim() != key.default,
+        differs,
     })
 }
 

@@ -8,39 +8,47 @@ const USAGE: &str = "\
 A Eureka-compatible service registry.
 
 Usage: eureka-registry [--KEY=VALUE ...]        serves
-       eureka-registry check-config [OPTIONS]   prints what the configuration comes to, and starts nothing
-       eureka-registry smoke-test --url=URL     registers, reads and removes at a running registry
-       eureka-registry --help [--all] | -h      this text; with --all, every key
+       eureka-registry check-config [OPTIONS]   prints what is set and what has no effect, and starts nothing
+       eureka-registry smoke-test --url=URL     registers, reads and cancels an instance at a running registry
+       eureka-registry --help [--all] | -h      prints this text; with --all, every key
        eureka-registry --version | -V
 
 Options of check-config:
-  --file FILE      the settings of this file, instead of application.yml
-  --format json    for programs
-  --strict         exit code 1 if there is a warning
-  --all            the keys that have their defaults, too
-  --KEY=VALUE      as when it serves
+  --file FILE      reads this file instead of application.yml
+  --format json    prints one JSON object, for programs
+  --strict         ends with exit code 1 if there is a warning
+  --all            prints the keys that have their defaults, too
+  --KEY=VALUE      sets a key, as when it serves
 
-Keys are those of a Spring Cloud Eureka server. Each can stand
-  in application.yml, .yaml or .properties, here, in config/ or in a directory of config/;
-  in the environment: server.port as SERVER_PORT;
-  in JAVA_OPTS and its kin as -Dserver.port=8080; in SPRING_APPLICATION_JSON; or here as --server.port=8080. Later ones win.
+Exit codes: 0; 1 if it cannot start or a check fails; 64 if a setting cannot be read.
+
+Keys have the names that they have in a Spring Cloud Eureka server. They are read from these places; later ones win:
+  files            application.yaml, .yml and .properties in the working directory, in config/ and in each directory of config/
+  environment      SERVER_PORT is server.port
+  JAVA_OPTS        and the other variables for Java virtual machines: -Dserver.port=8080
+  SPRING_APPLICATION_JSON
+                   one JSON object
+  arguments        --server.port=8080
 
 ";
 
 const FILES: &str = "\
 Which files are read
   --spring.config.location=PLACES
-      Files, or directories that end with a slash, instead of the above, comma separated; optional: before one needs none.
+      Files, or directories that end with a slash, comma separated, instead of the files above. A place that begins with optional:
+      may be missing.
   --spring.config.additional-location=PLACES
-      Files or directories that win over the above.
+      Files or directories that win over the files above.
   --spring.config.import=PLACES
-      More of them, and of configtree:/etc/secrets/ (a directory with a file for each key). A file can hold this key, too.
+      More files; configtree:/etc/secrets/ is a directory with one file for each key. A file can set this key, too.
   --spring.config.name=NAME
       Name of the files. Default: application.
   --spring.profiles.active=PROFILES
-      Active profiles: application-PROFILE.yml is read, too, and documents with spring.config.activate.on-profile.
+      Active profiles. For each, application-PROFILE.yml is read, too, and documents with spring.config.activate.on-profile.
   --spring.profiles.include=PROFILES, --spring.profiles.default=PROFILES, --spring.profiles.group.NAME=PROFILES
       Profiles that are always active, that are active if no other is, and that NAME stands for.
+
+After = stands a key's default.
 ";
 
 /// What most people set.

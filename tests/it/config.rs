@@ -3,6 +3,7 @@
 mod kinds;
 mod metadata;
 mod served;
+mod start;
 
 use std::ffi::OsString;
 use std::fs;

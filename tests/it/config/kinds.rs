@@ -347,6 +347,13 @@ fn check_config_is_for_people_and_programs() {
     let (text, failed) = check(&["--file", "other.yml", "--strict"]);
     assert!(text.contains("server.port=2") && !text.contains("keep-alive-timeout") && !failed, "{text}");
     assert!(text.find("# Set").unwrap() < text.find("# No effect").unwrap(), "{text}");
+    let (nothing, _) =
+        check(&["--spring.security.user.password=", "--server.port=", "--spring.config.location=optional:x/"]);
+    let (differing, same) = nothing.split_once("# Set to the default\n").unwrap();
+    assert!(differing.contains("\nspring.security.user.password=    # the command line\n"), "{nothing}");
+    assert!(same.starts_with("server.port=    # the command line\n"), "{nothing}");
+    let (none, _) = check(&["--spring.config.location=optional:x/"]);
+    assert!(none.contains("# Nothing is set: every key has its default"), "{none}");
     assert!(check(&["--strict", "--eureka.server.nonsense=1"]).1);
     let (json, _) = check(&["--format=json", "--file=other.yml"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
