@@ -217,6 +217,8 @@ class Served:
     files: dict[str, str]
     asks: list[tuple[str, str | None, str]]
     differs: dict[str, str] = field(default_factory=dict)
+    # The same of older versions of Spring Boot alone.
+    older: dict[str, str] = field(default_factory=dict)
 
 
 OPEN = (
@@ -238,6 +240,14 @@ SERVED = [
             ("/", "admin:s3cret", MAIN),
             ("/actuator/health", None, MAIN),
         ],
+    ),
+    Served(
+        "a password with a prefix, in a profile",
+        {
+            "application.yml": "spring.profiles.active: secured\n",
+            "application-secured.yml": "spring.security.user: {name: admin, password: '{noop}s3:cret', roles: [A, B]}\n",
+        },
+        [("/eureka/apps", None, MAIN), ("/eureka/apps", "admin:s3:cret", MAIN), ("/eureka/apps", "admin:{noop}s3:cret", MAIN)],
     ),
     Served(
         "an empty password",

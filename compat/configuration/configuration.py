@@ -1,6 +1,7 @@
-"""Reads each configuration of cases.py by Spring Boot and by ours, and compares: configuration.py BINARY WORK CLASSES ... -- [--only NAME]
+"""Reads each configuration of cases.py by Spring Boot and by ours, and compares.
 
-CLASSES are the unpacked servers, the newest first; whole servers are started of that one alone.
+configuration.py BINARY WORK CLASSES ... -- [--only=NAME] [--short], where CLASSES are the unpacked Java servers, the newest first.
+With --short, the older ones read only a sample.
 """
 
 import base64
@@ -20,7 +21,9 @@ from cases import CASES, MANAGEMENT, SERVED
 SPLIT = sys.argv.index("--")
 BINARY, WORK, *SERVERS = sys.argv[1:SPLIT]
 OPTIONS = sys.argv[SPLIT + 1 :]
-ONLY = OPTIONS[OPTIONS.index("--only") + 1] if "--only" in OPTIONS else None
+ONLY = next((option.removeprefix("--only=") for option in OPTIONS if option.startswith("--only=")), None)
+# Of so many configurations and whole servers, the older Java servers read one.
+SAMPLE = 4 if "--short" in OPTIONS else 1
 WORK = Path(WORK)
 BASE = {"PATH": os.environ["PATH"], "HOME": "/root", "LANG": "C.UTF-8"}
 LIMIT = 120
@@ -31,6 +34,10 @@ def java(classes, main, *arguments):
     boot = Path(classes, "BOOT-INF")
     options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
     return ["java", *options, "-cp", f"{boot / 'classes'}:{boot / 'lib'}/*", main, *arguments]
+
+
+def boot(classes):
+    return Path(classes).name.removeprefix("configuration-")
 
 
 def lay(files, name):
@@ -89,6 +96,13 @@ def compare(case, classes, keys):
     return found
 
 
+def chosen_of(all_of_them):
+    """What is compared: each with the classes of a server."""
+    named = [one for one in all_of_them if not ONLY or ONLY in one.name]
+    newest, *older = SERVERS
+    return [(one, newest) for one in named] + [(one, classes) for classes in older for one in named[::SAMPLE]]
+
+
 def known_keys():
     """The keys that both know, in a file for Java."""
     out = subprocess.run([BINARY, "check-config", "--format=json"], cwd=WORK, env=BASE, capture_output=True, check=True).stdout
@@ -101,23 +115,22 @@ def known_keys():
 def check_cases():
     keys, count = known_keys()
     print(f"  {count} keys")
-    chosen = [(case, classes) for case in CASES if not ONLY or ONLY in case.name for classes in SERVERS]
+    chosen = chosen_of(CASES)
     # As many at a time as this machine has cores, most of a start being spent on them.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = list(pool.map(lambda one: compare(*one, keys), chosen))
     passed, listed, failed = 0, [], []
     for (case, classes), found in zip(chosen, results, strict=True):
-        boot = Path(classes).name.removeprefix("configuration-")
         expected = case.differs if classes == SERVERS[0] else case.differs | case.older
         unlisted = {key: what for key, what in found.items() if key not in expected}
         gone = {key for key in case.differs if key not in found} if classes == SERVERS[0] else set()
         if unlisted or gone:
-            failed.append(f"{case.name} ({boot}): {unlisted or ''} {f'no longer differs: {gone}' if gone else ''}")
+            failed.append(f"{case.name} ({boot(classes)}): {unlisted or ''} {f'no longer differs: {gone}' if gone else ''}")
         elif found:
-            listed += [f"{case.name} ({boot}), {key}: {expected[key]}" for key in found]
+            listed += [f"{case.name} ({boot(classes)}), {key}: {expected[key]}" for key in found]
         else:
             passed += 1
-    print(f"  {passed} the same; listed differences:")
+    print(f"  {passed} of {len(chosen)} readings the same; listed differences:")
     for line in listed:
         print(f"    {line}")
     return said(failed)
@@ -173,42 +186,59 @@ def ask(port, path, user):
         return error.code
 
 
+def serve(one, classes):
+    """Starts both servers, asks both the same, and gives what differs: by path, as ours and Spring's answers."""
+    directory = lay(one.files, f"served-{one.name}-{Path(classes).name}")
+    count = 1 + any(port == MANAGEMENT for _, _, port in one.asks)
+    options = ["--server.port=0", "--server.address=127.0.0.1"]
+    theirs = ["--eureka.client.register-with-eureka=false", "--eureka.client.fetch-registry=false"]
+    servers = [
+        (Running([BINARY, *options], directory, directory / "ours.log"), r"(?:listening|answering /actuator) on http://\S+?:(\d+)"),
+        (
+            Running(java(classes, "compat.Server", *options, *theirs), directory, directory / "java.log"),
+            r"Tomcat started on port(?:\(s\):)? (\d+)",
+        ),
+    ]
+    try:
+        ports = [server.ports(pattern, count) for server, pattern in servers]
+        # Ours says the management port first.
+        if count == 2:
+            ports[0].reverse()
+        found = {}
+        for path, user, port in one.asks:
+            answers = [ask(listed[1 if port == MANAGEMENT else 0], path, user) for listed in ports]
+            if answers[0] != answers[1]:
+                found[path] = f"as {user} on the {port} port: ours {answers[0]}, Spring {answers[1]}"
+        return found
+    finally:
+        for server, _ in servers:
+            server.stop()
+
+
 def check_served():
-    failed, asked = [], 0
-    for one in SERVED:
-        if ONLY and ONLY not in one.name:
-            continue
-        directory = lay(one.files, f"served-{one.name}")
-        count = 1 + any(port == MANAGEMENT for _, _, port in one.asks)
-        options = ["--server.port=0", "--server.address=127.0.0.1"]
-        theirs = ["--eureka.client.register-with-eureka=false", "--eureka.client.fetch-registry=false"]
-        servers = [
-            (Running([BINARY, *options], directory, directory / "ours.log"), r"(?:listening|answering /actuator) on http://\S+?:(\d+)"),
-            (
-                Running(java(SERVERS[0], "compat.Server", *options, *theirs), directory, directory / "java.log"),
-                r"Tomcat started on port (\d+)",
-            ),
-        ]
-        try:
-            ports = [server.ports(pattern, count) for server, pattern in servers]
-            # Ours says the management port first.
-            if count == 2:
-                ports[0].reverse()
-            for path, user, port in one.asks:
-                answers = [ask(found[1 if port == MANAGEMENT else 0], path, user) for found in ports]
-                asked += 1
-                if answers[0] != answers[1] and path not in one.differs:
-                    failed.append(f"{one.name}: {path} as {user} on the {port} port: ours {answers[0]}, Spring {answers[1]}")
-        finally:
-            for server, _ in servers:
-                server.stop()
-    print(f"  {asked} answers of {len(SERVED)} whole servers")
+    chosen = chosen_of(SERVED)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda pair: serve(*pair), chosen))
+    failed, listed = [], []
+    for (one, classes), found in zip(chosen, results, strict=True):
+        expected = one.differs if classes == SERVERS[0] else one.differs | one.older
+        for path, what in found.items():
+            if path in expected:
+                listed.append(f"{one.name} ({boot(classes)}), {path}: {expected[path]}")
+            else:
+                failed.append(f"{one.name} ({boot(classes)}), {path} {what}")
+        failed += [f"{one.name} ({boot(classes)}), {path}: no longer differs" for path in expected if path not in found]
+    print(f"  {sum(len(one.asks) for one, _ in chosen)} answers of {len(chosen)} whole servers; listed differences:")
+    for line in listed:
+        print(f"    {line}")
     return said(failed)
 
 
 def main():
+    if not chosen_of([*CASES, *SERVED]):
+        sys.exit(f"no configuration has {ONLY!r} in its name")
     failed = check_cases() + check_served()
-    print(f"  {len(CASES)} configurations, {len(failed)} unlisted differences")
+    print(f"  {len(CASES)} configurations and {len(SERVED)} whole servers, {len(failed)} unlisted differences")
     if failed:
         sys.exit(1)
 
