@@ -7,6 +7,7 @@
 """
 
 import asyncio
+import base64
 import json
 import signal
 import socket
@@ -76,9 +77,12 @@ class ReservedPort:
         self.number = self.socket.getsockname()[1]
 
 
-def request(url, method="GET", body=None, accept="application/json", seconds=10):
-    """The text of an answer. Raises `urllib.error.HTTPError` for 4xx and 5xx, and other kinds of `OSError` for no answer."""
+def request(url, method="GET", body=None, accept="application/json", seconds=10, user=None):
+    """The text of an answer. Raises `urllib.error.HTTPError` for 4xx and 5xx, and other kinds of `OSError` for no answer. `user`:
+    name and password with a colon between them."""
     headers = {"Accept": accept, "Content-Type": "application/json"}
+    if user:
+        headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
     asked = urllib.request.Request(url, method=method, data=body, headers=headers)
     with urllib.request.urlopen(asked, timeout=seconds) as answer:
         return answer.read().decode()

@@ -5,9 +5,9 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 
 import lib
+from clients import Clients
 from lib import ReservedPort, until
 
 OURS, JAR, WORK = sys.argv[1:4]
@@ -119,64 +119,13 @@ def java_status(java):
     return {"available": part("available-replicas"), "unavailable": part("unavailable-replicas")}
 
 
-class Clients:
-    """Ten instances that renew and one that fetches, each trying the next server where one does not answer."""
-
-    def __init__(self, port, hosts):
-        self.bases = [f"http://{host}:{port}" for host in hosts]
-        self.stopped = threading.Event()
-        self.failed, self.registered_again, self.fetches, self.least = 0, 0, 0, 10
-        self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.renew, args=(number,)) for number in range(10)]
-        for number in range(10):
-            self.anywhere("POST", "/eureka/apps/ORDERS", lib.instance("ORDERS", f"orders:{number}"))
-        self.threads.append(threading.Thread(target=self.fetch))
-        for thread in self.threads:
-            thread.start()
-
-    def anywhere(self, method, path, data=None):
-        for base in self.bases:
-            try:
-                return 200, lib.request(base + path, method, data, seconds=5)
-            except urllib.error.HTTPError as error:
-                if error.code == 404:
-                    return 404, ""
-            except OSError:
-                pass
-        with self.lock:
-            self.failed += 1
-        return None, ""
-
-    def renew(self, number):
-        while not self.stopped.wait(1):
-            status, _ = self.anywhere("PUT", f"/eureka/apps/ORDERS/orders:{number}?status=UP&lastDirtyTimestamp=1700000000000")
-            if status == 404:
-                with self.lock:
-                    self.registered_again += 1
-                self.anywhere("POST", "/eureka/apps/ORDERS", lib.instance("ORDERS", f"orders:{number}"))
-
-    def fetch(self):
-        while not self.stopped.wait(0.2):
-            status, answer = self.anywhere("GET", "/eureka/apps")
-            applications = json.loads(answer)["applications"]["application"] if status == 200 else []
-            count = sum(len(one["instance"]) for one in applications if one["name"] == "ORDERS")
-            with self.lock:
-                self.fetches += 1
-                self.least = min(self.least, count)
-
-    def stop(self):
-        self.stopped.set()
-        for thread in self.threads:
-            thread.join()
-
-
 def rolling_replacement():
     """Two Java servers are replaced by ours, one after the other, on their addresses."""
     reserved = ReservedPort()
     port, hosts = reserved.number, ["127.0.0.31", "127.0.0.32"]
     first, second = (Server("java", host, hosts, port) for host in hosts)
     first.ready(), second.ready()
-    clients = Clients(port, hosts)
+    clients = Clients([f"http://{host}:{port}" for host in hosts])
     expected = {f"orders:{number}" for number in range(10)}
     try:
         until("both Java servers to know all", lambda: first.ids("ORDERS") == second.ids("ORDERS") == expected)
@@ -188,10 +137,7 @@ def rolling_replacement():
             time.sleep(3)  # what clients see of this state is part of the count below
     finally:
         clients.stop()
-    print(
-        f"  (b) {clients.fetches} fetches, the smallest with {clients.least} of 10; {clients.failed} calls failed "
-        f"at every server; {clients.registered_again} heartbeats answered 404"
-    )
+    print(f"  (b) {clients.said()}")
     assert (clients.least, clients.failed) == (10, 0)
 
 

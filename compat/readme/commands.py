@@ -2,7 +2,7 @@
 that begin with `# NAME`.
 
 A command that serves is left running until the next one takes its port. The lines of a `text` block have to be in what the
-command before it printed. commands.py ROOT DIRECTORY
+command before it printed. commands.py DIRECTORY
 """
 
 import itertools
@@ -16,8 +16,10 @@ import time
 from pathlib import Path
 
 import lib
+import pages
+from pages import ROOT
 
-ROOT, DIRECTORY = (Path(argument).resolve() for argument in sys.argv[1:])
+DIRECTORY = Path(sys.argv[1]).resolve()
 # What other checks run, by the line of .ci/run that does.
 ELSEWHERE = {
     "cargo test": "cargo test --locked",
@@ -29,7 +31,6 @@ SERVES = {
     re.compile(r"prometheus --config\S+$"): 9090,
 }
 LIMIT = 60
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 environment = {name: value for name, value in os.environ.items() if not name.startswith("EUREKA_")} | {
     "CARGO_NET_OFFLINE": "true",
@@ -39,22 +40,23 @@ environment = {name: value for name, value in os.environ.items() if not name.sta
 serving = {}
 
 
-def pages():
+def all_pages():
     """The README, then the pages that go into detail: what a page's commands need may have been started by a page before it."""
     yield ROOT / "README.md"
     yield from sorted((ROOT / "deploy").glob("*.md"))
 
 
-def content(page):
-    """The blocks of a page, and where its commands run: beside its files, if it has any."""
-    blocks = [(match[1], match[2]) for match in BLOCK.finditer(page.read_text())]
-    files = [body for kind, body in blocks if kind == "yaml" and body.startswith("# ")]
-    return blocks, DIRECTORY / "operator" if files else ROOT
-
-
-def commands(body):
-    lines = (line.split("  #")[0].strip() for line in body.replace("\\\n", "").splitlines())
-    return [line for line in lines if line]
+def content(page, checks):
+    """The blocks of a page, where its commands run (beside its files, if it has any), and how many commands other checks run."""
+    text, elsewhere = page.read_text(), 0
+    for (of, heading), check in pages.ELSEWHERE.items():
+        if ROOT / of == page:
+            assert check in checks, f"no check runs {heading!r} of {of}: .ci/run lacks {check!r}"
+            section = pages.section(of, heading)
+            elsewhere += sum(len(pages.commands(body)) for kind, body in pages.blocks(section) if kind == "sh")
+            text = text.replace(section, "")
+    blocks = pages.blocks(text)
+    return blocks, DIRECTORY / "operator" if pages.files(blocks) else ROOT, elsewhere
 
 
 def stop(port):
@@ -135,10 +137,10 @@ def key_store():
 
 def block(kind, body, printed, directory, checks):
     """Writes a file, or runs commands of which the last has to print what stands below it; says how many ran, here and elsewhere."""
-    if kind == "yaml" and body.startswith("# "):
-        (directory / body[2:].split("\n", 1)[0]).write_text(body)
+    for name, text in pages.files([(kind, body)]).items():
+        (directory / name).write_text(text)
     ran = elsewhere = 0
-    lines = commands(body) if kind == "sh" else []
+    lines = pages.commands(body) if kind == "sh" else []
     for number, command in enumerate(lines):
         if command in ELSEWHERE:
             assert ELSEWHERE[command] in checks, f"no check runs {command!r}: .ci/run lacks {ELSEWHERE[command]!r}"
@@ -160,8 +162,9 @@ def main():
     key_store()
     ran = elsewhere = 0
     try:
-        for page in pages():
-            blocks, directory = content(page)
+        for page in all_pages():
+            blocks, directory, others = content(page, checks)
+            elsewhere += others
             for (kind, body), (next_kind, next_body) in itertools.pairwise([*blocks, ("", "")]):
                 printed = next_body.splitlines() if next_kind == "text" else []
                 counts = block(kind, body, printed, directory, checks)

@@ -1,0 +1,148 @@
+"""Moves three Java servers with users as deploy/migration.md says: with the file that the page shows, and by its commands.
+
+migration.py BINARY CLASSES WORK, where the names eureka-1, eureka-2 and eureka-3 are loopback addresses.
+"""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import urllib.error
+from pathlib import Path
+
+import lib
+import pages
+from clients import Clients
+from lib import until
+
+BINARY, CLASSES, WORK = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+PAGE = pages.section("deploy/migration.md", "## 5. Move the cluster")
+BLOCKS = pages.blocks(PAGE)
+SERVE, READY, PEERS = [command for kind, body in BLOCKS if kind == "sh" for command in pages.commands(body)]
+PASSWORD = re.search(r"EUREKA_PASSWORD=(\S+)", SERVE)[1]
+(SAID,) = [body.strip() for kind, body in BLOCKS if kind == "text"]
+USER = f"eureka:{PASSWORD}"
+NUMBERS = (1, 2, 3)
+# What makes the Java servers quick, so that this does not take minutes; in the environment, because the file is the page's.
+QUICK = {
+    "EUREKA_SERVER_USEREADONLYRESPONSECACHE": "false", "EUREKA_CLIENT_REGISTRYFETCHINTERVALSECONDS": "1",
+    "EUREKA_SERVER_REGISTRYSYNCRETRIES": "1", "EUREKA_SERVER_REGISTRYSYNCRETRYWAITMS": "1000",
+    "EUREKA_CLIENT_INITIALINSTANCEINFOREPLICATIONINTERVALSECONDS": "1",
+}
+EXPECTED = {f"orders:{number}" for number in range(10)}
+started = {}
+
+
+def of(number, command):
+    """A command that the page shows for the first server, as it is for another."""
+    return command.replace("eureka-1:", f"eureka-{number}:").replace("=peer1", f"=peer{number}")
+
+
+def start(number, kind, command, **environment):
+    directory = WORK / f"eureka-{number}"
+    directory.mkdir(exist_ok=True)
+    for name, text in pages.files(BLOCKS).items():
+        (directory / name).write_text(text)
+    # On a machine of its own, a server may listen on every address, and its id has the machine's name.
+    environment |= {"SERVER_ADDRESS": f"eureka-{number}", "EUREKA_INSTANCE_INSTANCEID": f"eureka-{number}:eureka:8761"}
+    environment |= {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+    with open(WORK / f"{kind}-{number}.log", "w", encoding="utf-8") as log:
+        started[number] = subprocess.Popen(command, cwd=directory, env=environment, stdout=log, stderr=log)
+
+
+def java(number):
+    classes = f"{CLASSES / 'BOOT-INF/classes'}:{CLASSES / 'BOOT-INF/lib'}/*"
+    options = ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", classes, "secured.Server", f"--spring.profiles.active=peer{number}"]
+    start(number, "java", ["java", *options], EUREKA_PASSWORD=PASSWORD, **QUICK)
+
+
+def ours(number):
+    """Starts it by the page's command, which finds the binary by its name."""
+    command = of(number, SERVE).replace("eureka-registry", shlex.quote(BINARY))
+    start(number, "ours", ["bash", "-c", f"exec env {command}"])
+
+
+def stop(number):
+    started[number].terminate()
+    started[number].wait(60)
+
+
+def call(number, path, method="GET", body=None, user=USER):
+    return lib.request(f"http://eureka-{number}:8761{path}", method, body, user=user)
+
+
+def ids(number, app="ORDERS"):
+    """The instances of an application that a server knows."""
+    try:
+        answer = call(number, f"/eureka/apps/{app}")
+    except OSError:
+        return set()
+    return {one["instanceId"] for one in json.loads(answer)["application"]["instance"]}
+
+
+def shown(command):
+    """What a command of the page prints; None as long as it fails."""
+    told = command.replace("curl ", "curl --silent --fail ", 1)
+    done = subprocess.run(["bash", "-c", told], capture_output=True, text=True, check=False, timeout=30)
+    return done.stdout if done.returncode == 0 else None
+
+
+def refused(number, user):
+    try:
+        call(number, "/eureka/apps", user=user)
+    except urllib.error.HTTPError as error:
+        return error.code == 401
+    return False
+
+
+def move(number):
+    stop(number)
+    ours(number)
+    until(f"eureka-{number} to be ready", lambda: shown(of(number, READY)), 60)
+    assert ids(number) >= EXPECTED, f"eureka-{number} began with {sorted(ids(number))}"
+    assert refused(number, None) and refused(number, "eureka:wrong"), "somebody without the password was let in"
+    # What is registered at the one that has just moved is known to the others, Java servers among them.
+    app, more = f"MOVED{number}", f"moved:{number}"
+    call(number, f"/eureka/apps/{app}", "POST", lib.instance(app, more))
+    until(f"{more} to be known everywhere", lambda: all(more in ids(other, app) for other in NUMBERS))
+    print(f"  (e) eureka-{number} moved with all instances and its user; what it is told, the others know", flush=True)
+    time.sleep(3)  # what clients see of this state is part of the count below
+
+
+def calls_the_others_up(number):
+    """Whether what the page asks for in the end is answered as the page shows it."""
+    said = shown(of(number, PEERS))
+    return said and SAID in said
+
+
+def main():
+    for number in NUMBERS:
+        java(number)
+    for number in NUMBERS:
+        until(f"Java's eureka-{number} to know the others", lambda number=number: len(ids(number, "EUREKA")) == 3, 60)
+    assert refused(1, None), "the Java server asks nobody for a password"
+    clients = Clients([f"http://eureka-{number}:8761" for number in NUMBERS], USER)
+    try:
+        until("the Java servers to know all", lambda: all(ids(number) == EXPECTED for number in NUMBERS))
+        for number in NUMBERS:
+            move(number)
+    finally:
+        clients.stop()
+    print(f"  (e) {clients.said()}")
+    assert (clients.least, clients.failed) == (10, 0)
+    for number in NUMBERS:
+        until(f"eureka-{number} to call the others up", lambda number=number: calls_the_others_up(number))
+    print("  (e) each calls the two others up")
+
+
+try:
+    main()
+finally:
+    for process in started.values():
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+print("\n1 passed, 0 failed")
