@@ -280,13 +280,15 @@ impl PeerEurekaNodes {
             let before = state.membership.peer_of(key).and_then(|peer| state.membership.identity(peer)).cloned();
             is_another = before.as_ref().is_some_and(|before| before != identity);
             is_first = before.is_none() && *identity != Identity::Itself;
-            let changes = state.membership.identified(key, identity);
-            let node = state.membership.peer_of(key).and_then(|peer| state.nodes.get(&peer));
-            if let (Some(node), Some((sent, reply, received))) = (node, answer) {
-                node.observe_clock(*sent, reply, *received);
-            }
-            changes
+            state.membership.identified(key, identity)
         });
+        // Only now: the name may have been one of another peer, and this one has just become one.
+        let state = self.state.lock();
+        let node = state.membership.peer_of(key).and_then(|peer| state.nodes.get(&peer)).cloned();
+        drop(state);
+        if let (Some(node), Some((sent, reply, received))) = (node, answer) {
+            node.observe_clock(*sent, reply, *received);
+        }
         if is_another {
             self.around.transport.moved(url);
         }
@@ -325,5 +327,61 @@ impl PeerEurekaNodes {
             self.around.transport.moved(&url);
         }
         keys
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{self, InstanceRegistry, PeerMemory};
+    use crate::replication::discovery::{LookingUp, PeerDiscovery};
+    use crate::replication::transport::{Calling, PeerTransport};
+    use crate::replication::{Options, PeerAwareInstanceRegistry, Place};
+    use crate::time::Clock;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    /// Nobody answers.
+    #[derive(Debug)]
+    struct Silence;
+
+    impl PeerTransport for Silence {
+        fn call<'a>(&'a self, _service_url: &'a ServiceUrl, _call: Call) -> Calling<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    impl PeerDiscovery for Silence {
+        fn endpoints<'a>(&'a self, _service: &'a str, _port: u16) -> LookingUp<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    fn answer(node: &str) -> Asked {
+        let (node, body) = (Some(node.to_owned()), Vec::new().into());
+        let (time, memory, peers) = (Some(NOW), PeerMemory::Whole, Vec::new());
+        let reply = Reply { status: 200, node: node.clone(), time, memory, peers, cluster: None, body };
+        Asked { identity: Identity::Ours(node.unwrap_or_default()), answer: Some((NOW, reply, NOW)) }
+    }
+
+    /// What is sent to a peer whose clock is not known is what a Java server is sent: nobody is told when instances were heard.
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_of_a_peer_is_known_from_its_first_answer_on() {
+        let urls = ["one", "two"].map(|host| ServiceUrl::new("http", host, 8761, "/eureka/"));
+        let options = Options { service_urls: urls.to_vec(), ..Options::default() };
+        let registry = Arc::new(InstanceRegistry::new(registry::Options::default(), 1, NOW));
+        let peer_aware = PeerAwareInstanceRegistry::new(registry, &options);
+        let place = Place { scheme: "http", port: 8761, context_path: String::new() };
+        let (discovery, transport) = (Arc::new(Silence), Arc::new(Silence));
+        let nodes = PeerEurekaNodes::new(options, place, &peer_aware, (discovery, transport), Clock::starting_at(NOW));
+        let known = || peer_aware.peers().all().iter().map(|peer| peer.is_ours()).collect::<Vec<_>>();
+        let [one, two] = urls.each_ref().map(|url| NameKey::Url(url.clone()));
+        assert_eq!(known(), [false, false]);
+        nodes.identified(&one, &urls[0], &answer("a"));
+        assert_eq!(known(), [true, false]);
+        nodes.identified(&two, &urls[1], &answer("a"));
+        assert_eq!(known(), [true], "both names lead to one peer");
+        nodes.identified(&two, &urls[1], &answer("b"));
+        assert_eq!(known(), [true, true], "one of them moves to another, which becomes a peer by that");
     }
 }
