@@ -384,14 +384,16 @@ impl Membership {
         id
     }
 
-    /// Peers without a name go, and each is called by the first of its names that answered, if any did. Names that somebody
-    /// only announced come last.
+    /// Peers without a name go, and each is called by a name that answered, if any did. Names that somebody only announced come
+    /// last. Of equal names a peer keeps the one that it is called by: there are connections by it, which outlast name servers
+    /// that fail, and another name may lead to the peer only by mistake.
     fn settle(&mut self, changes: &mut Vec<Change>) {
-        let mut leads: BTreeMap<PeerId, (bool, bool, u64, &ServiceUrl)> = BTreeMap::new();
+        let mut leads: BTreeMap<PeerId, (bool, bool, bool, u64, &ServiceUrl)> = BTreeMap::new();
         for name in self.names.values() {
             let Some(peer) = name.peer else { continue };
             let is_announced = matches!(name.origin, Origin::Announced { .. });
-            let rank = (!name.answered, is_announced, name.order, &name.url);
+            let is_other = self.peers.get(&peer).is_some_and(|peer| peer.url != name.url);
+            let rank = (!name.answered, is_announced, is_other, name.order, &name.url);
             let lead = leads.entry(peer).or_insert(rank);
             *lead = rank.min(*lead);
         }

@@ -240,6 +240,28 @@ fn a_name_that_moves_is_another_peer() {
 }
 
 #[test]
+fn a_peer_keeps_the_name_it_is_called_by_while_that_answers_as_well_as_another() {
+    let mut membership = membership();
+    membership.observe(&pods(&[0, 1]), at(0));
+    membership.identified(&pod(0), &Identity::Itself);
+    membership.identified(&pod(1), &node("one"));
+    let peer = queue(&membership, &pod(1));
+    let url = |pod| url(&format!("registry-{pod}.registry.ns.svc.cluster.local"), 8761);
+    // This replica's own name leads to the peer for a while.
+    assert_eq!(membership.identified(&pod(0), &node("one")), []);
+    assert_eq!((called(&membership), queue(&membership, &pod(0))), (vec!["registry-1:8761".to_owned()], peer));
+    membership.unanswered(&pod(0));
+    assert_eq!(membership.unanswered(&pod(1)), [], "no name answers");
+    membership.identified(&pod(0), &node("one"));
+    assert_eq!(called(&membership), ["registry-0:8761"], "the other name answers, and its own does not");
+    assert_eq!(membership.identified(&pod(1), &node("one")), []);
+    assert_eq!(
+        membership.identified(&pod(0), &Identity::Itself),
+        [Change::IsSelf(url(0)), Change::Renamed(peer, url(1))]
+    );
+}
+
+#[test]
 fn self_belongs_to_the_address() {
     let mut membership = membership();
     membership.observe(&pods(&[0, 1]), at(0));
