@@ -48,24 +48,31 @@ struct State {
     names_answer: bool,
     named: BTreeSet<usize>,
     wrong_names: BTreeMap<usize, Option<usize>>,
-    /// Which of the processes at a place listens there, by number; and who has a connection to it, for which no name is asked.
+    /// Which of the processes at a place listens there, by number.
     listeners: BTreeMap<usize, u64>,
-    connections: BTreeSet<(usize, usize, u64)>,
+    /// Connections that are kept, for which no name is asked: by who has it and the name that it was made by, to whom it leads.
+    connections: BTreeMap<(usize, usize), (usize, u64)>,
     frozen: BTreeSet<usize>,
     batches: u64,
 }
 
 impl State {
-    /// Whether a caller finds the process: by a connection that it has, or by a name that leads there.
-    fn is_found(&self, shape: &Shape, from: usize, to: usize, keeps_connections: bool) -> bool {
-        let listener = self.listeners.get(&to).copied().unwrap_or_default();
-        let by_name = self.names_answer && (self.named.contains(&to) || to == shape.replicas);
-        by_name || keeps_connections && self.connections.contains(&(from, to, listener))
+    /// To whom a name that is right leads a caller, if to anybody.
+    fn named(&self, shape: &Shape, name: usize) -> Option<usize> {
+        (self.names_answer && (self.named.contains(&name) || name == shape.replicas)).then_some(name)
+    }
+
+    /// To whom a caller has a connection by this name.
+    fn connected(&self, from: usize, name: usize) -> Option<usize> {
+        let (to, listener) = self.connections.get(&(from, name)).copied()?;
+        (self.listeners.get(&to) == Some(&listener)).then_some(to)
     }
 }
 
 /// What becomes of one call.
 struct Fate {
+    /// The name by which its connection is kept.
+    name: Option<usize>,
     /// Where it leads; `None` if there is no such name, or nobody says.
     to: Option<usize>,
     is_cut: bool,
@@ -86,7 +93,7 @@ impl Net {
             named: BTreeSet::new(),
             wrong_names: BTreeMap::new(),
             listeners: BTreeMap::new(),
-            connections: BTreeSet::new(),
+            connections: BTreeMap::new(),
             frozen: BTreeSet::new(),
             batches: 0,
         };
@@ -188,7 +195,7 @@ impl Net {
         let is_found = {
             let state = self.state.lock();
             let both_listen = state.services.contains_key(&from) && state.services.contains_key(&to);
-            both_listen && state.is_found(&self.shape, from, to, true)
+            both_listen && state.named(&self.shape, to).or_else(|| state.connected(from, to)) == Some(to)
         };
         is_found && self.is_way_clear(from, to)
     }
@@ -219,7 +226,8 @@ impl Net {
         let mut state = self.state.lock();
         state.batches += u64::from(matches!(call, Call::Batch(_)));
         let to = name.and_then(|name| {
-            let found = state.is_found(&self.shape, from, name, keeps_connections).then_some(name);
+            let by_connection = || state.connected(from, name).filter(|_| keeps_connections);
+            let found = state.named(&self.shape, name).or_else(by_connection);
             // A Java server cannot tell clusters apart: where it is led astray, so are all.
             let is_led = state.names_answer && Some(from) != self.shape.java();
             let wrong = state.wrong_names.get(&name).filter(|_| is_led);
@@ -231,6 +239,7 @@ impl Net {
         let mut delay = || Duration::from_millis(state.rng.random_range(1..=longest.max(1)));
         let delays = (delay(), delay());
         Fate {
+            name: name.filter(|_| keeps_connections),
             to,
             is_cut: to.is_some_and(|to| state.cut.contains(&(from, to))),
             loses_request: of_a_hundred < requests,
@@ -239,11 +248,9 @@ impl Net {
         }
     }
 
-    /// Forgets the connections to whom a name led before.
-    fn disconnect(&self, from: usize, service_url: &ServiceUrl) {
-        if let Some(to) = self.process_of(service_url) {
-            self.state.lock().connections.retain(|(caller, called, _)| (*caller, *called) != (from, to));
-        }
+    /// Forgets a caller's connections.
+    fn disconnect(&self, from: usize) {
+        self.state.lock().connections.retain(|(caller, _), _| *caller != from);
     }
 
     fn process_of(&self, service_url: &ServiceUrl) -> Option<usize> {
@@ -285,10 +292,10 @@ impl Net {
         if self.service(to).is_none() {
             return Err(PeerError::Refused);
         }
-        {
+        if let Some(name) = fate.name {
             let mut state = self.state.lock();
             let listener = state.listeners.get(&to).copied().unwrap_or_default();
-            state.connections.insert((from, to, listener));
+            state.connections.insert((from, name), (to, listener));
         }
         let (answer, answered) = oneshot::channel();
         let net = Arc::clone(&self);
@@ -335,8 +342,8 @@ impl PeerTransport for From {
         *self.cluster.lock() = Some(cluster.to_owned());
     }
 
-    fn moved(&self, service_url: &ServiceUrl) {
-        self.net.disconnect(self.process, service_url);
+    fn moved(&self, _service_url: &ServiceUrl) {
+        self.net.disconnect(self.process);
     }
 }
 
