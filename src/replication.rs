@@ -1,10 +1,10 @@
 //! How replicas replicate changes to each other: Eureka's own protocol, between our replicas and with Java servers.
 //!
-//! [`PeerAwareInstanceRegistry`] makes a change and puts it into the queue of each peer; a [`Batcher`] is one such
-//! queue, as a synchronous state machine; [`PeerEurekaNodes`] keeps a task for each peer that sends what its queue says
-//! and carries out what the answers ask for. Peers come from two sources that may be used together: fixed service
-//! URLs, and the names under a headless Service ([`discovery`]). What comes from a peer is never passed on: every replica
-//! replicates its clients' changes to all others itself.
+//! [`PeerAwareInstanceRegistry`] makes a change and puts it into the queue of each peer; a [`Batcher`] is one such queue, as a
+//! synchronous state machine; [`PeerEurekaNodes`] keeps a task for each peer that sends what its queue says and carries out what
+//! the answers ask for. Peers come from two sources that may be used together: fixed service URLs, and the names under a headless
+//! Service ([`discovery`]). Changes from a peer are never passed on: every replica replicates its clients' changes to all others
+//! itself.
 
 mod batcher;
 mod comparison;

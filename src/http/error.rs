@@ -37,7 +37,7 @@ pub enum ApiError {
     BodyTooLarge(usize),
     /// The body did not arrive whole: 400.
     BodyBroken,
-    /// The body, a large one, did not arrive in time, or had to wait for too many others: 408.
+    /// The body did not arrive in time, or it is large and had to wait too long for others: 408.
     BodyLate,
     /// The body is not understood: 400 in the words of the Java server (`DiscoveryJerseyProvider.createErrorReply`).
     Unparsable(Media, CodecError),
@@ -51,24 +51,25 @@ pub enum ApiError {
     Forbidden(&'static str),
     /// The registry is not to be read now: 403, which clients answer by trying another replica.
     NotReadable(ReadError),
-    /// A replica of another cluster asks: 409.
+    /// The caller is a replica of another cluster: 409.
     OtherCluster(String),
     /// There are no valid credentials: 401.
     Unauthorized,
     /// The rate limiter refuses: 503 without a body (src/PROTOCOL.md, section 1.11).
     TooManyFetches,
     /// Too many logins of this address, or of this user, failed: 429 with the seconds after which it may be tried again. A Java
-    /// client takes it as 401, and tries the next server; a person reads that the password was perhaps not even looked at.
+    /// client treats it like 401 and tries the next server; the text tells a person that the password may not even have been
+    /// checked.
     TooManyLogins(i64),
-    /// A page is asked for by a name that is not known to be this server's: 421 with the name.
+    /// A page is requested under a host name that is not known to be this server's: 421 with the name.
     UnknownHost(String),
-    /// Not now, later: 503, for people and pages; no client of Eureka's is answered this.
+    /// The server is busy, later it may not be: 503. Only people and pages get this, no client of Eureka's.
     Busy(&'static str),
-    /// Something failed that should not, whose cause is for the log alone: 500.
+    /// An internal error: 500. Its cause is only for the log.
     Internal(Arc<dyn Error + Send + Sync>),
 }
 
-/// Why a request was refused, or what made it fail: on its answer as an extension, for the log.
+/// Why a request was refused, or what made it fail: an extension of its answer, for the log.
 #[derive(Clone, Debug)]
 pub(super) enum Why {
     /// What is wrong with the request.
@@ -136,7 +137,7 @@ impl From<Refusal> for ApiError {
 }
 
 impl ApiError {
-    /// What failed, by its cause.
+    /// An internal error with this cause.
     pub(super) fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
         Self::Internal(Arc::new(cause))
     }
@@ -193,7 +194,7 @@ impl ApiError {
         }
     }
 
-    /// What the log is to say, where it is to say something: not that a thing is unknown, which is an answer like another.
+    /// The reason for the log, if the error is logged. A 404 is not: it is an ordinary answer.
     fn why(&self) -> Option<Why> {
         match self {
             Self::Internal(cause) => Some(Why::Failed(Arc::clone(cause))),
@@ -301,7 +302,7 @@ fn unparsable(media: Media, detail: String) -> Response {
     response
 }
 
-/// `Allow` of these methods, and `OPTIONS`, which everything has.
+/// `Allow` with these methods, and `OPTIONS`, which every resource has.
 pub(super) fn allow(methods: &[Method]) -> HeaderValue {
     let names: Vec<&str> = methods.iter().map(Method::as_str).chain(["OPTIONS"]).collect();
     HeaderValue::from_str(&names.join(",")).unwrap_or_else(|_not_ascii| HeaderValue::from_static("OPTIONS"))

@@ -1,9 +1,9 @@
-//! [`Batcher`]: what waits to be replicated to one peer, and when it is sent.
+//! [`Batcher`]: the queue of changes and heartbeats for one peer, and when they are sent.
 //!
-//! Netflix's `AcceptorExecutor`, `TaskExecutors` and `TrafficShaper` in one synchronous state machine that knows neither
-//! network nor clock. Different from there: the first change goes out at once instead of after half a second, what
-//! comes while it is on its way makes up the next batch; the order of what happens to one instance is kept; a batch that
-//! failed is sent again in its old place.
+//! Netflix's `AcceptorExecutor`, `TaskExecutors` and `TrafficShaper` in one synchronous state machine that knows neither network
+//! nor clock. Different from there: the first change goes out at once instead of after half a second, and changes that arrive
+//! while a batch is on its way form the next batch; the order of what happens to one instance is kept; a batch that failed is
+//! sent again in its old place.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -28,9 +28,9 @@ const CONGESTION_PAUSE: Duration = Duration::from_secs(1);
 /// A change or a heartbeat to be replicated to a peer.
 #[derive(Clone, Debug)]
 pub struct ReplicationTask {
-    /// What happened.
+    /// The kind of change.
     pub action: Action,
-    /// To which instance.
+    /// The instance.
     pub key: InstanceKey,
     /// The lease, which is looked at when the task is sent; `None` for a cancellation.
     pub lease: Option<Arc<Lease>>,
@@ -41,7 +41,7 @@ pub struct ReplicationTask {
 /// What a sender does next.
 #[derive(Debug)]
 pub enum Next {
-    /// Send these; then say what became of it.
+    /// Send these; then report the outcome.
     Batch(Vec<ReplicationTask>),
     /// Ask again at this time, or when something is offered.
     WaitUntil(Timestamp),
@@ -49,16 +49,16 @@ pub enum Next {
     Idle,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It was answered, item by item.
     Delivered,
-    /// It could not be delivered: later, again.
+    /// It could not be delivered, and is sent again later.
     NetworkFailed,
-    /// The peer is too busy: later, again.
+    /// The peer is too busy; it is sent again later.
     Congested,
-    /// The peer does not want it, and will not: given up.
+    /// The peer refuses it, and would refuse it again: it is given up.
     Refused,
 }
 
@@ -77,7 +77,7 @@ impl Outcome {
     }
 }
 
-/// What waits of one instance, by kind. Setting and removing a status are one kind: the later one holds.
+/// The queued tasks of one instance, by kind. Setting and removing a status are one kind, since the later one wins.
 const REGISTER: usize = 0;
 const HEARTBEAT: usize = 1;
 const CANCEL: usize = 2;
@@ -103,7 +103,7 @@ struct Queued {
 pub struct Batcher {
     most: usize,
     next_place: u64,
-    /// Where each instance's tasks stand, by kind.
+    /// The places of each instance's tasks, by kind.
     places: HashMap<InstanceKey, [Option<u64>; 4]>,
     changes: BTreeMap<u64, Queued>,
     heartbeats: BTreeMap<u64, Queued>,
@@ -165,8 +165,8 @@ impl Batcher {
         self.flushing = true;
     }
 
-    /// Puts a task in. One of the same kind for the same instance is replaced and keeps its place; what a cancellation
-    /// or a registration makes pointless is taken out.
+    /// Queues a task. A queued task of the same kind for the same instance is replaced, and the new one takes its place. Tasks
+    /// that a cancellation or a registration makes pointless are removed.
     pub fn offer(&mut self, task: ReplicationTask, now: Timestamp) {
         let of_instance = self.places.entry(task.key.clone()).or_default();
         let kind = kind(task.action);
@@ -224,8 +224,7 @@ impl Batcher {
         Next::Batch(self.in_flight.iter().map(|(_, queued)| queued.task.clone()).collect())
     }
 
-    /// Moves a batch into flight: changes first, heartbeats with them; half of it is kept for heartbeats that waited
-    /// their time.
+    /// Forms the next batch: changes first, then heartbeats. Half of it is reserved for heartbeats that have waited long enough.
     fn cut(&mut self, now: Timestamp) {
         let overdue = |queued: &Queued| now >= queued.offered + HEARTBEAT_LINGER;
         let overdue = self.heartbeats.values().take(BATCH_SIZE / 2).take_while(|queued| overdue(queued)).count();
@@ -244,14 +243,14 @@ impl Batcher {
 
     fn launch(&mut self, place: u64, queued: Queued) {
         forget(&mut self.places, &queued.task);
-        // An instance that left since: its cancellation says all there is to say.
+        // The instance is gone since; its cancellation is queued, too.
         let gone = queued.task.lease.as_ref().is_some_and(|lease| lease.is_cancelled());
         if !gone {
             self.in_flight.push((place, queued));
         }
     }
 
-    /// Says what became of the batch that was given last.
+    /// Notes the outcome of the last batch.
     pub fn outcome(&mut self, outcome: Outcome, rng: &mut impl Rng, now: Timestamp) {
         let batch = std::mem::take(&mut self.in_flight);
         let pause = match outcome {
@@ -272,7 +271,7 @@ impl Batcher {
         }
     }
 
-    /// Puts a task back into its old place, unless something newer made it pointless meanwhile.
+    /// Puts a task back into its old place, unless a newer one made it pointless meanwhile.
     fn put_back(&mut self, place: u64, queued: Queued) {
         let of_instance = self.places.entry(queued.task.key.clone()).or_default();
         let kind = kind(queued.task.action);
@@ -289,8 +288,8 @@ impl Batcher {
 
     fn expire(&mut self, now: Timestamp) {
         for queue in [&mut self.changes, &mut self.heartbeats] {
-            // Nothing of a kind expires before what was offered earlier, but for unequal renewal intervals: those
-            // leave when their turn comes.
+            // Tasks of one kind expire in the order in which they were offered, unless renewal intervals differ. Such a task
+            // leaves when its turn comes.
             while let Some(first) = queue.first_entry() {
                 if first.get().task.expires > now {
                     break;
@@ -302,10 +301,9 @@ impl Batcher {
         }
     }
 
-    /// Holds what must be true between any two calls.
+    /// Checks what must be true between any two calls.
     ///
-    /// # Panics
-    /// If it is not.
+    /// # Panics If it is not true.
     pub fn check(&self) {
         assert!(self.changes.len() + self.heartbeats.len() <= self.most + self.in_flight.len(), "the queue is bounded");
         assert!(self.in_flight.len() <= BATCH_SIZE, "a batch is bounded");
@@ -324,7 +322,7 @@ impl Batcher {
     }
 }
 
-/// Gives up the place of a task that waits no more.
+/// Removes the place of a task that is no longer queued.
 fn forget(places: &mut HashMap<InstanceKey, [Option<u64>; 4]>, task: &ReplicationTask) {
     if let Some(of_instance) = places.get_mut(&task.key) {
         of_instance[kind(task.action)] = None;

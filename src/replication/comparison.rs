@@ -1,9 +1,9 @@
 //! How two of our own replicas find out that they know different things, and repair it.
 //!
-//! Each compares with each other one and only takes over: first the digest of everything; where that differs, the digest of each
-//! application; of those that differ, what the other knows. So whatever replication lost is there within seconds. The copy at
-//! the start is such a comparison of an empty registry. Besides, the other is asked when it last heard the instances that have
-//! missed a heartbeat here: they may renew there.
+//! Each replica compares itself with each other one, and only reads: first the digest of everything; if that differs, the digest
+//! of each application; and of the applications that differ, the peer's records. So a change that replication lost arrives within
+//! seconds. The copy at the start is a comparison of an empty registry. In addition, the peer is asked for the last renewals of
+//! the instances that have missed a heartbeat here: they may renew there.
 
 use tracing::{info, warn};
 
@@ -21,8 +21,7 @@ const INSTANCES_ASKED: usize = 500;
 impl PeerEurekaNode {
     /// Compares once, and takes over what the peer knows and this replica does not.
     ///
-    /// # Errors
-    /// What went wrong, in words.
+    /// # Errors The reason, in words.
     pub(super) async fn compare(&self, around: &Surroundings) -> Result<Repaired, String> {
         let ours = around.registry.digest(around.clock.now());
         let mut body = Vec::new();
@@ -76,11 +75,10 @@ impl PeerEurekaNode {
         }
     }
 
-    /// Asks when the peer last heard some of the instances that have missed a heartbeat here, and evicts those that are dead. Goes
-    /// on after `after`, and says where it ended: the next call asks for others.
+    /// Asks for the peer's last renewals of some instances that have missed a heartbeat here, and evicts those that are dead. It
+    /// begins after the key `after`, and returns the last key that it asked for: the next call asks for others.
     ///
-    /// # Errors
-    /// What went wrong, in words.
+    /// # Errors The reason, in words.
     pub(super) async fn ask_for_quiet(
         &self,
         around: &Surroundings,
@@ -91,10 +89,9 @@ impl PeerEurekaNode {
         Ok(quiet.last().cloned())
     }
 
-    /// Asks when the peer last heard these instances.
+    /// Asks for the peer's last renewals of these instances.
     ///
-    /// # Errors
-    /// What went wrong, in words.
+    /// # Errors The reason, in words.
     pub(super) async fn ask_when_heard(&self, around: &Surroundings, keys: &[InstanceKey]) -> Result<(), String> {
         for keys in keys.chunks(INSTANCES_ASKED) {
             let mut body = Vec::new();
@@ -113,10 +110,10 @@ impl PeerEurekaNode {
     }
 }
 
-/// The applications of which one side knows something else.
+/// The applications of which the peer knows something else.
 fn differing(around: &Surroundings, theirs: &Digests) -> Vec<String> {
     let ours = around.registry.digests(around.clock.now());
-    // Of what the peer knows nothing there is nothing to take.
+    // An application that the peer does not know has nothing to take over.
     let differs = |(app, hash): &(&String, &u64)| ours.applications.get(*app) != Some(*hash);
     theirs.applications.iter().filter(differs).map(|(app, _)| app.clone()).collect()
 }

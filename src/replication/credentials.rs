@@ -1,4 +1,4 @@
-//! [`Credentials`]: as whom a peer is called.
+//! [`Credentials`]: the user as whom a peer is called.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub struct Credentials {
     pub password: String,
 }
 
-/// A password is in no log.
+/// A password is never logged.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:******", self.username)

@@ -17,26 +17,26 @@ use thiserror::Error;
 
 /// After this many ordinals in a row that do not exist, no further ones are asked for.
 const ORDINALS_MISSING: u16 = 3;
-/// Replicas that are looked for.
+/// Maximum number of ordinals that are looked up.
 const MOST_ENDPOINTS: u16 = 100;
-/// Domains of the search list in which a name is looked for.
+/// Maximum number of domains of the search list.
 const MOST_DOMAINS: usize = 8;
-/// How long a look may take.
+/// Timeout of a lookup.
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
-/// What stands in the place of an ordinal in a name that no replica has. Where it resolves the domain has an answer for every
-/// name, and ordinals prove nothing.
+/// A text in place of the ordinal, in a name that no replica has. If that name resolves, the domain answers every name, and
+/// ordinals prove nothing.
 const NOBODY: &str = "no-replica";
 
-/// What was asked for does not exist, or could not be found out.
+/// Why a lookup has no result.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LookupError {
     /// There is no such name: an answer.
     #[error("there is no such name")]
     NoSuchName,
-    /// There is such a name, and nothing of the kind that was asked for: an answer.
+    /// The name exists, but has no record of this type: an answer.
     #[error("the name has no records")]
     NoRecords,
-    /// Nobody answered: not an answer.
+    /// No name server answered: not an answer.
     #[error("the name servers did not answer: {0}")]
     NoAnswer(String),
 }
@@ -53,12 +53,12 @@ impl From<NetError> for LookupError {
     }
 }
 
-/// Who is behind a Service: at least one replica.
+/// The replicas behind a Service: at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The Service's name in full, as it resolved.
     pub service: String,
-    /// The replicas: by their names, or by their addresses where these are all that name servers say.
+    /// The replicas: by name, or by address if name servers have no names.
     pub endpoints: BTreeSet<Endpoint>,
 }
 
@@ -74,9 +74,9 @@ pub struct Endpoint {
 /// Endpoints being looked up.
 pub type LookingUp<'a> = Pin<Box<dyn Future<Output = Result<Found, LookupError>> + Send + 'a>>;
 
-/// Who is behind a headless Service.
+/// Finds the replicas behind a headless Service.
 pub trait PeerDiscovery: Send + Sync + std::fmt::Debug {
-    /// The replicas behind the Service; `port` is for those whose port nobody says.
+    /// The replicas behind the Service. `port` is for replicas without an SRV record.
     fn endpoints<'a>(&'a self, service: &'a str, port: u16) -> LookingUp<'a>;
 }
 
@@ -86,8 +86,8 @@ impl PeerDiscovery for Discovery {
     }
 }
 
-/// Looks names up, keeping nothing: the answers' own caches (CoreDNS's, say) are enough, and a resolver that remembered that
-/// a name did not exist would not see a pod start.
+/// Looks names up without a cache of its own. The caches of name servers, such as CoreDNS, are enough, and a resolver that
+/// remembered that a name did not exist would not see a pod start.
 #[derive(Debug)]
 pub struct Discovery {
     resolver: TokioResolver,
@@ -98,7 +98,7 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// A look-up by these name servers, or by the system's with its search list, for the replica that peers call by `own_host`.
+    /// Lookups at these name servers, or at the system's with its search list, for the replica that peers call by `own_host`.
     ///
     /// # Errors
     /// If the system's configuration cannot be read.
@@ -128,8 +128,7 @@ impl Discovery {
 
     /// The addresses of a host.
     ///
-    /// # Errors
-    /// If there is no such name, or nobody says.
+    /// # Errors If the name does not exist, or no name server answers.
     pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         if let Ok(address) = host.trim_matches(['[', ']']).parse() {
             return Ok(vec![address]);
@@ -149,9 +148,9 @@ impl Discovery {
         if found.is_empty() { Err(LookupError::NoRecords) } else { Ok(found) }
     }
 
-    /// The whole names that a name may stand for: those of the search list, and, where it has a dot, itself. A name without
-    /// one is never asked for by itself: it is no top-level domain, and a name server without a way out fails such a
-    /// question where "no replica yet" is meant. For the same reason it is the first candidate's failure that counts.
+    /// The full names that a name may stand for: those of the search list and, if it has a dot, the name itself. A name without a
+    /// dot is never looked up alone: it is no top-level domain, and a name server without access to the Internet fails such a
+    /// query, which would hide the answer "no replica yet". For the same reason the failure of the first candidate counts.
     fn candidates(&self, name: &str) -> Vec<String> {
         if name.ends_with('.') {
             return vec![name.to_owned()];
@@ -164,20 +163,19 @@ impl Discovery {
         candidates
     }
 
-    /// The replicas behind a headless Service. One SRV query names them all, with their ports. Where it names none, the
-    /// ordinals of a StatefulSet of the Service's name are tried, and then the addresses of the Service itself; `port` is for
-    /// those.
+    /// The replicas behind a headless Service. One SRV query names them all, with their ports. If there is no SRV record, the
+    /// ordinals of a StatefulSet with the Service's name are tried, and then the addresses of the Service itself, with `port`.
     ///
-    /// # Errors
-    /// If nobody answers in time, or nobody is there. The first domain of the search list decides which: in it the Service is
-    /// expected.
+    /// # Errors If no name server answers in time, or there is no replica. The first domain of the search list decides which: the
+    /// Service is expected in it.
     async fn look_up(&self, service: &str, port: u16) -> Result<Found, LookupError> {
         let looking = async {
             let mut first = None;
             for name in self.candidates(service) {
                 match self.endpoints_of(&name, port).await {
                     Ok(endpoints) => return Ok(Found { service: name.trim_end_matches('.').to_owned(), endpoints }),
-                    // A name server without a way out fails what is not its own: that says something only of the first name.
+                    // A name server without access to the Internet fails queries for other domains, so only the first name's
+                    // failure counts.
                     Err(error @ LookupError::NoAnswer(_)) => return Err(first.unwrap_or(error)),
                     Err(error) => _ = first.get_or_insert(error),
                 }
@@ -188,7 +186,7 @@ impl Discovery {
         tokio::time::timeout(LONGEST_LOOK, looking).await.map_err(late)?
     }
 
-    /// Who is behind a Service of this whole name.
+    /// The replicas behind a Service with this full name.
     async fn endpoints_of(&self, service: &str, port: u16) -> Result<BTreeSet<Endpoint>, LookupError> {
         let records = match self.service_records(service).await {
             Ok(found) => return Ok(found),
@@ -210,7 +208,7 @@ impl Discovery {
         if found.is_empty() { Err(records) } else { Ok(found) }
     }
 
-    /// The addresses of a whole name; none if there are none.
+    /// The addresses of a full name; empty if there are none.
     async fn some_addresses(&self, name: &str) -> Result<BTreeSet<IpAddr>, LookupError> {
         match self.addresses_of(name).await {
             Ok(found) => Ok(found.into_iter().collect()),
@@ -219,8 +217,8 @@ impl Discovery {
         }
     }
 
-    /// The replicas of a StatefulSet, counted from 0. This replica does not ask for its own name: while it is not ready there is
-    /// none, a name server would remember that for seconds, and who starts next asks for it.
+    /// The replicas of a StatefulSet, counted from 0. This replica does not look up its own name: while it is not ready the name
+    /// does not exist, and a name server would remember that for seconds, also for the next replica that starts.
     async fn ordinals(&self, service: &str, port: u16) -> Result<BTreeSet<Endpoint>, LookupError> {
         let base = service.split('.').next().unwrap_or(service);
         let mut found = BTreeSet::new();
@@ -251,7 +249,7 @@ impl Discovery {
             let host = srv.target.to_utf8().trim_end_matches('.').to_ascii_lowercase();
             Some(Endpoint { host, port: srv.port })
         });
-        // Several ports of as many replicas as there may be: who is believed, and which port counts, the membership decides.
+        // Several ports of the maximum number of replicas. The membership decides which replicas and which port count.
         let records: BTreeSet<Endpoint> = records.take(usize::from(MOST_ENDPOINTS) * 10).collect();
         if records.is_empty() { Err(LookupError::NoRecords) } else { Ok(records) }
     }

@@ -21,8 +21,8 @@ pub async fn evict(nodes: Option<&PeerEurekaNodes>, registry: &InstanceRegistry,
     registry.evict(rng, clock.now());
 }
 
-/// Asks the peers that are replicas of ours and answered the last call. One that does not answer now delays the eviction a little
-/// only.
+/// Asks the peers that are replicas of ours and answered the last call. One that does not answer delays the eviction only a
+/// little.
 async fn ask_peers(peers: &[std::sync::Arc<PeerEurekaNode>], around: &Surroundings) {
     let expired = around.registry.expired(around.clock.now());
     if expired.is_empty() {
@@ -30,7 +30,7 @@ async fn ask_peers(peers: &[std::sync::Arc<PeerEurekaNode>], around: &Surroundin
     }
     let able = peers.iter().filter(|peer| peer.is_ours() && peer.is_available());
     let asked = able.map(|peer| tokio::time::timeout(PATIENCE, peer.ask_when_heard(around, &expired)));
-    // Who fails to answer is noted where calls fail, and says nothing about these instances.
+    // A failed call is noted where calls are made, and says nothing about these instances.
     join_all(asked).await;
 }
 

@@ -1,6 +1,6 @@
-//! The batch for one of our own replicas. It holds not what was done to an instance, but what is known of it by now.
+//! The batch for one of our own replicas. It has what is known of an instance by now, not what was done to it.
 //!
-//! Whatever was queued, the latest state is sent, so a batch that comes late or twice can undo nothing.
+//! The latest state is sent, whatever was queued, so a batch that arrives late or twice can undo nothing.
 
 use std::collections::HashSet;
 
@@ -17,8 +17,8 @@ enum Item {
     Renewed(Timestamp, Timestamp),
 }
 
-/// The batch for these tasks, and the tasks that its items are for: of several for one instance one tells all, and an instance
-/// that was evicted meanwhile is nothing to tell of.
+/// The batch for these tasks, and the tasks of its items. Several tasks of one instance become one item; an instance that was
+/// evicted meanwhile becomes none.
 pub(super) fn encode(
     tasks: &[ReplicationTask],
     registry: &InstanceRegistry,
@@ -49,7 +49,7 @@ pub(super) fn encode(
 }
 
 fn wire_item<'a>(task: &'a ReplicationTask, item: &'a Item, clock: &PeerClock) -> ReplicationItem<'a> {
-    // A peer is sent nothing before it has answered a call, which shows its clock.
+    // The peer has answered a call before, which shows its clock.
     let there = |at: Timestamp| clock.to_theirs(at).unwrap_or(Timestamp::NEVER);
     let (action, last_dirty, instance, known) = match item {
         Item::Registered(info, record, heard) => {

@@ -1,4 +1,4 @@
-//! [`ForwardHeaders`]: whose word is taken for the address of a client behind a proxy.
+//! [`ForwardHeaders`]: which headers are trusted for the address of a client behind a proxy.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,12 +7,12 @@ use http::header::{FORWARDED, HeaderMap, HeaderName};
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Which headers say where a request comes from (`server.forward-headers-strategy`). The address is for logs and histories;
-/// nobody is let in or refused by it.
+/// access does not depend on it.
 ///
 /// Spring's default is `none`, except on a cloud platform, to which Kubernetes belongs: there it is `native`. Ours is `none`
 /// everywhere. In Kubernetes clients reach a registry directly, and each of them has a private address, which `native` believes:
-/// any pod could write another one's address into the history. Where a proxy does stand before the registry, its operator knows, and
-/// says so.
+/// any pod could write another one's address into the history. An operator who puts a proxy in front of the registry has to
+/// configure this.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForwardHeaders {
     /// None: a request comes from the other end of its connection.

@@ -1,7 +1,7 @@
 //! [`Guesses`]: how many wrong passwords arrived lately, by client address and by user name.
 //!
-//! Nobody is locked out by it: it says who has to wait for whom, which wrong password is answered 429, and what the log is told. What
-//! counts is a wrong password that was not sent before: a fleet that has an old password guesses nothing.
+//! Nobody is locked out. The numbers decide which password is checked first, which wrong password is answered 429, and what is
+//! logged. A wrong password that was sent before does not count again: a fleet with an old password guesses nothing.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -14,27 +14,27 @@ use parking_lot::Mutex;
 use super::super::connection::network;
 use crate::time::{Timestamp, millis};
 
-/// Of one address (of IPv6, of one network of 64 bits).
+/// The limit of one address (of IPv6, of one network of 64 bits).
 const OF_AN_ADDRESS: Limit = Limit { burst: 10, every: Duration::from_secs(6) };
-/// For one user name, whoever guesses.
+/// The limit of one user name, from all addresses.
 const OF_A_NAME: Limit = Limit { burst: 30, every: Duration::from_secs(2) };
-/// Of everybody.
+/// The limit of all together.
 const OF_ALL: Limit = Limit { burst: 60, every: Duration::from_secs(1) };
 /// Maximum number of addresses, and of names, that are remembered; of any more, those with the fewest guesses are forgotten.
 const REMEMBERED: usize = 4096;
-/// The least time between two log lines about one address.
+/// Minimum time between two log lines about one address.
 const BETWEEN_LINES: Duration = Duration::from_secs(60);
 /// Maximum number of log lines in that time, about all addresses.
 const MOST_LINES: u32 = 20;
 
-/// So many at once, and one more in each of these intervals.
+/// A number of guesses at once, and one more in each interval.
 #[derive(Clone, Copy, Debug)]
 struct Limit {
     burst: u32,
     every: Duration,
 }
 
-/// Who tries a password.
+/// Who tries a password: the address and the user name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Guess {
     /// Where the connection comes from.
@@ -43,7 +43,7 @@ pub(super) struct Guess {
     pub(super) name: [u8; 32],
 }
 
-/// In which order passwords are checked: the least first.
+/// The order in which passwords are checked: the lowest rank first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     /// How many of the limits (of the address, of the name, of everybody) are reached.
@@ -63,7 +63,7 @@ impl Rank {
         self.over > 0
     }
 
-    /// The best of those over a limit: for a password that was sent before, as no guesser does.
+    /// The best rank of those over a limit: for a password that was sent before, which no guesser does.
     pub(super) fn of_a_return(self) -> Self {
         self.min(Self { over: 1, guesses: 0 })
     }
@@ -72,12 +72,12 @@ impl Rank {
 /// A guess that was counted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Charge {
-    /// Whether the address, the name and everybody had room for one more: what is over a limit is not added to it.
+    /// Whether the address, the name and all together had room for one more. A guess over a limit is not added to it.
     added: [bool; 3],
 }
 
 impl Charge {
-    /// Whether it changed anybody's rank.
+    /// Whether it changed a rank.
     pub(super) fn is_counted(self) -> bool {
         self.added.contains(&true)
     }
@@ -88,7 +88,7 @@ impl Charge {
     }
 }
 
-/// What the log is told about an address.
+/// A log line about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     /// The address.
@@ -127,7 +127,7 @@ impl Guesses {
         Charge { added: [of_address, counts.names.add(guess.name, now), counts.all.add((), now)] }
     }
 
-    /// Gives the ranks of guesses now, by all that was counted so far, which nobody changes until it is dropped.
+    /// The ranks of guesses at this moment. Nothing is counted until this is dropped.
     pub(super) fn ranks(&self, now: Timestamp) -> impl Fn(&Guess) -> Rank {
         let counts = self.0.lock();
         move |guess| {
@@ -142,7 +142,7 @@ impl Guesses {
         }
     }
 
-    /// Takes a guess back that was none.
+    /// Takes a counted guess back, because it was none.
     pub(super) fn forgive(&self, guess: &Guess, charge: Charge) {
         let counts = &mut *self.0.lock();
         let [of_address, of_name, of_all] = charge.added;
@@ -157,14 +157,14 @@ impl Guesses {
         }
     }
 
-    /// In how much time a guess of this kind is within all limits again.
+    /// The time until a guess of this kind is within all limits again.
     pub(super) fn retry_after(&self, guess: &Guess, now: Timestamp) -> Duration {
         let counts = self.0.lock();
         let address = counts.addresses.wait(&key(guess.address), now);
         address.max(counts.names.wait(&guess.name, now)).max(counts.all.wait(&(), now))
     }
 
-    /// Notes that a login failed, refused or wrong, and says whether the log is to be told.
+    /// Notes that a login was wrong or refused, and returns a line if it has to be logged.
     pub(super) fn failed(&self, guess: &Guess, now: Timestamp) -> Option<Line> {
         let address = guess.address?;
         let counts = &mut *self.0.lock();
@@ -186,16 +186,16 @@ impl Guesses {
     }
 }
 
-/// An address, or the network in which one client has all of them.
+/// An address, or the IPv6 network in which one client has all addresses.
 fn key(address: Option<IpAddr>) -> Option<IpAddr> {
     address.map(network)
 }
 
-/// What somebody has guessed, as a debt that time pays off.
+/// The guesses of one address or name, as a debt that decreases with time.
 #[derive(Clone, Copy, Debug)]
 struct Debt {
     paid_off: Timestamp,
-    /// Failed logins since the log was told last.
+    /// Failed logins since the last log line.
     failed: u64,
     told: Timestamp,
 }
@@ -228,7 +228,7 @@ impl<K: Copy + Eq + Hash> Counted<K> {
         self.owed(key, now).saturating_sub(self.limit.every * (self.limit.burst - 1))
     }
 
-    /// Adds one, unless the limit is reached: who stops guessing is within it soon.
+    /// Adds one, unless the limit is reached: so a client that stops guessing is soon within it again.
     fn add(&mut self, key: K, now: Timestamp) -> bool {
         if self.is_over(&key, now) {
             return false;

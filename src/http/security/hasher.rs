@@ -1,7 +1,8 @@
 //! [`Hasher`]: the thread that hashes passwords.
 //!
-//! It is none of the runtime's: while it hashes, connections are accepted, names are looked up and files are read as before. It is one,
-//! since each hash takes a processor for a tenth of a second, on purpose, and heartbeats need one, too.
+//! It does not belong to the runtime: while it hashes, connections are accepted, names are looked up and files are read as
+//! before. There is only one, since each hash takes a processor for a tenth of a second, on purpose, and heartbeats need a
+//! processor, too.
 
 use std::sync::Arc;
 
@@ -40,15 +41,15 @@ impl Hasher {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Lets a password wait for its turn. `ranks` gives the ranks of it, and of those that wait already; they are others than before if the
-    /// guess `is_counted`.
+    /// Lets a password wait for its turn. `ranks` has its rank and those of the passwords that wait already, which have changed
+    /// if the guess `is_counted`.
     pub(super) fn enter<R>(&self, job: Job, guess: Guess, is_counted: bool, ranks: impl FnOnce() -> R) -> Place
     where
         R: Fn(&Guess) -> Rank,
     {
         let (place, lost) = {
             let mut state = self.shared.state.lock();
-            // It may have been found out just now.
+            // Another request may have found out meanwhile.
             if self.shared.proofs.is_wrong(&job.tag) {
                 return Place::of(Verdict::Wrong);
             }
@@ -64,7 +65,7 @@ impl Hasher {
         place
     }
 
-    /// Starts the thread. Where that cannot be, the password waits until the next one arrives, and the start is tried again.
+    /// Starts the thread. If that fails, the password waits until the next one arrives, and the start is tried again.
     fn start(&self) -> bool {
         let shared = Arc::clone(&self.shared);
         let started = std::thread::Builder::new().name("passwords".to_owned()).spawn(move || shared.run());

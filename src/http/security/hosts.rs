@@ -1,8 +1,8 @@
-//! [`Hosts`]: by which names the pages and the API may be asked for.
+//! [`Hosts`]: the host names under which the pages and the API are answered.
 //!
-//! A page of another site can have its own name lead to this server's address ("DNS rebinding"): to the browser the two are one site then,
-//! and the page reads what its visitor can reach. But the browser still sends that name. So a name is believed only if nobody can
-//! register it on the Internet, or if the configuration has it.
+//! A page of another site can point its own name to this server's address ("DNS rebinding"). To the browser the two are one site
+//! then, and the page can read all that its visitor can reach. But the browser still sends that name. So a name is trusted only
+//! if nobody can register it on the Internet, or if the configuration lists it.
 
 use std::net::IpAddr;
 
@@ -12,8 +12,8 @@ use http::request::Parts;
 /// The settings of this list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedHosts {
-    /// `registry.security.allowed-hosts`: names, with `*.` at the beginning for all below, or `*` for any. `None` where it is not set:
-    /// then names are looked at only where there are no users, since another site's page knows no password.
+    /// `registry.security.allowed-hosts`: names, with `*.` at the beginning for all below, or `*` for any. `None` if it is not
+    /// set: then names are checked only if there are no users, since another site's page knows no password.
     pub listed: Option<Vec<String>>,
 }
 
@@ -22,7 +22,7 @@ const UNREGISTRABLE: [&str; 7] = ["localhost", "local", "internal", "svc", "test
 /// Maximum number of characters of a name in an answer.
 const LONGEST: usize = 253;
 
-/// The names that are believed.
+/// The trusted names.
 #[derive(Debug)]
 pub(super) struct Hosts {
     listed: Vec<String>,
@@ -37,7 +37,7 @@ impl Hosts {
         Self { listed, is_limited }
     }
 
-    /// The name by which a request asks, if it is not one of this server. `own` gives the names by which this server calls itself.
+    /// The host name of a request, if it is not one of this server's. `own` gives the names by which this server calls itself.
     pub(super) fn stranger(&self, request: &Parts, own: impl FnOnce() -> Vec<String>) -> Option<String> {
         if !self.is_limited {
             return None;
@@ -69,14 +69,14 @@ fn name(host: &str) -> &str {
     name.trim_end_matches('.')
 }
 
-/// Whether nobody on the Internet can make this name lead here: it is an address, has no dot, or is of a local domain.
+/// Whether nobody on the Internet can point this name here: it is an address, has no dot, or belongs to a local domain.
 fn is_local(name: &str) -> bool {
     let is_below = |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
     name.parse::<IpAddr>().is_ok() || !name.contains('.') || UNREGISTRABLE.iter().any(|domain| is_below(domain))
 }
 
-/// Whether this is a name by which the server calls itself, or one of its Service: short, or of one of its pods, or of another
-/// Service of the same namespace.
+/// Whether the server calls itself by this name, or the name belongs to its Service: in its short form, of one of its pods, or of
+/// another Service of the same namespace.
 fn is_own(name: &str, own: &str) -> bool {
     let own = own.trim_end_matches('.').to_ascii_lowercase();
     let is_below = |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));

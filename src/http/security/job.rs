@@ -13,11 +13,11 @@ pub(super) struct Job {
     hash: Password,
     /// What was typed.
     typed: String,
-    /// The user, and the password's own tag; `None` where no password is right.
+    /// The user, and the tag of the password; `None` if no password would be right.
     user: Option<(usize, Tag)>,
 }
 
-/// What became of a password.
+/// The result of checking a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is right.
@@ -29,18 +29,18 @@ pub(super) enum Verdict {
 }
 
 impl Job {
-    /// Compares what was typed with a hash. It is right only if `user` is given, whose password it is then.
+    /// Compares the typed password with a hash. It can be right only if `user` is given.
     pub(super) fn new(tag: Tag, hash: Password, typed: String, user: Option<(usize, Tag)>) -> Self {
         Self { tag, hash, typed, user }
     }
 
-    /// One that nobody sent.
+    /// A job that no client sent.
     #[cfg(test)]
     pub(super) fn of_nobody(tag: Tag) -> Self {
         Self::new(tag, Password::Plain(String::new()), "wrong".to_owned(), None)
     }
 
-    /// Finds out, by the hash if need be, and notes it.
+    /// Finds the result, by hashing if necessary, and notes it.
     pub(super) fn check(&self, proofs: &Proofs) -> Verdict {
         let known = self.user.is_some_and(|(user, tag)| proofs.is_right(user, &tag));
         if known {
@@ -62,7 +62,7 @@ impl Job {
     }
 }
 
-/// What was typed is in no log.
+/// The typed password is never logged.
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job").field("user", &self.user.map(|(user, _)| user)).finish_non_exhaustive()

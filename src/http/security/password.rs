@@ -1,4 +1,4 @@
-//! [`Password`]: how Spring Security writes one.
+//! [`Password`]: a password as Spring Security writes it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 /// bcrypt hash.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Password {
-    /// As it is typed.
+    /// In plain text.
     Plain(String),
     /// Its bcrypt hash.
     Bcrypt(String),
@@ -28,7 +28,7 @@ impl Password {
         matches!(self, Self::Bcrypt(_))
     }
 
-    /// How slow it is to check, if it is: twice the time for each more.
+    /// The cost of its hash, if it has one: each step doubles the time.
     pub(super) fn cost(&self) -> Option<u32> {
         match self {
             Self::Plain(_) => None,
@@ -54,7 +54,7 @@ impl FromStr for Password {
     }
 }
 
-/// A password is in no log.
+/// A password is never logged.
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("******")

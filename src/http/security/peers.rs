@@ -1,4 +1,4 @@
-//! [`PeerUsers`]: which users are peers. Who may write is not thereby one.
+//! [`PeerUsers`]: which users are peers. A user that may write is not a peer for that reason.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tracing::warn;
 use super::user::User;
 
 /// The users that may replicate: those with the role `PEER`, and those as whom this replica calls its peers, since peers of one
-/// cluster call each other alike. Where that names nobody, the only user that may write.
+/// cluster call each other alike. If there is none of these, the only user that may write.
 #[derive(Debug)]
 pub(super) struct PeerUsers {
     names: BTreeSet<String>,
@@ -34,7 +34,7 @@ impl PeerUsers {
         self.names.contains(user)
     }
 
-    /// Says once in the log that a user tries to replicate and may not: that may be a peer whose configuration lacks something.
+    /// Logs once that a user tries to replicate and may not: it may be a peer with an incomplete configuration.
     pub(super) fn say_refused(&self, user: &Arc<str>) {
         if self.refused.lock().insert(Arc::clone(user)) {
             warn!(

@@ -1,7 +1,7 @@
 //! [`Proofs`]: which password of each user is known to be right, and which credentials are known to be wrong.
 //!
-//! A bcrypt hash has to be computed once for each user: afterwards every right password is recognised, and every wrong one, by one
-//! HMAC. What a dump of the memory shows is no password.
+//! A bcrypt hash has to be computed once for each user. Afterwards one HMAC tells right passwords from wrong ones. A dump of the
+//! memory shows no password.
 
 use std::collections::HashSet;
 use std::sync::OnceLock;
@@ -26,12 +26,12 @@ pub(super) type Tag = [u8; 32];
 pub(super) struct Proofs {
     key: hmac::Key,
     proven: Vec<OnceLock<Tag>>,
-    /// How many users have none yet.
+    /// The number of users whose password is not known yet.
     missing: AtomicUsize,
     wrong: Mutex<WrongOnes>,
 }
 
-/// The tags of credentials that were wrong, the newer ones and the older: a fleet that has an old password sends it with every heartbeat.
+/// The tags of wrong credentials, the newer half and the older half: a fleet with an old password sends it with every heartbeat.
 #[derive(Debug, Default)]
 struct WrongOnes {
     newer: HashSet<Tag>,
@@ -39,7 +39,7 @@ struct WrongOnes {
 }
 
 impl Proofs {
-    /// Those of plain passwords, which are there from the start.
+    /// The tags of plain passwords, which are known from the start.
     pub(super) fn new(users: &[User]) -> Self {
         #[expect(clippy::expect_used, reason = "without random numbers nothing here is safe")]
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).expect("the system has random numbers");
@@ -58,7 +58,7 @@ impl Proofs {
         proofs
     }
 
-    /// The tag of anything that is not to be kept as it is.
+    /// The tag of a text that must not be kept itself.
     pub(super) fn tag(&self, bytes: &[u8]) -> Tag {
         let mut tag = [0; 32];
         tag.copy_from_slice(hmac::sign(&self.key, bytes).as_ref());

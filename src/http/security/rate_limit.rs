@@ -13,9 +13,9 @@ use crate::time::Timestamp;
 /// Settings of the rate limiter, by Netflix's names and defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Whether anybody is refused.
+    /// Whether it is on.
     pub enabled: bool,
-    /// How many may come at once.
+    /// How many fetches may arrive at once.
     pub burst_size: u32,
     /// Fetches a second on average: everything, deltas, and applications.
     pub registry_fetch_average_rate: u32,
@@ -40,7 +40,7 @@ impl Default for Options {
     }
 }
 
-/// A bucket that fills by `rate` a second up to `burst`; either at zero means no limit.
+/// A bucket that fills with `rate` tokens a second up to `burst`. There is no limit if one of them is zero.
 #[derive(Debug)]
 struct TokenBucket {
     rate: u32,
@@ -84,7 +84,7 @@ impl RateLimiter {
         }
     }
 
-    /// Whether a request is a fetch too many.
+    /// Whether a request is refused because there were too many fetches.
     pub(super) fn is_over_limit(&self, target: &Target<'_>, request: &Parts, now: Timestamp) -> bool {
         if !self.options.enabled || request.method != Method::GET || self.is_privileged(request) {
             return false;

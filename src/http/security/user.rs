@@ -1,4 +1,4 @@
-//! [`User`]: who may come in, and what for.
+//! [`User`]: a user, and what the user may do.
 
 use super::password::Password;
 

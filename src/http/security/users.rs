@@ -1,8 +1,8 @@
-//! [`Users`]: who may come in, and what was found out of it already.
+//! [`Users`]: authenticates users, and remembers results.
 //!
-//! A right password is let in at once, whatever others send, as soon as its user has come in once since the start ([`Proofs`]). Only the
-//! first login of a user whose password is a bcrypt hash waits for the thread that hashes, and there it goes before guesses
-//! ([`Guesses`]). A wrong password is answered alike, and after the same work, whether there is such a user or not.
+//! After the first login of a user since the start, the right password is accepted at once, whatever others send ([`Proofs`]).
+//! Only the first login of a user with a bcrypt hash waits for the thread that hashes, and goes before guesses there
+//! ([`Guesses`]). A wrong password gets the same answer, after the same work, whether the user exists or not.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -23,23 +23,23 @@ use super::proofs::{Proofs, Tag};
 use super::user::User;
 use crate::time::Timestamp;
 
-/// Maximum number of remembered credentials: of right ones there are more only where they are spelt in many ways.
+/// Maximum number of remembered credentials: there are more right ones only if headers spell them in different ways.
 const REMEMBERED: usize = 1000;
 
-/// Maximum number of characters of a user name that was tried in the log.
+/// Maximum number of characters of an attempted user name in the log.
 const LONGEST_NAME: usize = 100;
 
-/// All that bcrypt looks at of a password, in bytes.
+/// The number of bytes of a password that bcrypt looks at.
 const BCRYPT_LENGTH: usize = 72;
 
 /// All users.
 #[derive(Debug)]
 pub(crate) struct Users {
     users: Vec<User>,
-    /// Their names, in the same order, to be shared by what they do.
+    /// Their names, in the same order, shared by the callers of their requests.
     names: Vec<Arc<str>>,
     proofs: Arc<Proofs>,
-    /// `Authorization` headers that were right, by their tags, so that a heartbeat's is neither decoded nor compared.
+    /// The tags of `Authorization` headers that were right, so that a heartbeat's is neither decoded nor compared.
     right: RwLock<HashMap<Tag, usize>>,
     guesses: Guesses,
     hasher: Hasher,
@@ -47,23 +47,23 @@ pub(crate) struct Users {
     slowest: Option<usize>,
 }
 
-/// Why a user is not known.
+/// Why a request is not authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrong {
     /// No credentials, or wrong ones.
     Credentials,
-    /// One more wrong password, or one that was not looked at, after too many wrong ones of this address or for this user.
+    /// The password is wrong or was not checked, after too many wrong ones from this address or for this user.
     TooMany {
         /// After how many seconds it may be tried again.
         retry_after: i64,
     },
 }
 
-/// What a request has sent.
+/// The credentials of a request.
 struct Sent {
     /// The tag of the name and the password, however the header spells them.
     tag: Tag,
-    /// The place of its user, or of another one if there is none of that name.
+    /// The index of its user, or of another one if there is none with this name.
     found: usize,
     is_known: bool,
     /// The tag of the password.
@@ -91,7 +91,7 @@ impl Users {
         self.users.is_empty()
     }
 
-    /// Whether the user of this name may do more than read. Of users with one name the last counts, as where they are let in.
+    /// Whether the user with this name may do more than read. If a name is repeated, the last user counts, as for logins.
     pub(crate) fn may_change(&self, name: &str) -> bool {
         self.users.iter().rfind(|user| user.name == name).is_some_and(|user| !user.is_read_only())
     }
@@ -144,7 +144,7 @@ impl Users {
         Sent { tag, found, is_known, password, guess }
     }
 
-    /// Whether credentials that are not known to be right are right. What was wrong before is no guess, and is wrong again.
+    /// Checks credentials that are not known to be right. Those that were wrong before are no guess, and are wrong again.
     async fn check(&self, sent: &Sent, typed: String, now: Timestamp) -> Result<bool, Wrong> {
         let slowest = self.slowest.filter(|_| !self.proofs.are_complete());
         if self.proofs.is_wrong(&sent.tag) {
@@ -170,7 +170,7 @@ impl Users {
         }
     }
 
-    /// What is answered to a wrong password.
+    /// The answer to a wrong password.
     fn failed(&self, sent: &Sent, charge: Charge, now: Timestamp) -> Result<bool, Wrong> {
         if !charge.is_within_limits() {
             return Err(self.refused(sent, now));
@@ -191,7 +191,8 @@ impl Users {
         }
     }
 
-    /// The place of the user of this name, or of somebody else, and which of it is the case; without a branch on either.
+    /// The index of the user with this name, or of another user, and whether it was found. There is no branch on the name, so the
+    /// time tells nothing.
     fn find(&self, name: &str) -> (usize, bool) {
         let (mut found, mut known) = (0_u64, Choice::from(0));
         for (place, user) in self.users.iter().enumerate() {
@@ -203,7 +204,7 @@ impl Users {
     }
 }
 
-/// The name of the user that a request tries to be, for the log: as it was sent, but no longer than a name is.
+/// The attempted user name, for the log: as it was sent, but cut to a maximum length.
 pub(crate) fn tried(headers: &HeaderMap) -> Option<String> {
     let (name, _password) = credentials(headers.get(AUTHORIZATION)?.as_bytes()).unwrap_or_default();
     Some(name.chars().take(LONGEST_NAME).collect())
@@ -252,7 +253,7 @@ mod tests {
         users.authenticate(&basic(name, password), from(last), NOW).await
     }
 
-    /// Guesses from the address that a good client shares, for its own user and for another one, before it ever came in.
+    /// Guesses from the address of a good client, for its own user and for another one, before the client's first login.
     #[tokio::test]
     async fn a_good_login_is_let_in_whatever_others_of_its_address_guess() {
         let users = Users::new(vec![user("b", &hashed("b"), "ADMIN"), user("c", &hashed("c"), "ADMIN")]);

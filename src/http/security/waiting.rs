@@ -1,7 +1,7 @@
 //! [`Waiting`]: the passwords that wait to be hashed, and which of them is next.
 //!
-//! The best [`Rank`] is next, and of two alike the later one: while more arrive than can be hashed, the first to arrive would
-//! delay everybody after it. There are few places; who has the worst rank and came first loses one.
+//! The best [`Rank`] is next, and of two equal ones the later: while more arrive than can be hashed, the first to arrive would
+//! delay all others. There are few places; the oldest password with the worst rank loses its place.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use super::job::{Job, Verdict};
 
 /// Places for passwords of clients within the limits.
 const PLACES: usize = 64;
-/// Places for those over a limit. A guesser that waits guesses nothing else meanwhile: with fewer, a hundred connections that are refused at
-/// once would guess so often that a good login among them had no chance.
+/// Places for those over a limit. A guesser that waits does not guess again meanwhile. With fewer places, a hundred connections
+/// that are refused at once would guess so often that a good login among them had no chance.
 const PLACES_OVER_LIMIT: usize = 128;
-/// After a hash, passwords over a limit wait so many times as long as it took: guesses use a quarter of a processor.
+/// After a hash, passwords over a limit wait this many times as long as it took, so guesses use at most a quarter of a processor.
 const REST: u32 = 3;
 /// But no longer than this, also where a hash takes long: a good login may be among them.
 const LONGEST_REST: Duration = Duration::from_millis(250);
@@ -32,19 +32,19 @@ pub(super) struct Entry {
     guess: Guess,
     /// Whether it had lost its place before.
     is_back: bool,
-    /// As of the last arrival.
+    /// Its rank as of the last arrival.
     rank: Rank,
     /// Grows with each arrival.
     arrived: u64,
-    /// All that sent it.
+    /// All requests that sent it.
     waiters: Vec<oneshot::Sender<Verdict>>,
 }
 
 impl Entry {
-    /// Tells all that wait for it.
+    /// Sends the result to all requests that wait for it.
     pub(super) fn tell(self, verdict: Verdict) {
         for waiter in self.waiters {
-            // Whoever has gone needs no answer.
+            // A request that was dropped needs no answer.
             let _gone = waiter.send(verdict);
         }
     }
@@ -59,28 +59,28 @@ impl Entry {
     }
 }
 
-/// What is to be done next.
+/// What the thread does next.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// To hash this, and to say so ([`Waiting::hashed`]).
+    /// Hash this, and report it ([`Waiting::hashed`]).
     Hash(Arc<Job>),
-    /// To wait this long, unless another arrives.
+    /// Wait this long, unless another arrives.
     Rest(Duration),
-    /// To wait until one arrives.
+    /// Wait until one arrives.
     Nothing,
 }
 
 /// A password that was given a place.
 #[derive(Debug)]
 pub(super) struct Place {
-    /// What is found out.
+    /// Its result.
     pub(super) verdict: oneshot::Receiver<Verdict>,
-    /// Whether somebody else waits for the same already.
+    /// Whether another request waits for the same already.
     pub(super) is_shared: bool,
 }
 
 impl Place {
-    /// One of a password of which everything is known.
+    /// A place for a password whose result is known already.
     pub(super) fn of(known: Verdict) -> Self {
         let (waiter, verdict) = oneshot::channel();
         let _waits = waiter.send(known);
@@ -101,8 +101,9 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Gives a password a place, and says who lost one for it, if somebody did. `rank` is what it and the others have now. Who guesses on
-    /// makes the rank of all that he has waiting worse, if the guess `is_counted`: beyond the limits it is not, and changes nothing.
+    /// Gives a password a place, and returns the one that lost its place for it, if any. `rank` gives the current ranks. A
+    /// further guess makes the ranks of all waiting passwords of the same client worse, if it `is_counted`; beyond the limits it
+    /// is not, and changes nothing.
     pub(super) fn enter(
         &mut self,
         job: Job,
@@ -139,7 +140,7 @@ impl Waiting {
         (Place { verdict, is_shared }, self.displace())
     }
 
-    /// Takes a place from the worst, where there are too many.
+    /// Takes the place of the worst, if there are too many.
     fn displace(&mut self) -> Option<Entry> {
         let over = self.entries.iter().filter(|entry| entry.rank.is_over()).count();
         if over <= PLACES_OVER_LIMIT && self.entries.len() - over <= PLACES {
@@ -152,7 +153,7 @@ impl Waiting {
         Some(lost)
     }
 
-    /// What is to be done now.
+    /// What to do now.
     pub(super) fn next(&mut self, now: Instant) -> Next {
         self.drop_abandoned();
         let Some(best) = self.entries.iter().min_by_key(|entry| entry.order()) else { return Next::Nothing };
@@ -167,7 +168,7 @@ impl Waiting {
         self.current.as_ref().map_or(Next::Nothing, |entry| Next::Hash(Arc::clone(&entry.job)))
     }
 
-    /// Notes that a hash has ended now, and how long it took; gives who waited for it.
+    /// Notes that a hash has ended and how long it took. Returns those that waited for it.
     pub(super) fn hashed(&mut self, took: Duration, now: Instant) -> Option<Entry> {
         self.rest_until = Some(now + took.saturating_mul(REST).min(LONGEST_REST));
         self.current.take()

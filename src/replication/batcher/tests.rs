@@ -165,8 +165,8 @@ fn a_full_queue_drops_heartbeats_before_changes() {
 }
 
 proptest! {
-    /// Whatever is offered and however batches fare: the queue keeps its bound, and what a peer is told last of an
-    /// instance's coming and going is what was offered last of it.
+    /// Whatever is offered, and whatever the outcomes of batches are: the queue keeps its limit, and the last registration or
+    /// cancellation of an instance that a peer receives is the last one that was offered.
     #[test]
     fn the_last_word_of_each_instance_arrives(ops in proptest::collection::vec((0u8..6, 0u8..3, any::<bool>()), 1..200)) {
         let mut batcher = Batcher::new(1000);
@@ -187,7 +187,7 @@ proptest! {
                 3 => batcher.offer(task(Action::Heartbeat, &id), now),
                 _ => {
                     let tasks = batch(&mut batcher, now);
-                    // An answer may be lost after the batch was applied: it counts as told, and is told again.
+                    // An answer may be lost after the batch was applied: then the peer has received it, and receives it again.
                     for (action, id) in tasks.iter().filter(|(action, _)| matches!(action, Action::Register | Action::Cancel)) {
                         told.insert(id.clone(), *action);
                     }
