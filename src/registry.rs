@@ -23,6 +23,7 @@ mod pages;
 mod renewal_threshold;
 mod reads;
 mod response_cache;
+mod restore;
 mod room;
 mod self_preservation;
 mod store;
@@ -42,6 +43,7 @@ pub use merge::Repaired;
 pub use options::Options;
 pub use pages::View;
 pub use response_cache::{Answer, Pending, ReadError, Reading, Scope};
+pub use restore::{Knowledge, Restore};
 pub use room::NoRoom;
 pub use self_preservation::SelfPreservation;
 

@@ -118,7 +118,8 @@ impl Edit<'_> {
             self.threshold.client_added();
         }
         self.registry.leases.insert(Arc::clone(lease));
-        self.put(ChangeKind::Registered, lease, before);
+        let kind = if lease.is_restored() { ChangeKind::Restored } else { ChangeKind::Registered };
+        self.put(kind, lease, before);
     }
 
     /// Changes what is known of an instance and shows it to readers as `MODIFIED`. If only stamps changed, readers are shown nothing.
@@ -230,6 +231,11 @@ impl Happened {
             );
             return;
         }
+        // Whoever restores says how many, in one line.
+        if self.kind == ChangeKind::Restored {
+            debug!(app.name = app, instance.id = id, status, source, "{words} from its snapshot");
+            return;
+        }
         let before = self.before.as_ref().map(|before| before.info.status.name());
         let status_override = record.status_override.status.map(InstanceStatus::name);
         let silent_secs = (self.kind == ChangeKind::Evicted).then(|| self.at.since(self.lease.last_heard()).as_secs());
@@ -269,6 +275,7 @@ impl fmt::Display for Words<'_> {
         }
         let (before, after) = match self.happened.kind {
             ChangeKind::Registered => (" registered ", ""),
+            ChangeKind::Restored => (" restored ", ""),
             ChangeKind::StatusChanged => (" set ", " to "),
             ChangeKind::OverrideRemoved => (" removed the override of ", ", whose status is now "),
             ChangeKind::Cancelled => (" cancelled ", ""),

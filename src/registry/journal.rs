@@ -17,6 +17,8 @@ const CHANGES_KEPT: usize = 10_000;
 pub enum ChangeKind {
     /// It registered, for the first time or again.
     Registered,
+    /// It was read from the snapshot at the start.
+    Restored,
     /// Its status became another.
     StatusChanged,
     /// An operator's status was removed.
@@ -29,13 +31,14 @@ pub enum ChangeKind {
 
 impl ChangeKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Registered, Self::StatusChanged, Self::OverrideRemoved, Self::Cancelled, Self::Evicted];
+    pub const ALL: [Self; 6] =
+        [Self::Registered, Self::Restored, Self::StatusChanged, Self::OverrideRemoved, Self::Cancelled, Self::Evicted];
 
     /// In a word, for metrics and pages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Registered => "registered",
+            Self::Restored => "restored",
             Self::StatusChanged => "status_changed",
             Self::OverrideRemoved => "override_removed",
             Self::Cancelled => "cancelled",
@@ -49,6 +52,7 @@ impl ChangeKind {
     pub fn said(self) -> &'static str {
         match self {
             Self::Registered => "registered",
+            Self::Restored => "restored from the snapshot",
             Self::StatusChanged => "became",
             Self::OverrideRemoved => "override removed, now",
             Self::Cancelled => "cancelled, was",
@@ -127,7 +131,7 @@ impl Journal {
             ChangeKind::Cancelled | ChangeKind::Evicted => {
                 drop(push(&mut self.cancelled, LEASES_KEPT, (change.at, change.key.clone())));
             }
-            ChangeKind::StatusChanged | ChangeKind::OverrideRemoved => {}
+            ChangeKind::Restored | ChangeKind::StatusChanged | ChangeKind::OverrideRemoved => {}
         }
         if let Some(forgotten) = push(&mut self.changes, CHANGES_KEPT, change) {
             self.forgotten = forgotten.number;

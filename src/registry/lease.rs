@@ -19,6 +19,8 @@ pub struct Lease {
     record: ArcSwap<Record>,
     duration_ms: i64,
     registration: Timestamp,
+    /// When it was restored from a snapshot; `NEVER` if a client or a peer brought it.
+    restored: Timestamp,
     /// When its client last registered or renewed, at this replica or another one.
     heard_ms: AtomicI64,
     /// Whether it renewed since it registered.
@@ -42,11 +44,23 @@ impl Lease {
             record: ArcSwap::new(record),
             duration_ms: millis(duration),
             registration: now,
+            restored: Timestamp::NEVER,
             heard_ms: AtomicI64::new(heard.at.0),
             renewed: AtomicBool::new(heard.renewed),
             eviction_ms: AtomicI64::new(0),
             service_up_ms: AtomicI64::new(service_up.0),
         }
+    }
+
+    /// The same lease as one that was restored from a snapshot now: its client gets one duration to renew, however long ago
+    /// it was heard. When it was heard stays true, since peers compare that.
+    pub(super) fn restored(self, now: Timestamp) -> Self {
+        Self { restored: now, ..self }
+    }
+
+    /// Whether it was restored from a snapshot, and its client was not heard since, by any replica.
+    pub fn is_restored(&self) -> bool {
+        self.restored > self.last_heard()
     }
 
     /// What it is found by.
@@ -97,9 +111,10 @@ impl Lease {
 
     /// Whether it was cancelled or evicted, or its client was silent for too long; `compensation` is time in which the server
     /// could not have heard it. The Java server writes a renewal one duration ahead, so a lease that was ever renewed
-    /// lasts two durations; operators and mixed clusters count on it (src/PROTOCOL.md, section 5.1).
+    /// lasts two durations; operators and mixed clusters count on it (src/PROTOCOL.md, section 5.1). One that was restored
+    /// lasts one duration from then on.
     pub fn is_expired(&self, compensation: Duration, now: Timestamp) -> bool {
-        let until = self.last_renewal().0.saturating_add(self.duration_ms);
+        let until = self.last_renewal().max(self.restored).0.saturating_add(self.duration_ms);
         self.is_cancelled() || now.0 > until.saturating_add(millis(compensation))
     }
 

@@ -7,10 +7,10 @@ use super::{InstanceRegistry, Scope};
 use crate::time::Timestamp;
 
 impl InstanceRegistry {
-    /// Notes that the replica of a cluster opens, with a whole registry or without.
-    pub fn opened_in_a_cluster(&self, whole: bool, now: Timestamp) {
+    /// Notes that the replica of a cluster opens, and whether it knows what clients know.
+    pub fn opened_in_a_cluster(&self, with: PeerMemory, now: Timestamp) {
         self.memory.change(now, |memory| {
-            memory.opened(whole, now);
+            memory.opened(with, now);
             None
         });
     }
@@ -41,7 +41,8 @@ impl InstanceRegistry {
 
     /// Notes that a client renewed what is not registered. What was here and left is no sign.
     pub fn client_renewed_unknown(&self, key: &str, now: Timestamp) {
-        if self.memory(now).is_in_doubt() && self.history(key).changes.is_empty() {
+        let is_unknown = || self.history(key).changes.is_empty() && self.content.lock().tombstone(key).is_none();
+        if self.memory(now).is_in_doubt() && is_unknown() {
             self.memory.change(now, |memory| memory.renewed_unknown(now));
         }
     }
@@ -71,16 +72,16 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
-    fn opened(whole: bool) -> InstanceRegistry {
+    fn opened(with: PeerMemory) -> InstanceRegistry {
         let registry = InstanceRegistry::new(Options::default(), 1, NOW);
         registry.open_for_traffic(0, NOW);
-        registry.opened_in_a_cluster(whole, NOW);
+        registry.opened_in_a_cluster(with, NOW);
         registry
     }
 
     #[test]
     fn a_registry_that_lost_its_memory_refuses_reads_until_clients_had_time_to_register_again() {
-        let registry = opened(false);
+        let registry = opened(PeerMemory::InDoubt);
         assert_eq!((registry.memory(NOW), registry.lost_memory(NOW)), (PeerMemory::InDoubt, None));
         assert!(registry.access_allowed(NOW));
         registry.client_renewed_unknown("A/1", NOW);
@@ -94,7 +95,7 @@ mod tests {
 
     #[test]
     fn who_left_here_and_renews_is_no_sign_of_a_loss() {
-        let registry = opened(false);
+        let registry = opened(PeerMemory::InDoubt);
         let info = InstanceInfo::new(AppName::new("a"), "h", "10.0.0.1", NOW);
         let key = info.key();
         registry.register(info, Source::Client, NOW);
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_registry_with_a_copy_is_never_in_doubt() {
-        let registry = opened(true);
+        let registry = opened(PeerMemory::Whole);
         registry.client_reads(Scope::Delta, NOW);
         registry.client_renewed_unknown("A/1", NOW);
         assert_eq!((registry.memory(NOW), registry.lost_memory(NOW)), (PeerMemory::Whole, None));

@@ -25,7 +25,8 @@ pub enum PeerMemory {
     Whole,
     /// It opened without a copy, and nothing shows yet that it lacks anything.
     InDoubt,
-    /// The same, and since then a client fetched everything. Such a client asks for deltas next, at any replica.
+    /// The same, and a delta is no sign that it does: since then a client fetched everything, and such a client asks for deltas
+    /// next, at any replica; or what clients hold a list of was restored from a snapshot.
     Fetched,
     /// It opened without a copy, and clients showed that they knew a registry before.
     Lost,
@@ -126,10 +127,14 @@ impl Memory {
         Self { renewal_interval, state: State::Whole }
     }
 
-    /// The replica of a cluster opens: with a whole registry or without.
-    pub fn opened(&mut self, whole: bool, now: Timestamp) {
+    /// The replica of a cluster opens, with this memory.
+    pub fn opened(&mut self, with: PeerMemory, now: Timestamp) {
         let until = now + self.renewal_interval * INTERVALS_IN_DOUBT;
-        self.state = if whole { State::Whole } else { State::InDoubt { until, fetched: false } };
+        self.state = match with {
+            PeerMemory::Whole => State::Whole,
+            PeerMemory::InDoubt | PeerMemory::Lost => State::InDoubt { until, fetched: false },
+            PeerMemory::Fetched => State::InDoubt { until, fetched: true },
+        };
     }
 
     /// What it tells its peers about its memory, and whether reads are refused.
@@ -252,14 +257,14 @@ mod tests {
 
     fn in_doubt() -> Memory {
         let mut memory = Memory::new(INTERVAL);
-        memory.opened(false, OPENED);
+        memory.opened(PeerMemory::InDoubt, OPENED);
         memory
     }
 
     #[test]
     fn a_lone_server_and_one_with_a_copy_are_never_in_doubt() {
         let mut copied = Memory::new(INTERVAL);
-        copied.opened(true, OPENED);
+        copied.opened(PeerMemory::Whole, OPENED);
         for mut memory in [Memory::new(INTERVAL), copied] {
             assert_eq!(memory.delta_asked(OPENED), None);
             assert_eq!(memory.renewed_unknown(OPENED), None);

@@ -18,7 +18,7 @@ use crate::model::{Fact, Heard, Record, Tombstone};
 use crate::time::Timestamp;
 
 /// About how large an answer to a peer that asks for records becomes before it is cut; the peer then asks for the rest.
-const RECORDS_BYTES: usize = 1 << 20;
+pub(super) const RECORDS_BYTES: usize = 1 << 20;
 
 /// What a comparison with a peer repaired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,17 @@ impl Repaired {
     pub fn is_none(self) -> bool {
         self == Self::default()
     }
+}
+
+/// What becomes of an instance that is not registered here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unknown {
+    /// A peer has it.
+    TakenFromPeer,
+    /// Only a snapshot has it, and there was nobody to copy from.
+    Restored,
+    /// A snapshot has it, and the peer that was copied from does not.
+    LackedByCopy,
 }
 
 impl std::ops::AddAssign for Repaired {
@@ -102,21 +113,44 @@ impl InstanceRegistry {
 
     /// Merges what a peer knows; its times are by this replica's clock. Says what that changed.
     pub fn merge(&self, records: Records, now: Timestamp) -> Repaired {
-        let (mut repaired, peer) = (Repaired::default(), Source::Peer.into());
+        let peer = Source::Peer.into();
+        self.merge_all(records, Some(&peer), Unknown::TakenFromPeer, now)
+    }
+
+    /// Merges records, wherever they were kept; `caller` is who brings them.
+    pub(super) fn merge_all(
+        &self,
+        records: Records,
+        caller: Option<&Caller>,
+        unknown: Unknown,
+        now: Timestamp,
+    ) -> Repaired {
+        let mut repaired = Repaired::default();
+        let merge = |fact, heard| usize::from(self.merge_known(fact, heard, caller, unknown, now));
         for tombstone in records.cancelled {
-            repaired.cancelled += usize::from(self.merge_fact(Fact::Cancelled(tombstone), None, &peer, now));
+            repaired.cancelled += merge(Fact::Cancelled(tombstone), None);
         }
         for (record, heard) in records.registered {
-            let fact = Fact::Registered(Box::new(record));
-            repaired.registered += usize::from(self.merge_fact(fact, Some(heard), &peer, now));
+            repaired.registered += merge(Fact::Registered(Box::new(record)), Some(heard));
         }
         repaired
     }
 
     /// Merges what a peer knows of an instance, and when it was heard there. Says whether that changed what is known.
     pub fn merge_fact(&self, theirs: Fact, heard: Option<Heard>, peer: &Caller, now: Timestamp) -> bool {
+        self.merge_known(theirs, heard, Some(peer), Unknown::TakenFromPeer, now)
+    }
+
+    fn merge_known(
+        &self,
+        theirs: Fact,
+        heard: Option<Heard>,
+        caller: Option<&Caller>,
+        unknown: Unknown,
+        now: Timestamp,
+    ) -> bool {
         let (key, heard) = (theirs.key(), heard.map(|heard| heard.not_after(now)));
-        let mut edit = self.edit(Some(peer.clone()), now);
+        let mut edit = self.edit(caller.cloned(), now);
         theirs.stamps().into_iter().for_each(|stamp| edit.clock.observe(stamp, now));
         if let Some(lease) = self.leases.get(key.as_str()) {
             heard.into_iter().for_each(|heard| lease.hear(heard));
@@ -135,18 +169,27 @@ impl InstanceRegistry {
                 edit.bury(tombstone, now);
                 true
             }
-            Fact::Registered(record) => self.take_over(&mut edit, *record, heard, now),
+            Fact::Registered(record) => self.take_over(&mut edit, (*record, heard), unknown, now),
         }
     }
 
     /// Takes an instance that is not registered here, unless it is dead.
-    fn take_over(&self, edit: &mut Edit<'_>, mut record: Record, heard: Option<Heard>, now: Timestamp) -> bool {
+    fn take_over(
+        &self,
+        edit: &mut Edit<'_>,
+        (mut record, heard): (Record, Option<Heard>),
+        unknown: Unknown,
+        now: Timestamp,
+    ) -> bool {
         let (key, heard) = (record.info.key(), heard.unwrap_or(Heard { at: Timestamp::NEVER, renewed: false }));
         record.info.app = self.applications.name_of(&record.info.app);
         record.info.last_updated = now;
         record.show();
-        let lease = Arc::new(Lease::new(key, Arc::new(record), Timestamp::NEVER, heard, now));
-        let dead = is_dead(now.since(heard.at), lease.duration(), self.uptime(now));
+        let lease = Lease::new(key, Arc::new(record), Timestamp::NEVER, heard, now);
+        let lease = Arc::new(if unknown == Unknown::Restored { lease.restored(now) } else { lease });
+        // Beside a copy, it is the peer that lacks it, and the peer was up all the time.
+        let uptime = if unknown == Unknown::LackedByCopy { Duration::MAX } else { self.uptime(now) };
+        let dead = is_dead(now.since(heard.at), lease.duration(), uptime);
         let expired = lease.is_expired(Duration::ZERO, now);
         if dead || edit.evicted.covers(lease.key().as_str(), heard.at, expired) {
             return false;
@@ -211,7 +254,7 @@ fn kind_of(before: &Record, merged: &Record) -> ChangeKind {
 }
 
 /// About as many bytes as an instance takes in an answer.
-fn approximate_len(record: &Record) -> usize {
+pub(super) fn approximate_len(record: &Record) -> usize {
     let info = &record.info;
     let urls = [&info.home_page_url, &info.status_page_url, &info.health_check_url, &info.secure_health_check_url];
     let urls: usize = urls.into_iter().flatten().map(|url| url.len()).sum();

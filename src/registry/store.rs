@@ -38,6 +38,11 @@ impl Leases {
         self.0.remove(key).map(|(_, lease)| lease)
     }
 
+    /// How many `wanted` picks.
+    pub(super) fn count(&self, wanted: impl Fn(&Lease) -> bool) -> usize {
+        self.0.iter().filter(|entry| wanted(entry.value())).count()
+    }
+
     /// Those that `wanted` picks, in no order.
     pub(super) fn select(&self, wanted: impl Fn(&Lease) -> bool) -> Vec<Arc<Lease>> {
         self.0.iter().filter(|entry| wanted(entry.value())).map(|entry| Arc::clone(entry.value())).collect()
