@@ -8,6 +8,7 @@ pub mod tls;
 pub mod model;
 pub mod codec;
 pub mod registry;
+pub mod snapshot;
 pub mod replication;
 pub(crate) mod console;
 pub mod http;

@@ -10,6 +10,7 @@ mod handshake;
 mod node;
 pub mod options;
 mod own_registration;
+mod remembering;
 mod settings;
 mod stopping;
 mod turns;

@@ -8,6 +8,7 @@ mod logs;
 mod peers;
 pub(super) mod security;
 mod server;
+mod snapshots;
 mod stopping;
 
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ pub(super) const GROUPS: &[&Group] = &[
     &leases::GROUP,
     &fetches::GROUP,
     &peers::GROUP,
+    &snapshots::GROUP,
     &security::GROUP,
     &logs::GROUP,
     &stopping::GROUP,

@@ -17,6 +17,7 @@ use crate::metrics::connections::Connections;
 use crate::model::InstanceInfo;
 use crate::registry::InstanceRegistry;
 use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes};
+use crate::snapshot::Snapshots;
 use crate::time::{Clock, Timestamp};
 
 /// The parts that the HTTP surface is made from.
@@ -38,6 +39,8 @@ pub struct Parts {
     pub nodes: Option<Arc<PeerEurekaNodes>>,
     /// What is counted of connections.
     pub connections: Arc<Connections>,
+    /// The snapshots, if any are kept.
+    pub snapshots: Option<Arc<Snapshots>>,
     /// The memory for bodies, answers and streams.
     pub budget: Budget,
 }
@@ -64,6 +67,7 @@ pub(super) struct AppState {
     pub(super) building: Building,
     pub(super) metrics: RequestMetrics,
     pub(super) connections: Arc<Connections>,
+    pub(super) snapshots: Option<Arc<Snapshots>>,
     pub(super) console: Arc<Console>,
     pub(super) overviews: Overviews,
     pub(super) streams: Arc<Streams>,
@@ -71,7 +75,18 @@ pub(super) struct AppState {
 
 impl AppState {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { peer_aware, clock, options, node_id, own_instance, readiness, nodes, connections, budget } = parts;
+        let Parts {
+            peer_aware,
+            clock,
+            options,
+            node_id,
+            own_instance,
+            readiness,
+            nodes,
+            connections,
+            snapshots,
+            budget,
+        } = parts;
         let registry = Arc::clone(peer_aware.registry());
         let console = Arc::new(Console::new(Replica {
             registry: Arc::clone(&registry),
@@ -93,6 +108,7 @@ impl AppState {
             building: Building::default(),
             metrics: RequestMetrics::default(),
             connections,
+            snapshots,
             overviews: Overviews::new(&console, &readiness, clock),
             streams: Arc::new(Streams::new(budget.streams)),
             console,

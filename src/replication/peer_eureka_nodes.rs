@@ -135,7 +135,7 @@ impl PeerEurekaNodes {
 
     /// Whether a cluster's name is another one than this cluster's. Until the Service's name has been resolved in full, the
     /// Service in any domain counts as this cluster.
-    pub(super) fn is_another_cluster(&self, name: &str) -> bool {
+    pub fn is_another_cluster(&self, name: &str) -> bool {
         let (name, own) = (name.to_ascii_lowercase(), self.cluster());
         let is_in = |short: &str, long: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with('.'));
         match (own, &self.options.discovery_service) {

@@ -52,7 +52,8 @@ pub enum Answer {
     Forgetful,
     /// It is this replica, or belongs to another cluster.
     NoPeer,
-    /// Its name does not exist. Of a peer that only another peer named that settles it: anybody may have invented the name.
+    /// Its name does not exist. Of a peer that only another peer or a snapshot named that settles it: anybody may have invented the
+    /// name, or the peer is gone.
     NoSuchName,
     /// No answer that settles anything: a time-out, a name that does not resolve, an error.
     Open(String),
@@ -94,11 +95,13 @@ pub enum Step {
 pub struct Start {
     own: Option<ServiceUrl>,
     likely: BTreeSet<ServiceUrl>,
+    /// The peers that there were before this replica stopped.
+    remembered: BTreeSet<ServiceUrl>,
     deadline: Timestamp,
     names: Names,
     /// What each peer answered in this round; `None` before it is asked.
     round: BTreeMap<ServiceUrl, Option<Answer>>,
-    /// The peers that nobody but another peer named.
+    /// The peers that nobody but another peer or a snapshot named.
     told: BTreeSet<ServiceUrl>,
     copied: Option<Opening>,
     said: Option<String>,
@@ -110,7 +113,24 @@ impl Start {
     pub fn new(own: Option<ServiceUrl>, likely: impl IntoIterator<Item = ServiceUrl>, deadline: Timestamp) -> Self {
         let likely = likely.into_iter().take(MOST_PEERS).collect();
         let names = Names::Listed(BTreeSet::new());
-        Self { own, likely, deadline, names, round: BTreeMap::new(), told: BTreeSet::new(), copied: None, said: None }
+        Self {
+            own,
+            likely,
+            remembered: BTreeSet::new(),
+            deadline,
+            names,
+            round: BTreeMap::new(),
+            told: BTreeSet::new(),
+            copied: None,
+            said: None,
+        }
+    }
+
+    /// The same start of a replica that remembers these peers, from a snapshot. They are asked, too, but a name that does not exist
+    /// any more settles that one of them is gone.
+    #[must_use]
+    pub fn remembering(self, peers: impl IntoIterator<Item = ServiceUrl>) -> Self {
+        Self { remembered: peers.into_iter().take(MOST_PEERS).collect(), ..self }
     }
 
     /// Begins a round with what the names say now. `same` says whether two names are of one replica.
@@ -125,6 +145,11 @@ impl Start {
         let unlisted = |likely: &&ServiceUrl| !self.round.keys().any(|listed| same(listed, likely));
         for likely in self.likely.iter().filter(unlisted).cloned().collect::<Vec<_>>() {
             self.add(likely);
+        }
+        let unlisted = |peer: &&ServiceUrl| !self.round.keys().any(|listed| same(listed, peer));
+        for remembered in self.remembered.iter().filter(unlisted).cloned().collect::<Vec<_>>() {
+            self.told.insert(remembered.clone());
+            self.add(remembered);
         }
         self.names = names;
     }

@@ -22,14 +22,20 @@ const ANNOUNCEMENT_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long to wait for the other peers once one has answered: as long as an answer from 600 ms away takes.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Copies the registry of a peer, and waits for one while a peer is known or likely. Says how many instances that brought,
-/// and notes in the registry whether it knows what clients know.
-pub async fn sync_up(nodes: &PeerEurekaNodes, transport: Arc<dyn PeerTransport>, options: &Options) -> u32 {
+/// Copies the registry of a peer, and waits for one while a peer is known or likely; `remembered` are those of a snapshot. Says what
+/// came of it.
+pub async fn sync_up(
+    nodes: &PeerEurekaNodes,
+    transport: Arc<dyn PeerTransport>,
+    options: &Options,
+    remembered: Vec<ServiceUrl>,
+) -> Opening {
     let around = Surroundings { transport, ..nodes.around().clone() };
     let clock = around.clock;
     let begun = clock.now();
     let deadline = begun + options.registry_sync_timeout;
-    let mut start = Start::new(nodes.own_service_url(), nodes.started_before(), deadline);
+    let believed = remembered.into_iter().filter(|url| nodes.believes(url));
+    let mut start = Start::new(nodes.own_service_url(), nodes.started_before(), deadline).remembering(believed);
     let joining = Joining { nodes, around };
     loop {
         start.named(joining.names().await, |one, other| nodes.is_same_replica(one, other));
@@ -48,7 +54,10 @@ pub async fn sync_up(nodes: &PeerEurekaNodes, transport: Arc<dyn PeerTransport>,
                     tokio::time::sleep(pause).await;
                     break;
                 }
-                Step::Open(opening) => return joining.opened(&opening, begun),
+                Step::Open(opening) => {
+                    joining.say(&opening, begun);
+                    return opening;
+                }
             }
         }
     }
@@ -153,30 +162,20 @@ impl Joining<'_> {
         }
     }
 
-    fn opened(&self, opening: &Opening, begun: Timestamp) -> u32 {
-        let now = self.around.clock.now();
-        let after_ms = now.since(begun).as_millis();
-        let (instances, whole) = match opening {
+    fn say(&self, opening: &Opening, begun: Timestamp) {
+        let after_ms = self.around.clock.now().since(begun).as_millis();
+        match opening {
             Opening::Copied { from, instances, whole } => {
                 info!(peer.url = %from, instances, whole, after_ms, "copied the registry of a peer");
-                (*instances, *whole)
             }
-            Opening::Nobody => {
-                info!(after_ms, "found no peer to copy from: starting with an empty registry");
-                (0, false)
-            }
-            Opening::GaveUp(why) => {
-                error!(
-                    why,
-                    after_ms,
-                    "opening without a copy: no peer's registry could be copied within registry.sync.timeout. Look at the \
-                     peers' names and the network; what a peer knows arrives when it can be reached"
-                );
-                (0, false)
-            }
-        };
-        self.around.registry.opened_in_a_cluster(whole, now);
-        instances
+            Opening::Nobody => info!(after_ms, "found no peer to copy from"),
+            Opening::GaveUp(why) => error!(
+                why,
+                after_ms,
+                "opening without a copy: no peer's registry could be copied within registry.sync.timeout. Look at the peers' \
+                 names and the network; what a peer knows arrives when it can be reached"
+            ),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
+use super::remembering::{self, Remembering};
 use super::{Settings, own_registration};
 use crate::console::SAMPLE_INTERVAL;
 use crate::http::{Parts, Readiness, Service};
@@ -15,12 +16,14 @@ use crate::limits::Budget;
 use crate::metrics::connections::Connections;
 use crate::model::InstanceInfo;
 use crate::registry;
-use crate::registry::{InstanceRegistry, Source};
+use crate::registry::{InstanceRegistry, PeerMemory, Source};
 use crate::replication;
 use crate::replication::discovery::{Discovery, PeerDiscovery};
+use crate::replication::start::Opening;
 use crate::replication::transport::PeerTransport;
 use crate::replication::transport::reqwest::HttpTransport;
 use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes, Place, evict, sync_up};
+use crate::snapshot::{Header, Snapshots};
 use crate::tasks::{Gate, Tasks};
 use crate::time::Clock;
 use crate::tls::Tls;
@@ -77,6 +80,7 @@ pub struct Node {
     rng: SmallRng,
     peer_aware: Arc<PeerAwareInstanceRegistry>,
     peers: Option<Peers>,
+    snapshots: Option<Arc<Snapshots>>,
     own_instance: InstanceInfo,
     readiness: Readiness,
     service: Arc<Service>,
@@ -108,6 +112,7 @@ impl Node {
         let options = registry::Options { max_bytes: budget.registry / 2, ..settings.registry.clone() };
         let registry = Arc::new(InstanceRegistry::new(options, number, clock.now()));
         let peer_aware = Arc::new(PeerAwareInstanceRegistry::new(registry, &settings.replication));
+        let snapshots = Snapshots::new(&settings.snapshot, peer_aware.registry(), clock).map(Arc::new);
         let secure = settings.server.tls.is_some();
         let peers = access.map(|PeerAccess { discovery, transport, joining }| {
             let scheme = if secure { "https" } else { "http" };
@@ -127,28 +132,73 @@ impl Node {
             readiness: readiness.clone(),
             nodes: peers.as_ref().map(|peers| Arc::clone(&peers.nodes)),
             connections: Arc::clone(&connections),
+            snapshots: snapshots.clone(),
             budget,
         }));
         let (settings, tasks) = (settings.clone(), Tasks::under(&CancellationToken::new()));
-        Self { settings, clock, rng, peer_aware, peers, own_instance, readiness, service, connections, tasks }
+        Self {
+            settings,
+            clock,
+            rng,
+            peer_aware,
+            peers,
+            snapshots,
+            own_instance,
+            readiness,
+            service,
+            connections,
+            tasks,
+        }
     }
 
-    /// Copies the registry of a peer, if there is one, and begins the background work. Afterwards the replica answers requests;
-    /// probes call it ready after [`Node::accept_traffic`].
+    /// Copies the registry of a peer, if there is one, adds what the snapshot has beside it, and begins the background work.
+    /// Afterwards the replica answers requests; probes call it ready after [`Node::accept_traffic`].
     pub async fn join(&mut self) {
-        let copied = match &self.peers {
-            Some(Peers { nodes, joining, seed }) => {
-                let copied = sync_up(nodes, Arc::clone(joining), &self.settings.replication).await;
-                let (nodes, seed) = (Arc::clone(nodes), *seed);
-                self.tasks.spawn("replication", |stop| nodes.run(seed, stop));
-                copied
-            }
-            None => 0,
+        let remembering = self.remembering();
+        let kept = match &remembering {
+            Some(remembering) => remembering.look().await,
+            None => None,
         };
-        self.registry().open_for_traffic(copied, self.clock.now());
+        let opening = self.copy(kept.as_ref()).await;
+        let memory = match (remembering.as_ref().zip(kept), &opening) {
+            (Some((remembering, kept)), _) => remembering.restore(kept, &opening).await,
+            (None, Opening::Copied { whole: true, .. }) => PeerMemory::Whole,
+            (None, Opening::Copied { .. } | Opening::Nobody | Opening::GaveUp(_)) => PeerMemory::InDoubt,
+        };
+        let (registry, now) = (self.registry(), self.clock.now());
+        if self.peers.is_some() {
+            registry.opened_in_a_cluster(memory, now);
+        }
+        registry.open_for_traffic(u32::try_from(registry.len()).unwrap_or(u32::MAX), now);
+        self.start_replication();
         self.start_timers();
+        if let Some(remembering) = remembering {
+            remembering.start(&mut self.tasks);
+        }
         if self.settings.replication.registers_itself() {
             own_registration::start(&mut self.tasks, &self.peer_aware, self.own_instance.clone(), self.clock);
+        }
+    }
+
+    fn remembering(&self) -> Option<Remembering> {
+        Some(Remembering {
+            snapshots: Arc::clone(self.snapshots.as_ref()?),
+            nodes: self.peers.as_ref().map(|peers| Arc::clone(&peers.nodes)),
+            peer_aware: Arc::clone(&self.peer_aware),
+            interval: self.settings.snapshot.interval,
+            clock: self.clock,
+        })
+    }
+
+    async fn copy(&self, kept: Option<&Header>) -> Opening {
+        let Some(Peers { nodes, joining, .. }) = &self.peers else { return Opening::Nobody };
+        sync_up(nodes, Arc::clone(joining), &self.settings.replication, remembering::peers(kept)).await
+    }
+
+    fn start_replication(&mut self) {
+        if let Some(Peers { nodes, seed, .. }) = &self.peers {
+            let (nodes, seed) = (Arc::clone(nodes), *seed);
+            self.tasks.spawn("replication", |stop| nodes.run(seed, stop));
         }
     }
 

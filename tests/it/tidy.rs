@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use imports::Imports;
 
 /// The modules in the order of dependency: each uses only those before it (and itself).
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "time",
     "metrics",
     "limits",
@@ -16,6 +16,7 @@ const LAYERS: [&str; 16] = [
     "model",
     "codec",
     "registry",
+    "snapshot",
     "replication",
     "console",
     "http",

@@ -31,6 +31,7 @@ fn app() -> AppState {
         readiness: Readiness::default(),
         nodes: None,
         connections: Arc::<Connections>::default(),
+        snapshots: None,
         budget: Budget::default(),
     })
 }

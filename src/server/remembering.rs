@@ -1,0 +1,121 @@
+//! How a replica uses its snapshot: what it reads at the start, and that it writes from then on.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tracing::{error, warn};
+
+use crate::registry::{PeerMemory, Restore};
+use crate::replication::start::Opening;
+use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes, ServiceUrl};
+use crate::snapshot::{Header, Snapshots};
+use crate::tasks::Tasks;
+use crate::time::Clock;
+
+/// How long the disk may take before that is said, and before a start goes on without the snapshot.
+const SLOW: Duration = Duration::from_secs(30);
+
+/// The snapshots of a replica, and what they say about it.
+#[derive(Clone, Debug)]
+pub(super) struct Remembering {
+    pub(super) snapshots: Arc<Snapshots>,
+    pub(super) nodes: Option<Arc<PeerEurekaNodes>>,
+    pub(super) peer_aware: Arc<PeerAwareInstanceRegistry>,
+    pub(super) interval: Duration,
+    pub(super) clock: Clock,
+}
+
+impl Remembering {
+    /// What the snapshot says about itself, if there is one that can be used.
+    pub(super) async fn look(&self) -> Option<Header> {
+        let (snapshots, nodes) = (Arc::clone(&self.snapshots), self.nodes.clone());
+        let is_other = move |name: &str| nodes.as_ref().is_some_and(|nodes| nodes.is_another_cluster(name));
+        on_a_thread(move || snapshots.look(is_other)).within(SLOW).await.flatten()
+    }
+
+    /// Takes what the snapshot has that the start's copy lacks. Says how much the registry remembers of what clients know.
+    pub(super) async fn restore(&self, header: Header, opening: &Opening) -> PeerMemory {
+        let (memory, how) = match opening {
+            Opening::Copied { whole: true, .. } => (PeerMemory::Whole, Restore::BesideCopy),
+            // What registered after it was written is missing, here and perhaps everywhere.
+            Opening::Copied { .. } | Opening::Nobody | Opening::GaveUp(_) if header.instances > 0 => {
+                (PeerMemory::Fetched, Restore::Alone)
+            }
+            Opening::Copied { .. } | Opening::Nobody | Opening::GaveUp(_) => (PeerMemory::InDoubt, Restore::Alone),
+        };
+        let snapshots = Arc::clone(&self.snapshots);
+        match on_a_thread(move || snapshots.restore(&header, how)).within(SLOW).await {
+            Some(_) => memory,
+            None if memory == PeerMemory::Whole => memory,
+            None => PeerMemory::InDoubt,
+        }
+    }
+
+    /// Writes snapshots from now on, and the last one when told to stop.
+    pub(super) fn start(self, tasks: &mut Tasks) {
+        tasks.spawn("snapshots", |stop| async move {
+            while stop.run_until_cancelled(tokio::time::sleep(self.interval)).await.is_some() {
+                if self.snapshots.is_due() {
+                    self.write().await;
+                }
+            }
+            self.write().await;
+        });
+    }
+
+    async fn write(&self) {
+        let cluster = self.nodes.as_ref().and_then(|nodes| nodes.cluster());
+        let peers = self.peer_aware.peers().all().iter().map(|peer| peer.shown_url()).collect();
+        let (snapshots, begun) = (Arc::clone(&self.snapshots), self.clock.now());
+        let mut writing = on_a_thread(move || snapshots.write(cluster, peers));
+        while writing.is_still_going_after(SLOW).await {
+            self.snapshots.note_slow(begun);
+        }
+    }
+}
+
+/// The peers that a snapshot names.
+pub(super) fn peers(header: Option<&Header>) -> Vec<ServiceUrl> {
+    let named = header.into_iter().flat_map(|header| &header.peers);
+    named.filter_map(|url| ServiceUrl::parse(url).ok()).collect()
+}
+
+/// Work that may wait for a disk, on a thread of its own: the threads that answer requests must not wait for it, and neither must
+/// the few that make large answers.
+fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Working<T> {
+    let (done, wait) = oneshot::channel();
+    let thread = thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
+        // Nobody waits any more where the replica has stopped.
+        drop(done.send(work()));
+    });
+    if let Err(error) = thread {
+        error!(%error, "cannot start a thread for the snapshot");
+    }
+    Working(wait)
+}
+
+/// The result of work on another thread.
+struct Working<T>(oneshot::Receiver<T>);
+
+impl<T> Working<T> {
+    /// The result; `None` if there is none within this time, or the thread failed.
+    async fn within(self, time: Duration) -> Option<T> {
+        match tokio::time::timeout(time, self.0).await {
+            Ok(result) => result.ok(),
+            Err(_) => {
+                warn!(
+                    "the disk of registry.data-dir has not answered for {} seconds: going on without it",
+                    time.as_secs()
+                );
+                None
+            }
+        }
+    }
+
+    /// Waits for the end of the work, but no longer than this.
+    async fn is_still_going_after(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, &mut self.0).await.is_err()
+    }
+}

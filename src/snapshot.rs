@@ -1,0 +1,31 @@
+//! The snapshot: what a replica knows, kept on a disk (`registry.data-dir`), so that a cluster whose replicas all stopped at
+//! once opens with what it knew.
+//!
+//! [`Snapshots`] decides when to write and what becomes of what is read; [`file`] is what stands in the file, [`directory`] is
+//! how it gets there whole. A disk that is full, slow or gone never keeps a replica from answering: it is a warning, a metric
+//! and a reason to try again.
+
+mod directory;
+mod file;
+mod snapshots;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use file::Header;
+pub use snapshots::{Failing, Restored, Snapshots, Status, Written};
+
+/// Where and how often snapshots are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The directory; `None` keeps none.
+    pub directory: Option<PathBuf>,
+    /// The shortest pause between two snapshots. A registry that does not change is written once a minute.
+    pub interval: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { directory: None, interval: Duration::from_secs(1) }
+    }
+}
