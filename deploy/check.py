@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from check_cases import BAD, BAD_CONFIG, HOSTS, MOVED, NETWORK, SIZES, USERS
+from check_cases import BAD, BAD_CONFIG, HOSTS, MOVED, NETWORK, PERSISTENCE, SIZES, USERS
 
 CHART = Path(__file__).resolve().parent / "chart"
 CUSTOM = "ServiceMonitor,PrometheusRule,Certificate,HTTPRoute"
@@ -177,6 +177,7 @@ def main():
             ("network policies", NETWORK),
             ("names of the Ingress", HOSTS),
             ("sizes", SIZES),
+            ("volumes", PERSISTENCE),
         ):
             for values, wanted, unwanted in table:
                 render(copy, values, wanted, unwanted)

@@ -205,6 +205,22 @@ SIZES = [
     ("resources: {limits: {}}\n", ["limits: {}\n", "memory: 96Mi\n"], ["memory: 128Mi\n"]),
 ]
 
+PERSISTENCE = [
+    (
+        "persistence: {enabled: true}\n",
+        [
+            "name: REGISTRY_DATADIR\n              value: \"/data\"\n",
+            "- name: data\n              mountPath: /data\n",
+            "whenDeleted: Retain\n    whenScaled: Retain\n",
+            "storage: 1Gi\n",
+        ],
+        ["storageClassName"],
+    ),
+    ("persistence: {enabled: true, storageClass: '-'}\n", ['storageClassName: ""\n'], []),
+    ("persistence: {enabled: true, storageClass: fast}\n", ["storageClassName: fast\n"], []),
+    ("persistence: {enabled: false}\n", [], ["REGISTRY_DATADIR", "volumeClaimTemplates", "persistentVolumeClaimRetentionPolicy"]),
+]
+
 # Bad values in `config` that `--set` cannot write, and what the refusal must say.
 BAD_CONFIG = [
     ("config: |\n  a: [\n", ["config is not YAML that the chart can read", "existingConfigSecret"]),
@@ -229,6 +245,10 @@ BAD = [
     (["replicaCount=three"], ["replicaCount", "integer"]),
     (["replicacount=3"], ["replicacount", "not allowed"]),
     (["podManagementPolicy=Ordered"], ["podManagementPolicy", "OrderedReady"]),
+    (["persistence.size=big"], ["persistence.size", "pattern"]),
+    (["persistence.accessModes[0]=ReadOnlyMany"], ["persistence.accessModes.0", "ReadWriteOnce"]),
+    (["persistence.persistentVolumeClaimRetentionPolicy.whenScaled=Keep"], ["whenScaled", "Retain"]),
+    (["persistence.existingClaim=mine"], ["persistence", "existingClaim", "not allowed"]),
     (["updateStrategy.type=Recreate"], ["updateStrategy.type", "RollingUpdate"]),
     (["updateStrategy.rollingUpdate.partition=-2"], ["partition", "minimum"]),
     (["updateStrategy.partition=2"], ["updateStrategy", "partition", "not allowed"]),

@@ -11,9 +11,11 @@ pub(crate) mod overview;
 pub(crate) mod peer;
 pub(crate) mod replica;
 pub(crate) mod self_preservation;
+pub(crate) mod snapshot;
 
 pub(crate) use history::SAMPLE_INTERVAL;
 pub(crate) use replica::Replica;
+pub(crate) use snapshot::Snapshot;
 
 use history::History;
 use instances::{Applications, Found, Query};

@@ -12,6 +12,7 @@ use super::instances::NONE;
 use super::peer::Peer;
 use super::replica::Replica;
 use super::self_preservation::{Preserving, SelfPreservation};
+use super::snapshot::Snapshot;
 use crate::model::InstanceStatus;
 use crate::registry::View;
 use crate::registry::memory::Lost;
@@ -36,6 +37,7 @@ pub(crate) struct Overview {
     pub(crate) applications: Applications,
     pub(crate) zones: Vec<Zone>,
     pub(crate) peers: Vec<Peer>,
+    pub(crate) snapshot: Option<Snapshot>,
     discovery: Discovery,
     history: Vec<Sample>,
     last_change: u64,
@@ -73,6 +75,7 @@ pub(crate) struct Instances {
 pub(crate) struct Leases {
     pub(crate) overdue: u32,
     pub(crate) expired: u32,
+    pub(crate) restored: u32,
     pub(crate) kept_by_self_preservation: u64,
     pub(crate) kept_by_eviction_limit: u64,
 }
@@ -123,6 +126,7 @@ impl Overview {
             applications: counted.applications,
             zones: counted.zones,
             peers,
+            snapshot: replica.snapshots.as_ref().map(|snapshots| Snapshot::of(&snapshots.status())),
             discovery: Discovery::of(replica),
             history,
             last_change: registry.last_change(),
@@ -154,6 +158,14 @@ impl Overview {
             reasons.push(self.self_preservation.reason.clone());
         }
         reasons.extend(self.peers.iter().filter_map(|peer| peer.complaint(Timestamp(self.now))));
+        reasons.extend(self.snapshot.as_ref().and_then(|snapshot| snapshot.complaint(Timestamp(self.now))));
+        if self.leases.restored > 0 {
+            let what = counted(u64::from(self.leases.restored), "instance");
+            let (was, has) = if self.leases.restored == 1 { ("was", "has") } else { ("were", "have") };
+            reasons.push(format!(
+                "{what} {was} restored from the snapshot and {has} not renewed since. Each has one lease duration to renew."
+            ));
+        }
         if self.applications.without_up > 0 {
             let names = &self.applications.names_without_up;
             let (few, all) = (&names[..names.len().min(NAMES_IN_SENTENCE)], self.applications.without_up);
@@ -192,6 +204,7 @@ impl Counted {
             counted.by_status.add(info.status);
             counted.leases.overdue += u32::from(lease.is_overdue(now));
             counted.leases.expired += u32::from(lease.is_expired(Duration::ZERO, now));
+            counted.leases.restored += u32::from(lease.is_restored());
             let zone = zones.entry(info.zone().unwrap_or(NONE)).or_default();
             *zone = (zone.0 + 1, zone.1 + u32::from(up));
             match &mut running {

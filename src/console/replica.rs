@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::registry::InstanceRegistry;
 use crate::replication::{PeerEurekaNodes, Peers};
+use crate::snapshot::Snapshots;
 use crate::time::Clock;
 
 /// A replica's registry, its peers, its clock, and what it is called.
@@ -13,6 +14,8 @@ pub(crate) struct Replica {
     pub(crate) peers: Arc<Peers>,
     /// What looks the peers' names up, if there can be peers.
     pub(crate) nodes: Option<Arc<PeerEurekaNodes>>,
+    /// The snapshots, if any are kept.
+    pub(crate) snapshots: Option<Arc<Snapshots>>,
     pub(crate) clock: Clock,
     /// This process's random name.
     pub(crate) node_id: String,

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::state::AppState;
 use super::{ApiError, exposition};
+use crate::console::Snapshot;
 use crate::registry::Caller;
 
 pub use options::{Options, ShowDetails};
@@ -109,7 +110,7 @@ fn components(app: &AppState) -> Value {
     let lost = registry.lost_memory(app.now());
     let peers = app.peer_aware.peers().all();
     let unavailable = peers.iter().filter(|peer| !peer.is_available()).map(|peer| peer.shown_url());
-    json!({
+    let mut components = json!({
         "livenessState": { "status": "UP" },
         "peers": { "status": "UP", "details": {
             "known": peers.len(),
@@ -129,7 +130,12 @@ fn components(app: &AppState) -> Value {
             "selfPreservationEnabled": state.enabled,
             "leaseExpirationEnabled": state.lease_expiration_enabled,
         }},
-    })
+    });
+    if let Some(snapshots) = &app.snapshots {
+        let details = Snapshot::of(&snapshots.status());
+        components["snapshot"] = json!({ "status": "UP", "details": details });
+    }
+    components
 }
 
 /// `GET /actuator/health/liveness`: UP whenever the process answers. Nothing else may fail this probe: a restart would repair no

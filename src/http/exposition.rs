@@ -18,6 +18,7 @@ use crate::metrics::process::{LOG_LINES_DROPPED, ProcessMetrics};
 use crate::metrics::{Exposition, catalog};
 use crate::registry::Source;
 use crate::replication::PeerEurekaNode;
+use crate::snapshot::Status;
 
 /// The metrics as text, for a scraper.
 pub(super) fn exposition(app: &Arc<AppState>) -> Result<String, fmt::Error> {
@@ -58,6 +59,9 @@ impl Collector for Everything {
         self.0.connections.expose(&mut out)?;
         leases(&self.0, &mut out)?;
         self_preservation(&self.0, &mut out)?;
+        if let Some(snapshots) = &self.0.snapshots {
+            snapshot(&self.0, &snapshots.status(), &mut out)?;
+        }
         peers(&self.0, &mut out)?;
         if self.0.options.metrics_by_application { by_application(&self.0, &mut out) } else { Ok(()) }
     }
@@ -96,6 +100,20 @@ fn leases(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     let refused = registry.refused().map(|(source, count)| ([Source::name(Some(source))], float(count)));
     out.values(&catalog::REGISTRY_REFUSED, refused)?;
     out.value(&catalog::REGISTRY_MEMORY_LOST, flag(registry.lost_memory(app.now()).is_some()))
+}
+
+fn snapshot(app: &Arc<AppState>, status: &Status, out: &mut Exposition<'_>) -> fmt::Result {
+    let results = [("ok", status.succeeded), ("failed", status.failed)];
+    let results = results.map(|(result, count)| ([("result", result)], float(count)));
+    out.counter("eureka_snapshots", "Snapshots that were written, and that could not be written", results)?;
+    let failing = f64::from(u8::from(status.failing.is_some()));
+    out.level("eureka_snapshot_failing", "Whether no snapshot can be written now: 1 or 0", failing)?;
+    let (at, bytes) = status.written.map_or((0.0, 0.0), |written| (written.at.0 as f64 / 1000.0, float(written.bytes)));
+    let help = "When the last snapshot was written, in seconds since 1970; 0 before the first one";
+    out.level("eureka_snapshot_written_timestamp_seconds", help, at)?;
+    out.level("eureka_snapshot_bytes", "Size of the last snapshot", bytes)?;
+    let help = "Instances that were restored from the snapshot at the start and have not renewed since";
+    out.level("eureka_registry_restored_instances", help, app.registry.restored() as f64)
 }
 
 fn self_preservation(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {

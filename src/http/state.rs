@@ -92,6 +92,7 @@ impl AppState {
             registry: Arc::clone(&registry),
             peers: Arc::clone(peer_aware.peers()),
             nodes: nodes.clone(),
+            snapshots: snapshots.clone(),
             clock,
             node_id: node_id.clone(),
             host_name: own_instance.host_name.to_string(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::merge::{RECORDS_BYTES, Repaired, Unknown, approximate_len};
 use super::pages::{Entry, Page};
-use super::{InstanceRegistry, Source};
+use super::{InstanceRegistry, Lease};
 use crate::codec::exchange::{self, Records};
 use crate::model::Tombstone;
 use crate::time::Timestamp;
@@ -97,7 +97,7 @@ impl InstanceRegistry {
 
     /// How many instances were restored and not heard since.
     pub fn restored(&self) -> usize {
-        self.leases.count(super::Lease::is_restored)
+        self.leases.count(Lease::is_restored)
     }
 }
 
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::codec::exchange::decode_records;
     use crate::model::{AppName, InstanceInfo, InstanceStatus};
-    use crate::registry::{ChangeKind, Options, PeerMemory};
+    use crate::registry::{ChangeKind, Options, PeerMemory, Source};
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
 

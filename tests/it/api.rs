@@ -298,7 +298,7 @@ async fn self_preservation_and_overdue_leases_are_said_with_their_numbers() {
     assert_eq!(
         overview["leases"],
         json!({
-            "overdue": 1, "expired": 1, "keptBySelfPreservation": 1, "keptByEvictionLimit": 0
+            "overdue": 1, "expired": 1, "restored": 0, "keptBySelfPreservation": 1, "keptByEvictionLimit": 0
         })
     );
     let state = &overview["selfPreservation"];

@@ -19,5 +19,6 @@ mod readme;
 mod replication;
 mod security;
 mod shutdown;
+mod snapshot;
 mod support;
 mod tidy;

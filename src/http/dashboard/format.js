@@ -88,6 +88,7 @@ export const instanceLink = (application, id) => `?${new URLSearchParams({ appli
 
 const WORDS = {
   registered: 'registered',
+  restored: 'was restored from the snapshot',
   status_changed: 'changed status',
   override_removed: 'override removed',
   cancelled: 'was cancelled',

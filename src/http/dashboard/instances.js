@@ -98,9 +98,10 @@ export function pageLinks({ homePageUrl, statusPageUrl, healthCheckUrl }) {
   return pages.flatMap(([label, address]) => [outward(address, label), ' ']);
 }
 
-/** A mark if the lease of an instance is overdue or expired. */
-export function mark({ overdue, expired }) {
-  return overdue && h('span', { class: 'mark' }, expired ? 'expired' : 'overdue');
+/** A mark if the instance was restored from the snapshot, or its lease is overdue or expired. */
+export function mark({ overdue, expired, restored }) {
+  const word = expired ? 'expired' : restored ? 'restored' : overdue && 'overdue';
+  return word && h('span', { class: 'mark' }, word);
 }
 
 /** Links to the pages before and after this one. */
