@@ -186,7 +186,6 @@ impl Node {
             nodes: self.peers.as_ref().map(|peers| Arc::clone(&peers.nodes)),
             peer_aware: Arc::clone(&self.peer_aware),
             interval: self.settings.snapshot.interval,
-            clock: self.clock,
         })
     }
 

@@ -12,7 +12,6 @@ use crate::replication::start::Opening;
 use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes, ServiceUrl};
 use crate::snapshot::{Header, Snapshots};
 use crate::tasks::Tasks;
-use crate::time::Clock;
 
 /// How long the disk may take before that is said, and before a start goes on without the snapshot.
 const SLOW: Duration = Duration::from_secs(30);
@@ -24,7 +23,6 @@ pub(super) struct Remembering {
     pub(super) nodes: Option<Arc<PeerEurekaNodes>>,
     pub(super) peer_aware: Arc<PeerAwareInstanceRegistry>,
     pub(super) interval: Duration,
-    pub(super) clock: Clock,
 }
 
 impl Remembering {
@@ -68,10 +66,10 @@ impl Remembering {
     async fn write(&self) {
         let cluster = self.nodes.as_ref().and_then(|nodes| nodes.cluster());
         let peers = self.peer_aware.peers().all().iter().map(|peer| peer.shown_url()).collect();
-        let (snapshots, begun) = (Arc::clone(&self.snapshots), self.clock.now());
+        let snapshots = Arc::clone(&self.snapshots);
         let mut writing = on_a_thread(move || snapshots.write(cluster, peers));
         while writing.is_still_going_after(SLOW).await {
-            self.snapshots.note_slow(begun);
+            self.snapshots.note_slow();
         }
     }
 }

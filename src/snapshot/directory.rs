@@ -45,7 +45,10 @@ impl Directory {
             return Ok(());
         }
         fs::create_dir_all(&self.path)?;
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.path.join(LOCK))?;
+        let path = self.path.join(LOCK);
+        OpenOptions::new().create(true).append(true).open(&path)?;
+        // Not held open for writing: an operator may have to make the disk read-only.
+        let file = File::open(path)?;
         match file.try_lock() {
             Ok(()) => {
                 *lock = Some(file);
@@ -81,8 +84,8 @@ impl Directory {
             Ok(whole.len())
         });
         if replaced.is_err() {
-            // On a full disk it takes the room that the next one needs.
-            fs::remove_file(&written).or_else(|error| no_such_file(error))?;
+            // On a full disk it takes the room that the next one needs. If it cannot be removed, why it was not written says more.
+            fs::remove_file(&written).ok();
         }
         replaced
     }
@@ -104,8 +107,4 @@ impl Directory {
         }
         Ok(to)
     }
-}
-
-fn no_such_file(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }

@@ -17,9 +17,11 @@ use crate::time::{Clock, Timestamp};
 const UNCHANGED_INTERVAL: Duration = Duration::from_secs(60);
 /// How long after a failure it is tried again.
 const RETRY: Duration = Duration::from_secs(5);
-/// The pause is at least this many times as long as writing took, so that a large registry that changes all the time is not
-/// written all the time.
-const TIMES_AS_LONG: u32 = 50;
+/// The pause is this many times as long as writing took, so that a large registry that changes all the time takes a twentieth of a
+/// core and of the disk.
+const TIMES_AS_LONG: u32 = 20;
+/// But it is no longer than this, since what changes in it may be lost.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// Writes and reads the snapshots of one replica.
 #[derive(Debug)]
@@ -167,7 +169,7 @@ impl Snapshots {
         let digest = self.registry.digest(now).total;
         let state = self.state.lock();
         let Some(tried) = state.tried else { return true };
-        let (since, pause) = (now.since(tried), self.interval.max(state.took * TIMES_AS_LONG));
+        let (since, pause) = (now.since(tried), self.interval.max(LONGEST_PAUSE.min(state.took * TIMES_AS_LONG)));
         match &state.status.failing {
             Some(_) => since >= RETRY,
             None if state.digest == Some(digest) => since >= UNCHANGED_INTERVAL,
@@ -229,11 +231,9 @@ impl Snapshots {
         }
     }
 
-    /// Notes that writing has taken this long already: the disk hangs. It counts as a failure until it ends.
-    pub fn note_slow(&self, since: Timestamp) {
-        let now = self.clock.now();
-        let secs = now.since(since).as_secs();
-        self.failed(&io::Error::other(format!("the disk has not answered for {secs} seconds")), now);
+    /// Notes that writing takes very long: the disk hangs. It counts as a failure until it ends.
+    pub fn note_slow(&self) {
+        self.failed(&io::Error::other("the disk does not answer"), self.clock.now());
     }
 
     /// How snapshots are doing.

@@ -34,6 +34,6 @@ def scenario(seconds, weight=1, short=False, java=False, needs_java=False):
 
 
 def load():
-    from . import clocks, cuts, kills, lies, names, operations, peers, start  # noqa: F401, PLC0415, each registers its scenarios here
+    from . import clocks, cuts, disks, kills, lies, names, operations, peers, start  # noqa: F401, PLC0415, each registers its scenarios here
 
     return SCENARIOS
