@@ -104,16 +104,12 @@ fn leases(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
 
 fn snapshot(app: &Arc<AppState>, status: &Status, out: &mut Exposition<'_>) -> fmt::Result {
     let results = [("ok", status.succeeded), ("failed", status.failed)];
-    let results = results.map(|(result, count)| ([("result", result)], float(count)));
-    out.counter("eureka_snapshots", "Snapshots that were written, and that could not be written", results)?;
-    let failing = f64::from(u8::from(status.failing.is_some()));
-    out.level("eureka_snapshot_failing", "Whether no snapshot can be written now: 1 or 0", failing)?;
+    out.values(&catalog::SNAPSHOTS, results.map(|(result, count)| ([result], float(count))))?;
+    out.value(&catalog::SNAPSHOT_FAILING, flag(status.failing.is_some()))?;
     let (at, bytes) = status.written.map_or((0.0, 0.0), |written| (written.at.0 as f64 / 1000.0, float(written.bytes)));
-    let help = "When the last snapshot was written, in seconds since 1970; 0 before the first one";
-    out.level("eureka_snapshot_written_timestamp_seconds", help, at)?;
-    out.level("eureka_snapshot_bytes", "Size of the last snapshot", bytes)?;
-    let help = "Instances that were restored from the snapshot at the start and have not renewed since";
-    out.level("eureka_registry_restored_instances", help, app.registry.restored() as f64)
+    out.value(&catalog::SNAPSHOT_WRITTEN, at)?;
+    out.value(&catalog::SNAPSHOT_BYTES, bytes)?;
+    out.value(&catalog::RESTORED_INSTANCES, app.registry.restored() as f64)
 }
 
 fn self_preservation(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {

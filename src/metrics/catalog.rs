@@ -105,6 +105,25 @@ pub(crate) const REGISTRY_MEMORY_LOST: Metric<0> = Metric::gauge(
     "Whether the registry has lost its memory and refuses fetches until clients have registered again: 1 or 0",
 );
 
+// Snapshots, where registry.data-dir is set.
+
+pub(crate) const SNAPSHOTS: Metric<1> =
+    Metric::counter("eureka_snapshots", ["result"], "Attempts to write a snapshot, by result");
+pub(crate) const SNAPSHOT_FAILING: Metric<0> =
+    Metric::gauge("eureka_snapshot_failing", [], "Whether the last attempt to write a snapshot failed: 1 or 0");
+pub(crate) const SNAPSHOT_WRITTEN: Metric<0> = Metric::gauge(
+    "eureka_snapshot_written_timestamp_seconds",
+    [],
+    "Time of the last snapshot, in seconds since 1970; 0 before the first one",
+);
+pub(crate) const SNAPSHOT_BYTES: Metric<0> =
+    Metric::gauge("eureka_snapshot_bytes", [], "Size of the last snapshot, in bytes");
+pub(crate) const RESTORED_INSTANCES: Metric<0> = Metric::gauge(
+    "eureka_registry_restored_instances",
+    [],
+    "Instances that were restored from the snapshot and have not renewed since",
+);
+
 // Self-preservation.
 
 pub(crate) const RENEWALS_LAST_MINUTE: Metric<0> =

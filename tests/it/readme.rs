@@ -8,7 +8,7 @@ use std::time::Duration;
 use eureka_registry::replication::ServiceUrl;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{DEADLINE, TestServer};
+use crate::support::{DEADLINE, DataDir, TestServer};
 
 /// What to do when a generated table is out of date.
 const REGENERATE: &str = "run `UPDATE_README=1 cargo test --test it readme` and commit the page";
@@ -29,7 +29,9 @@ fn the_configuration_table_is_that_of_the_code() {
 async fn the_metrics_table_is_that_of_a_scrape() {
     let peer = TestServer::start().await;
     let peer_url = format!("http://{}/eureka/", peer.address);
+    let data = DataDir::new("metrics");
     let server = TestServer::with(|settings| {
+        settings.snapshot.directory = Some(data.path.clone());
         settings.replication.service_urls = vec![ServiceUrl::parse(&peer_url).unwrap()];
         settings.http.metrics_by_application = true;
     })

@@ -1,49 +1,27 @@
 //! Snapshots, from one process to the next.
 
-use std::path::PathBuf;
-
 use eureka_registry::replication::ServiceUrl;
 
-use crate::support::{ReservedPort, TestServer, until};
+use crate::support::{DataDir, ReservedPort, TestServer, until};
 
-/// A directory for snapshots that goes with the test.
-struct DataDir(PathBuf);
-
-impl DataDir {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("eureka-registry-data-{name}-{}", std::process::id()));
-        Self(path)
-    }
-
-    async fn start(&self) -> TestServer {
-        self.start_with(Vec::new()).await
-    }
-
-    /// A replica with these peers.
-    async fn start_with(&self, peers: Vec<ServiceUrl>) -> TestServer {
-        TestServer::with(|settings| {
-            settings.snapshot.directory = Some(self.0.clone());
-            settings.replication.register_with_eureka = Some(false);
-            settings.replication.service_urls = peers;
-        })
-        .await
-    }
-}
-
-impl Drop for DataDir {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).unwrap();
-    }
+/// A replica that keeps its snapshot there, and has these peers.
+async fn start(data: &DataDir, peers: Vec<ServiceUrl>) -> TestServer {
+    TestServer::with(|settings| {
+        settings.snapshot.directory = Some(data.path.clone());
+        settings.replication.register_with_eureka = Some(false);
+        settings.replication.service_urls = peers;
+    })
+    .await
 }
 
 #[tokio::test]
 async fn a_replica_opens_with_what_it_knew_when_it_stopped() {
     let data = DataDir::new("stop");
-    let server = data.start().await;
+    let server = start(&data, Vec::new()).await;
     server.register("orders", "one").await;
     server.stop().await.unwrap();
 
-    let server = data.start().await;
+    let server = start(&data, Vec::new()).await;
     let overview = server.get_json("/api/v1/overview").await;
     assert_eq!((&overview["instances"]["total"], &overview["leases"]["restored"]), (&1.into(), &1.into()));
     let reason =
@@ -64,11 +42,11 @@ async fn a_cluster_that_was_down_answers_who_knew_it() {
     let data = DataDir::new("cluster");
     let port = ReservedPort::new();
     let down = || vec![ServiceUrl::parse(&format!("http://127.0.0.1:{}/eureka/", port.number)).unwrap()];
-    let server = data.start_with(down()).await;
+    let server = start(&data, down()).await;
     server.register("orders", "one").await;
     server.stop().await.unwrap();
 
-    let server = data.start_with(down()).await;
+    let server = start(&data, down()).await;
     // Without a snapshot both would be refused: a client that asks for a delta holds a list.
     for path in ["/eureka/apps/delta", "/eureka/apps"] {
         let answer = server.send("GET", path, &[], b"").await;
@@ -87,7 +65,7 @@ async fn a_cluster_that_was_down_answers_who_knew_it() {
 #[tokio::test]
 async fn a_change_is_on_the_disk_soon() {
     let data = DataDir::new("soon");
-    let server = data.start().await;
+    let server = start(&data, Vec::new()).await;
     server.register("orders", "one").await;
     until("the snapshot has the instance", async || {
         server.get_json("/api/v1/overview").await["snapshot"]["instances"] == 1
@@ -101,8 +79,8 @@ async fn a_change_is_on_the_disk_soon() {
 async fn a_disk_that_fails_is_said_and_stops_nobody() {
     let data = DataDir::new("fails");
     // A file stands where the directory should be.
-    std::fs::create_dir_all(&data.0).unwrap();
-    let file = data.0.join("file");
+    std::fs::create_dir_all(&data.path).unwrap();
+    let file = data.path.join("file");
     std::fs::write(&file, "").unwrap();
     let server = TestServer::with(|settings| settings.snapshot.directory = Some(file.join("data"))).await;
     server.register("orders", "one").await;

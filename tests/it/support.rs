@@ -3,6 +3,7 @@
 pub(crate) mod name_server;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -57,6 +58,23 @@ impl ReservedPort {
         socket.set_reuseaddr(true).unwrap();
         socket.bind((Ipv4Addr::UNSPECIFIED, 0).into()).unwrap();
         Self { number: socket.local_addr().unwrap().port(), _held: socket }
+    }
+}
+
+/// A directory for snapshots, removed with the test.
+pub(crate) struct DataDir {
+    pub(crate) path: PathBuf,
+}
+
+impl DataDir {
+    pub(crate) fn new(test: &str) -> Self {
+        Self { path: std::env::temp_dir().join(format!("eureka-registry-data-{test}-{}", std::process::id())) }
+    }
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.path).unwrap();
     }
 }
 
