@@ -29,7 +29,7 @@ const SHORTEST_BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 /// What a task has done, and its outcome.
 enum Done {
     Looked(Result<(), LookupError>),
-    Asked(Box<(NameKey, ServiceUrl)>, Result<Asked, String>),
+    Asked(Box<(NameKey, ServiceUrl)>, Result<Asked, Unknown>),
     Ran(PeerId, Ended),
 }
 
@@ -37,6 +37,19 @@ enum Done {
 pub(in crate::replication) struct Asked {
     pub(in crate::replication) identity: Identity,
     answer: Option<(Timestamp, Reply, Timestamp)>,
+}
+
+/// Why a name did not say who answers there.
+struct Unknown {
+    reason: String,
+    /// Whether the name servers failed. That says nothing of the name: connections that were made by it may be open.
+    is_unresolved: bool,
+}
+
+impl Unknown {
+    fn because(reason: String) -> Self {
+        Self { reason, is_unresolved: false }
+    }
 }
 
 /// One name that is asked who it is.
@@ -188,7 +201,7 @@ impl Driver {
         }
     }
 
-    fn asked(&mut self, key: &NameKey, url: &ServiceUrl, who: Result<Asked, String>) {
+    fn asked(&mut self, key: &NameKey, url: &ServiceUrl, who: Result<Asked, Unknown>) {
         let now = self.nodes.around.clock.now();
         let Some(asking) = self.asking.get_mut(key) else { return };
         asking.under_way = false;
@@ -202,13 +215,13 @@ impl Driver {
                 }
                 self.nodes.identified(key, url, &who);
             }
-            Err(reason) => {
+            Err(unknown) => {
                 asking.due = now + asking.pause;
                 asking.pause = (asking.pause * 2).min(LONGEST_PAUSE);
-                if self.nodes.unanswered(key, &reason, now) {
+                if self.nodes.unanswered(key, &unknown, now) {
                     // The peer's own task says how it fares.
                     asking.due = Timestamp(i64::MAX);
-                } else if let Some(Say::Unreachable { reason }) = asking.health.failed(&reason, now) {
+                } else if let Some(Say::Unreachable { reason }) = asking.health.failed(&unknown.reason, now) {
                     warn!(peer.url = %url, reason, "peer is unreachable");
                 }
             }
@@ -240,7 +253,7 @@ impl PeerEurekaNodes {
     }
 
     /// Asks who answers at a URL: this process if its own server receives the token, whatever the answer says.
-    async fn ask(&self, url: &ServiceUrl, token: String) -> Result<Asked, String> {
+    async fn ask(&self, url: &ServiceUrl, token: String) -> Result<Asked, Unknown> {
         self.self_check.begin(token.clone());
         let sent = self.around.clock.now();
         let outcome = self.around.transport.call(url, Call::Identify { token: token.clone() }).await;
@@ -248,9 +261,9 @@ impl PeerEurekaNodes {
         if self.self_check.end(&token) {
             return Ok(Asked { identity: Identity::Itself, answer: None });
         }
-        let reply = outcome.map_err(|error| self.in_words(&error))?;
+        let reply = outcome.map_err(|error| self.unknown(&error))?;
         match self.complaint(&reply) {
-            Some(complaint) => Err(complaint),
+            Some(complaint) => Err(Unknown::because(complaint)),
             None => {
                 let identity = reply.node.clone().map_or(Identity::Another, Identity::Ours);
                 Ok(Asked { identity, answer: Some((sent, reply, received)) })
@@ -258,11 +271,12 @@ impl PeerEurekaNodes {
         }
     }
 
-    fn in_words(&self, error: &PeerError) -> String {
+    fn unknown(&self, error: &PeerError) -> Unknown {
         if matches!(error, PeerError::Timeout) {
-            return format!("no answer within {} s", self.options.peer_node_read_timeout.as_secs_f64());
+            let patience = self.options.peer_node_read_timeout.as_secs_f64();
+            return Unknown::because(format!("no answer within {patience} s"));
         }
-        error.to_string()
+        Unknown { reason: error.to_string(), is_unresolved: matches!(error, PeerError::Unresolved(_)) }
     }
 
     /// Why an answer does not say who a peer is.
@@ -299,14 +313,14 @@ impl PeerEurekaNodes {
     }
 
     /// A name did not say who it is. Says whether that is known of it from before.
-    fn unanswered(&self, key: &NameKey, reason: &str, now: Timestamp) -> bool {
+    fn unanswered(&self, key: &NameKey, unknown: &Unknown, now: Timestamp) -> bool {
         let mut is_known = false;
         self.update(|state| {
-            let changes = state.membership.unanswered(key);
+            let changes = if unknown.is_unresolved { Vec::new() } else { state.membership.unanswered(key) };
             let peer = state.membership.peer_of(key);
             is_known = peer.is_none_or(|peer| state.membership.identity(peer).is_some());
             if let (false, Some(node)) = (is_known, peer.and_then(|peer| state.nodes.get(&peer))) {
-                node.unidentified(reason, now);
+                node.unidentified(&unknown.reason, now);
             }
             changes
         });
@@ -343,15 +357,15 @@ mod tests {
 
     /// Nobody answers.
     #[derive(Debug)]
-    struct Silence;
+    struct Nobody;
 
-    impl PeerTransport for Silence {
+    impl PeerTransport for Nobody {
         fn call<'a>(&'a self, _service_url: &'a ServiceUrl, _call: Call) -> Calling<'a> {
             Box::pin(std::future::pending())
         }
     }
 
-    impl PeerDiscovery for Silence {
+    impl PeerDiscovery for Nobody {
         fn endpoints<'a>(&'a self, _service: &'a str, _port: u16) -> LookingUp<'a> {
             Box::pin(std::future::pending())
         }
@@ -364,18 +378,24 @@ mod tests {
         Asked { identity: Identity::Ours(node.unwrap_or_default()), answer: Some((NOW, reply, NOW)) }
     }
 
-    /// What is sent to a peer whose clock is not known is what a Java server is sent: nobody is told when instances were heard.
-    #[tokio::test(start_paused = true)]
-    async fn the_clock_of_a_peer_is_known_from_its_first_answer_on() {
+    /// Two URLs, where anybody may answer.
+    fn two() -> ([ServiceUrl; 2], [NameKey; 2], PeerEurekaNodes) {
         let urls = ["one", "two"].map(|host| ServiceUrl::new("http", host, 8761, "/eureka/"));
         let options = Options { service_urls: urls.to_vec(), ..Options::default() };
         let registry = Arc::new(InstanceRegistry::new(registry::Options::default(), 1, NOW));
         let peer_aware = PeerAwareInstanceRegistry::new(registry, &options);
         let place = Place { scheme: "http", port: 8761, context_path: String::new() };
-        let (discovery, transport) = (Arc::new(Silence), Arc::new(Silence));
+        let (discovery, transport) = (Arc::new(Nobody), Arc::new(Nobody));
         let nodes = PeerEurekaNodes::new(options, place, &peer_aware, (discovery, transport), Clock::starting_at(NOW));
-        let known = || peer_aware.peers().all().iter().map(|peer| peer.is_ours()).collect::<Vec<_>>();
-        let [one, two] = urls.each_ref().map(|url| NameKey::Url(url.clone()));
+        let names = urls.clone().map(NameKey::Url);
+        (urls, names, nodes)
+    }
+
+    /// What is sent to a peer whose clock is not known is what a Java server is sent: nobody is told when instances were heard.
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_of_a_peer_is_known_from_its_first_answer_on() {
+        let (urls, [one, two], nodes) = two();
+        let known = || nodes.peers().iter().map(|peer| peer.is_ours()).collect::<Vec<_>>();
         assert_eq!(known(), [false, false]);
         nodes.identified(&one, &urls[0], &answer("a"));
         assert_eq!(known(), [true, false]);
@@ -383,5 +403,20 @@ mod tests {
         assert_eq!(known(), [true], "both names lead to one peer");
         nodes.identified(&two, &urls[1], &answer("b"));
         assert_eq!(known(), [true, true], "one of them moves to another, which becomes a peer by that");
+    }
+
+    /// A peer is called by a name that answers; where the name servers fail, by the one to which it has connections.
+    #[tokio::test(start_paused = true)]
+    async fn name_servers_that_fail_make_nobody_change_the_name_of_a_peer() {
+        let (urls, [one, two], nodes) = two();
+        for (name, url) in [(&one, &urls[0]), (&two, &urls[1])] {
+            nodes.identified(name, url, &answer("a"));
+        }
+        let called = || nodes.peers().iter().map(|peer| peer.shown_url()).collect::<Vec<_>>();
+        let unresolved = nodes.unknown(&PeerError::Unresolved("no name server answers".to_owned()));
+        assert!(nodes.unanswered(&one, &unresolved, NOW), "who it is, is known from before");
+        assert_eq!(called(), [urls[0].to_string()]);
+        nodes.unanswered(&one, &nodes.unknown(&PeerError::NoSuchName), NOW);
+        assert_eq!(called(), [urls[1].to_string()], "that is an answer");
     }
 }
