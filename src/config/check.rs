@@ -21,7 +21,7 @@ pub(super) fn text(set: &[Set], notices: &[Notice], facts: &Facts, all: bool) ->
     }
     let line = |one: &Set| format!("{}={}    # {}\n", one.key.unwrap_or(&one.written), one.shown, one.origin);
     if set.is_empty() {
-        text.push_str("\n# Nothing is set: every key has its default, which --all lists\n");
+        text.push_str("\n# Every key has its default; --all lists them\n");
     }
     let (differing, same): (Vec<_>, Vec<_>) = set.iter().partition(|one| one.differs);
     section(&mut text, "Set", differing.into_iter().map(line));
