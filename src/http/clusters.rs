@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderValue, Method};
 use super::ApiError;
 use super::connection::Connection;
 use super::state::AppState;
-use crate::registry::Caller;
-use crate::replication::protocol::{CLUSTER_HEADER, TIME_HEADER, TOKEN_HEADER};
+use crate::registry::{Caller, PeerMemory};
+use crate::replication::protocol::{CLUSTER_HEADER, MEMORY_HEADER, NODE_HEADER, TIME_HEADER, TOKEN_HEADER};
 
 /// The methods of replicas' own calls. A heartbeat is none of them, so its headers are not searched for theirs.
 fn may_be_of_a_replica(method: &Method) -> bool {
@@ -25,9 +25,8 @@ pub(super) fn note_token(app: &AppState, request: &Parts) {
 
 /// Refuses a replica of another cluster: an address that was used again, or a stale name, must not merge two registries.
 pub(super) fn admit(app: &AppState, request: &Parts, caller: &Caller, connection: Connection) -> Result<(), ApiError> {
-    let Some((nodes, cluster)) = app.nodes.as_ref().zip(cluster(&request.method, &request.headers)) else {
-        return Ok(());
-    };
+    let Some(nodes) = &app.nodes else { return Ok(()) };
+    let Some(cluster) = cluster(&request.method, &request.headers) else { return Ok(()) };
     if !app.security.may_replicate(caller) {
         return Ok(());
     }
@@ -39,14 +38,30 @@ pub(super) fn admit(app: &AppState, request: &Parts, caller: &Caller, connection
     Ok(())
 }
 
-/// The name of this replica's cluster, for the answer to another replica: one that names its own cluster, or does not know it
-/// yet.
-pub(super) fn named(app: &AppState, request: &Parts, caller: &Caller) -> Option<HeaderValue> {
-    let is_replica = |headers: &HeaderMap| headers.contains_key(CLUSTER_HEADER) || headers.contains_key(TIME_HEADER);
-    if !may_be_of_a_replica(&request.method) || !is_replica(&request.headers) || !app.security.may_replicate(caller) {
-        return None;
+/// Tells another of our replicas who answers, for which cluster, and what its memory lacks. Nobody else reads these headers, and a
+/// heartbeat's answer would be half as long again.
+pub(super) fn add_headers(app: &AppState, request: &Parts, caller: &Caller, response: &mut HeaderMap) {
+    if !is_of_a_replica(request) {
+        return;
     }
-    HeaderValue::try_from(app.nodes.as_ref()?.cluster()?).ok()
+    if let Ok(node) = HeaderValue::from_str(&app.node_id) {
+        response.insert(NODE_HEADER, node);
+    }
+    if app.security.may_replicate(caller)
+        && let Some(Ok(cluster)) = app.nodes.as_ref().and_then(|nodes| nodes.cluster()).map(HeaderValue::try_from)
+    {
+        response.insert(CLUSTER_HEADER, cluster);
+    }
+    let memory = app.registry.memory(app.now());
+    if memory != PeerMemory::Whole {
+        response.insert(MEMORY_HEADER, HeaderValue::from_static(memory.name()));
+    }
+}
+
+/// Whether one of our replicas sends a request: each of its calls asks for the time, and names the cluster if that is known.
+fn is_of_a_replica(request: &Parts) -> bool {
+    let headers = &request.headers;
+    may_be_of_a_replica(&request.method) && (headers.contains_key(TIME_HEADER) || headers.contains_key(CLUSTER_HEADER))
 }
 
 /// The names by which this replica calls itself, its peers and its Service.

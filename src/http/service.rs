@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode, Uri};
 use tokio::time::Instant;
@@ -28,8 +28,7 @@ use super::security::Refusal;
 use super::state::{self, AppState};
 use super::target::{Paths, Target, names_its_host};
 use super::{actuator, clusters, eureka, pages};
-use crate::registry::{Caller, PeerMemory};
-use crate::replication::protocol::{CLUSTER_HEADER, MEMORY_HEADER, NODE_HEADER};
+use crate::registry::Caller;
 
 /// The HTTP surface.
 #[derive(Debug)]
@@ -40,7 +39,6 @@ pub struct Service {
     /// The paths of the management port, to which the context path does not belong (in Spring neither).
     management_paths: Paths,
     access_log: AccessLog,
-    node_id: HeaderValue,
 }
 
 /// An answer, and what is noted of it.
@@ -66,7 +64,6 @@ impl Service {
             paths: paths(&options.context_path, options.actuator.on_main_port),
             management_paths: paths(&options.actuator.management_base_path, true),
             access_log: AccessLog::new(options.access_log, &state.node_id),
-            node_id: HeaderValue::from_str(&state.node_id).unwrap_or_else(|_not_ascii| HeaderValue::from_static("")),
             state,
         }
     }
@@ -114,7 +111,8 @@ impl Service {
         if let Some(why) = &why {
             say_why(&parts, &caller, response.status(), why);
         }
-        self.add_headers(&parts, &caller, &mut response);
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        clusters::add_headers(&self.state, &parts, &caller, response.headers_mut());
         if let Some(entry) = entry {
             entry.finish(&parts, &caller, why.as_ref(), &mut response);
         }
@@ -207,21 +205,6 @@ impl Service {
         let Ok(mut response) = self.pages.clone().call(inside).await;
         self.state.security.add_page_headers(&mut response);
         response
-    }
-
-    /// The headers of every answer, and those that replicas read.
-    fn add_headers(&self, request: &Parts, caller: &Caller, response: &mut Response) {
-        let app = &self.state;
-        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        response.headers_mut().insert(HeaderName::from_static(NODE_HEADER), self.node_id.clone());
-        if let Some(cluster) = clusters::named(app, request, caller) {
-            response.headers_mut().insert(HeaderName::from_static(CLUSTER_HEADER), cluster);
-        }
-        let memory = app.registry.memory(app.now());
-        if memory != PeerMemory::Whole {
-            let word = HeaderValue::from_static(memory.name());
-            response.headers_mut().insert(HeaderName::from_static(MEMORY_HEADER), word);
-        }
     }
 }
 

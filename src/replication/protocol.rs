@@ -1,28 +1,30 @@
 //! The headers that our replicas send beside Eureka's own protocol. A Java server ignores them and sends none.
 
+use http::HeaderName;
+
 use super::ServiceUrl;
 use super::membership::MOST_NAMES;
 
-/// Names the process: in every answer, the one that answers.
-pub const NODE_HEADER: &str = "x-eureka-registry-node";
+/// Names the process: in every answer to one of our replicas, the one that answers.
+pub const NODE_HEADER: HeaderName = HeaderName::from_static("x-eureka-registry-node");
 
 /// The URL at which a starting replica wants every change from now on.
-pub const NEWCOMER_HEADER: &str = "x-eureka-registry-newcomer";
+pub const NEWCOMER_HEADER: HeaderName = HeaderName::from_static("x-eureka-registry-newcomer");
 
 /// The peers of the replica that answers a newcomer, separated by commas.
-pub const PEERS_HEADER: &str = "x-eureka-registry-peers";
+pub const PEERS_HEADER: HeaderName = HeaderName::from_static("x-eureka-registry-peers");
 
 /// A random token made for one call: the caller called itself if its own server received it.
-pub const TOKEN_HEADER: &str = "x-eureka-registry-token";
+pub const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-eureka-registry-token");
 
 /// The cluster's name: in calls between our replicas, and in the answers to them.
-pub const CLUSTER_HEADER: &str = "x-eureka-registry-cluster";
+pub const CLUSTER_HEADER: HeaderName = HeaderName::from_static("x-eureka-registry-cluster");
 
 /// Whether the replica that answers may lack what clients know ([`crate::registry::PeerMemory`]); none where it does not.
-pub const MEMORY_HEADER: &str = "x-eureka-registry-memory";
+pub const MEMORY_HEADER: HeaderName = HeaderName::from_static("x-eureka-registry-memory");
 
 /// Asks what the clock of the replica that answers reads; in its answer, that in milliseconds.
-pub const TIME_HEADER: &str = "x-eureka-registry-time";
+pub const TIME_HEADER: HeaderName = HeaderName::from_static("x-eureka-registry-time");
 
 /// What it means, in words, that a peer answered with a status other than one of success.
 pub(super) fn complaint(status: u16) -> String {

@@ -7,16 +7,8 @@ const JSON_BODY: (&str, &str) = ("Content-Type", "application/json");
 const PEER: (&str, &str) = ("x-netflix-discovery-replication", "true");
 
 /// The headers that an answer may have. Another one is a leak.
-const HEADERS: [&str; 8] = [
-    "content-type",
-    "content-length",
-    "content-encoding",
-    "date",
-    "allow",
-    "connection",
-    "x-content-type-options",
-    "x-eureka-registry-node",
-];
+const HEADERS: [&str; 7] =
+    ["content-type", "content-length", "content-encoding", "date", "allow", "connection", "x-content-type-options"];
 /// And those of what stands beside Eureka's API.
 const PAGE_HEADERS: [&str; 3] = ["content-security-policy", "x-frame-options", "referrer-policy"];
 
@@ -78,6 +70,28 @@ async fn answers_without_a_body_say_so() {
     assert_eq!((answer.header("content-length"), answer.header("content-type")), (None, None));
     let answer = check(&server, "PUT", "/eureka/apps/ORDERS/a", &[], "", 200).await;
     assert_eq!((answer.header("content-length"), answer.header("content-type")), (Some("0"), None));
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn only_a_replica_is_told_which_process_answers() {
+    let server = TestServer::start().await;
+    server.register("orders", "a").await;
+    let time = ("X-Eureka-Registry-Time", "?");
+    for (method, path, is_told) in [
+        ("GET", "/eureka/apps/", true),
+        ("HEAD", "/eureka/apps/delta", true),
+        ("OPTIONS", "/eureka/apps", true),
+        ("POST", "/eureka/peerreplication/batch/", true),
+        // No call of a replica's: a heartbeat is not looked at.
+        ("PUT", "/eureka/apps/ORDERS/a", false),
+    ] {
+        let body = br#"{"replicationList":[]}"#;
+        let told = server.send(method, path, &[JSON_BODY, time], body).await;
+        assert_eq!((told.status, told.header("x-eureka-registry-node").is_some()), (200, is_told), "{method} {path}");
+        let untold = server.send(method, path, &[JSON_BODY], body).await;
+        assert_eq!((untold.status, untold.header("x-eureka-registry-node")), (200, None), "{method} {path}");
+    }
     server.stop().await.unwrap();
 }
 

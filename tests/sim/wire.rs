@@ -9,7 +9,7 @@ use eureka_registry::replication::protocol::{
 };
 use eureka_registry::replication::transport::{Call, PeerError, Reply};
 use eureka_registry::time::Timestamp;
-use http::{Method, Request, Response};
+use http::{HeaderName, Method, Request, Response};
 use http_body_util::BodyExt;
 
 pub(crate) fn request(method: Method, path: &str, body: Bytes) -> Request<Body> {
@@ -53,7 +53,7 @@ pub(crate) async fn deliver(service: &Service, call: Call, cluster: Option<Strin
         response.headers_mut().clear();
     }
     let [node, time, peers, memory, cluster] =
-        [NODE_HEADER, TIME_HEADER, PEERS_HEADER, MEMORY_HEADER, CLUSTER_HEADER].map(|name| text(&response, name));
+        [NODE_HEADER, TIME_HEADER, PEERS_HEADER, MEMORY_HEADER, CLUSTER_HEADER].map(|name| text(&response, &name));
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     Reply {
@@ -67,7 +67,7 @@ pub(crate) async fn deliver(service: &Service, call: Call, cluster: Option<Strin
     }
 }
 
-fn text<T>(response: &Response<T>, name: &str) -> Option<String> {
+fn text<T>(response: &Response<T>, name: &HeaderName) -> Option<String> {
     response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
 }
 

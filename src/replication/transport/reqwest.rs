@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::{Bytes, BytesMut};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response};
 
 use super::{Call, Calling, PeerError, PeerTransport, Reply};
@@ -141,7 +141,7 @@ impl HttpTransport {
         let failure = |error| failure(error, service_url);
         let response = self.request(service_url, call).send().await.map_err(failure)?;
         let status = response.status().as_u16();
-        let text = |name: &str| text(response.headers(), name);
+        let text = |name| text(response.headers(), &name);
         let (node, cluster) = (text(NODE_HEADER), text(CLUSTER_HEADER));
         let time = text(TIME_HEADER).and_then(|millis| millis.parse().ok()).map(Timestamp);
         let memory = text(MEMORY_HEADER).map_or(PeerMemory::Whole, |word| PeerMemory::named(&word));
@@ -151,7 +151,7 @@ impl HttpTransport {
     }
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
