@@ -3,6 +3,8 @@
 //! A line is put into a bounded queue, and a thread of its own writes it. Who logs never waits: if standard output is not read, or not
 //! fast enough, lines are dropped and counted.
 
+mod plain;
+
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::metrics::process::LOG_LINES_DROPPED;
+use plain::PlainFields;
 
 /// The target of what is said when the server starts and stops. Loggers of Java do not silence it.
 pub const START: &str = "eureka_registry::start";
@@ -171,9 +174,11 @@ pub fn init(options: &Options) -> Guard {
     let terminal = io::stdout().is_terminal();
     let queue = start(io::stdout());
     let writer = Queued(Arc::clone(&queue));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(writer);
+    let logs =
+        tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(terminal).with_writer(writer);
     match options.format {
-        Format::Text => logs.with_ansi(terminal).init(),
+        Format::Text if terminal => logs.init(),
+        Format::Text => logs.fmt_fields(PlainFields).init(),
         Format::Json => logs.json().flatten_event(true).with_span_list(false).init(),
     }
     Guard(queue)
