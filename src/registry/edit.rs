@@ -107,7 +107,7 @@ impl Edit<'_> {
 
     /// Whether there is memory for an instance that a peer knows; see [`Room::admit`](room::Room::admit).
     pub(super) fn admits(&mut self, before: Option<usize>, weight: usize) -> bool {
-        let Admission { result, news } = self.registry.room.admit(Source::Peer, before, weight);
+        let Admission { result, news } = self.registry.room.admit(Source::Peer, || before, weight);
         self.lines.room = self.lines.room.take().or(news);
         result.is_ok()
     }

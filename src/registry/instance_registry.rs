@@ -156,7 +156,7 @@ impl InstanceRegistry {
     /// # Errors
     /// If there is not.
     pub fn admit(&self, info: &InstanceInfo, source: Source) -> Result<(), NoRoom> {
-        let before = self.leases.with(info.key().as_str(), |lease| lease.with_record(|record| record.info.weight()));
+        let before = || self.leases.with(info.key().as_str(), |lease| lease.with_record(|record| record.info.weight()));
         let Admission { result, news } = self.room.admit(source, before, info.weight());
         news.into_iter().for_each(News::log);
         result

@@ -56,15 +56,25 @@ impl Room {
         [Source::Client, Source::Peer].map(|source| (source, self.refused[source as usize].load(Relaxed)))
     }
 
-    /// Whether there is memory for an instance of this weight. `before` is the weight that it has now; `None` if it is new.
-    pub(super) fn admit(&self, source: Source, before: Option<usize>, weight: usize) -> Admission {
+    /// Whether there is memory for an instance of this weight. `before` says the weight that it has now, or `None` if it is new; it
+    /// is asked only where that matters.
+    pub(super) fn admit(
+        &self,
+        source: Source,
+        before: impl FnOnce() -> Option<usize>,
+        weight: usize,
+    ) -> Admission {
         let (used, most) = self.used_of();
-        let more = weight.saturating_sub(before.unwrap_or(0));
-        let allowed = match (source, before) {
-            (Source::Client, None) => most,
-            (Source::Client, Some(_)) | (Source::Peer, _) => most.saturating_add(most / ABOVE),
+        let fits = used.saturating_add(weight) <= most || {
+            let before = before();
+            let more = weight.saturating_sub(before.unwrap_or(0));
+            let allowed = match (source, before) {
+                (Source::Client, None) => most,
+                (Source::Client, Some(_)) | (Source::Peer, _) => most.saturating_add(most / ABOVE),
+            };
+            more == 0 || used.saturating_add(more) <= allowed
         };
-        if more == 0 || used.saturating_add(more) <= allowed {
+        if fits {
             let has_room = self.is_full.load(Relaxed) && used < most - most / ABOVE;
             let turned = has_room && self.is_full.swap(false, Relaxed);
             return Admission { result: Ok(()), news: turned.then_some(News::HasRoom { used, most }) };
@@ -112,8 +122,8 @@ mod tests {
     #[test]
     fn a_new_instance_is_refused_first_and_one_that_shrinks_never() {
         let room = Room::new(1000);
-        let admit = |source, before, weight| room.admit(source, before, weight).result;
         room.set_used(950);
+        let admit = |source, before, weight| room.admit(source, || before, weight).result;
         let no_room = |used| Err(NoRoom { used, most: 1000 });
         assert_eq!(admit(Source::Client, None, 50), Ok(()));
         assert_eq!(admit(Source::Client, None, 51), no_room(950));
