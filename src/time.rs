@@ -73,7 +73,12 @@ impl Clock {
 
     /// The time now.
     pub fn now(&self) -> Timestamp {
-        self.epoch + Instant::now().saturating_duration_since(self.started)
+        self.at(Instant::now())
+    }
+
+    /// What it said at this instant.
+    pub fn at(&self, instant: Instant) -> Timestamp {
+        self.epoch + instant.saturating_duration_since(self.started)
     }
 
     /// The time this clock was started at.

@@ -50,10 +50,10 @@ impl AccessLog {
 
     /// Begins the entry of a request, if it has an id. In a box, because few requests have one, and it would make every request's
     /// future larger.
-    pub(super) fn begin(&self, headers: &HeaderMap) -> Option<Box<Entry>> {
+    pub(super) fn begin(&self, headers: &HeaderMap, begun: Instant) -> Option<Box<Entry>> {
         let id = self.request_id(headers)?;
         let span = info_span!("request", http.request.id = id.to_str().unwrap_or_default());
-        Some(Box::new(Entry { id, span, begun: Instant::now(), logs: self.logs }))
+        Some(Box::new(Entry { id, span, begun, logs: self.logs }))
     }
 
     fn request_id(&self, headers: &HeaderMap) -> Option<HeaderValue> {

@@ -138,7 +138,7 @@ impl Answers {
         }
         drop(body);
         let _turn = self.turn.lock().await;
-        self.hold(make()?).await
+        Box::pin(self.hold(make()?)).await
     }
 
     /// Answers with a body that is made already. The caller sees to it that few such bodies wait.

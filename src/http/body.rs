@@ -61,6 +61,11 @@ impl Bodies {
         headers: &HeaderMap,
         body: Body,
     ) -> Result<Received, ApiError> {
+        // In a box, here and below: most requests have no body, and what one needs is not to make the future of each of them larger.
+        Box::pin(self.receive(most, headers, body)).await
+    }
+
+    async fn receive(&self, most: usize, headers: &HeaderMap, body: Body) -> Result<Received, ApiError> {
         let (gzip, most) = (negotiate::is_gzip(headers).ok_or(ApiError::UnsupportedMediaType)?, most.min(self.limit));
         let arrived = self.collect(most, body).await?;
         if gzip {
@@ -79,7 +84,7 @@ impl Bodies {
         if http_body::Body::is_end_stream(&body) {
             return Ok(());
         }
-        self.collect(self.limit, body).await.map(drop)
+        Box::pin(self.collect(self.limit, body)).await.map(drop)
     }
 
     /// Inflates a body. Its last bytes say how long it becomes, so it is refused, or waits, before memory is spent on it.

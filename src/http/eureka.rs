@@ -48,7 +48,10 @@ async fn dispatch(
         (Resource::InstanceById(id), &Method::GET) => reads::instance_by_id(app, id, headers),
         (Resource::Vip(vip), &Method::GET) => reads::vip(app, vip, false, headers).await,
         (Resource::SecureVip(vip), &Method::GET) => reads::vip(app, vip, true, headers).await,
-        (Resource::PeerReplication, &Method::POST) => peer_replication::batch(app, caller, headers, body).await,
+        // In a box, so that heartbeats do not carry the room for it.
+        (Resource::PeerReplication, &Method::POST) => {
+            Box::pin(peer_replication::batch(app, caller, headers, body)).await
+        }
         (Resource::PeerDigests, &Method::POST) => peer_replication::digests(app, headers, body).await,
         (Resource::PeerRecords, &Method::POST) => peer_replication::records(app, headers, body).await,
         (Resource::PeerHeard, &Method::POST) => peer_replication::heard(app, headers, body).await,

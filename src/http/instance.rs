@@ -48,10 +48,10 @@ pub(super) async fn renew(
 ) -> Result<Response, ApiError> {
     app.bodies.discard(body).await?;
     let query = Query(query);
-    let overridden_status = match (source, query.get("overriddenstatus")) {
-        // Used only of what a peer says; from anybody else nobody looks at it.
-        (Source::Peer, Some(name)) => Some(status_named(&name)?),
-        (Source::Client, _) | (_, None) => None,
+    let overridden_status = match source {
+        Source::Peer => query.get("overriddenstatus").map(|name| status_named(&name)).transpose()?,
+        // Nobody looks at what a client says of it.
+        Source::Client => None,
     };
     let heartbeat = Heartbeat { last_dirty: query.last_dirty()?, overridden_status };
     match app.peer_aware.renew(key, heartbeat, source, app.now()) {

@@ -1,9 +1,14 @@
 //! Content negotiation, as JAX-RS does it for `@Produces({"application/xml", "application/json"})`.
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::codec::{Detail, Form, Media};
+
+const EUREKA_ACCEPT: HeaderName = HeaderName::from_static("x-eureka-accept");
+
+/// What Jersey's and Spring's clients accept. Nearly all requests do, and need not be taken apart for it.
+const COMMON_ACCEPTS: [&[u8]; 2] = [b"application/json", b"application/json, application/*+json"];
 
 /// The media an answer is made in, and how `Content-Type` names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +29,7 @@ impl Produced {
 /// prefers XML to JSON (`mixed_accept` among the recordings).
 pub(super) fn produced(headers: &HeaderMap) -> Option<Produced> {
     let Some(accept) = headers.get(ACCEPT) else { return Some(Produced::plain(Media::Xml)) };
-    if accept.as_bytes() == b"application/json" {
+    if COMMON_ACCEPTS.contains(&accept.as_bytes()) {
         return Some(Produced::plain(Media::Json));
     }
     let all = headers.get_all(ACCEPT);
@@ -120,7 +125,7 @@ fn quality(text: &str) -> Option<u16> {
 
 /// The form of a cached resource: its media, and whether `X-Eureka-Accept` asks for the compact one.
 pub(super) fn form(media: Media, headers: &HeaderMap) -> Form {
-    let compact = headers.get("x-eureka-accept").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"compact"));
+    let compact = headers.get(EUREKA_ACCEPT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"compact"));
     Form { media, detail: if compact { Detail::Compact } else { Detail::Full } }
 }
 

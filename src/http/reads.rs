@@ -48,7 +48,7 @@ pub(super) async fn applications(app: &AppState, scope: Scope, headers: &HeaderM
                     app.metrics.cache_hit(scope);
                     answer
                 }
-                None => another_version(app, scope, form, gzip).await?,
+                None => Box::pin(another_version(app, scope, form, gzip)).await?,
             }
         }
     };

@@ -29,6 +29,7 @@ use super::state::{self, AppState};
 use super::target::{Paths, Target, names_its_host};
 use super::{actuator, clusters, eureka, pages};
 use crate::registry::Caller;
+use crate::time::Timestamp;
 
 /// The HTTP surface.
 #[derive(Debug)]
@@ -75,8 +76,10 @@ impl Service {
     }
 
     /// Answers a request. The actuator is not answered where it has a port of its own, or none.
-    pub async fn handle(&self, connection: Connection, request: Request<Body>) -> Response {
-        self.serve(&self.paths, connection, request).await
+    pub fn handle(&self, connection: Connection, request: Request<Body>) -> impl Future<Output = Response> {
+        // Before the future is made, which would else have room for the request and for its parts.
+        let (parts, body) = request.into_parts();
+        async move { self.serve(&self.paths, connection, &parts, body).await }
     }
 
     /// Answers a request on the management port: for the actuator, and nothing else. Users are asked there as everywhere; the
@@ -87,34 +90,34 @@ impl Service {
             return ApiError::NotFound("this port serves only the actuator").into_response();
         };
         request.extensions_mut().insert(actuator::WithoutTls);
-        self.serve(paths, connection, request).await
+        let (parts, body) = request.into_parts();
+        self.serve(paths, connection, &parts, body).await
     }
 
     /// The whole stack, in its order.
-    async fn serve(&self, paths: &Paths, connection: Connection, request: Request<Body>) -> Response {
+    async fn serve(&self, paths: &Paths, connection: Connection, parts: &Parts, body: Body) -> Response {
         let begun = Instant::now();
         let _in_flight = self.state.metrics.begin();
-        let (parts, body) = request.into_parts();
-        let entry = self.access_log.begin(&parts.headers);
+        let entry = self.access_log.begin(&parts.headers, begun);
         let target = Target::of(&parts.uri, paths);
         // Pinned, so that a pointer to it is wrapped: wrapped by value it was copied, some kilobytes for each request.
-        let work = pin!(self.admit_and_answer(&parts, &target, connection, body));
+        let work = pin!(self.admit_and_answer(parts, &target, connection, body, self.state.clock.at(begun)));
         let work = caught(work);
         let answered = match &entry {
             Some(entry) => work.instrument(entry.span().clone()).await,
             None => work.await,
         };
         let Answered { caller, operation, mut response } =
-            answered.unwrap_or_else(|panic| self.failed(&parts, &target, connection, panic));
+            answered.unwrap_or_else(|panic| self.failed(parts, &target, connection, panic));
         self.state.metrics.answered(operation, response.status(), begun.elapsed());
         let why = response.extensions_mut().remove::<Why>();
         if let Some(why) = &why {
-            say_why(&parts, &caller, response.status(), why);
+            say_why(parts, &caller, response.status(), why);
         }
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        clusters::add_headers(&self.state, &parts, &caller, response.headers_mut());
+        clusters::add_headers(&self.state, parts, &caller, response.headers_mut());
         if let Some(entry) = entry {
-            entry.finish(&parts, &caller, why.as_ref(), &mut response);
+            entry.finish(parts, &caller, why.as_ref(), &mut response);
         }
         response
     }
@@ -126,6 +129,7 @@ impl Service {
         target: &Target<'_>,
         connection: Connection,
         body: Body,
+        begun: Timestamp,
     ) -> Answered {
         let app = &self.state;
         // What is called within the process has no socket, and no `Host`.
@@ -137,8 +141,7 @@ impl Service {
         }
         // Before anybody is refused: this process may have called itself as somebody whom it does not let in.
         clusters::note_token(app, request);
-        let caller = match app.security.admit(target, request, connection, || clusters::own_names(app), app.now()).await
-        {
+        let caller = match app.security.admit(target, request, connection, || clusters::own_names(app), begun).await {
             Ok(caller) => caller,
             Err(refusal) => return self.refuse(request, target, connection, refusal),
         };
@@ -153,7 +156,8 @@ impl Service {
                 ApiError::BadParameter("the path is not UTF-8".to_owned()).into_response()
             }
             Target::Api(path) | Target::Actuator(path) | Target::Page(path) => {
-                self.page(path, request, &caller, body).await
+                // In a box, so that heartbeats do not carry the room for it.
+                Box::pin(self.page(path, request, &caller, body)).await
             }
             Target::Outside => ApiError::NotFound("no such page").into_response(),
         };

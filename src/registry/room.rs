@@ -141,7 +141,7 @@ mod tests {
         let room = Room::new(1000);
         let news = |used| {
             room.set_used(used);
-            room.admit(Source::Client, None, 10).news
+            room.admit(Source::Client, || None, 10).news
         };
         assert_eq!(news(990), None);
         assert_eq!(news(991), Some(News::Full { used: 991, most: 1000 }));
