@@ -12,12 +12,14 @@ import connections
 import instances
 import nacos
 import peers
+import ratios
 import report
 import servers
 from load import AnswerWasAnError, Plan
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PARTS = ("single", "bare", "nacos", "heartbeat_with_peer", "lag", "growth", "churn", "connections", "million")
+PARTS = ("single", "bare", "beside_bare", "nacos", "heartbeat_with_peer", "lag", "growth", "churn", "delta_traffic", "connections",
+         "million")
 
 
 def options():
@@ -93,6 +95,16 @@ class Bench:
                 cases.tell(server, name, result)
         self.put("bare", "single", found)
 
+    def beside_bare(self):
+        if not self.arguments.bare or servers.Ours not in self.kinds:
+            return
+        found = ratios.measure(self.effort)
+        for name, one in found.items():
+            low, high = one["ratio_range"]
+            print(f"  ours     {name:14} {one['ours_us']:.1f} us beside {one['bare_us']:.1f} us: {one['ratio']:.2f} times "
+                  f"({low:.2f} to {high:.2f} in {one['rounds']} rounds)", flush=True)
+        self.put("ours", "beside_bare", found)
+
     def nacos(self):
         if not self.arguments.rnacos:
             return
@@ -141,6 +153,13 @@ class Bench:
                 rows[str(rate)]["beats"] = cases.heartbeats_under_churn(server, fleet, self.effort, rate)
                 cases.tell(server, "    heartbeats", rows[str(rate)]["beats"])
         self.put("ours", "churn", rows)
+
+    def delta_traffic(self):
+        for kind in self.kinds:
+            found = {str(rate): cases.delta_traffic(kind, rate) for rate in (1, 10)}
+            for rate, each in found.items():
+                print(f"  {kind.kind:8} {rate} changes/s: {each:,.0f} bytes a minute for each client", flush=True)
+            self.put(kind.kind, "delta_traffic", found)
 
     def connections(self):
         for kind in self.kinds:

@@ -15,6 +15,8 @@ from load import AnswerWasAnError, Connection, Plan, Wrk, inflate, register_all
 SEQUENCE = re.compile(rb'"bench\.seq":"(\d+)"')
 INSTANCE_JSON = b'"instanceId":'
 INSTANCE_XML = b"<instanceId>"
+# How long a change stays in the delta.
+DELTA_SECONDS = 180
 
 
 class Effort:
@@ -153,6 +155,20 @@ def delta(server, fleet, effort):
 
 def full(server, fleet, effort, **how):
     return document(server, effort, "/eureka/apps/", fleet.count, **how)
+
+
+def delta_traffic(make, rate):
+    """Bytes that one client takes in a minute, which asks for the delta every 30 s, while so many instances change a second.
+
+    The delta holds what changed in three minutes. Here as many instances register at once, which makes the same answer.
+    """
+    fleet = Fleet(DELTA_SECONDS * rate)
+    with make() as server:
+        register_all(server, fleet)
+        wait_until_visible(server, fleet.count, "/eureka/apps/delta")
+        with Plan((1, [get(server.host, "/eureka/apps/delta")])) as plan:
+            answer = Wrk(server, plan, 1, connections=1).result()
+    return 2 * answer["bytes"] / answer["requests"]
 
 
 def clients_mix(server, fleet, effort):

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 
+import rush
 import servers
 from instances import Fleet, get
 from load import AnswerWasAnError, register_all
@@ -195,6 +196,19 @@ def handshakes(kind, count, certificate):
     return found
 
 
+def rushes(kind, count, certificate):
+    """What it costs when all clients come back at once by TLS, with full handshakes and with resumed ones."""
+    allow_files(count + 1000)
+    found = {}
+    for name in ("full", "resumed"):
+        with start(kind, certificate) as server:
+            found[name] = rush.measure(server, count, certificate.certificate, name == "resumed")
+            resumed, clients = found[name]["resumed"], found[name]["clients"]
+            if resumed != (clients if name == "resumed" else 0):
+                raise AnswerWasAnError(f"{resumed} of {clients} handshakes were resumed")
+    return found
+
+
 def measure(kind, quick):
     """All of it for one kind of server."""
     count, found = 1_000 if quick else 10_000, {}
@@ -208,4 +222,8 @@ def measure(kind, quick):
         found["handshakes"] = handshakes(kind, 200 if quick else 1_000, certificate)
         costs = ", ".join(f"{name[:-3]} {cost:.0f} us" for name, cost in found["handshakes"].items())
         print(f"  {kind.kind:8} new connection with one request: {costs}", flush=True)
+        found["rush"] = rushes(kind, count, certificate)
+        for name, one in found["rush"].items():
+            print(f"  {kind.kind:8} {one['clients']} clients at once, {name} handshakes: {one['cpu_us']:.0f} us each, the last after "
+                  f"{one['longest_seconds']:.1f} s, peak {one['peak_mb']:.0f} MB", flush=True)
     return found

@@ -61,6 +61,9 @@ ROWS = [
     Row("    after the first full fetch", "single.memory_fetched_mb", "MB", digits=1),
     Row("    after all cases, all forms asked for", "single.memory_end_mb", "MB", digits=1),
     *case("heartbeat", "heartbeat", 15),
+    Row("heartbeat beside the bare one", "beside_bare.heartbeat.ratio", "times", 1.15, digits=2),
+    Row("full fetch beside the bare one", "beside_bare.full_gzip.ratio", "times", 1.05, digits=2),
+    Row("new registration beside a bare heartbeat", "beside_bare.register_new.ratio", "times", 3.5, digits=2),
     Row("heartbeat with a peer: CPU at the receiver", "heartbeat_with_peer.cpu_us", "us", 22, digits=1),
     Row("    CPU at the peer", "heartbeat_with_peer.others_cpu_us.0", "us", 8, digits=1),
     Row("    per second", "heartbeat_with_peer.per_second", "/s"),
@@ -86,6 +89,8 @@ ROWS = [
     *case("what 10,000 clients make (667/s)", "mix"),
     Row("    share of a core", "single.cases.mix.cores", "%", scale=100, digits=1),
     Row("    instances in the delta meanwhile", "single.cases.mix.delta_instances", ""),
+    Row("delta for one client a minute, 1 change/s", "delta_traffic.1", "kB", scale=0.001, digits=1),
+    Row("    10 changes/s", "delta_traffic.10", "kB", scale=0.001, digits=1),
     Row("seen at a peer by id: p50", "lag.by_id.p50_ms", "ms", 5, digits=1),
     Row("    p99", "lag.by_id.p99_ms", "ms", 50, digits=1),
     Row("seen in a peer's full fetch: p50", "lag.in_full.p50_ms", "ms", 5, digits=1),
@@ -98,6 +103,12 @@ ROWS = [
     Row("new connection with one request: CPU", "connections.handshakes.plain_us", "us"),
     Row("    with a full TLS handshake", "connections.handshakes.full_us", "us"),
     Row("    with a resumed TLS handshake", "connections.handshakes.resumed_us", "us"),
+    Row("10,000 clients at once, full handshakes: CPU", "connections.rush.full.cpu_us", "us"),
+    Row("    until the last is answered", "connections.rush.full.longest_seconds", "s", digits=1),
+    Row("    peak memory", "connections.rush.full.peak_mb", "MB", digits=1),
+    Row("10,000 at once, resumed handshakes: CPU", "connections.rush.resumed.cpu_us", "us"),
+    Row("    until the last is answered", "connections.rush.resumed.longest_seconds", "s", digits=1),
+    Row("    peak memory", "connections.rush.resumed.peak_mb", "MB", digits=1),
     Row("100,000 instances: memory", "growth.100000.memory_loaded_mb", "MB", 250, digits=1),
     Row("    after the first full fetch", "growth.100000.memory_fetched_mb", "MB", digits=1),
     Row("    3,333 heartbeats/s: share of a core", "growth.100000.paced.cores", "%", 10, scale=100, digits=1),
@@ -133,7 +144,7 @@ def table(results):
             f"{row.label:44}{row.unit:>6}{number(values['java'], row.digits):>12}{number(values['ours'], row.digits):>12}"
             f"{number(values['bare'], row.digits):>10}{number(values['r-nacos'], row.digits):>10}"
             f"{ratio(row, values['java'], values['ours']):>9}"
-            f"{'' if row.goal is None else number(row.goal, 0):>10}  {verdict}")
+            f"{'' if row.goal is None else f'{row.goal:,}':>10}  {verdict}")
     return lines, met, missed
 
 
