@@ -2,6 +2,7 @@
 
 import collections
 import multiprocessing
+import os
 import selectors
 import socket
 import ssl
@@ -22,15 +23,21 @@ class Client:
 
     def __init__(self, context, target, source, session, request):
         self.request, self.answer, self.begun = request, b"", time.monotonic()
-        plain = socket.socket()
-        plain.bind((source, 0))
-        plain.setblocking(False)
-        plain.connect_ex(target)
-        self.socket = context.wrap_socket(plain, server_hostname=target[0], session=session, do_handshake_on_connect=False)
-        self.shaken = False
+        self.socket = socket.socket()
+        self.socket.bind((source, 0))
+        self.socket.setblocking(False)
+        # Where the server's queue is full, it takes a second or more until the next attempt.
+        self.socket.connect_ex(target)
+        self.begin_tls = lambda: context.wrap_socket(self.socket, server_hostname=target[0], session=session,
+                                                     do_handshake_on_connect=False)
+        self.connected = self.shaken = False
 
     def advance(self):
         """Goes on as far as it can; says what it waits for, or None when it was answered."""
+        if not self.connected:
+            if failed := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(failed, os.strerror(failed))
+            self.socket, self.connected = self.begin_tls(), True
         try:
             if not self.shaken:
                 self.socket.do_handshake()
