@@ -58,12 +58,7 @@ impl Room {
 
     /// Whether there is memory for an instance of this weight. `before` says the weight that it has now, or `None` if it is new; it
     /// is asked only where that matters.
-    pub(super) fn admit(
-        &self,
-        source: Source,
-        before: impl FnOnce() -> Option<usize>,
-        weight: usize,
-    ) -> Admission {
+    pub(super) fn admit(&self, source: Source, before: impl FnOnce() -> Option<usize>, weight: usize) -> Admission {
         let (used, most) = self.used_of();
         let fits = used.saturating_add(weight) <= most || {
             let before = before();

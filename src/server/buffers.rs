@@ -1,7 +1,7 @@
 //! [`Buffers`]: the places of busy connections, which are limited.
 //!
 //! Only a busy connection has buffers and an HTTP connection of hyper's. When all places are taken, a connection that needs one
-//! waits for the turn of its address. Meanwhile, connections between two requests give their buffers back; and of half requests,
+//! waits for the turn of its address; addresses whose last connection here was answered go before the others. Meanwhile, connections between two requests give their buffers back; and of half requests,
 //! slow senders and slow readers, the oldest one of the address that has the most is closed.
 
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::activity::{Event, Rank};
+use super::activity::{Activity, Event, Phase, Rank};
 use super::crowd::{Crowd, Member};
 use super::turns::{Turn, Turns};
 use super::watch::Watch;
@@ -41,6 +41,8 @@ pub(super) struct Buffers {
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     watch: Arc<Watch>,
+    places: &'a Turns,
+    network: IpAddr,
     _counted: Counted<'a>,
     _member: Member,
     turn: Mutex<Option<Turn>>,
@@ -56,6 +58,19 @@ impl Place<'_> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.watch.on(Event::Rested);
+        if let Some(well) = used_well(&self.watch.activity()) {
+            self.places.used(self.network, well);
+        }
+    }
+}
+
+/// Whether a place that ends now was used well; `None` where that cannot be said: after a handshake, and while the client waits for the
+/// server.
+fn used_well(activity: &Activity) -> Option<bool> {
+    match activity.phase() {
+        Phase::Idle => Some(true),
+        Phase::New => None,
+        Phase::Handshake | Phase::Headers | Phase::Exchange => activity.rank().map(|_waits_for_client| false),
     }
 }
 
@@ -67,7 +82,8 @@ impl Buffers {
 
     /// Waits for a place.
     pub(super) async fn enter(&self, address: IpAddr, watch: &Arc<Watch>) -> Place<'_> {
-        let mut turn = self.places.enter(network(address));
+        let network = network(address);
+        let mut turn = self.places.enter(network);
         let _waiting = turn.is_err().then(|| Counted::one_of(&self.waiting));
         let turn = loop {
             match turn {
@@ -85,7 +101,8 @@ impl Buffers {
         };
         watch.on(Event::Woke);
         let (counted, member) = (self.counted.busy(), self.busy.enter(address, watch));
-        Place { watch: Arc::clone(watch), _counted: counted, _member: member, turn: Mutex::new(Some(turn)) }
+        let (watch, places, turn) = (Arc::clone(watch), &*self.places, Mutex::new(Some(turn)));
+        Place { watch, places, network, _counted: counted, _member: member, turn }
     }
 
     /// Lets as many connections give way as wait, if that many can.
@@ -108,5 +125,48 @@ impl Buffers {
     /// Whether a connection waits for a place.
     pub(super) fn are_short(&self) -> bool {
         self.waiting.load(Relaxed) > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection of an address, and what happens on it while it has a place.
+    async fn uses(buffers: &Buffers, address: IpAddr, events: &[Event]) {
+        let watch = Watch::new(Instant::now());
+        let _place = buffers.enter(address, &watch).await;
+        events.iter().for_each(|event| watch.on(*event));
+    }
+
+    /// Whether one address is given the only place before another one that asked earlier.
+    async fn goes_first(buffers: &Buffers, one: IpAddr, other: IpAddr) -> bool {
+        let watches = [(); 3].map(|()| Watch::new(Instant::now()));
+        let taken = buffers.enter(IpAddr::from([10, 0, 0, 99]), &watches[0]).await;
+        let (mut earlier, mut later) =
+            (Box::pin(buffers.enter(other, &watches[1])), Box::pin(buffers.enter(one, &watches[2])));
+        assert!(futures_util::poll!(&mut earlier).is_pending() && futures_util::poll!(&mut later).is_pending());
+        drop(taken);
+        futures_util::poll!(&mut later).is_ready()
+    }
+
+    #[tokio::test]
+    async fn an_address_that_was_answered_goes_first_until_it_holds_a_place_for_nothing() {
+        let buffers = Buffers::new(1, Arc::default());
+        let (client, stranger): (IpAddr, IpAddr) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+        let request = [Event::Read(9), Event::Request { has_body: false }];
+        let answered = [request.as_slice(), &[Event::Answered, Event::Flushed]].concat();
+        let sends_half = [request[0], Event::Request { has_body: true }, Event::Read(1)];
+        let takes_nothing = [request.as_slice(), &[Event::Answered, Event::Blocked]].concat();
+        assert!(!goes_first(&buffers, client, stranger).await, "nobody is known, so the first to ask is the first");
+        for held_up in [&request[..1], &[Event::HandshakeBegan], &sends_half, &takes_nothing] {
+            uses(&buffers, client, &answered).await;
+            for tells_nothing in [request.as_slice(), &[], &[Event::HandshakeBegan, Event::HandshakeEnded]] {
+                uses(&buffers, client, tells_nothing).await;
+                assert!(goes_first(&buffers, client, stranger).await, "it was answered");
+            }
+            uses(&buffers, client, held_up).await;
+            assert!(!goes_first(&buffers, client, stranger).await, "{held_up:?}");
+        }
     }
 }

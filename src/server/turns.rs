@@ -1,14 +1,21 @@
 //! [`Turns`]: a number of places, for which addresses wait in turn.
 //!
-//! In a single queue, everybody would wait behind a crowd of one address. Here each address has its own queue, and a free place
-//! goes to the next address.
+//! One queue would be as long as a crowd of one address makes it. Here each address has its own, and a place that becomes free goes
+//! to the next address. Addresses that used their last place well go before the others: however many addresses a crowd has, clients
+//! that were there before it do not wait for all of them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+
+/// So many places go to known addresses while others wait, then the next goes to one of the others: known addresses that never stop
+/// asking lock nobody out.
+const KNOWN_IN_A_ROW: usize = 3;
+/// Maximum number of each half of the known addresses.
+const KNOWN: usize = 8192;
 
 /// The places.
 #[derive(Debug)]
@@ -17,9 +24,27 @@ pub(super) struct Turns(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     free: usize,
+    known: Known,
+    /// Who waits of the addresses that are known, and of the others.
+    known_ones: Queues,
+    others: Queues,
+    /// How many known addresses were given a place since the last other one that had to wait.
+    in_a_row: usize,
+}
+
+/// Those who wait, by address.
+#[derive(Debug, Default)]
+struct Queues {
     waiting: HashMap<IpAddr, VecDeque<oneshot::Sender<Turn>>>,
     /// The addresses that wait, each once.
     order: VecDeque<IpAddr>,
+}
+
+/// The addresses that used their last place well, the newer ones and the older: of too many, those are forgotten that did it longest ago.
+#[derive(Debug, Default)]
+struct Known {
+    newer: HashSet<IpAddr>,
+    older: HashSet<IpAddr>,
 }
 
 /// A place, until it is dropped.
@@ -39,36 +64,77 @@ impl Turns {
             return Ok(Turn(Some(Arc::clone(self))));
         }
         let (sender, receiver) = oneshot::channel();
-        let State { waiting, order, .. } = &mut *state;
-        let queue = waiting.entry(address).or_default();
+        let queues = if state.known.contains(address) { &mut state.known_ones } else { &mut state.others };
+        queues.push(address, sender);
+        Err(receiver)
+    }
+
+    /// Notes whether an address used a place well: its request was answered, rather than given up or waited for in vain.
+    pub(super) fn used(&self, address: IpAddr, well: bool) {
+        let known = &mut self.0.lock().known;
+        if well { known.insert(address) } else { known.remove(address) }
+    }
+
+    /// The next who waits; if nobody does, the place is free.
+    fn next(&self) -> Option<oneshot::Sender<Turn>> {
+        let mut state = self.0.lock();
+        let State { known_ones, others, in_a_row, .. } = &mut *state;
+        if *in_a_row < KNOWN_IN_A_ROW
+            && let Some(next) = known_ones.pop()
+        {
+            *in_a_row += usize::from(!others.order.is_empty());
+            return Some(next);
+        }
+        *in_a_row = 0;
+        let next = others.pop().or_else(|| known_ones.pop());
+        state.free += usize::from(next.is_none());
+        next
+    }
+}
+
+impl Queues {
+    fn push(&mut self, address: IpAddr, sender: oneshot::Sender<Turn>) {
+        let queue = self.waiting.entry(address).or_default();
         if queue.is_empty() {
-            order.push_back(address);
+            self.order.push_back(address);
         } else if queue.len().is_power_of_two() {
             // Entries of those that stopped waiting are removed before they outnumber the others.
             queue.retain(|sender| !sender.is_closed());
         }
         queue.push_back(sender);
-        Err(receiver)
     }
 
-    /// Gives the place to the next one that waits; if none does, the place is free.
-    fn next(&self) -> Option<oneshot::Sender<Turn>> {
-        let mut state = self.0.lock();
+    fn pop(&mut self) -> Option<oneshot::Sender<Turn>> {
         loop {
-            let Some(address) = state.order.pop_front() else {
-                state.free += 1;
-                return None;
-            };
-            let Some(mut queue) = state.waiting.remove(&address) else { continue };
+            let address = self.order.pop_front()?;
+            let Some(mut queue) = self.waiting.remove(&address) else { continue };
             let next = queue.pop_front();
             if !queue.is_empty() {
-                state.waiting.insert(address, queue);
-                state.order.push_back(address);
+                self.waiting.insert(address, queue);
+                self.order.push_back(address);
             }
             if next.is_some() {
                 return next;
             }
         }
+    }
+}
+
+impl Known {
+    fn contains(&self, address: IpAddr) -> bool {
+        self.newer.contains(&address) || self.older.contains(&address)
+    }
+
+    fn insert(&mut self, address: IpAddr) {
+        if self.newer.len() >= KNOWN && !self.newer.contains(&address) {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        self.newer.insert(address);
+    }
+
+    fn remove(&mut self, address: IpAddr) {
+        self.newer.remove(&address);
+        self.older.remove(&address);
     }
 }
 
@@ -93,13 +159,11 @@ mod tests {
         [10, 0, 0, last].into()
     }
 
-    #[test]
-    fn addresses_take_turns() {
-        let turns = Turns::new(1);
-        let mut place = turns.enter(address(1)).unwrap();
-        // A crowd, and two who come after it.
+    /// Lets these addresses wait for the only place, and says in which order they are given it.
+    fn order(turns: &Arc<Turns>, waiting: &[u8]) -> Vec<u8> {
+        let mut place = turns.enter(address(100)).unwrap();
         let mut waiting: Vec<_> =
-            [1, 1, 1, 1, 2, 3, 2].map(|last| (last, turns.enter(address(last)).unwrap_err())).into();
+            waiting.iter().map(|last| (*last, turns.enter(address(*last)).unwrap_err())).collect();
         let mut order = Vec::new();
         while !waiting.is_empty() {
             drop(place);
@@ -108,9 +172,43 @@ mod tests {
             order.push(last);
             place = receiver.try_recv().unwrap();
         }
-        assert_eq!(order, [1, 2, 3, 1, 2, 1, 1]);
-        drop(place);
+        order
+    }
+
+    #[test]
+    fn addresses_take_turns() {
+        let turns = Turns::new(1);
+        // A crowd, and two who come after it.
+        assert_eq!(order(&turns, &[1, 1, 1, 1, 2, 3, 2]), [1, 2, 3, 1, 2, 1, 1]);
         assert!(turns.enter(address(1)).is_ok(), "nobody waits, so it is free");
+    }
+
+    #[test]
+    fn who_used_a_place_well_goes_first() {
+        let turns = Turns::new(1);
+        [8, 9, 7].iter().for_each(|last| turns.used(address(*last), true));
+        turns.used(address(7), false);
+        assert_eq!(order(&turns, &[1, 2, 7, 9, 9, 8]), [9, 8, 9, 1, 2, 7]);
+    }
+
+    #[test]
+    fn known_addresses_that_never_stop_asking_lock_nobody_out() {
+        let turns = Turns::new(1);
+        turns.used(address(9), true);
+        assert_eq!(order(&turns, &[9, 9, 9, 9, 9, 9, 9, 1, 2, 3]), [9, 9, 9, 1, 9, 9, 9, 2, 9, 3]);
+        assert_eq!(order(&turns, &[9, 9, 9, 9, 9, 1]), [9, 9, 9, 1, 9, 9]);
+    }
+
+    #[test]
+    fn known_addresses_are_bounded_and_the_last_ones_stay_known() {
+        let mut known = Known::default();
+        let address = |number: usize| IpAddr::from(u32::try_from(number).unwrap().to_be_bytes());
+        for number in 0..10 * KNOWN {
+            known.insert(address(number));
+            assert!(known.newer.len() + known.older.len() <= 2 * KNOWN);
+        }
+        assert!((9 * KNOWN..10 * KNOWN).all(|number| known.contains(address(number))));
+        assert!(!known.contains(address(7 * KNOWN)));
     }
 
     #[test]
@@ -138,6 +236,6 @@ mod tests {
         for _ in 0..10_000 {
             drop(turns.enter(address(1)));
         }
-        assert!(turns.0.lock().waiting[&address(1)].len() <= 2);
+        assert!(turns.0.lock().others.waiting[&address(1)].len() <= 2);
     }
 }
