@@ -1,7 +1,8 @@
 //! [`Streams`]: which event streams are open.
 //!
 //! A stream holds a place until it ends, at the latest at its maximum age. One address has only a part of the places. If all are
-//! taken, a new stream replaces the oldest one of the address that has the most, if that has more than the new one's address.
+//! taken, a new stream replaces the oldest one of the address that has the most, if that has more than the new one's address. Of IPv6, all
+//! addresses of a network of 64 bits are one client's.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
+
+use super::connection::network;
 
 /// Maximum memory of a stream: the events that wait for its reader.
 const STREAM_BYTES: usize = 24 * 1024;
@@ -57,6 +60,7 @@ impl Streams {
     /// # Errors
     /// If there is none.
     pub(super) fn take_place(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Place, Full> {
+        let address = address.map(network);
         let mut open = self.open.lock();
         let of = |open: &[Open], address: Option<IpAddr>| open.iter().filter(|one| one.address == address).count();
         let own = of(&open, address);
@@ -119,6 +123,17 @@ mod tests {
         assert_eq!(streams.open(), 17, "a place that was taken over is not given back twice");
         tokio::time::advance(MAX_AGE).await;
         assert!(newcomer.has_ended());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_network_of_ipv6_is_one_client() {
+        let streams = Arc::new(Streams::new(20 * STREAM_BYTES));
+        let take = |address: String| streams.take_place(Some(address.parse().unwrap()));
+        let _of_one: Vec<Place> = (0..4).map(|host| take(format!("2001:db8::{host}")).unwrap()).collect();
+        assert_eq!(take("2001:db8::ffff:0:0:1".to_owned()).unwrap_err(), Full::Address);
+        assert!(take("2001:db8:0:1::1".to_owned()).is_ok(), "another network");
+        let _of_another: Vec<Place> = (0..4).map(|_| take("::ffff:10.0.0.1".to_owned()).unwrap()).collect();
+        assert_eq!(take("10.0.0.1".to_owned()).unwrap_err(), Full::Address);
     }
 
     #[tokio::test(start_paused = true)]
