@@ -3,6 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use axum::body::Body;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use eureka_registry::http::Connection;
+use eureka_registry::model::{AppName, InstanceInfo};
+use eureka_registry::registry::Source;
+use eureka_registry::server::{Node, Settings};
+use eureka_registry::time::Clock;
+use futures_util::future::join_all;
+use http::{HeaderValue, Request};
+use http_body_util::BodyExt;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
@@ -147,6 +160,45 @@ async fn open_stream(server: &TestServer) -> (Client, Answer) {
     (client, head)
 }
 
+/// Guesses a password, each number another one.
+async fn guess(server: &TestServer, path: &str, number: usize) -> Answer {
+    let guessed = format!("Basic {}", BASE64_STANDARD.encode(format!("eureka:{number}")));
+    server.send("GET", path, &[("Authorization", &guessed)], b"").await
+}
+
+/// The answers of a replica whose memory for pages is held by a reader that takes nothing. It has no sockets, so that nobody makes the
+/// reader give way, and that a wait of seconds takes no time.
+async fn refused_as_busy() -> Vec<(&'static str, Answer)> {
+    let mut settings = Settings::default();
+    settings.limits.memory = 0;
+    let (clock, rng) = (Clock::system(), SmallRng::seed_from_u64(0));
+    let mut node = Node::build(&settings, ([127, 0, 0, 1], 8761).into(), None, clock, rng);
+    node.join().await;
+    for number in 0..100 {
+        let info = InstanceInfo::new(AppName::new("ORDERS"), &format!("o-{number}"), "10.0.0.1", clock.now());
+        node.registry().register(info, Source::Client, clock.now());
+    }
+    let get = async |path: &str| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        node.service().handle(Connection::default(), request).await
+    };
+    let held = get("/api/v1/instances").await;
+    assert_eq!(held.status(), 200);
+    let one = "/api/v1/applications/{application}/instances/{instanceId}";
+    let paths = ["/api/v1/instances", "/api/v1/applications", one, "/api/v1/changes"];
+    let answers = join_all(paths.map(get)).await;
+    drop(held);
+    let mut refused = Vec::new();
+    for (path, response) in paths.into_iter().zip(answers) {
+        let (parts, body) = response.into_parts();
+        let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
+        let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+        let body = body.collect().await.unwrap().to_bytes().to_vec();
+        refused.push((path, Answer { status: parts.status.as_u16(), headers, body }));
+    }
+    refused
+}
+
 #[tokio::test]
 async fn every_answer_is_as_described() {
     let mut contract = Contract::read();
@@ -197,13 +249,37 @@ async fn every_answer_is_as_described() {
     contract.hold("/api/v1/events", &refused);
     drop(streams);
     until("who left makes room", async || open_stream(&server).await.1.status == 200).await;
+    for path in contract.paths() {
+        for (hosts, status) in
+            [("", 400), ("Host: a.example\r\nHost: localhost\r\n", 400), ("Host: a.example\r\n", 421)]
+        {
+            let mut client = Client::connect(server.address).await;
+            client.stream.write_all(format!("GET {path} HTTP/1.1\r\n{hosts}\r\n").as_bytes()).await.unwrap();
+            let refused = client.answer(false).await;
+            assert_eq!(refused.status, status, "{path} {hosts}");
+            contract.hold(&path, &refused);
+        }
+    }
     server.stop().await.unwrap();
 
     let server = TestServer::with(with_users).await;
     for path in contract.paths() {
         contract.hold(&path, &server.send("GET", &path, &[], b"").await);
     }
+    for number in 0..20 {
+        guess(&server, "/api/v1/user", number).await;
+    }
+    for (number, path) in contract.paths().iter().enumerate() {
+        let refused = guess(&server, path, 20 + number).await;
+        assert_eq!(refused.status, 429);
+        contract.hold(path, &refused);
+    }
     server.stop().await.unwrap();
+    tokio::time::pause();
+    for (path, refused) in refused_as_busy().await {
+        assert_eq!(refused.status, 503, "{path}");
+        contract.hold(path, &refused);
+    }
     assert_eq!(contract.seen, contract.documented(), "every answer that is described was given");
 }
 
