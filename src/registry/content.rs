@@ -16,6 +16,10 @@ use super::renewal_threshold::RenewalThreshold;
 use super::tombstones::{Evicted, Tombstones};
 use super::{Caller, Lease};
 
+/// How many changes leave the delta before another thread may have the lock. Of 100,000 instances that started together, all
+/// changes leave together.
+const FORGOTTEN_AT_ONCE: usize = 100;
+
 /// What is registered, what changed lately, and the counts that follow from it: one consistent cut at any moment its
 /// lock is held.
 #[derive(Debug)]
@@ -28,8 +32,11 @@ pub(super) struct Content {
     changes: BTreeMap<u64, (Timestamp, InstanceKey)>,
     /// How many changes there were; the version of the whole.
     pub(super) version: u64,
-    /// About how many bytes of memory the instances take, those that left and are still in the delta among them.
-    pub(super) bytes: usize,
+    /// About how many bytes of memory the instances take that are there.
+    bytes: usize,
+    /// The same of those that left and are still in the delta, and how many they may.
+    gone_bytes: usize,
+    most_gone_bytes: usize,
     /// How many instances have which status.
     pub(super) hash_code: AppsHashCode,
     pub(super) vips: AddressIndex,
@@ -45,13 +52,16 @@ pub(super) struct Content {
 }
 
 impl Content {
-    pub(super) fn new(node: u64, expected_clients: u32) -> Self {
+    /// Nothing; the instances that left may take `most_gone_bytes` in the delta.
+    pub(super) fn new(node: u64, expected_clients: u32, most_gone_bytes: usize) -> Self {
         Self {
             all: Pages::default(),
             recently_changed: Pages::default(),
             changes: BTreeMap::new(),
             version: 0,
             bytes: 0,
+            gone_bytes: 0,
+            most_gone_bytes,
             hash_code: AppsHashCode::default(),
             vips: AddressIndex::default(),
             secure_vips: AddressIndex::default(),
@@ -155,17 +165,28 @@ impl Content {
         self.journal.note(Change { number: self.version, at: now, key: key.clone(), kind, status, previous, caller });
     }
 
-    /// Forgets changes made before `oldest`, at most `most` of them; says whether there was one.
-    pub(super) fn forget_changes_before(&mut self, oldest: Timestamp, most: usize) -> bool {
+    /// Forgets changes made before `oldest`, at most [`FORGOTTEN_AT_ONCE`] of them; says whether there was one.
+    pub(super) fn forget_changes_before(&mut self, oldest: Timestamp) -> bool {
         let mut forgot = false;
-        for _ in 0..most {
-            let Some(first) = self.changes.first_entry().filter(|first| first.get().0 < oldest) else { break };
-            let (_, key) = first.remove();
-            let forgotten = self.recently_changed.remove(&key);
-            self.bytes -= forgotten.as_ref().map_or(0, weight_if_gone);
+        for _ in 0..FORGOTTEN_AT_ONCE {
+            if self.changes.first_key_value().is_none_or(|(_, (at, _))| *at >= oldest) {
+                break;
+            }
+            self.forget_oldest_change();
             forgot = true;
         }
         forgot
+    }
+
+    fn forget_oldest_change(&mut self) {
+        let Some((_, (_, key))) = self.changes.pop_first() else { return };
+        let forgotten = self.recently_changed.remove(&key);
+        self.gone_bytes -= forgotten.as_ref().map_or(0, weight_if_gone);
+    }
+
+    /// About how many bytes of memory the instances take, those that left and are still in the delta among them.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes + self.gone_bytes
     }
 
     /// Finds an instance by the addresses it has now, and no longer by those it had.
@@ -177,12 +198,20 @@ impl Content {
     fn changed(&mut self, lease: &Arc<Lease>, record: &Arc<Record>, now: Timestamp) -> Entry {
         self.version += 1;
         let entry = Entry::new(Arc::clone(lease), Arc::clone(record), self.version);
-        self.bytes += weight_if_gone(&entry);
+        self.gone_bytes += weight_if_gone(&entry);
         if let Some(earlier) = self.recently_changed.insert(entry.clone()) {
             self.changes.remove(&earlier.change);
-            self.bytes -= weight_if_gone(&earlier);
+            self.gone_bytes -= weight_if_gone(&earlier);
         }
         self.changes.insert(self.version, (now, lease.key().clone()));
+        // Who registers and cancels in a loop would else fill the registry with what left. A client that misses a change finds that its
+        // list has another hash code, and fetches everything, which is less than a delta with so much in it.
+        for _ in 0..FORGOTTEN_AT_ONCE {
+            if self.gone_bytes <= self.most_gone_bytes {
+                break;
+            }
+            self.forget_oldest_change();
+        }
         entry
     }
 
@@ -196,9 +225,13 @@ impl Content {
         self.tombstones.check();
         self.evicted.check();
         assert_eq!(self.changes.len(), self.recently_changed.len(), "one change for each instance in the delta");
-        let (there, gone) = (self.all.iter().map(|entry| entry.info().weight()), self.recently_changed.iter());
-        let bytes: usize = there.chain(gone.map(weight_if_gone)).sum();
-        assert_eq!(self.bytes, bytes, "the memory of instances is that of what is there and what left lately");
+        let there: usize = self.all.iter().map(|entry| entry.info().weight()).sum();
+        let gone: usize = self.recently_changed.iter().map(weight_if_gone).sum();
+        assert_eq!(
+            (self.bytes, self.gone_bytes),
+            (there, gone),
+            "the memory of what is there, and of what left lately"
+        );
         assert!(
             self.changes.last_key_value().is_none_or(|(last, _)| *last <= self.version),
             "no change from the future"

@@ -20,9 +20,9 @@ use parking_lot::{Mutex, MutexGuard};
 const CHANGES_AT_A_TIME: usize = 500;
 /// Encoded answers of single applications may take this part of what the instances may take.
 const PART_OF_ANSWERS: usize = 4;
-/// How many changes leave the delta before another thread may have the lock. Of 100,000 instances that started together, all
-/// changes leave together.
-const FORGOTTEN_AT_ONCE: usize = 100;
+/// Instances that left may take this part of it in the delta: of ten thousand, a third can leave within the three minutes that the
+/// delta keeps.
+const PART_OF_GONE: usize = 4;
 
 /// One registration as readers see it.
 #[derive(Clone, Debug)]
@@ -67,7 +67,8 @@ pub struct InstanceRegistry {
 impl InstanceRegistry {
     /// An empty registry of the process `node`.
     pub fn new(options: Options, node: u64, now: Timestamp) -> Self {
-        let content = Content::new(node, options.expected_number_of_clients_sending_renews);
+        let expected_clients = options.expected_number_of_clients_sending_renews;
+        let content = Content::new(node, expected_clients, options.max_bytes / PART_OF_GONE);
         let threshold = content.threshold.per_minute(&options);
         let options = Arc::new(options);
         let self_preservation = SelfPreservationState::new(Arc::clone(&options), threshold, now);
@@ -142,10 +143,10 @@ impl InstanceRegistry {
     pub fn expire_recent_changes(&self, now: Timestamp) {
         let oldest = now - self.options.retention_time_in_delta_queue;
         let mut content = self.content.lock();
-        while content.forget_changes_before(oldest, FORGOTTEN_AT_ONCE) {
+        while content.forget_changes_before(oldest) {
             content.version += 1; // what the delta answers is another, though nothing is
             self.content_changed(&content);
-            self.room.set_used(content.bytes);
+            self.room.set_used(content.bytes());
             MutexGuard::bump(&mut content);
         }
     }
@@ -296,7 +297,7 @@ impl InstanceRegistry {
     pub(super) fn publish(&self, content: &Content) {
         self.threshold_changed(content);
         self.content_changed(content);
-        self.room.set_used(content.bytes);
+        self.room.set_used(content.bytes());
     }
 
     /// Checks what must be true of the registry between any two changes.
@@ -313,6 +314,6 @@ impl InstanceRegistry {
             assert!(entry.is_some_and(|entry| Arc::ptr_eq(&entry.lease, &lease)), "{}: one lease", lease.key());
         }
         assert_eq!(self.cache.version(), content.version, "readers see the last change");
-        assert_eq!(self.room.used_of().0, content.bytes, "who is admitted depends on what is there");
+        assert_eq!(self.room.used_of().0, content.bytes(), "who is admitted depends on what is there");
     }
 }

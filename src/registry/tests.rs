@@ -321,3 +321,27 @@ fn no_log_line_is_written_under_the_lock_of_readers() {
         assert_eq!(lines.load(Relaxed) - before, 2, "the registration, and that the registry is full");
     });
 }
+
+#[test]
+fn instances_that_come_and_go_leave_room_for_new_ones() {
+    let weight = instance("A", "1000", InstanceStatus::Up, 1).weight();
+    let registry = registry(Options { max_bytes: 100 * weight, ..Options::default() });
+    let register = |id: &str| {
+        let info = instance("A", id, InstanceStatus::Up, 1);
+        registry.admit(&info, Source::Client).map(|()| registry.register(info, Source::Client, START))
+    };
+    (1000..1060).for_each(|id| drop(register(&id.to_string()).unwrap()));
+    for id in 2000..2500 {
+        let key = register(&id.to_string()).unwrap().lease.key().clone();
+        assert!(registry.cancel(key.as_str(), Source::Client, START).is_some());
+        registry.check();
+    }
+    let (_, deleted, hash_code) = view(&registry, Scope::Delta, false, START);
+    let newest: Vec<_> = (2475..2500).map(|id| ("A".to_owned(), id.to_string())).collect();
+    assert_eq!(deleted, newest, "the newest are those that clients have not seen yet");
+    let (full, _, full_hash_code) = view(&registry, Scope::All, false, START);
+    assert_eq!((hash_code, full.len()), (full_hash_code, 60), "who missed one sees it by the hash code");
+    let used: usize = (0..15).map(|id| weight * usize::from(register(&format!("{}", 3000 + id)).is_ok())).sum();
+    assert_eq!(used, 15 * weight);
+    assert!(register("3015").is_err(), "what is there counts, as before");
+}
