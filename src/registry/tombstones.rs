@@ -12,12 +12,16 @@ use crate::time::{Timestamp, millis};
 const KEPT: Duration = Duration::from_secs(3 * 60 * 60);
 /// At most this many cancellations, and this many evictions, are remembered; the oldest are forgotten first.
 const MOST: usize = 20_000;
+/// Maximum bytes of the names of those cancellations, and of those evictions: two hundred for each. A client chooses its names, and they
+/// may be ten times as long.
+const MOST_NAME_BYTES: usize = MOST * 200;
 
 /// The cancellations of the last hours, the same on all replicas.
 #[derive(Debug, Default)]
 pub(super) struct Tombstones {
     by_key: HashMap<InstanceKey, Tombstone>,
     in_order: BTreeSet<(Stamp, InstanceKey)>,
+    name_bytes: usize,
 }
 
 impl Tombstones {
@@ -34,6 +38,7 @@ impl Tombstones {
     pub(super) fn insert(&mut self, tombstone: Tombstone) -> Option<Tombstone> {
         let replaced = self.remove(tombstone.key.as_str());
         self.in_order.insert((tombstone.cancelled, tombstone.key.clone()));
+        self.name_bytes += tombstone.key.as_str().len();
         self.by_key.insert(tombstone.key.clone(), tombstone);
         replaced
     }
@@ -41,19 +46,22 @@ impl Tombstones {
     pub(super) fn remove(&mut self, key: &str) -> Option<Tombstone> {
         let removed = self.by_key.remove(key)?;
         self.in_order.remove(&(removed.cancelled, removed.key.clone()));
+        self.name_bytes -= removed.key.as_str().len();
         Some(removed)
     }
 
     /// Takes out the oldest one if it is too old or one too many, by the time of the stamp clock.
     pub(super) fn take_outdated(&mut self, stamp_millis: u64) -> Option<Tombstone> {
         let (oldest, key) = self.in_order.first()?.clone();
-        (self.by_key.len() > MOST || is_outdated(oldest, stamp_millis)).then(|| self.remove(key.as_str()))?
+        let is_too_much = self.by_key.len() > MOST || self.name_bytes > MOST_NAME_BYTES;
+        (is_too_much || is_outdated(oldest, stamp_millis)).then(|| self.remove(key.as_str()))?
     }
 
     /// Whether a cancellation of an instance that is not known here need not be remembered: it would go at once.
     pub(super) fn would_drop(&self, tombstone: &Tombstone, stamp_millis: u64) -> bool {
         let older_than_all = || self.in_order.first().is_some_and(|(oldest, _)| tombstone.cancelled < *oldest);
-        is_outdated(tombstone.cancelled, stamp_millis) || (self.by_key.len() >= MOST && older_than_all())
+        let is_full = self.by_key.len() >= MOST || self.name_bytes + tombstone.key.as_str().len() > MOST_NAME_BYTES;
+        is_outdated(tombstone.cancelled, stamp_millis) || (is_full && older_than_all())
     }
 
     /// # Panics
@@ -61,6 +69,8 @@ impl Tombstones {
     pub(super) fn check(&self) {
         let by_key: BTreeSet<_> = self.by_key.values().map(|one| (one.cancelled, one.key.clone())).collect();
         assert_eq!(by_key, self.in_order, "cancellations by key and in order");
+        let name_bytes: usize = self.by_key.keys().map(|key| key.as_str().len()).sum();
+        assert_eq!(self.name_bytes, name_bytes, "bytes of the names of cancelled instances");
     }
 }
 
@@ -75,6 +85,7 @@ fn is_outdated(cancelled: Stamp, stamp_millis: u64) -> bool {
 pub(super) struct Evicted {
     heard: HashMap<InstanceKey, (Timestamp, DataStamp)>,
     in_order: VecDeque<InstanceKey>,
+    name_bytes: usize,
 }
 
 impl Evicted {
@@ -82,10 +93,13 @@ impl Evicted {
     pub(super) fn insert(&mut self, key: &InstanceKey, heard: Timestamp, data: DataStamp) {
         if self.heard.insert(key.clone(), (heard, data)).is_none() {
             self.in_order.push_back(key.clone());
+            self.name_bytes += key.as_str().len();
         }
-        while self.in_order.len() > MOST {
-            let oldest = self.in_order.pop_front();
-            oldest.and_then(|key| self.heard.remove(&key));
+        while (self.in_order.len() > MOST || self.name_bytes > MOST_NAME_BYTES)
+            && let Some(oldest) = self.in_order.pop_front()
+        {
+            self.heard.remove(&oldest);
+            self.name_bytes -= oldest.as_str().len();
         }
     }
 
@@ -105,6 +119,11 @@ impl Evicted {
     pub(super) fn check(&self) {
         assert!(self.in_order.len() <= MOST, "evictions are bounded");
         assert_eq!(self.in_order.len(), self.heard.len(), "evictions by key and in order");
+        let name_bytes: usize = self.heard.keys().map(|key| key.as_str().len()).sum();
+        assert!(
+            self.name_bytes == name_bytes && name_bytes <= MOST_NAME_BYTES,
+            "bytes of the names of evicted instances"
+        );
     }
 }
 
@@ -149,6 +168,29 @@ mod tests {
         tombstones.insert(cancelled(MOST + 1, NOW + HOURS));
         assert_eq!(tombstones.take_outdated(NOW), Some(cancelled(1, NOW + 1)));
         tombstones.check();
+    }
+
+    #[test]
+    fn long_names_take_no_more_memory_than_as_many_short_ones() {
+        let long = |id: usize| InstanceKey::new(&AppName::new("a"), &format!("{id:01000}"));
+        let length = long(0).as_str().len();
+        let fit = MOST_NAME_BYTES / length;
+        let (mut tombstones, mut evicted) = (Tombstones::default(), Evicted::default());
+        let gone = |id: usize| Tombstone { key: long(id), ..cancelled(0, NOW + id as u64) };
+        for id in 1..=fit {
+            tombstones.insert(gone(id));
+            evicted.insert(&long(id), Timestamp(10), DataStamp::default());
+        }
+        assert_eq!(tombstones.take_outdated(NOW), None);
+        assert!(tombstones.would_drop(&gone(0), NOW) && !tombstones.would_drop(&gone(fit + 1), NOW));
+        tombstones.insert(gone(fit + 1));
+        evicted.insert(&long(fit + 1), Timestamp(10), DataStamp::default());
+        assert_eq!(tombstones.take_outdated(NOW).map(|oldest| oldest.key), Some(long(1)));
+        assert_eq!(tombstones.take_outdated(NOW), None);
+        let knows = |id: usize| evicted.version(long(id).as_str()).is_some();
+        assert_eq!([knows(1), knows(2), knows(fit + 1)], [false, true, true]);
+        tombstones.check();
+        evicted.check();
     }
 
     #[test]
