@@ -5,6 +5,7 @@
 //! that is not registered here is taken, unless it is dead: evicted here and not heard since, or overdue although this
 //! replica was up for longer than it has been silent.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +15,13 @@ use super::journal::ChangeKind;
 use super::pages::Entry;
 use super::{Caller, InstanceRegistry, Lease, Source};
 use crate::codec::exchange::{self, Digests, Records, RecordsRequest};
-use crate::model::{Fact, Heard, Record, Tombstone};
+use crate::model::{AppName, Fact, Heard, InstanceKey, Record, Tombstone};
 use crate::time::Timestamp;
 
 /// About how large an answer to a peer that asks for records becomes before it is cut; the peer then asks for the rest.
 pub(super) const RECORDS_BYTES: usize = 1 << 20;
+/// About how large a cancellation is in it, beside the instance's name.
+const CANCELLED_BYTES: usize = 250;
 
 /// What a comparison with a peer repaired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,30 +88,30 @@ impl InstanceRegistry {
     }
 
     /// Appends what is known of these applications, for a peer that knows something else. If that is much, the answer is a part
-    /// of it and says where the next part begins.
+    /// of it, by key, and says where the next part begins.
     pub fn encode_records(&self, request: &RecordsRequest, out: &mut Vec<u8>) {
         // Each once, however often it is named: what is asked for is never more than there is.
-        let apps: std::collections::BTreeSet<&str> = request.applications.iter().map(String::as_str).collect();
-        let after = request.after.as_deref().unwrap_or("");
-        let (entries, cancelled) = {
+        let apps: BTreeSet<&str> = request.applications.iter().map(String::as_str).collect();
+        let after = request.after.as_deref().and_then(|key| key.split_once('/'));
+        let after = after.map(|(app, id)| InstanceKey::new(&AppName::new(app), id));
+        let is_wanted = |key: &InstanceKey| after.as_ref().is_none_or(|after| key > after);
+        let (mut entries, mut cancelled): (Vec<Entry>, Vec<Tombstone>) = {
             let content = self.content.lock();
-            let entries: Vec<Entry> = apps.iter().flat_map(|app| content.all.application(app)).cloned().collect();
-            // They are small: all of them come with the first part.
-            let wanted = |tombstone: &&Tombstone| after.is_empty() && apps.contains(tombstone.key.app());
-            let cancelled: Vec<Tombstone> = content.tombstones().filter(wanted).cloned().collect();
-            (entries, cancelled)
+            let entries = apps.iter().flat_map(|app| content.all.application(app));
+            let cancelled = content.tombstones().filter(|gone| apps.contains(gone.key.app()));
+            (
+                entries.filter(|entry| is_wanted(entry.key())).cloned().collect(),
+                cancelled.filter(|gone| is_wanted(&gone.key)).cloned().collect(),
+            )
         };
-        let first = entries.iter().position(|entry| entry.key().as_str() == after).map_or(0, |at| at + 1);
-        let (rest, mut bytes) = (&entries[first..], 0);
-        let fits = |entry: &&Entry| {
-            bytes += approximate_len(&entry.record);
-            bytes <= RECORDS_BYTES
-        };
-        let part = &rest[..rest.iter().take_while(fits).count().max(1).min(rest.len())];
-        let next = part.last().filter(|_| part.len() < rest.len()).map(|entry| entry.key().as_str());
-        let leases: Vec<_> = part.iter().map(|entry| entry.lease.info(entry.info())).collect();
-        let registered = part.iter().zip(&leases).map(|(entry, lease)| (&*entry.record, lease, entry.lease.heard()));
-        exchange::encode_records(registered, &cancelled, next, out);
+        let next = first_part(&entries, &cancelled);
+        if let Some(next) = &next {
+            entries.retain(|entry| entry.key() <= next);
+            cancelled.retain(|gone| gone.key <= *next);
+        }
+        let leases: Vec<_> = entries.iter().map(|entry| entry.lease.info(entry.info())).collect();
+        let registered = entries.iter().zip(&leases).map(|(entry, lease)| (&*entry.record, lease, entry.lease.heard()));
+        exchange::encode_records(registered, &cancelled, next.as_ref().map(InstanceKey::as_str), out);
     }
 
     /// Merges what a peer knows; its times are by this replica's clock. Says what that changed.
@@ -251,6 +254,21 @@ fn merge_into_lease(edit: &mut Edit<'_>, lease: &Arc<Lease>, theirs: Fact, now: 
 fn kind_of(before: &Record, merged: &Record) -> ChangeKind {
     let removed = before.status_override.status.is_some() && merged.status_override.status.is_none();
     if removed { ChangeKind::OverrideRemoved } else { ChangeKind::StatusChanged }
+}
+
+/// The key that ends the first part of these; `None` if one part is enough.
+fn first_part(entries: &[Entry], cancelled: &[Tombstone]) -> Option<InstanceKey> {
+    let there = entries.iter().map(|entry| (entry.key(), Some(&entry.record)));
+    let mut all: Vec<_> = there.chain(cancelled.iter().map(|gone| (&gone.key, None))).collect();
+    // What is there is in order already, which this makes use of.
+    all.sort_by_key(|(key, _)| *key);
+    let mut bytes = 0;
+    let fits = |(key, record): &&(&InstanceKey, Option<&Arc<Record>>)| {
+        bytes += record.map_or(CANCELLED_BYTES, |record| approximate_len(record)) + key.as_str().len();
+        bytes <= RECORDS_BYTES
+    };
+    let fitting = all.iter().take_while(fits).count().max(1);
+    (fitting < all.len()).then(|| all[fitting - 1].0.clone())
 }
 
 /// About as many bytes as an instance takes in an answer.

@@ -35,7 +35,7 @@ fn what_is_known_of_an_instance_is_its_registration_or_its_cancellation() {
 }
 
 #[test]
-fn cancellations_come_with_the_first_part_of_their_application() {
+fn cancellations_come_with_their_application() {
     let cluster = Cluster::new(1);
     cluster.register(0, "1", 1);
     cluster.cancel(0, "1");
@@ -53,6 +53,7 @@ fn cancellations_come_with_the_first_part_of_their_application() {
     assert_eq!(cancelled(&["A"], None), BTreeSet::from(["A/1".to_owned()]));
     assert_eq!(cancelled(&["A", "B"], None), BTreeSet::from(["A/1".to_owned(), "B/2".to_owned()]));
     assert_eq!(cancelled(&["A"], Some("A/1")), BTreeSet::new());
+    assert_eq!(cancelled(&["A", "B"], Some("A/1")), BTreeSet::from(["B/2".to_owned()]));
 }
 
 #[test]
@@ -76,23 +77,40 @@ fn records_come_in_parts_where_they_are_many() {
     for id in 0..3_000 {
         cluster.register(0, &format!("{id:04}"), 1);
     }
+    // Names as long as they may be, and what is there and what is gone in turn.
+    let long = |number: usize| format!("{:04}{}", 3_000 + number, "x".repeat(900));
+    for number in 0..2_000 {
+        cluster.register(0, &long(number), 1);
+        if number % 2 == 0 {
+            cluster.cancel(0, &long(number));
+        }
+    }
     let mut request = RecordsRequest { applications: vec!["A".to_owned()], after: None };
-    let (mut keys, mut parts) = (Vec::new(), 0);
+    let (mut registered, mut cancelled, mut parts) = (Vec::new(), Vec::new(), 0);
     loop {
         let mut body = Vec::new();
         cluster.replicas[0].encode_records(&request, &mut body);
         assert!(body.len() < 3 * RECORDS_BYTES, "{} bytes", body.len());
         let part = decode_records(&body, START).unwrap();
-        assert!(!part.registered.is_empty(), "no part is empty");
-        keys.extend(part.registered.into_iter().map(|(record, _)| record.info.key()));
+        let keys = part.registered.iter().map(|(record, _)| record.info.key());
+        let keys: Vec<_> = keys.chain(part.cancelled.iter().map(|gone| gone.key.clone())).collect();
+        assert!(!keys.is_empty(), "no part is empty");
+        assert!(
+            part.next.as_deref().is_none_or(|next| keys.iter().any(|key| key.as_str() == next)),
+            "it ends with one"
+        );
+        registered.extend(part.registered.into_iter().map(|(record, _)| record.info.key()));
+        cancelled.extend(part.cancelled.into_iter().map(|gone| gone.key));
         parts += 1;
         request.after = part.next;
         if request.after.is_none() {
             break;
         }
     }
-    assert!(parts > 1 && keys.len() == 3_000 && keys.is_sorted_by(|one, next| one < next), "each comes once");
-    assert_eq!(cluster.agree().len(), 3_000);
+    cancelled.sort();
+    assert!(registered.is_sorted_by(|one, next| one < next) && cancelled.is_sorted_by(|one, next| one < next));
+    assert!(parts > 3 && registered.len() == 4_000 && cancelled.len() == 1_000, "each comes once");
+    assert_eq!(cluster.agree().len(), 4_000);
 }
 
 #[test]
