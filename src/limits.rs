@@ -72,6 +72,12 @@ impl Default for Limits {
 /// body.
 const MAX_BODIES: usize = 128 * 1024 * 1024;
 
+/// However little memory there is, an answer of a peer may have so many bytes: replicas divide what they tell each other into parts of a
+/// MiB of text, which is several when every character has to be escaped.
+const LEAST_ANSWER_OF_PEER: usize = 8 * 1024 * 1024;
+/// However much memory there is.
+const MOST_ANSWER_OF_PEER: usize = 16 * 1024 * 1024;
+
 /// [`Ord::min`], which is not `const`.
 const fn at_most(bytes: usize, most: usize) -> usize {
     if bytes < most { bytes } else { most }
@@ -96,7 +102,7 @@ pub struct Budget {
     pub pages: usize,
     /// Event streams.
     pub streams: usize,
-    /// What peers answer.
+    /// What peers answer while clients are served.
     pub peers_answers: usize,
 }
 
@@ -122,6 +128,19 @@ impl Budget {
             streams: unit * 20,
             peers_answers: unit * 30,
         }
+    }
+
+    /// The largest copy of a registry that is read as one answer, as a Java server gives it at the start. Nobody is served meanwhile: what
+    /// is for requests, answers and pages holds it, and the buffer that it grows from. What is decoded from it becomes the registry.
+    pub const fn copy(&self) -> usize {
+        let Self { request_bodies, decoded_bodies, answers, pages, streams, peers_answers, .. } = *self;
+        (request_bodies + decoded_bodies + answers + pages + streams + peers_answers) / 2
+    }
+
+    /// The largest of all other answers of peers, which arrive while clients are served.
+    pub const fn answer_of_peer(&self) -> usize {
+        let share = at_most(self.peers_answers, MOST_ANSWER_OF_PEER);
+        if share < LEAST_ANSWER_OF_PEER { LEAST_ANSWER_OF_PEER } else { share }
     }
 }
 
@@ -257,6 +276,20 @@ mod tests {
             let given = shares.into_iter().try_fold(0_usize, usize::checked_add).unwrap();
             assert!(given <= total - total / 20, "{given} of {total}");
         }
+    }
+
+    #[test]
+    fn answers_of_peers_follow_from_memory() {
+        let chart = Budget::of(128 * MIB);
+        // 10,000 instances of a Java server are 11 MB of JSON.
+        assert!((17 * MIB..20 * MIB).contains(&chart.copy()), "{}", chart.copy());
+        for total in [0, 64 * MIB, 128 * MIB, 64 * 1024 * MIB] {
+            let budget = Budget::of(total);
+            let whole = 2 * budget.copy() + budget.registry;
+            assert!(whole <= total - total / 4, "twice a copy, and what is decoded from it: {whole} of {total}");
+        }
+        let answers = [64, 128, 400, 65_536].map(|mib| Budget::of(mib * MIB).answer_of_peer() / MIB);
+        assert_eq!(answers, [8, 8, 11, 16]);
     }
 
     #[test]

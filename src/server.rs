@@ -36,7 +36,7 @@ use accept::Port;
 use capacity::Capacity;
 use stopping::Stopping;
 
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 use crate::tasks::Tasks;
 use crate::telemetry::START;
 use crate::time::Clock;
@@ -132,7 +132,8 @@ impl Server {
             open_files,
             max_connections = connections,
             max_busy_connections = busy,
-            "limits of this process, and of connections that follow from them"
+            max_copy_mib = Budget::of(memory).copy() / (1024 * 1024),
+            "limits of this process, and what follows from them"
         );
         let scheme = if self.options.tls.is_some() { "https" } else { "http" };
         let (version, instances) = (env!("CARGO_PKG_VERSION"), self.node.registry().len());

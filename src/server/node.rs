@@ -56,14 +56,15 @@ impl PeerAccess {
         if !options.is_clustered() {
             return Ok(None);
         }
+        let budget = Budget::of(settings.limits.memory);
         let discovery = Arc::new(Discovery::new(&options.discovery_nameservers, options.hostname.as_deref())?);
-        let transport = Arc::new(HttpTransport::new(options, &discovery, tls)?);
+        let transport = Arc::new(HttpTransport::new(options, &discovery, tls, &budget)?);
         let patient = replication::Options {
             peer_node_connect_timeout: options.peer_node_connect_timeout.max(JOINING_CONNECT_TIMEOUT),
             peer_node_read_timeout: options.peer_node_read_timeout.max(JOINING_READ_TIMEOUT),
             ..options.clone()
         };
-        let joining = Arc::new(HttpTransport::new(&patient, &discovery, tls)?);
+        let joining = Arc::new(HttpTransport::new(&patient, &discovery, tls, &budget)?);
         Ok(Some(Self { discovery, transport, joining }))
     }
 }

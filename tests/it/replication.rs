@@ -1,6 +1,6 @@
 //! Replicas on loopback addresses behind a name server that answers like a headless Service.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use eureka_registry::http::security::User;
@@ -8,9 +8,13 @@ use eureka_registry::replication::ServiceUrl;
 use eureka_registry::replication::options::Credentials;
 use eureka_registry::server::Settings;
 use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::support::name_server::NameServer;
-use crate::support::{DEADLINE, ReservedPort, TestServer, until};
+use crate::support::{DEADLINE, ReservedPort, TestServer, instance, until};
 
 /// What Kubernetes adds to the names in SRV records, though a pod calls itself by the short one.
 const DOMAIN: &str = ".default.svc.cluster.local";
@@ -81,7 +85,7 @@ impl Service {
 
 async fn status(server: &TestServer, id: &str) -> Option<String> {
     let answer = server.send("GET", &format!("/eureka/apps/ORDERS/{id}"), &[("Accept", "application/json")], b"").await;
-    let body: serde_json::Value = serde_json::from_slice(&answer.body).ok().filter(|_| answer.status == 200)?;
+    let body: Value = serde_json::from_slice(&answer.body).ok().filter(|_| answer.status == 200)?;
     Some(body["instance"]["status"].as_str()?.to_owned())
 }
 
@@ -245,15 +249,65 @@ async fn replicas_that_were_cut_off_from_each_other_agree_again() {
     b.stop().await.unwrap();
 }
 
+/// Answers as a Java server that knows one instance, in a document that ends with so many spaces; tells each time that it was asked for it.
+async fn java_server(length: usize) -> (SocketAddr, UnboundedReceiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut info: Value = serde_json::from_str(&instance("OF-JAVA", "j-1")).unwrap();
+    let info = info["instance"].take();
+    let applications = json!({ "applications": { "application": [{ "name": "OF-JAVA", "instance": [info] }] } });
+    let document = applications.to_string() + &" ".repeat(length);
+    let (asked, receiver) = unbounded_channel();
+    tokio::task::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (document, asked) = (document.clone(), asked.clone());
+            tokio::task::spawn(async move {
+                let mut request = Vec::new();
+                while !request.windows(4).any(|window| window == b"\r\n\r\n") {
+                    if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+                        return;
+                    }
+                }
+                let is_asked = request.starts_with(b"GET /eureka/apps/ ");
+                let body = if is_asked { document.as_str() } else { "" };
+                let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+                let _refused = stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await;
+                if is_asked {
+                    let _over = asked.send(());
+                }
+            });
+        }
+    });
+    (address, receiver)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_java_servers_registry_is_copied_as_far_as_there_is_memory() {
+    for (memory_mib, patience, expected) in [(64, DEADLINE, 200), (16, Duration::from_secs(1), 404)] {
+        let (java, mut asked) = java_server(4 << 20).await;
+        let server = TestServer::with(move |settings: &mut Settings| {
+            settings.limits.memory = memory_mib << 20;
+            settings.replication.service_urls = vec![ServiceUrl::parse(&format!("http://{java}/eureka/")).unwrap()];
+            settings.replication.register_with_eureka = Some(false);
+            settings.replication.registry_sync_timeout = patience;
+        })
+        .await;
+        tokio::time::timeout(DEADLINE, asked.recv()).await.expect("it is asked in time");
+        let status = server.send("GET", "/eureka/apps/OF-JAVA/j-1", &[], b"").await.status;
+        assert_eq!(status, expected, "with {memory_mib} MiB");
+        server.stop().await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn user_and_password_of_a_peers_url_are_sent_and_not_shown() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = listener.local_addr().unwrap();
     let asked = tokio::task::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = Vec::new();
         while !request.windows(4).any(|window| window == b"\r\n\r\n") {
-            assert!(tokio::io::AsyncReadExt::read_buf(&mut stream, &mut request).await.unwrap() > 0);
+            assert!(stream.read_buf(&mut request).await.unwrap() > 0);
         }
         String::from_utf8(request).unwrap()
     });

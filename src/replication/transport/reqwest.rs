@@ -12,6 +12,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response};
 
 use super::{Call, Calling, PeerError, PeerTransport, Reply};
+use crate::limits::Budget;
 use crate::registry::PeerMemory;
 use crate::replication::discovery::{Discovery, LookupError};
 use crate::replication::options::Credentials;
@@ -22,13 +23,11 @@ use crate::replication::{Options, ServiceUrl};
 use crate::time::Timestamp;
 use crate::tls::Tls;
 
-/// The largest answer that is read where little is expected: who a peer is, its digests, what became of a batch.
-const MAX_SMALL_ANSWER: usize = 16 << 20;
-
 /// Calls peers by a pool of connections. No proxy of the environment is used: a peer is in the same network.
 #[derive(Debug)]
 pub struct HttpTransport {
     options: Options,
+    largest: Largest,
     discovery: Arc<Discovery>,
     tls: Option<Arc<Tls>>,
     /// Keeps connections.
@@ -36,6 +35,23 @@ pub struct HttpTransport {
     /// Keeps none: who answers at a name is asked where the name leads to now.
     without_pool: ArcSwap<Generation>,
     cluster: ArcSwapOption<HeaderValue>,
+}
+
+/// How many bytes of an answer are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Largest {
+    /// Of the copy of a Java server's registry.
+    copy: usize,
+    /// Of any other.
+    other: usize,
+}
+
+impl Largest {
+    /// As much as there is memory for, and no more than is configured.
+    fn of(options: &Options, budget: &Budget) -> Self {
+        let most = options.max_answer_bytes;
+        Self { copy: budget.copy().min(most), other: budget.answer_of_peer().min(most) }
+    }
 }
 
 /// A client, and which certificates it was made with.
@@ -47,11 +63,17 @@ struct Generation {
 
 impl HttpTransport {
     /// A transport that looks peers' names up by `discovery` for each new connection, so that a pod that comes back with
-    /// another address is found; and that believes, and shows, the certificates of `tls`.
+    /// another address is found; that believes, and shows, the certificates of `tls`; and that reads no more of an answer than the
+    /// `budget` has memory for.
     ///
     /// # Errors
     /// If TLS cannot be set up.
-    pub fn new(options: &Options, discovery: &Arc<Discovery>, tls: Option<&Arc<Tls>>) -> anyhow::Result<Self> {
+    pub fn new(
+        options: &Options,
+        discovery: &Arc<Discovery>,
+        tls: Option<&Arc<Tls>>,
+        budget: &Budget,
+    ) -> anyhow::Result<Self> {
         // It fails where one is installed already, which then is as good.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         let (number, tls) = (tls.map_or(0, |tls| tls.generation()), tls.cloned());
@@ -60,8 +82,8 @@ impl HttpTransport {
             Ok(ArcSwap::from_pointee(Generation { number, client }))
         };
         let (client, without_pool) = (generation(true)?, generation(false)?);
-        let (options, discovery) = (options.clone(), Arc::clone(discovery));
-        Ok(Self { options, discovery, tls, client, without_pool, cluster: ArcSwapOption::empty() })
+        let (options, largest, discovery) = (options.clone(), Largest::of(options, budget), Arc::clone(discovery));
+        Ok(Self { options, largest, discovery, tls, client, without_pool, cluster: ArcSwapOption::empty() })
     }
 
     /// A client, made anew where certificates changed: it keeps its connections otherwise.
@@ -130,13 +152,13 @@ impl HttpTransport {
 
     async fn answer(&self, service_url: &ServiceUrl, call: Call) -> Result<Reply, PeerError> {
         let most = match call {
-            Call::Applications { .. } => self.options.max_answer_bytes,
+            Call::Applications { .. } => self.largest.copy,
             Call::Identify { .. }
             | Call::Batch(_)
             | Call::Digests(_)
             | Call::Records(_)
             | Call::Heard(_)
-            | Call::Announce { .. } => MAX_SMALL_ANSWER.min(self.options.max_answer_bytes),
+            | Call::Announce { .. } => self.largest.other,
         };
         let failure = |error| failure(error, service_url);
         let response = self.request(service_url, call).send().await.map_err(failure)?;
@@ -287,4 +309,19 @@ fn root(error: &dyn Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_of_an_answer_is_read_than_there_is_memory_for() {
+        let budget = Budget::default();
+        let largest = |max_answer_bytes| Largest::of(&Options { max_answer_bytes, ..Options::default() }, &budget);
+        let by_memory = Largest { copy: budget.copy(), other: budget.answer_of_peer() };
+        assert_eq!(largest(Options::default().max_answer_bytes), by_memory);
+        assert_eq!(largest(budget.copy() - 1), Largest { copy: budget.copy() - 1, ..by_memory });
+        assert_eq!(largest(1000), Largest { copy: 1000, other: 1000 });
+    }
 }
