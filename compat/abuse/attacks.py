@@ -2,6 +2,7 @@
 
 Each is a process of its own, so that it takes nothing of the time of the good clients beside it."""
 
+import base64
 import collections
 import gzip
 import json
@@ -15,6 +16,8 @@ import lib
 # More than the body of a request may have is refused before it is looked at.
 BODY = 4_000_000
 JSON = {"Content-Type": "application/json"}
+# The user of good clients, where there are users.
+GOOD = {"Authorization": "Basic " + base64.b64encode(b"good:good-password").decode()}
 
 
 class Attack:
@@ -208,6 +211,38 @@ def pipeline(attack, of, metadata=None):
 def name(number):
     """Application and id of one of the instances that are there before."""
     return f"APP-{number % 1000}", f"host-{number}.local:app:8080"
+
+
+def guesses(attack):
+    """Passwords of two users, each another one, from 300 connections of 100 addresses."""
+    poll, open_ones, number = select.epoll(), {}, 0
+
+    def guess(connection):
+        nonlocal number
+        number += 1
+        guessed = base64.b64encode(f"{('good', 'never')[number % 2]}:{number}".encode()).decode()
+        connection.sendall(whole("GET", "/eureka/apps/NONE", headers={"Authorization": f"Basic {guessed}"}))
+
+    while attack.goes_on():
+        try:
+            if len(open_ones) < 300:
+                connection = attack.connect(2 + number % 100, patience=2)
+                guess(connection)
+                poll.register(connection, select.EPOLLIN)
+                open_ones[connection.fileno()] = connection
+        except OSError as error:
+            attack.counts[type(error).__name__] += 1
+        for file, _ in poll.poll(0 if len(open_ones) < 300 else 0.2):
+            try:
+                answer = open_ones[file].recv(4096)
+                attack.counts[int(answer.split()[1]) if answer else "closed"] += 1
+                if answer:
+                    guess(open_ones[file])
+                    continue
+            except OSError as error:
+                attack.counts[type(error).__name__] += 1
+            poll.unregister(file)
+            open_ones.pop(file).close()
 
 
 def keep(attack, connections, sent, addresses=4):

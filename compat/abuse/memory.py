@@ -111,7 +111,7 @@ class Registry:
                     urls = dict.fromkeys(("homePageUrl", "statusPageUrl", "healthCheckUrl"), "http://h/actuator")
                     metadata = {"zone": f"z{number % 3}", "version": f"1.{number % 7}", "management.port": "8081"}
                     body = lib.instance(app, instance_id, metadata=metadata, **urls)
-                    connection.sendall(attacks.whole("POST", f"/eureka/apps/{app}", body, attacks.JSON))
+                    connection.sendall(attacks.whole("POST", f"/eureka/apps/{app}", body, attacks.JSON | attacks.GOOD))
                 for _ in range(100):
                     assert b" 204 " in answers.readline()
                     while answers.readline() != b"\r\n":
@@ -153,7 +153,7 @@ def attack(registry, names, seconds=SECONDS):
     return {name: json.loads(text or '{"failed": 1}') for name, text in zip(names, answered, strict=True)}
 
 
-def play(checks, cgroup, work, row, names, *arguments, files=None, expected=None, slow_ms=SLOW_MS):
+def play(checks, cgroup, work, row, names, arguments=(), files=None, expected=None, slow_ms=SLOW_MS):
     """One row: a registry, good clients, and an attack."""
     registry = Registry(cgroup, work, *arguments, files=files)
     alive, records, stop = Path(work) / "alive", Path(work) / "records", threading.Event()
@@ -209,6 +209,14 @@ def unread(checks, cgroup, work):
         os.close(reading)
 
 
+# Whose password good clients have, and one who never logs in, so that every wrong password has to be hashed: by bcrypt at Spring's own cost.
+USERS = [
+    "--spring.security.user.name=good",
+    "--spring.security.user.password={bcrypt}$2b$10$abcdefghijklmnopqrstuuMwP0KmcXt6JkFbHYoMlCwdwhHKyI1lm",
+    "--registry.security.users[0].name=never",
+    "--registry.security.users[0].password={bcrypt}$2b$10$abcdefghijklmnopqrstuuMwP0KmcXt6JkFbHYoMlCwdwhHKyI1lm",
+]
+
 ROWS = {
     "lists": (["lists"], {"expected": [("lists", "400")]}),
     "huge instances": (["huge_instances"], {"expected": [("huge_instances", "400")]}),
@@ -223,6 +231,7 @@ ROWS = {
     "half heads": (["half_heads"], {}),
     "half heads of 200 addresses": (["half_heads_of_many"], {"slow_ms": SLOW_AMONG_MANY_MS}),
     "half bodies": (["half_bodies"], {}),
+    "guessed passwords": (["guesses"], {"arguments": USERS, "expected": [("guesses", "429")]}),
     "idle": (["idle"], {}),
     "few open files": (["idle_of_one"], {"files": FEW_FILES}),
 }

@@ -130,9 +130,9 @@ pub(super) struct Security {
 }
 
 impl Security {
-    /// `called_as` are the names of the users as whom this replica calls its peers.
-    pub(super) fn new(options: &Options, called_as: Vec<String>) -> Self {
-        let (users, limiter) = (Users::new(options.users.clone()), RateLimiter::new(options.rate_limit.clone()));
+    /// `called_as` are the names of the users as whom this replica calls its peers; so many connections may be `busy` at a time.
+    pub(super) fn new(options: &Options, called_as: Vec<String>, busy: usize) -> Self {
+        let (users, limiter) = (Users::new(options.users.clone(), busy), RateLimiter::new(options.rate_limit.clone()));
         let hosts = Hosts::new(&options.allowed_hosts, users.is_empty());
         let peers = PeerUsers::new(&options.users, called_as);
         Self { options: options.clone(), users, peers, hosts, limiter }
@@ -330,7 +330,7 @@ mod tests {
     fn open_paths_are_whole_or_end_in_stars() {
         let options =
             Options { open_paths: vec!["/actuator/health/**".to_owned(), "/".to_owned()], ..Options::default() };
-        let security = Security::new(&options, Vec::new());
+        let security = Security::new(&options, Vec::new(), 1);
         for open in ["/actuator/health", "/actuator/health/liveness", "/"] {
             assert!(security.is_open_path(&Target::Page(open)), "{open}");
         }

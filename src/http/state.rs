@@ -43,6 +43,8 @@ pub struct Parts {
     pub snapshots: Option<Arc<Snapshots>>,
     /// The memory for bodies, answers and streams.
     pub budget: Budget,
+    /// How many connections may be busy with a request at a time.
+    pub busy_connections: usize,
 }
 
 /// What handlers share.
@@ -86,6 +88,7 @@ impl AppState {
             connections,
             snapshots,
             budget,
+            busy_connections,
         } = parts;
         let registry = Arc::clone(peer_aware.registry());
         let console = Arc::new(Console::new(Replica {
@@ -102,6 +105,7 @@ impl AppState {
             security: Security::new(
                 &options.security,
                 nodes.as_ref().map_or_else(Vec::new, |nodes| nodes.user_names()),
+                busy_connections,
             ),
             bodies: Bodies::new(options.max_body_bytes, &budget),
             answers: Answers::new(budget.answers),

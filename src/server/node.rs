@@ -8,6 +8,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
+use super::capacity::Capacity;
 use super::remembering::{self, Remembering};
 use super::{Settings, own_registration};
 use crate::console::SAMPLE_INTERVAL;
@@ -135,6 +136,7 @@ impl Node {
             connections: Arc::clone(&connections),
             snapshots: snapshots.clone(),
             budget,
+            busy_connections: Capacity::of(&settings.server, &settings.limits).busy,
         }));
         let (settings, tasks) = (settings.clone(), Tasks::under(&CancellationToken::new()));
         Self {

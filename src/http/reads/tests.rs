@@ -33,6 +33,7 @@ fn app() -> AppState {
         connections: Arc::<Connections>::default(),
         snapshots: None,
         budget: Budget::default(),
+        busy_connections: 170,
     })
 }
 

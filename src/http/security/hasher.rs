@@ -28,7 +28,7 @@ struct Shared {
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     waiting: Waiting,
     is_running: bool,
@@ -36,8 +36,10 @@ struct State {
 }
 
 impl Hasher {
-    pub(super) fn new(proofs: &Arc<Proofs>) -> Self {
-        let shared = Shared { proofs: Arc::clone(proofs), state: Mutex::default(), changed: Condvar::new() };
+    /// Where so many connections may be busy at a time, those whose passwords wait here among them.
+    pub(super) fn new(proofs: &Arc<Proofs>, busy: usize) -> Self {
+        let state = State { waiting: Waiting::new(busy), is_running: false, is_stopped: false };
+        let shared = Shared { proofs: Arc::clone(proofs), state: Mutex::new(state), changed: Condvar::new() };
         Self { shared: Arc::new(shared) }
     }
 

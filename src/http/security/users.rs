@@ -72,7 +72,8 @@ struct Sent {
 }
 
 impl Users {
-    pub(crate) fn new(users: Vec<User>) -> Self {
+    /// These users, where so many connections may be busy at a time.
+    pub(crate) fn new(users: Vec<User>, busy: usize) -> Self {
         let slow = users.iter().enumerate().filter_map(|(place, user)| Some((user.password.cost()?, place)));
         let slowest = slow.max().map(|(_, place)| place);
         let proofs = Arc::new(Proofs::new(&users));
@@ -82,7 +83,7 @@ impl Users {
             users,
             right: RwLock::default(),
             guesses: Guesses::new(),
-            hasher: Hasher::new(&proofs),
+            hasher: Hasher::new(&proofs, busy),
             proofs,
         }
     }
@@ -227,6 +228,8 @@ mod tests {
     use super::*;
     use crate::http::security::guesses::Rank;
 
+    /// Connections that may be busy at the chart's limit of memory.
+    const BUSY: usize = 170;
     const NOW: Timestamp = Timestamp(1_000_000);
 
     fn header(text: &str) -> HeaderMap {
@@ -256,7 +259,7 @@ mod tests {
     /// Guesses from the address of a good client, for its own user and for another one, before the client's first login.
     #[tokio::test]
     async fn a_good_login_is_let_in_whatever_others_of_its_address_guess() {
-        let users = Users::new(vec![user("b", &hashed("b"), "ADMIN"), user("c", &hashed("c"), "ADMIN")]);
+        let users = Users::new(vec![user("b", &hashed("b"), "ADMIN"), user("c", &hashed("c"), "ADMIN")], BUSY);
         let guesses: Vec<_> = (0..120).map(|number| basic("b", &format!("guess {number}"))).collect();
         let guesses = guesses.iter().map(|guess| users.authenticate(guess, from(1), NOW));
         let (good, other) = (basic("b", "b"), basic("c", "c"));
@@ -273,7 +276,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_hashed_once_every_user_came_in() {
-        let users = Users::new(vec![user("plain", "p", "ADMIN"), user("b", &hashed("b"), "ADMIN")]);
+        let users = Users::new(vec![user("plain", "p", "ADMIN"), user("b", &hashed("b"), "ADMIN")], BUSY);
         assert!(!users.proofs.are_complete());
         assert!(sends(&users, "b", "b", 1).await.is_ok());
         assert!(users.proofs.are_complete());
@@ -293,7 +296,7 @@ mod tests {
     #[tokio::test]
     async fn the_same_wrong_password_again_is_no_guess() {
         for password in ["p".to_owned(), hashed("p")] {
-            let users = Users::new(vec![user("a", &password, "ADMIN")]);
+            let users = Users::new(vec![user("a", &password, "ADMIN")], BUSY);
             for _heartbeat in 0..100 {
                 assert_eq!(sends(&users, "a", "old", 1).await, Err(Wrong::Credentials));
             }
@@ -310,11 +313,14 @@ mod tests {
     #[tokio::test]
     async fn only_the_right_password_of_the_right_name_lets_in() {
         let long = "x".repeat(100);
-        let users = Users::new(vec![
-            user("a", "a", "ADMIN"),
-            user("b", &hashed("b"), "ROLE_READ_ONLY"),
-            user("long", &hashed(&long), "ADMIN"),
-        ]);
+        let users = Users::new(
+            vec![
+                user("a", "a", "ADMIN"),
+                user("b", &hashed("b"), "ROLE_READ_ONLY"),
+                user("long", &hashed(&long), "ADMIN"),
+            ],
+            BUSY,
+        );
         for _first_and_remembered in 0..2 {
             assert_eq!(sends(&users, "a", "a", 1).await.as_deref(), Ok("a"));
             assert_eq!(sends(&users, "b", "b", 1).await.as_deref(), Ok("b"));
@@ -328,7 +334,7 @@ mod tests {
             }
         }
         assert!(users.may_change("a") && !users.may_change("b") && !users.may_change("c"));
-        let twice = Users::new(vec![user("a", "a", "ADMIN"), user("a", "b", "READ_ONLY")]);
+        let twice = Users::new(vec![user("a", "a", "ADMIN"), user("a", "b", "READ_ONLY")], BUSY);
         assert!(sends(&twice, "a", "b", 1).await.is_ok() && !twice.may_change("a"));
         for odd in ["Basic", "Basic !", "Bearer YTph", "basic YTph ", "Basic YQ=="] {
             let answer = users.authenticate(&header(odd), None, NOW).await;

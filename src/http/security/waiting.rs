@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use super::guesses::{Guess, Rank};
 use super::job::{Job, Verdict};
 
-/// Places for passwords of clients within the limits.
+/// Maximum places for passwords of clients within the limits.
 const PLACES: usize = 64;
-/// Places for those over a limit. A guesser that waits does not guess again meanwhile. With fewer places, a hundred connections
-/// that are refused at once would guess so often that a good login among them had no chance.
+/// Maximum places for those over a limit. A guesser that waits does not guess again meanwhile. With fewer places, a hundred
+/// connections that are refused at once would guess so often that a good login among them had no chance.
 const PLACES_OVER_LIMIT: usize = 128;
 /// After a hash, passwords over a limit wait this many times as long as it took, so guesses use at most a quarter of a processor.
 const REST: u32 = 3;
@@ -89,8 +89,11 @@ impl Place {
 }
 
 /// The passwords that wait.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Waiting {
+    /// The places for passwords within the limits, and for those over one.
+    places: usize,
+    places_over_limit: usize,
     entries: Vec<Entry>,
     /// What is being hashed.
     current: Option<Entry>,
@@ -101,6 +104,19 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    /// Each password that waits keeps one of the connections that may be `busy` at a time: together they leave a quarter of those to others.
+    pub(super) fn new(busy: usize) -> Self {
+        Self {
+            places: PLACES.min(busy / 4).max(1),
+            places_over_limit: PLACES_OVER_LIMIT.min(busy / 2).max(1),
+            entries: Vec::new(),
+            current: None,
+            arrivals: 0,
+            rest_until: None,
+            lost: Vec::new(),
+        }
+    }
+
     /// Gives a password a place, and returns the one that lost its place for it, if any. `rank` gives the current ranks. A
     /// further guess makes the ranks of all waiting passwords of the same client worse, if it `is_counted`; beyond the limits it
     /// is not, and changes nothing.
@@ -143,10 +159,10 @@ impl Waiting {
     /// Takes the place of the worst, if there are too many.
     fn displace(&mut self) -> Option<Entry> {
         let over = self.entries.iter().filter(|entry| entry.rank.is_over()).count();
-        if over <= PLACES_OVER_LIMIT && self.entries.len() - over <= PLACES {
+        if over <= self.places_over_limit && self.entries.len() - over <= self.places {
             return None;
         }
-        let of_those = self.entries.iter().filter(|entry| entry.rank.is_over() == (over > PLACES_OVER_LIMIT));
+        let of_those = self.entries.iter().filter(|entry| entry.rank.is_over() == (over > self.places_over_limit));
         let arrived = of_those.max_by_key(|entry| entry.order())?.arrived;
         let lost = self.take(arrived)?;
         self.note_loss(&lost.job.tag);
@@ -226,14 +242,24 @@ mod tests {
     }
 
     /// Keeps whoever enters waiting.
-    #[derive(Default)]
     struct Lobby {
         waiting: Waiting,
         places: Vec<Place>,
         lost: Vec<u16>,
     }
 
+    impl Default for Lobby {
+        fn default() -> Self {
+            Self::of(usize::MAX)
+        }
+    }
+
     impl Lobby {
+        /// Where so many connections may be busy.
+        fn of(busy: usize) -> Self {
+            Self { waiting: Waiting::new(busy), places: Vec::new(), lost: Vec::new() }
+        }
+
         fn enter(&mut self, number: u16, address: u8) {
             let (place, lost) = self.waiting.enter(job(number), guess(address), false, rank);
             self.places.push(place);
@@ -289,6 +315,20 @@ mod tests {
         }
         assert_eq!(lobby.waiting.entries.len(), PLACES + PLACES_OVER_LIMIT);
         assert_eq!(lobby.order()[0], u16::MAX);
+    }
+
+    /// Connections that wait for a hash are busy for as long: guesses must not keep all of them.
+    #[test]
+    fn passwords_that_wait_leave_busy_connections_to_others() {
+        for busy in [4, 32, 85, 170] {
+            let mut lobby = Lobby::of(busy);
+            (0..400).for_each(|number| lobby.enter(number, if number % 2 == 0 { 1 } else { 100 }));
+            let waiting = lobby.waiting.entries.len();
+            assert!(waiting <= busy - busy.div_ceil(4) && waiting + lobby.lost.len() == 400, "{waiting} of {busy}");
+        }
+        let mut lobby = Lobby::of(1);
+        lobby.enter(1, 0);
+        assert_eq!(lobby.order(), [1], "who is alone is not refused");
     }
 
     #[test]
