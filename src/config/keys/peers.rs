@@ -51,7 +51,7 @@ pub(super) const GROUP: Group = Group {
         Key {
             name: "registry.peers.max-answer-size",
             default: "256MB",
-            meaning: "Maximum size of an answer from a peer. The copy of its registry is one answer.",
+            meaning: "Maximum size of an answer from a peer. The copy of a Java server's registry is one answer, and may have at most 15 % of the memory limit.",
             set: |draft, value| put(&mut draft.settings.replication.max_answer_bytes, data_size(value)),
         },
         Key {
