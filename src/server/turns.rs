@@ -1,8 +1,8 @@
 //! [`Turns`]: a number of places, for which addresses wait in turn.
 //!
 //! One queue would be as long as a crowd of one address makes it. Here each address has its own, and a place that becomes free goes
-//! to the next address. Addresses that used their last place well go before the others: however many addresses a crowd has, clients
-//! that were there before it do not wait for all of them.
+//! to the next address. Addresses that used their last place well go before the others, and some places are for them alone: however many
+//! addresses a crowd has, clients that were there before it do not wait for it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
@@ -14,6 +14,8 @@ use tokio::sync::oneshot;
 /// So many places go to known addresses while others wait, then the next goes to one of the others: known addresses that never stop
 /// asking lock nobody out.
 const KNOWN_IN_A_ROW: usize = 3;
+/// This part of the places is for known addresses alone.
+const PART_OF_KNOWN: usize = 8;
 /// Maximum number of each half of the known addresses.
 const KNOWN: usize = 8192;
 
@@ -24,6 +26,9 @@ pub(super) struct Turns(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     free: usize,
+    /// How many places others than known addresses have, and may have.
+    of_others: usize,
+    most_of_others: usize,
     known: Known,
     /// Who waits of the addresses that are known, and of the others.
     known_ones: Queues,
@@ -49,22 +54,28 @@ struct Known {
 
 /// A place, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn(Option<Arc<Turns>>);
+pub(super) struct Turn {
+    turns: Option<Arc<Turns>>,
+    is_of_known: bool,
+}
 
 impl Turns {
     pub(super) fn new(places: usize) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { free: places, ..State::default() })))
+        let most_of_others = places - places / PART_OF_KNOWN;
+        Arc::new(Self(Mutex::new(State { free: places, most_of_others, ..State::default() })))
     }
 
     /// A free place, or where to wait until it is this address's turn.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Turn, oneshot::Receiver<Turn>> {
         let mut state = self.0.lock();
-        if let Some(left) = state.free.checked_sub(1) {
-            state.free = left;
-            return Ok(Turn(Some(Arc::clone(self))));
+        let is_of_known = state.known.contains(address);
+        if state.free > 0 && (is_of_known || state.may_have_others()) {
+            state.free -= 1;
+            state.of_others += usize::from(!is_of_known);
+            return Ok(Turn { turns: Some(Arc::clone(self)), is_of_known });
         }
         let (sender, receiver) = oneshot::channel();
-        let queues = if state.known.contains(address) { &mut state.known_ones } else { &mut state.others };
+        let queues = if is_of_known { &mut state.known_ones } else { &mut state.others };
         queues.push(address, sender);
         Err(receiver)
     }
@@ -75,20 +86,37 @@ impl Turns {
         if well { known.insert(address) } else { known.remove(address) }
     }
 
-    /// The next who waits; if nobody does, the place is free.
-    fn next(&self) -> Option<oneshot::Sender<Turn>> {
+    /// Takes a place back, and says who is next, and whether it is of a known address. If it is nobody's turn, the place is free.
+    fn next(&self, was_of_known: bool) -> Option<(oneshot::Sender<Turn>, bool)> {
         let mut state = self.0.lock();
-        let State { known_ones, others, in_a_row, .. } = &mut *state;
-        if *in_a_row < KNOWN_IN_A_ROW
-            && let Some(next) = known_ones.pop()
-        {
-            *in_a_row += usize::from(!others.order.is_empty());
-            return Some(next);
+        state.of_others -= usize::from(!was_of_known);
+        let next = state.next();
+        match &next {
+            Some((_, is_of_known)) => state.of_others += usize::from(!is_of_known),
+            None => state.free += 1,
         }
-        *in_a_row = 0;
-        let next = others.pop().or_else(|| known_ones.pop());
-        state.free += usize::from(next.is_none());
         next
+    }
+}
+
+impl State {
+    fn may_have_others(&self) -> bool {
+        self.of_others < self.most_of_others
+    }
+
+    fn next(&mut self) -> Option<(oneshot::Sender<Turn>, bool)> {
+        let are_others_due = self.in_a_row >= KNOWN_IN_A_ROW && self.may_have_others();
+        if !are_others_due && let Some(next) = self.known_ones.pop() {
+            self.in_a_row += usize::from(!self.others.order.is_empty());
+            return Some((next, true));
+        }
+        if self.may_have_others()
+            && let Some(next) = self.others.pop()
+        {
+            self.in_a_row = 0;
+            return Some((next, false));
+        }
+        self.known_ones.pop().map(|next| (next, true))
     }
 }
 
@@ -140,11 +168,11 @@ impl Known {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let Some(mut turns) = self.0.take() else { return };
-        while let Some(next) = turns.next() {
+        let (Some(mut turns), mut was_of_known) = (self.turns.take(), self.is_of_known) else { return };
+        while let Some((next, is_of_known)) = turns.next(was_of_known) {
             // One that no longer waits gives the place back, and the next one has its turn.
-            match next.send(Self(Some(turns))).map_err(|mut unwanted| unwanted.0.take()) {
-                Err(Some(back)) => turns = back,
+            match next.send(Self { turns: Some(turns), is_of_known }).map_err(|mut unwanted| unwanted.turns.take()) {
+                Err(Some(back)) => (turns, was_of_known) = (back, is_of_known),
                 Ok(()) | Err(None) => return,
             }
         }
@@ -197,6 +225,23 @@ mod tests {
         turns.used(address(9), true);
         assert_eq!(order(&turns, &[9, 9, 9, 9, 9, 9, 9, 1, 2, 3]), [9, 9, 9, 1, 9, 9, 9, 2, 9, 3]);
         assert_eq!(order(&turns, &[9, 9, 9, 9, 9, 1]), [9, 9, 9, 1, 9, 9]);
+    }
+
+    #[test]
+    fn some_places_are_for_known_addresses_alone() {
+        let turns = Turns::new(16);
+        turns.used(address(9), true);
+        let taken: Vec<_> = (0..14).map(|_| turns.enter(address(1)).unwrap()).collect();
+        let mut waiting = turns.enter(address(2)).unwrap_err();
+        let known = [(); 2].map(|()| turns.enter(address(9)).unwrap());
+        let mut also_known = turns.enter(address(9)).unwrap_err();
+        drop(known);
+        assert!(also_known.try_recv().is_ok(), "a known address takes what another one gives back");
+        assert!(waiting.try_recv().is_err(), "and others have as much as they may");
+        drop(taken);
+        assert!(waiting.try_recv().is_ok());
+        let state = turns.0.lock();
+        assert_eq!((state.free, state.of_others), (16, 0));
     }
 
     #[test]
