@@ -1,7 +1,7 @@
-//! [`Membership`]: who the peers are, as a state machine that knows neither sockets nor the time.
+//! [`Membership`]: which replicas are peers, as a state machine that knows neither sockets nor clocks.
 //!
-//! It is handed what the names say, who announced itself, and what a name answered when it was asked who it is. A name is
-//! replicated to from the moment it is seen; a peer is a process, however many names it has.
+//! It is given the results of lookups, announcements of starting replicas, and the identity of the process behind each name.
+//! Changes are queued for a name from the moment it is known. A peer is one process, however many names it has.
 
 mod change;
 mod check;
@@ -21,41 +21,41 @@ use domains::Domains;
 pub use change::{Change, Refusal};
 pub use names::{Identity, MOST_NAMES, NameKey, PeerId};
 
-/// A name is forgotten after as many answers in a row that lack it.
+/// A name is forgotten when it is missing from this many answers in a row.
 const ANSWERS_WITHOUT: u32 = 2;
-/// How long a replica that announced itself is kept though no name confirms it.
+/// How long a replica that announced itself is kept if no lookup confirms it.
 const PROVISIONAL: Duration = Duration::from_secs(60);
-/// Refused names that are remembered, so that each is said once.
+/// Maximum refused names that are remembered, so that each is logged once.
 const MOST_REFUSED: usize = 100;
 
-/// Why a name is one of a peer.
+/// Why a name counts as that of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     /// It is configured.
     Fixed,
-    /// Name servers list it, but for the last `missed` answers.
+    /// Name servers list it; the last `missed` answers did not.
     Listed { missed: u32 },
-    /// A starting replica gave it as its own.
+    /// A starting replica announced it as its own.
     Announced { at: Timestamp },
 }
 
 #[derive(Clone, Debug)]
 struct Name {
-    /// As it is called.
+    /// The URL by which it is called.
     url: ServiceUrl,
     origin: Origin,
-    /// The peer it leads to; `None`: this process.
+    /// The peer behind it; `None` if it is this process.
     peer: Option<PeerId>,
-    /// When it was seen, as a number that grows.
+    /// The order in which it was first seen, as a number that grows.
     order: u64,
-    /// Whether it answered when it was last asked who it is.
+    /// Whether it was up at the last identification.
     answered: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Peer {
     identity: Option<Identity>,
-    /// The name that it is called by.
+    /// The name by which it is called.
     url: ServiceUrl,
 }
 
@@ -63,7 +63,7 @@ struct Peer {
 #[derive(Debug)]
 pub struct Membership {
     place: Place,
-    /// What the Service is called: as configured, in this replica's own host name, and in full as it resolved.
+    /// The names of the Service: as configured, in this replica's own host name, and in full as it resolved.
     domains: Domains,
     names: BTreeMap<NameKey, Name>,
     peers: BTreeMap<PeerId, Peer>,
@@ -72,8 +72,8 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// A replica that serves at `place` as `own_host`, with fixed peers and a Service, of which it may have either. Says what
-    /// to do for the fixed peers.
+    /// The membership of a replica that serves at `place` as `own_host`, with fixed peers, a Service, or both. Returns what to do
+    /// for the fixed peers.
     pub fn new(
         place: Place,
         own_host: Option<&str>,
@@ -100,22 +100,22 @@ impl Membership {
         self.domains.resolved()
     }
 
-    /// The peers, and by which URL each is called.
+    /// The peers, and the URL by which each is called.
     pub fn peers(&self) -> impl Iterator<Item = (PeerId, &ServiceUrl, Option<&Identity>)> {
         self.peers.iter().map(|(id, peer)| (*id, &peer.url, peer.identity.as_ref()))
     }
 
-    /// Every name, those of this process among them.
+    /// Every name, including those of this process.
     pub fn names(&self) -> impl Iterator<Item = (&NameKey, &ServiceUrl)> {
         self.names.iter().map(|(key, name)| (key, &name.url))
     }
 
-    /// The peer that a name leads to.
+    /// The peer behind a name.
     pub fn peer_of(&self, key: &NameKey) -> Option<PeerId> {
         self.names.get(key)?.peer
     }
 
-    /// Who a peer is, if it has said so.
+    /// The identity of a peer, if it is known.
     pub fn identity(&self, peer: PeerId) -> Option<&Identity> {
         self.peers.get(&peer)?.identity.as_ref()
     }
@@ -125,18 +125,17 @@ impl Membership {
         self.names.iter().filter(move |(_, name)| name.peer == Some(peer)).map(|(key, _)| key)
     }
 
-    /// Whether a URL that somebody sent may be called: it is under the Service and written as replicas write theirs, or it is
-    /// known.
+    /// Whether a URL from a request may be called: it is under the Service and written as replicas write theirs, or it is known.
     pub fn believes(&self, url: &ServiceUrl) -> bool {
         self.key_of(url).is_some()
     }
 
-    /// Whether a URL is of a replica under the Service: others are not passed on.
+    /// Whether a URL belongs to a replica under the Service: others are not passed on.
     pub fn is_under_service(&self, url: &ServiceUrl) -> bool {
         self.domains.pod(url.host()).is_some()
     }
 
-    /// Whether two URLs are of one replica: it calls itself by a short name, where an SRV record has the whole one.
+    /// Whether two URLs belong to one replica: it calls itself by a short name, and an SRV record has the full one.
     pub fn is_same_replica(&self, one: &ServiceUrl, other: &ServiceUrl) -> bool {
         let pod = |url: &ServiceUrl| self.domains.pod(url.host()).map(str::to_owned);
         one == other || pod(one).is_some_and(|one| Some(one) == pod(other))
@@ -152,7 +151,7 @@ impl Membership {
         Some(NameKey::Pod(pod.to_owned(), url.port()))
     }
 
-    /// Name servers answered. An answer without any replica says nothing: it removes nobody.
+    /// Notes an answer of name servers. An answer without any replica removes no peer.
     pub fn observe(&mut self, found: &Found, now: Timestamp) -> Vec<Change> {
         let mut changes = Vec::new();
         if found.endpoints.is_empty() {
@@ -178,7 +177,8 @@ impl Membership {
         changes
     }
 
-    /// The names of an answer that are believed. Of a pod's several ports it is the one that is our own, else the lowest.
+    /// The names of an answer that are accepted. If a pod has several ports, the one that equals ours counts, otherwise the
+    /// lowest.
     fn listed(&mut self, endpoints: &BTreeSet<Endpoint>, changes: &mut Vec<Change>) -> BTreeMap<NameKey, ServiceUrl> {
         let mut pods: BTreeMap<String, (String, u16)> = BTreeMap::new();
         let mut listed = BTreeMap::new();
@@ -208,7 +208,7 @@ impl Membership {
         listed
     }
 
-    /// Forgets what was listed and is no longer, and what was announced and never listed.
+    /// Forgets names that are no longer listed, and names that were announced and never listed.
     fn age(&mut self, listed: &BTreeMap<NameKey, ServiceUrl>, now: Timestamp) {
         self.names.retain(|key, name| match &mut name.origin {
             Origin::Fixed => true,
@@ -220,8 +220,8 @@ impl Membership {
         });
     }
 
-    /// Takes in a name that was not known. What was announced of the same pod with another port gives way to it, and leaves it
-    /// what has waited in its queue, unless somebody has answered there.
+    /// Adds a new name. If the same pod was announced with another port, and that has not answered, the new name replaces it and
+    /// takes over its queue.
     fn list(&mut self, key: NameKey, url: ServiceUrl, changes: &mut Vec<Change>) {
         let rivals = self.take_rivals(&key);
         let waiting = rivals.iter().filter_map(|name| Some((name.order, name.peer?)));
@@ -237,7 +237,7 @@ impl Membership {
         }
     }
 
-    /// Forgets what was announced of the same pod with another port.
+    /// Forgets the announced name of the same pod with another port.
     fn take_rivals(&mut self, key: &NameKey) -> Vec<Name> {
         let NameKey::Pod(pod, _) = key else { return Vec::new() };
         let is_rival = |other: &NameKey, name: &Name| {
@@ -248,8 +248,8 @@ impl Membership {
         rivals.iter().filter_map(|rival| self.names.remove(rival)).collect()
     }
 
-    /// A starting replica says that it will serve at this URL, and wants every change from now on. It is believed for a while,
-    /// until the names say; where they list the same pod already, their port holds.
+    /// Notes a starting replica that will serve at this URL, and needs every change from now on. It counts as a peer for a while,
+    /// until lookups list it. If they list the same pod already, their port counts.
     pub fn announced(&mut self, url: &ServiceUrl, now: Timestamp) -> Vec<Change> {
         let mut changes = Vec::new();
         let Some(key) = self.key_of(url) else {
@@ -277,7 +277,7 @@ impl Membership {
         changes
     }
 
-    /// Makes room for a name that is listed: names that are only announced go first, then those that are about to be forgotten.
+    /// Makes room for a listed name: names that are only announced go first, then those that are about to be forgotten.
     fn make_room(&mut self) {
         if self.names.len() < MOST_NAMES || self.drop_announced() {
             return;
@@ -288,7 +288,7 @@ impl Membership {
         }
     }
 
-    /// Forgets one name that was only announced: one where nobody has answered, if there is any, and the oldest of those.
+    /// Forgets one name that was only announced: first one that has never answered, and of several the oldest.
     fn drop_announced(&mut self) -> bool {
         let is_known = |name: &Name| name.peer.and_then(|peer| self.identity(peer)).is_some();
         let announced = self.names.iter().filter_map(|(key, name)| match name.origin {
@@ -299,7 +299,7 @@ impl Membership {
         oldest.is_some_and(|key| self.names.remove(&key).is_some())
     }
 
-    /// A name was asked who it is, and this is who answered. It belongs to the address, which may change under the name.
+    /// Notes which process answered at a name. That depends on the address, which may change under the name.
     pub fn identified(&mut self, key: &NameKey, identity: &Identity) -> Vec<Change> {
         let mut changes = Vec::new();
         let Some(name) = self.names.get_mut(key) else { return changes };
@@ -324,7 +324,7 @@ impl Membership {
         let known = current.and_then(|id| self.identity(id));
         let moved = is_shared && known.is_some_and(|known| known != identity);
         let to = match (current, same) {
-            // All its names lead to the same process: of two queues the older one stays.
+            // All its names lead to the same process. Of two queues the older one stays.
             (Some(current), Some(other)) if !moved => {
                 let (kept, dropped) = (current.min(other), current.max(other));
                 self.names
@@ -347,7 +347,7 @@ impl Membership {
         }
     }
 
-    /// A name did not answer who it is: its peer is called by another one, if it has one that does.
+    /// Notes that a name did not answer. Its peer is called by another of its names, if one answers.
     pub fn unanswered(&mut self, key: &NameKey) -> Vec<Change> {
         let mut changes = Vec::new();
         if let Some(name) = self.names.get_mut(key) {
@@ -357,7 +357,7 @@ impl Membership {
         changes
     }
 
-    /// Another process answers for a peer than before: who it is, is to be asked again. Its queue stays.
+    /// Notes that another process than before answers for a peer, so it is identified again. Its queue stays.
     pub fn unidentified(&mut self, peer: PeerId) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.identity = None;

@@ -15,34 +15,34 @@ pub struct Options {
     pub service_urls: Vec<ServiceUrl>,
     /// The headless Service whose names are peers, short or with a domain.
     pub discovery_service: Option<String>,
-    /// How often its names are asked for, give or take a fifth.
+    /// The interval of lookups, plus or minus a fifth.
     pub discovery_refresh_interval: Duration,
-    /// The name servers to ask; empty for the system's.
+    /// The name servers; empty for the system's.
     pub discovery_nameservers: Vec<SocketAddr>,
-    /// How long a connection to a peer may take to be made.
+    /// Timeout for connecting to a peer.
     pub peer_node_connect_timeout: Duration,
-    /// How long a peer may take to answer.
+    /// Timeout for the answer of a peer.
     pub peer_node_read_timeout: Duration,
-    /// After how long what could not be delivered is given up; a registration or a heartbeat after its renewal interval.
+    /// Maximum age of an undelivered change. A registration or a heartbeat is given up after its renewal interval.
     pub max_time_for_replication: Duration,
-    /// Maximum tasks that wait for one peer.
+    /// Maximum length of the queue for one peer.
     pub max_elements_in_peer_replication_pool: usize,
-    /// How long a start waits for the copy of a peer that is known or likely before it opens without one.
+    /// How long a start waits for the copy of a known or likely peer before it opens without one.
     pub registry_sync_timeout: Duration,
-    /// The user that peers are called as, and its password (`registry.discovery.username`, else `spring.security.user`), but
-    /// for those whose URL names a user.
+    /// The user as whom peers are called, and its password (`registry.discovery.username`, else `spring.security.user`). A user
+    /// in a peer's URL takes precedence.
     pub discovery_credentials: Credentials,
-    /// The cluster's name (`registry.cluster.name`); `None`: the Service's in full, as it resolves.
+    /// The cluster's name (`registry.cluster.name`); `None` for the full name of the Service, as it resolves.
     pub cluster_name: Option<String>,
-    /// The largest answer that is read from a peer, in bytes.
+    /// Maximum length of an answer that is read from a peer, in bytes.
     pub max_answer_bytes: usize,
-    /// The name that peers call this replica by (`eureka.instance.hostname`).
+    /// The name by which peers call this replica (`eureka.instance.hostname`).
     pub hostname: Option<String>,
     /// The application that servers are instances of (`spring.application.name`).
     pub application_name: String,
     /// How this replica describes itself (`eureka.instance.*`).
     pub own_instance: OwnInstance,
-    /// Whether this replica registers itself (`eureka.client.register-with-eureka`); `None`: where it has fixed peers.
+    /// Whether this replica registers itself (`eureka.client.register-with-eureka`); `None` for "if it has fixed peers".
     pub register_with_eureka: Option<bool>,
 }
 
@@ -81,7 +81,7 @@ impl Default for Options {
     }
 }
 
-/// How a replica describes itself as an instance (`eureka.instance.*`); what is not set follows from where it serves.
+/// How a replica describes itself as an instance (`eureka.instance.*`). Unset values follow from its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnInstance {
     /// The application (`appname`); `None` for `spring.application.name`.
@@ -110,20 +110,20 @@ pub struct OwnInstance {
     pub secure_port: Option<u16>,
     /// The page for people (`home-page-url`, `home-page-url-path`).
     pub home_page: OwnUrl,
-    /// What runs here (`status-page-url`, `status-page-url-path`).
+    /// The status page (`status-page-url`, `status-page-url-path`).
     pub status_page: OwnUrl,
-    /// The health (`health-check-url`, `health-check-url-path`).
+    /// The health check (`health-check-url`, `health-check-url-path`).
     pub health_check: OwnUrl,
-    /// The health by HTTPS (`secure-health-check-url`).
+    /// The health check by HTTPS (`secure-health-check-url`).
     pub secure_health_check_url: Option<String>,
 }
 
 /// A URL by which a replica describes itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnUrl {
-    /// All of it.
+    /// The whole URL.
     pub whole: Option<String>,
-    /// Its path below the context path, with a leading slash.
+    /// Only its path below the context path, with a leading slash.
     pub path: Option<String>,
 }
 

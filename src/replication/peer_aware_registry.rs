@@ -15,7 +15,7 @@ use crate::model::{
 use crate::registry::{Caller, Done, InstanceRegistry, Lease, NoRoom, Registration, Renewal, Source};
 use crate::time::Timestamp;
 
-/// What a heartbeat says beside that the instance lives.
+/// What a heartbeat says in addition to "the instance lives".
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Heartbeat {
     /// The version of the instance's data at the sender.
@@ -24,21 +24,21 @@ pub struct Heartbeat {
     pub overridden_status: Option<InstanceStatus>,
 }
 
-/// What a heartbeat is answered.
+/// The outcome of a heartbeat.
 #[derive(Debug)]
 pub enum HeartbeatOutcome {
-    /// Renewed: 200.
+    /// It renewed the lease: 200.
     Renewed,
-    /// Unknown here, or known only in an older version: 404, register again.
+    /// The instance is unknown here, or known only in an older version: 404, so that the client registers again.
     NotFound,
-    /// A peer's instance is older than ours: 409 with ours.
+    /// The peer's instance is older than ours: 409 with ours.
     Conflict(Registration),
 }
 
 /// Why a change is refused.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Refused {
-    /// The instance would be larger than is kept.
+    /// The instance would be larger than the limit.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
     /// The registry is full.
@@ -46,14 +46,14 @@ pub enum Refused {
     NoRoom(#[from] NoRoom),
 }
 
-/// What became of one item of a peer's batch.
+/// The outcome of one item of a peer's batch.
 #[derive(Debug)]
 pub enum ItemOutcome {
-    /// It was applied, or it was a registration, which is answered so also where it is refused (quirk 7).
+    /// It was applied; or it was a registration that was refused, which is answered the same (quirk 7).
     Applied,
-    /// The instance is not known, or only in an older version: the peer has to send the whole registration.
+    /// The instance is unknown, or known only in an older version: the peer has to send the whole registration.
     NotFound,
-    /// The instance is newer here. It is given with the first item of a batch that names it.
+    /// The instance is newer here. It is part of the answer to the first item that names it.
     Conflict(Option<Registration>),
     /// The item lacks what its action needs.
     Incomplete,
@@ -67,20 +67,20 @@ impl ItemOutcome {
 
 /// The registry, with every change of a client replicated to the peers: Netflix's `PeerAwareInstanceRegistryImpl`.
 ///
-/// A change is made and put into the peers' queues in one synchronous stretch, so that a request that is dropped in
-/// between cannot leave one without the other.
+/// A change is made and queued for the peers in one synchronous stretch, so that a request that is dropped in between cannot
+/// leave one without the other.
 #[derive(Debug)]
 pub struct PeerAwareInstanceRegistry {
     registry: Arc<InstanceRegistry>,
     peers: Arc<Peers>,
-    /// Held while a change is made and put into the queues: two changes reach the queues in the order in which they were
-    /// made. Heartbeats, which have no order, do without.
+    /// Held while a change is made and queued, so that changes reach the queues in the order in which they were made. Heartbeats
+    /// do not take it, since their order does not matter.
     in_order: Mutex<()>,
     max_time_for_replication: Duration,
 }
 
 impl PeerAwareInstanceRegistry {
-    /// Replicates what clients do to `registry`.
+    /// Replicates the changes that clients make in `registry`.
     pub fn new(registry: Arc<InstanceRegistry>, options: &Options) -> Self {
         Self {
             registry,
@@ -100,7 +100,8 @@ impl PeerAwareInstanceRegistry {
         &self.peers
     }
 
-    /// Registers. What is replicated is what now holds: not what was sent, if a newer registration was kept (quirk 16).
+    /// Registers an instance. If the registry kept a newer registration, that one is replicated, not the one that was sent (quirk
+    /// 16).
     pub fn register(&self, info: InstanceInfo, caller: &Caller, now: Timestamp) -> Registration {
         self.in_order(
             || self.registry.register(info, caller, now),
@@ -122,7 +123,7 @@ impl PeerAwareInstanceRegistry {
         done.into_result()
     }
 
-    /// Puts a change into the queue of each peer, if it did not come from one (`replicateToPeers`).
+    /// Queues a change for each peer, unless it came from a peer (`replicateToPeers`).
     fn replicate(&self, action: Action, key: &InstanceKey, lease: Option<&Arc<Lease>>, source: Source, now: Timestamp) {
         if source == Source::Peer || self.peers.is_empty() {
             return;
@@ -148,7 +149,7 @@ impl PeerAwareInstanceRegistry {
     ) -> bool {
         let changed = self.in_order(command, |changed| {
             if let Some(lease) = changed {
-                // Of a cancelled instance peers need no data.
+                // Peers need no data of a cancelled instance.
                 let data = (action != Action::Cancel).then_some(lease);
                 self.replicate(action, lease.key(), data, source, now);
             }
@@ -156,8 +157,8 @@ impl PeerAwareInstanceRegistry {
         changed.is_some()
     }
 
-    /// Renews, and says what the version of the data that the sender has means (`InstanceResource.renewLease` and
-    /// `validateDirtyTimestamp`). The lease is renewed also where the answer is 404 or 409 (quirk 10).
+    /// Renews a lease, and compares the version of the sender's data with ours (`InstanceResource.renewLease` and
+    /// `validateDirtyTimestamp`). The lease is renewed even if the answer is 404 or 409 (quirk 10).
     pub fn renew(&self, key: &str, heartbeat: Heartbeat, source: Source, now: Timestamp) -> HeartbeatOutcome {
         let Renewal::Renewed(lease) = self.registry.renew(key, now) else {
             if source == Source::Client {
@@ -185,12 +186,12 @@ impl PeerAwareInstanceRegistry {
         }
     }
 
-    /// Cancels.
+    /// Cancels an instance. Returns whether there was one.
     pub fn cancel(&self, key: &str, caller: &Caller, now: Timestamp) -> bool {
         self.command(Action::Cancel, caller.source, now, || self.registry.cancel(key, caller, now))
     }
 
-    /// Sets a status.
+    /// Sets an override. Returns whether there is such an instance.
     pub fn status_update(
         &self,
         key: &str,
@@ -203,7 +204,7 @@ impl PeerAwareInstanceRegistry {
         self.command(Action::StatusUpdate, caller.source, now, command)
     }
 
-    /// Removes a status that was set.
+    /// Removes an override. Returns whether there is such an instance.
     pub fn delete_status_override(
         &self,
         key: &str,
@@ -216,10 +217,9 @@ impl PeerAwareInstanceRegistry {
         self.command(Action::DeleteStatusOverride, caller.source, now, command)
     }
 
-    /// Adds metadata, which is replicated as a registration. Says whether there is such an instance.
+    /// Adds metadata, which is replicated as a registration. Returns whether there is such an instance.
     ///
-    /// # Errors
-    /// If the instance became too large for what is kept of one, or for the registry.
+    /// # Errors If the instance would be larger than the limit, or the registry is full.
     pub fn update_metadata<'a>(
         &self,
         key: &str,
@@ -237,7 +237,7 @@ impl PeerAwareInstanceRegistry {
         let registered = {
             let _in_order = self.in_order.lock();
             let Some(lease) = self.registry.lease(key) else { return Ok(false) };
-            // Looked at under the lock: two updates that fit one by one may be too large together.
+            // Checked under the lock: two updates that fit one by one may be too large together.
             with_entries(&lease).check_size()?;
             let registered = self.registry.update_metadata(key, entries, caller, now);
             if let Some(Registration { lease, .. }) = &*registered {
@@ -250,7 +250,7 @@ impl PeerAwareInstanceRegistry {
 }
 
 impl PeerAwareInstanceRegistry {
-    /// Applies a batch item by item (`PeerReplicationResource.batchReplication`), each as what the peer that sent it asks for.
+    /// Applies a batch item by item (`PeerReplicationResource.batchReplication`), as a request of the peer that sent it.
     pub fn apply(&self, list: ReplicationList, caller: &Caller, now: Timestamp) -> Vec<ItemOutcome> {
         self.registry.count_replication(now);
         let caller = Caller { source: Source::Peer, ..caller.clone() };
@@ -263,15 +263,15 @@ impl PeerAwareInstanceRegistry {
         let apply = |item: ReplicationInstance| {
             let key = InstanceKey::new(&item.app_name, &item.id);
             let outcome = self.apply_item(item, &key, &caller, now);
-            // The instance itself is in the answer once: a batch that names one again and again is not to be answered by more
-            // than there is.
+            // An instance is part of the answer only once, so that a batch that repeats one cannot make the answer larger than
+            // the registry.
             let again = matches!(outcome, ItemOutcome::Conflict(_)) && !in_conflict.insert(key);
             if again { ItemOutcome::Conflict(None) } else { outcome }
         };
         list.replication_list.into_iter().map(apply).collect()
     }
 
-    /// What one of our own replicas knows is merged. It says what it knows by now, whatever it was that happened.
+    /// Merges what one of our own replicas knows. It sends what it knows by now, whatever happened to the instance.
     fn merge(
         &self,
         known: Known,
@@ -291,7 +291,7 @@ impl PeerAwareInstanceRegistry {
                 self.registry.merge_fact(Fact::Cancelled(tombstone), None, caller, now);
                 true
             }
-            // An instance that is not known here, or only in an older version, has to be sent whole.
+            // An instance that is unknown here, or known only in an older version, has to be sent as a whole.
             Known::Renewed(at) => {
                 let known = self.registry.merge_renewed(key.as_str(), at, now);
                 known.is_some() && item.last_dirty <= known
@@ -307,7 +307,7 @@ impl PeerAwareInstanceRegistry {
         now: Timestamp,
     ) -> ItemOutcome {
         if item.too_large.is_some() {
-            // As a registration that is refused: sending it again would not help.
+            // Answered like a refused registration: sending it again would not help.
             return ItemOutcome::Applied;
         }
         if let Some(known) = item.known.take() {

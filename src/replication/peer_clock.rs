@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 use crate::time::Timestamp;
 
-/// How many of the last calls are looked at: clocks drift, and a suspended machine's jump.
+/// The number of calls that count: clocks drift, and the clock of a suspended machine jumps.
 const CALLS_KEPT: usize = 8;
 
-/// How far a peer's clock is from ours, as the last calls to it bound it.
+/// The bounds of the difference between a peer's clock and ours, from the last calls to it.
 ///
-/// The peer read its clock between our sending and our receiving. So its clock is ahead of ours by at least what it read less the
-/// time of receiving, and at most by what it read less the time of sending. A time is translated by the bound that makes it
-/// older: an instance may seem to have been silent for the duration of a call longer than it was, never for less. The
+/// The peer read its clock between our sending and our receiving. So its clock is ahead of ours by at least its reading minus the
+/// time of receiving, and at most by its reading minus the time of sending. A time is translated by the bound that makes it
+/// older: an instance may seem to have been silent for longer than it was, by the duration of a call, but never for less. The
 /// caller translates, since only the caller knows when it sent and received.
 #[derive(Clone, Debug, Default)]
 pub struct PeerClock {
@@ -24,7 +24,7 @@ impl PeerClock {
     pub fn observe(&mut self, sent: Timestamp, theirs: Timestamp, received: Timestamp) {
         let call = (theirs.0.saturating_sub(received.0), theirs.0.saturating_sub(sent.0));
         if self.bounds().is_some_and(|(least, most)| call.1 < least || call.0 > most) {
-            // One of the clocks jumped: what was known says nothing any more.
+            // One of the clocks jumped, so the earlier bounds no longer count.
             self.calls.clear();
         }
         if self.calls.len() == CALLS_KEPT {
@@ -33,12 +33,12 @@ impl PeerClock {
         self.calls.push_back(call);
     }
 
-    /// A time by our clock, by the peer's; `None` before it was ever read.
+    /// Translates a time from our clock to the peer's; `None` before the peer's clock was ever read.
     pub fn to_theirs(&self, ours: Timestamp) -> Option<Timestamp> {
         self.bounds().map(|(least, _)| Timestamp(ours.0.saturating_add(least)))
     }
 
-    /// A time by the peer's clock, by ours; `None` before it was ever read.
+    /// Translates a time from the peer's clock to ours; `None` before the peer's clock was ever read.
     pub fn to_ours(&self, theirs: Timestamp) -> Option<Timestamp> {
         self.bounds().map(|(_, most)| Timestamp(theirs.0.saturating_sub(most)))
     }

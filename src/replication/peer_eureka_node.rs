@@ -33,7 +33,7 @@ pub struct PeerEurekaNode {
     batcher: Mutex<Batcher>,
     wake: Notify,
     observed: Mutex<Observed>,
-    /// What its clock says; nothing for a Java server.
+    /// Its clock; empty for a Java server.
     clock: Mutex<PeerClock>,
     sent: Sent,
     is_another_process: AtomicBool,
@@ -44,14 +44,14 @@ pub struct PeerEurekaNode {
 pub struct Peers(ArcSwap<Vec<Arc<PeerEurekaNode>>>);
 
 impl Peers {
-    /// Puts a task into each peer's queue.
+    /// Queues a task for each peer.
     pub fn offer(&self, task: &ReplicationTask, now: Timestamp) {
         for peer in self.0.load().iter() {
             peer.offer(task.clone(), now);
         }
     }
 
-    /// Whether there is none.
+    /// Whether there are no peers.
     pub fn is_empty(&self) -> bool {
         self.0.load().is_empty()
     }
@@ -66,7 +66,7 @@ impl Peers {
     }
 }
 
-/// What a node's task needs beside its node.
+/// What the task of a node needs in addition to the node.
 #[derive(Clone, Debug)]
 pub(super) struct Surroundings {
     pub(super) registry: Arc<InstanceRegistry>,
@@ -77,7 +77,7 @@ pub(super) struct Surroundings {
 /// How a node's task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// It was told to.
+    /// It was asked to stop.
     Stopped,
     /// Another process answers than the one that was identified.
     AnotherProcess,
@@ -101,12 +101,12 @@ impl PeerEurekaNode {
         self.service_url.load_full()
     }
 
-    /// It is called by another of its names from now on.
+    /// From now on it is called by another of its names.
     pub(super) fn set_service_url(&self, service_url: ServiceUrl) {
         self.service_url.store(Arc::new(service_url));
     }
 
-    /// It has said who it is. What has waited may be sent.
+    /// It is identified. Its queue may be sent.
     pub(super) fn identified(&self, identity: Identity, now: Timestamp) {
         if !matches!(identity, Identity::Ours(_)) {
             *self.clock.lock() = PeerClock::default();
@@ -119,12 +119,12 @@ impl PeerEurekaNode {
         self.observed.lock().identified(node);
     }
 
-    /// It has not said who it is, and why. The driver, which asks for that, says so in the log.
+    /// It could not be identified, for this reason. The driver, which asks for the identity, logs that.
     pub(super) fn unidentified(&self, reason: &str, now: Timestamp) {
         self.observed.lock().health.note_failure(reason, now);
     }
 
-    /// What is known of it.
+    /// Its state.
     pub fn state(&self) -> PeerState {
         let observed = self.observed.lock().clone();
         let batcher = self.batcher.lock();
@@ -147,7 +147,7 @@ impl PeerEurekaNode {
         &self.sent
     }
 
-    /// Whether it answered the last call: what the Java server calls an available replica.
+    /// Whether it answered the last call: the Java server calls that an available replica.
     pub fn is_available(&self) -> bool {
         self.observed.lock().is_available()
     }
@@ -162,12 +162,12 @@ impl PeerEurekaNode {
         self.clock.lock().to_ours(Timestamp::NEVER).is_some()
     }
 
-    /// A time by the peer's clock, by ours.
+    /// Translates a time from the peer's clock to ours.
     pub(super) fn to_ours(&self, theirs: Timestamp) -> Timestamp {
         self.clock.lock().to_ours(theirs).unwrap_or(Timestamp::NEVER)
     }
 
-    /// Sends what the queue says until told to stop, and then what is left in it, up to the first failure.
+    /// Sends the queue until `stop`, and then the rest of it, up to the first failure.
     pub(super) async fn run(&self, around: &Surroundings, seed: u64, stop: &CancellationToken) -> Ended {
         let mut rng = SmallRng::seed_from_u64(seed);
         let identified = around.clock.now();
@@ -186,7 +186,7 @@ impl PeerEurekaNode {
             let wake_at = match next {
                 Next::Batch(tasks) => {
                     let failed_before = !self.is_available();
-                    // A batch on its way is finished: it may have been applied.
+                    // A batch that is on its way is finished first: it may have been applied.
                     let outcome = self.send(around, &tasks).await;
                     self.batcher.lock().outcome(outcome, &mut rng, around.clock.now());
                     if failed_before && outcome == Outcome::Delivered {
@@ -209,7 +209,7 @@ impl PeerEurekaNode {
         Ended::Stopped
     }
 
-    /// Repairs differences with the peer, if it is one of ours. What fails is tried again with the next comparison.
+    /// Repairs differences with the peer, if it is one of ours. A failure is repeated with the next comparison.
     async fn repair(&self, around: &Surroundings, asked_for: Option<InstanceKey>) -> Option<InstanceKey> {
         if !self.is_ours() {
             return None;
@@ -232,10 +232,9 @@ impl PeerEurekaNode {
         self.observed.lock().compared(differing, now);
     }
 
-    /// Calls the peer; an answer other than one of success is an error.
+    /// Calls the peer. Any answer but success is an error.
     ///
-    /// # Errors
-    /// What went wrong, in words.
+    /// # Errors The reason, in words.
     pub(super) async fn ask(&self, around: &Surroundings, call: Call) -> Result<Reply, String> {
         match self.call(around, call).await {
             Ok(reply) if (200..300).contains(&reply.status) => Ok(reply),
@@ -244,14 +243,14 @@ impl PeerEurekaNode {
         }
     }
 
-    /// Every call to the peer: who answers, what its clock says, and whether it is reachable is noted here.
+    /// Makes every call to the peer, and notes which process answers, its clock, and whether it is reachable.
     async fn call(&self, around: &Surroundings, call: Call) -> Result<Reply, PeerError> {
         let sent = around.clock.now();
         let result = around.transport.call(&self.service_url(), call).await;
         let now = around.clock.now();
         match &result {
             Ok(reply) if self.is_of_another_process(reply) => {
-                // An address may be another process's by now; the driver asks who it is.
+                // The address may belong to another process by now; the driver identifies it.
                 self.is_another_process.store(true, Relaxed);
                 return Err(PeerError::Broken("another process answers".to_owned()));
             }
@@ -270,7 +269,7 @@ impl PeerEurekaNode {
         (is_success || reply.node.is_some()) && self.observed.lock().node != reply.node
     }
 
-    /// Notes what the peer's clock says in an answer to a call that was sent at `sent`.
+    /// Notes the peer's clock from the answer to a call that was sent at `sent`.
     pub(super) fn observe_clock(&self, sent: Timestamp, reply: &Reply, received: Timestamp) {
         if let Some(theirs) = reply.time {
             self.clock.lock().observe(sent, theirs, received);
@@ -336,7 +335,7 @@ impl PeerEurekaNode {
                 self.handle(around, &tasks, responses, now);
                 return Outcome::Delivered;
             }
-            // As the Java server: an answer that does not fit says nothing of the items.
+            // As in the Java server, an answer of another length says nothing about the items.
             Ok(_) => self.failed("it answered another number of items", now),
             Err(error) => self.failed(&error.to_string(), now),
         }

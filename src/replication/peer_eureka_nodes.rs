@@ -22,7 +22,7 @@ use crate::time::Clock;
 /// Maximum callers of other clusters that are remembered, so that each is logged once.
 const MOST_STRANGERS: usize = 100;
 
-/// Keeps a queue for each peer, and a task that sends what is in it once the peer has said who it is.
+/// Keeps a queue for each peer, and a task that sends it as soon as the peer is identified.
 #[derive(Debug)]
 pub struct PeerEurekaNodes {
     options: Options,
@@ -32,7 +32,7 @@ pub struct PeerEurekaNodes {
     peers: Arc<Peers>,
     state: Mutex<State>,
     self_check: SelfCheck,
-    /// Callers of other clusters, and which cluster each said it is of.
+    /// Callers of other clusters, and the cluster that each named.
     strangers: Mutex<BTreeMap<String, String>>,
     changed: Notify,
     looks: [AtomicU64; Look::ALL.len()],
@@ -42,16 +42,16 @@ pub struct PeerEurekaNodes {
 struct State {
     membership: Membership,
     nodes: BTreeMap<PeerId, Arc<PeerEurekaNode>>,
-    /// Names that have to be asked at once who answers there.
+    /// Names whose process has to be identified at once.
     ask: BTreeSet<NameKey>,
 }
 
 /// The outcome of a lookup of the peers' names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// There are names.
+    /// Name servers list replicas.
     Found,
-    /// There is none. That is an answer, but it removes no peer.
+    /// Name servers list no replica. That is an answer, but it removes no peer.
     Empty,
     /// The name servers did not answer.
     Failed,
@@ -106,13 +106,13 @@ impl PeerEurekaNodes {
         nodes
     }
 
-    /// This replica's own service URL, if it knows what it is called.
+    /// This replica's own service URL, if it knows its own name.
     pub fn own_service_url(&self) -> Option<ServiceUrl> {
         let host = self.options.hostname.as_ref()?;
         Some(self.place.service_url(host, self.place.port))
     }
 
-    /// The names of the users as whom peers are called: all of a cluster call each other alike.
+    /// The names of the users as whom peers are called: all replicas of a cluster use the same.
     pub fn user_names(&self) -> Vec<String> {
         let of_urls = self.options.service_urls.iter().filter_map(ServiceUrl::credentials);
         let names = of_urls.chain([&self.options.discovery_credentials]).map(|user| user.username.clone());
@@ -127,7 +127,7 @@ impl PeerEurekaNodes {
         fixed.chain(resolved).chain(hostname.clone()).chain(discovery_service.clone()).collect()
     }
 
-    /// The name of the cluster, if it has one: what is configured, else what the Service is called in full.
+    /// The name of the cluster, if it has one: the configured one, else the full name of the Service.
     pub fn cluster(&self) -> Option<String> {
         let configured = self.options.cluster_name.clone();
         configured.or_else(|| self.state.lock().membership.resolved_service().map(str::to_owned))
@@ -180,8 +180,8 @@ impl PeerEurekaNodes {
         &self.self_check
     }
 
-    /// The replica at this URL is starting, and wants every change from now on. Anybody can say so, and a peer is sent all changes
-    /// and the peers' password: so only a name under the Service, or a fixed peer's, is believed.
+    /// The replica at this URL is starting, and wants every change from now on. Anybody could send this, and a peer receives all
+    /// changes and the peers' password. So only a name under the Service, or a fixed peer's, is accepted.
     pub fn announced(&self, service_url: &ServiceUrl) {
         let now = self.around.clock.now();
         self.update(|state| {
@@ -197,7 +197,7 @@ impl PeerEurekaNodes {
         self.state.lock().membership.believes(service_url)
     }
 
-    /// The peers that a newcomer should announce itself to: those under the Service. Fixed ones it has from its own settings.
+    /// The peers to which a newcomer should announce itself: those under the Service. It has fixed ones in its own settings.
     pub fn service_urls_for(&self, newcomer: &ServiceUrl) -> Vec<ServiceUrl> {
         let state = self.state.lock();
         let urls = state.membership.peers().map(|(_, url, _)| url.without_credentials());
@@ -206,8 +206,7 @@ impl PeerEurekaNodes {
 
     /// Looks up the names. New ones are peers from now on.
     ///
-    /// # Errors
-    /// If there is nobody behind the Service, or the name servers do not answer.
+    /// # Errors If there is no replica behind the Service, or the name servers do not answer.
     pub async fn look(&self) -> Result<(), LookupError> {
         let Some(service) = &self.options.discovery_service else {
             let known = self.state.lock().membership.names().next().is_some();
@@ -236,10 +235,9 @@ impl PeerEurekaNodes {
         }
     }
 
-    /// The service URLs that the names give now, fixed ones among them; this replica's own may be one.
+    /// The service URLs of the names now, including fixed ones. This replica's own may be one of them.
     ///
-    /// # Errors
-    /// If the name servers do not answer. A Service behind which there is nobody is an answer.
+    /// # Errors If the name servers do not answer. A Service without a replica is an answer.
     pub async fn service_urls(&self) -> Result<BTreeSet<ServiceUrl>, LookupError> {
         if let Err(error @ LookupError::NoAnswer(_)) = self.look().await {
             return Err(error);
@@ -254,12 +252,12 @@ impl PeerEurekaNodes {
         hosts.iter().map(|host| self.place.service_url(host, self.place.port)).collect()
     }
 
-    /// Whether two URLs are of one replica.
+    /// Whether two URLs belong to one replica.
     pub(super) fn is_same_replica(&self, one: &ServiceUrl, other: &ServiceUrl) -> bool {
         self.state.lock().membership.is_same_replica(one, other)
     }
 
-    /// What the tasks of peers work with.
+    /// What the tasks of peers need.
     pub(super) fn around(&self) -> &Surroundings {
         &self.around
     }
@@ -269,7 +267,7 @@ impl PeerEurekaNodes {
         self.peers.all()
     }
 
-    /// How many lookups of the names had which outcome.
+    /// The number of lookups by outcome.
     pub fn looks(&self) -> [(Look, u64); Look::ALL.len()] {
         Look::ALL.map(|look| (look, self.looks[look as usize].load(Relaxed)))
     }
@@ -292,12 +290,12 @@ impl PeerEurekaNodes {
         Ok(())
     }
 
-    /// Changes the membership, and the queues with it, in one stretch: what is accepted from then on reaches every new peer.
+    /// Changes the membership, and the queues with it, in one step: changes that are accepted afterwards reach every new peer.
     fn update(&self, change: impl FnOnce(&mut State) -> Vec<Change>) {
         let mut state = self.state.lock();
         let changes = change(&mut state);
         let is_changed = !changes.is_empty();
-        // Where a change names peers by their ids, their URLs for the log: of the one that goes, and of the one that stays.
+        // A change names peers by their ids. For the log: the URL of the one that goes, and of the one that stays.
         let mut lines = Vec::with_capacity(changes.len());
         for change in changes {
             let (mut gone, mut stays) = (None, None);

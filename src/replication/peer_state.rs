@@ -1,4 +1,4 @@
-//! What is known of a peer, and what was sent to it.
+//! The state of a peer, and the metrics of what was sent to it.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::reachability::{PeerHealth, Say};
 use crate::metrics::Durations;
 use crate::time::Timestamp;
 
-/// What is known of a peer, for those who look at it from outside.
+/// The state of a peer, as pages and metrics show it.
 #[derive(Clone, Debug, Default)]
 pub struct PeerState {
     /// The id of its process; `None` for a Java server, and before it answered.
@@ -19,9 +19,9 @@ pub struct PeerState {
     pub last_answer: Option<Timestamp>,
     /// Why the last call failed; `None` if it was answered.
     pub last_error: Option<String>,
-    /// How many tasks wait for it.
+    /// The length of its queue.
     pub queue: usize,
-    /// When the oldest of them was offered.
+    /// When the oldest task in it was offered.
     pub oldest: Option<Timestamp>,
     /// How many tasks were dropped because the queue was full.
     pub dropped: u64,
@@ -33,7 +33,7 @@ pub struct PeerState {
     pub differing_since: Option<Timestamp>,
 }
 
-/// What calls to a peer have shown of it.
+/// What calls to a peer have shown.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Observed {
     /// The id of its process; `None` for a Java server, and before it answered.
@@ -47,13 +47,13 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    /// It has said who it is.
+    /// It is identified.
     pub(super) fn identified(&mut self, node: Option<String>) {
         self.node = node;
         self.identified = true;
     }
 
-    /// It answered a call. Gives what there is to say of that in the log.
+    /// It answered a call. Returns what to log about that.
     pub(super) fn answered(&mut self, now: Timestamp) -> Option<Say> {
         self.last_answer = Some(now);
         self.health.answered(now)
@@ -64,20 +64,20 @@ impl Observed {
         self.last_answer.is_some() && self.health.reason().is_none()
     }
 
-    /// A comparison found in how many applications it differs.
+    /// Notes the number of applications in which a comparison found a difference.
     pub(super) fn compared(&mut self, differing: usize, now: Timestamp) {
         self.differing = Some(differing);
         self.differing_since = (differing > 0).then(|| self.differing_since.unwrap_or(now));
     }
 }
 
-/// What was sent to a peer since it became one.
+/// Counts what was sent to a peer since it became one.
 #[derive(Debug, Default)]
 pub struct Sent {
     batches: [AtomicU64; Outcome::ALL.len()],
-    /// How many changes and heartbeats it took.
+    /// The number of changes and heartbeats that were delivered.
     items: AtomicU64,
-    /// How long batches took to be answered, or to fail.
+    /// The time until batches were answered, or failed.
     took: Durations,
 }
 
@@ -90,17 +90,17 @@ impl Sent {
         }
     }
 
-    /// How many batches had which outcome.
+    /// The number of batches by outcome.
     pub fn batches(&self) -> [(Outcome, u64); Outcome::ALL.len()] {
         Outcome::ALL.map(|outcome| (outcome, self.batches[outcome as usize].load(Relaxed)))
     }
 
-    /// How many changes and heartbeats were delivered.
+    /// The number of changes and heartbeats that were delivered.
     pub fn items(&self) -> u64 {
         self.items.load(Relaxed)
     }
 
-    /// How long batches took to be answered, or to fail.
+    /// The time until batches were answered, or failed.
     pub fn took(&self) -> &Durations {
         &self.took
     }

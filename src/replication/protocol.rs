@@ -1,4 +1,4 @@
-//! The headers that our replicas send beside Eureka's own protocol. A Java server ignores them and sends none.
+//! The headers that our replicas send in addition to Eureka's protocol. A Java server ignores them and sends none.
 
 use http::HeaderName;
 
@@ -26,7 +26,7 @@ pub const MEMORY_HEADER: HeaderName = HeaderName::from_static("x-eureka-registry
 /// Asks what the clock of the replica that answers reads; in its answer, that in milliseconds.
 pub const TIME_HEADER: HeaderName = HeaderName::from_static("x-eureka-registry-time");
 
-/// What it means, in words, that a peer answered with a status other than one of success.
+/// The meaning of a peer's answer other than success, in words.
 pub(super) fn complaint(status: u16) -> String {
     match status {
         401 => "401: wrong user or password".to_owned(),
@@ -36,7 +36,7 @@ pub(super) fn complaint(status: u16) -> String {
     }
 }
 
-/// The service URLs of a list in a header: no more than there can be peers, and none that names a user.
+/// The service URLs of a list in a header: at most as many as there can be peers, and none with a user.
 pub fn listed(urls: &str) -> Vec<ServiceUrl> {
     let urls = urls.split(',').filter_map(|url| ServiceUrl::parse(url).ok());
     urls.filter(|url| url.credentials().is_none()).take(MOST_NAMES).collect()

@@ -6,7 +6,7 @@ use crate::time::Timestamp;
 
 /// How long a peer that has never answered may be silent before that is logged: it may be starting.
 const PATIENCE_AT_FIRST: Duration = Duration::from_secs(5);
-/// Maximum reasons that are logged of one outage: a peer that fails in ever new ways does not fill the log.
+/// Maximum log lines about one outage, so that a peer that fails in ever new ways does not fill the log.
 const MOST_REASONS: usize = 4;
 
 /// Whether one peer is reachable, as the log says it: one line when it becomes unreachable, one when it is up again.
@@ -20,12 +20,12 @@ pub struct PeerHealth {
 struct Outage {
     since: Timestamp,
     reason: String,
-    /// The reasons that were said, without the numbers in them.
+    /// The reasons that were logged, without the numbers in them.
     said: Vec<String>,
 }
 
 impl Outage {
-    /// The outage that is under way, or one that begins now, with this as its last reason.
+    /// The current outage, or a new one, with this as its last reason.
     fn noted<'a>(outage: &'a mut Option<Self>, reason: &str, now: Timestamp) -> &'a mut Self {
         let outage = outage.get_or_insert_with(|| Self { since: now, reason: String::new(), said: Vec::new() });
         reason.clone_into(&mut outage.reason);
@@ -33,15 +33,15 @@ impl Outage {
     }
 }
 
-/// What to say.
+/// What to log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Say {
-    /// A warning: the peer is unreachable, or is for another reason.
+    /// A warning: the peer is unreachable, or the reason is another one.
     Unreachable {
         /// Why, in plain words.
         reason: String,
     },
-    /// The peer answers again; after a silence that nobody was told of nothing is said.
+    /// The peer is up again. It is not logged if its outage was not.
     Back {
         /// How long it was unreachable.
         after: Duration,
@@ -49,7 +49,7 @@ pub enum Say {
 }
 
 impl PeerHealth {
-    /// A call to the peer failed. A reason that differs from what was said only in its numbers is not said again.
+    /// A call to the peer failed. A reason that differs only in its numbers is not logged again.
     pub fn failed(&mut self, reason: &str, now: Timestamp) -> Option<Say> {
         let outage = Outage::noted(&mut self.outage, reason, now);
         if !self.answered_before && now.since(outage.since) < PATIENCE_AT_FIRST {
@@ -63,7 +63,7 @@ impl PeerHealth {
         Some(Say::Unreachable { reason: reason.to_owned() })
     }
 
-    /// A call to the peer failed, and somebody else says so.
+    /// A call to the peer failed, and another component logs that.
     pub fn note_failure(&mut self, reason: &str, now: Timestamp) {
         Outage::noted(&mut self.outage, reason, now);
     }

@@ -7,10 +7,10 @@ use parking_lot::Mutex;
 /// Maximum outstanding tokens. Beyond that the oldest is forgotten, and its call does not find out whether it reached this process.
 const MOST_OUTSTANDING: usize = 256;
 
-/// The tokens of calls that are under way, and which of them this process's own server received.
+/// The tokens of open calls, and which of them this process's own server received.
 ///
-/// A token goes to one address, in one call, and its receipt is noted here only: an answer from elsewhere cannot claim to come
-/// from this process.
+/// A token is sent to one address, in one call, and only this process knows whether it was received: another process cannot claim
+/// to be this one.
 #[derive(Debug, Default)]
 pub struct SelfCheck(Mutex<VecDeque<Outstanding>>);
 
@@ -37,7 +37,7 @@ impl SelfCheck {
         }
     }
 
-    /// The call ended. Says whether it went to this process.
+    /// The call ended. Returns whether it reached this process.
     pub fn end(&self, token: &str) -> bool {
         let mut outstanding = self.0.lock();
         let place = outstanding.iter().position(|outstanding| outstanding.token == token);

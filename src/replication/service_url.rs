@@ -1,4 +1,4 @@
-//! [`ServiceUrl`]: where a peer serves, read once; [`Place`]: where replicas serve.
+//! [`ServiceUrl`]: the URL of a peer, parsed once; [`Place`]: what the URLs of all replicas have in common.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,14 +19,14 @@ pub struct ServiceUrl {
     credentials: Option<Credentials>,
 }
 
-/// Where replicas serve: all of a cluster alike, but for their hosts.
+/// What the service URLs of all replicas of a cluster have in common: all but the host.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// `http` or `https`.
     pub scheme: &'static str,
-    /// The port, for those whose port nobody says.
+    /// The port, for replicas without an SRV record.
     pub port: u16,
-    /// What stands before `/eureka`.
+    /// The path before `/eureka`.
     pub context_path: String,
 }
 
@@ -41,7 +41,7 @@ impl Place {
 const EXPECTED: &str = "a URL such as http://registry-0.registry:8761/eureka/";
 
 impl ServiceUrl {
-    /// Where the host of a name serves, without credentials. `path` begins and ends with a slash.
+    /// The URL of a host, without credentials. `path` begins and ends with a slash.
     pub fn new(scheme: &'static str, host: &str, port: u16, path: &str) -> Self {
         let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
         Self { scheme, host, port, path: path.to_owned(), credentials: None }
@@ -73,7 +73,7 @@ impl ServiceUrl {
         Ok(Self { scheme, host, port, path, credentials: user.map(credentials).transpose()? })
     }
 
-    /// Reads several URLs separated by commas. A comma that no URL follows belongs to a password.
+    /// Reads several URLs separated by commas. A comma that is not followed by a URL belongs to a password.
     ///
     /// # Errors
     /// If one of them is not a service URL.
@@ -104,7 +104,7 @@ impl ServiceUrl {
         &self.host
     }
 
-    /// The host's address, if it is called by one.
+    /// The host's address, if the URL has one instead of a name.
     pub fn address(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }
@@ -119,12 +119,12 @@ impl ServiceUrl {
         &self.path
     }
 
-    /// The user that the URL itself names.
+    /// The user in the URL, and the password.
     pub fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
     }
 
-    /// The same place, called as nobody.
+    /// The same URL without credentials.
     #[must_use]
     pub fn without_credentials(&self) -> Self {
         Self { credentials: None, ..self.clone() }

@@ -1,9 +1,8 @@
 //! [`Start`]: whether a starting replica may open its port, and with what.
 //!
-//! A pure state machine: it is given what name servers and peers answered, and says what to do next. A replica
-//! opens when it has a whole copy, or when there is nobody who could have one. "Nobody" is a peer that *refuses* the
-//! connection, or a Service that lists no ready replica; whatever leaves the question open is asked again, for at most
-//! the time that the operator allows.
+//! A pure state machine: it is given the answers of name servers and peers, and decides what to do next. A replica opens when it
+//! has a whole copy, or when no peer can have one. Only a peer that *refuses* the connection, or a Service that lists no ready
+//! replica, proves that. While the question is open, it is asked again, for at most the time that the operator allows.
 //!
 //! CoreDNS answers NXDOMAIN for a headless Service without a ready pod, as for one that does not exist, and remembers it
 //! for five seconds. So an empty answer alone proves nothing to a replica that others must have started before: those are
@@ -20,16 +19,16 @@ const MOST_PEERS: usize = 100;
 /// The pause between two rounds of questions.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What the names said.
+/// The result of a lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Names {
     /// These replicas are listed, perhaps none.
     Listed(BTreeSet<ServiceUrl>),
-    /// Nobody answered the question.
+    /// No name server answered.
     Unknown(String),
 }
 
-/// What a peer answered.
+/// The answer of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It is up.
@@ -39,14 +38,14 @@ pub enum Answer {
         /// Whether it is a replica of ours.
         is_ours: bool,
     },
-    /// Its registry was copied. `whole` is false where it had opened without a copy itself.
+    /// Its registry was copied.
     Copied {
-        /// How many instances it brought.
+        /// The number of copied instances.
         instances: u32,
-        /// Whether the peer's registry was whole.
+        /// Whether the peer's registry was whole: it had not opened without a copy itself.
         whole: bool,
     },
-    /// Nothing listens there: it does not run, or is starting too.
+    /// It refuses connections: it does not run, or is starting, too.
     Refused,
     /// It runs, and has lost its memory: there is nothing to copy.
     Forgetful,
@@ -55,7 +54,7 @@ pub enum Answer {
     /// Its name does not exist. Of a peer that only another peer or a snapshot named that settles it: anybody may have invented the
     /// name, or the peer is gone.
     NoSuchName,
-    /// No answer that settles anything: a time-out, a name that does not resolve, an error.
+    /// No answer that settles the question: a time-out, a name that does not resolve, an error.
     Open(String),
 }
 
@@ -64,16 +63,16 @@ pub enum Answer {
 pub enum Opening {
     /// With the copy of a peer.
     Copied {
-        /// From whom.
+        /// The peer.
         from: ServiceUrl,
-        /// How many instances that brought.
+        /// The number of copied instances.
         instances: u32,
-        /// Whether the peer's registry was whole.
+        /// Whether the peer's registry was whole: it had not opened without a copy itself.
         whole: bool,
     },
-    /// Without a copy, since there is nobody to copy from.
+    /// Without a copy, since no peer has one.
     Nobody,
-    /// Without a copy, since none was to be had in time, for this reason.
+    /// Without a copy, since none was available in time, for this reason.
     GaveUp(String),
 }
 
@@ -84,7 +83,7 @@ pub enum Step {
     Announce(Vec<ServiceUrl>),
     /// Copy the registry of this one.
     Copy(ServiceUrl),
-    /// Look the names up again after a pause. The line says what is waited for, where that has changed.
+    /// Look the names up again after a pause. The line says what this replica waits for, if that has changed.
     Again(Duration, Option<String>),
     /// Open.
     Open(Opening),
@@ -108,8 +107,8 @@ pub struct Start {
 }
 
 impl Start {
-    /// A start that gives up at `deadline`, of the replica that serves at `own`. `likely` are peers that nobody listed yet
-    /// and that must have been started before this replica: those with lower ordinals in a StatefulSet.
+    /// A start that gives up at `deadline`, of the replica that serves at `own`. `likely` are peers that are not listed yet, but
+    /// must have been started before this replica: those with lower ordinals in a StatefulSet.
     pub fn new(own: Option<ServiceUrl>, likely: impl IntoIterator<Item = ServiceUrl>, deadline: Timestamp) -> Self {
         let likely = likely.into_iter().take(MOST_PEERS).collect();
         let names = Names::Listed(BTreeSet::new());
@@ -133,7 +132,7 @@ impl Start {
         Self { remembered: peers.into_iter().take(MOST_PEERS).collect(), ..self }
     }
 
-    /// Begins a round with what the names say now. `same` says whether two names are of one replica.
+    /// Begins a round with the result of a lookup. `same` tells whether two names belong to one replica.
     pub fn named(&mut self, names: Names, same: impl Fn(&ServiceUrl, &ServiceUrl) -> bool) {
         self.round.clear();
         self.told.clear();
@@ -160,7 +159,7 @@ impl Start {
         }
     }
 
-    /// Notes what a peer answered.
+    /// Notes the answer of a peer.
     pub fn answered(&mut self, peer: &ServiceUrl, answer: Answer) {
         match &answer {
             Answer::Up { peers, .. } => {
@@ -181,8 +180,8 @@ impl Start {
         self.round.insert(peer.clone(), Some(answer));
     }
 
-    /// What to do next: first everybody is announced to, so that what any peer accepts from then on arrives; then one is
-    /// copied from.
+    /// Decides what to do next. First this replica is announced to all peers, so that every change that a peer accepts from then
+    /// on arrives. Then one peer is copied.
     pub fn next(&mut self, now: Timestamp) -> Step {
         let unasked: Vec<ServiceUrl> = self.round.iter().filter(|(_, answer)| answer.is_none()).map(key).collect();
         if !unasked.is_empty() {
@@ -207,7 +206,7 @@ impl Start {
         Step::Again(PAUSE.min(left.max(Duration::from_millis(1))), line)
     }
 
-    /// Whom to copy from next. What a Java server has comes without stamps, and would count as registered just now: it is
+    /// The next peer to copy. The instances of a Java server have no stamps, and would count as registered just now, so it is
     /// copied only if no replica of ours is up.
     fn best_copy(&self) -> Option<ServiceUrl> {
         let up = |ours: bool| {
@@ -218,7 +217,7 @@ impl Start {
         up(true).or_else(|| up(false))
     }
 
-    /// What keeps the question open whether there is a registry to copy, if anything does.
+    /// Why it is still open whether there is a registry to copy; `None` if it is not.
     fn waits_for(&self) -> Option<String> {
         let unsettled = self.round.iter().filter_map(|(peer, answer)| match answer {
             Some(Answer::Open(why)) => Some(format!("{peer}: {why}")),
@@ -246,8 +245,8 @@ fn key((peer, _): (&ServiceUrl, &Option<Answer>)) -> ServiceUrl {
     peer.clone()
 }
 
-/// The hosts of the replicas that were started before the one on this host: of `registry-2.registry` those with the
-/// ordinals 0 and 1. Of a host that is none of a StatefulSet's there are none.
+/// The hosts of the replicas that were started before the one on this host: for `registry-2.registry`, those with the ordinals 0
+/// and 1. Empty for a host that does not belong to a StatefulSet.
 pub fn started_before(host: &str) -> Vec<String> {
     let (pod, domain) = host.split_once('.').map_or((host, None), |(pod, domain)| (pod, Some(domain)));
     let Some((name, ordinal)) = pod.rsplit_once('-') else { return Vec::new() };

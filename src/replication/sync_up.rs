@@ -63,7 +63,7 @@ pub async fn sync_up(
     }
 }
 
-/// What a start works with.
+/// What a start needs.
 struct Joining<'a> {
     nodes: &'a PeerEurekaNodes,
     around: Surroundings,
@@ -92,7 +92,7 @@ impl Joining<'_> {
         while let Ok(Some((answer, peer))) = tokio::time::timeout(longest, calls.next()).await {
             if matches!(answer, Answer::Up { .. }) {
                 longest = GRACE;
-                // Its queue is there before the port opens: what is acknowledged from the first moment reaches the peer.
+                // Its queue exists before the port opens, so that every acknowledged change reaches the peer.
                 self.nodes.announced(&peer);
             }
             left.retain(|other| *other != peer);
@@ -108,7 +108,7 @@ impl Joining<'_> {
         };
         match self.around.transport.call(peer, call).await {
             Ok(reply) if self.is_of_another_cluster(&reply) => Answer::NoPeer,
-            // Where deltas are refused (403) so is the request that announces, which is heard all the same.
+            // A server that refuses deltas (403) refuses this request, too, but has noted the announcement.
             Ok(reply) if (200..300).contains(&reply.status) || reply.status == 403 => {
                 let peers = reply.peers.into_iter().filter(|url| self.nodes.believes(url)).collect();
                 Answer::Up { peers, is_ours: reply.node.is_some() }
@@ -122,8 +122,8 @@ impl Joining<'_> {
         reply.cluster.as_ref().is_some_and(|theirs| self.nodes.is_another_cluster(theirs))
     }
 
-    /// Copies what a peer knows. From a replica of ours that is what a comparison of an empty registry finds: with the stamps
-    /// and the ages that everything has there. A Java server is asked for its applications.
+    /// Copies the registry of a peer. From a replica of ours, a comparison of the empty registry takes over all records, with
+    /// their stamps and ages. From a Java server, a full fetch is taken.
     async fn copy_of(&self, peer: &ServiceUrl) -> Answer {
         let clock = self.around.clock;
         let sent = clock.now();
@@ -136,7 +136,7 @@ impl Joining<'_> {
         let (Some(node), Some(_)) = (reply.node.clone(), reply.time) else {
             return self.copy_of_java_server(peer).await;
         };
-        // Its queue is another one: this is a peer for as long as the copy takes.
+        // It has a queue of its own: this peer exists only while the copy is made.
         let peer = PeerEurekaNode::new(peer.clone(), 1);
         peer.identified(Identity::Ours(node), clock.now());
         peer.observe_clock(sent, &reply, clock.now());
@@ -179,7 +179,7 @@ impl Joining<'_> {
     }
 }
 
-/// Asks who a peer is. It cannot be this replica itself, whose port is not open yet.
+/// Identifies a peer. It cannot be this replica itself, whose port is not open yet.
 fn identify() -> Call {
     Call::Identify { token: String::new() }
 }

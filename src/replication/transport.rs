@@ -1,4 +1,4 @@
-//! The seam to a peer: bytes there, bytes back.
+//! The interface to a peer: bytes out, bytes back.
 
 pub mod reqwest;
 
@@ -12,49 +12,49 @@ use super::ServiceUrl;
 use crate::registry::PeerMemory;
 use crate::time::Timestamp;
 
-/// What a peer is asked.
+/// A call to a peer.
 #[derive(Clone, Debug)]
 pub enum Call {
-    /// Who it is: answered by any answer's node header; and whether it is the caller itself, which the caller's own server sees
-    /// by the token.
+    /// Ask for its identity: the node header of any answer has it. Whether the peer is the caller itself, the caller's own server
+    /// sees by the token.
     Identify {
         /// Random, and made for this call.
         token: String,
     },
-    /// To apply a replication batch.
+    /// Apply a replication batch.
     Batch(Bytes),
-    /// Whether it knows what we know: our digest of everything. Only for replicas of ours.
+    /// Compare our digest of everything with its own. Only for replicas of ours.
     Digests(Bytes),
-    /// For what it knows of some applications. Only for replicas of ours.
+    /// Ask for its records of some applications. Only for replicas of ours.
     Records(Bytes),
-    /// When it last heard some instances. Only for replicas of ours.
+    /// Ask for the last renewals of some instances. Only for replicas of ours.
     Heard(Bytes),
-    /// For all it knows, in the name of the replica that has this service URL and will want what changes from now on.
+    /// Fetch its registry, and announce the replica with this service URL, which needs every change from now on.
     Applications {
-        /// The asking replica's own service URL, if it knows it.
+        /// The caller's own service URL, if it knows it.
         newcomer: Option<ServiceUrl>,
     },
-    /// To tell the replica with this service URL what changes from now on; the answer names the peers it tells.
+    /// Announce the replica with this service URL, which needs every change from now on. The answer names its other peers.
     Announce {
-        /// The asking replica's own service URL.
+        /// The caller's own service URL.
         newcomer: ServiceUrl,
     },
 }
 
-/// What it answers.
+/// The answer of a peer.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The status code.
     pub status: u16,
     /// The id of the process that answered; a Java server has none.
     pub node: Option<String>,
-    /// What its clock read when it answered; only replicas of ours say so, and understand what they know of each other.
+    /// The time of its clock when it answered. Only replicas of ours send it, and only they compare records.
     pub time: Option<Timestamp>,
     /// Whether it knows what clients know.
     pub memory: PeerMemory,
-    /// The service URLs of its peers, if it was asked by a newcomer: at most a hundred, which anybody may have written.
+    /// The service URLs of its peers, if the caller announced itself: at most a hundred. They are not trusted.
     pub peers: Vec<ServiceUrl>,
-    /// The name of its cluster, if it has one and says so.
+    /// The name of its cluster, if it has one and sends it.
     pub cluster: Option<String>,
     /// The body.
     pub body: Bytes,
@@ -63,28 +63,28 @@ pub struct Reply {
 /// Why there is no answer.
 #[derive(Clone, Debug, Error)]
 pub enum PeerError {
-    /// Nothing listens there.
+    /// The connection was refused.
     #[error("connection refused")]
     Refused,
-    /// There is no way there.
+    /// There is no route to the peer.
     #[error("{0}")]
     Connect(String),
-    /// There is no such name.
+    /// The name does not exist.
     #[error("there is no such name")]
     NoSuchName,
-    /// Nobody says which address the name has.
+    /// The name could not be resolved.
     #[error("{0}")]
     Unresolved(String),
-    /// Its certificate is not believed.
+    /// Its certificate is not trusted.
     #[error("{0}")]
     Certificate(String),
-    /// The answer has no end, or is larger than is read.
+    /// The answer is larger than the limit.
     #[error("the answer is larger than {} MB", .0 >> 20)]
     TooLarge(usize),
     /// It did not answer in time.
     #[error("no answer in time")]
     Timeout,
-    /// The connection broke, or what came was no HTTP.
+    /// The connection broke, or the answer was not HTTP.
     #[error("the call failed: {0}")]
     Broken(String),
 }
@@ -97,9 +97,9 @@ pub trait PeerTransport: Send + Sync + std::fmt::Debug {
     /// Calls the peer with this service URL.
     fn call<'a>(&'a self, service_url: &'a ServiceUrl, call: Call) -> Calling<'a>;
 
-    /// From now on calls say that they come from this cluster.
+    /// Sets the name of the cluster, which calls send from now on.
     fn belongs_to(&self, _cluster: &str) {}
 
-    /// Another process answers at this URL than before: connections that are open may still lead to the former.
+    /// Notes that another process answers at this URL: open connections may still lead to the former one.
     fn moved(&self, _service_url: &ServiceUrl) {}
 }

@@ -1,14 +1,14 @@
-//! [`Change`]: what follows for the queues of the peers.
+//! [`Change`]: a change of the peers, which the queues follow.
 
 use std::fmt;
 
 use super::names::{MOST_NAMES, PeerId};
 use crate::replication::service_url::ServiceUrl;
 
-/// What has to be done, in this order.
+/// What has to be done, in the order in which it is returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// There is a new peer: changes are put into its queue from now on.
+    /// There is a new peer: changes are queued for it from now on.
     Added(PeerId, ServiceUrl),
     /// The peer is called by another of its names.
     Renamed(PeerId, ServiceUrl),
@@ -18,11 +18,11 @@ pub enum Change {
     Removed(PeerId),
     /// The name leads to this process.
     IsSelf(ServiceUrl),
-    /// The name is not believed, and not called. Each is said once.
+    /// The name is refused, and not called. Each is logged once.
     Refused(String, Refusal),
 }
 
-/// Why a name is not believed.
+/// Why a name is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// It is neither under the Service nor a fixed peer's.

@@ -1,4 +1,4 @@
-//! What holds of a [`Membership`] after every call.
+//! The invariants of a [`Membership`], which hold after every call.
 
 use super::{Identity, MOST_NAMES, Membership, NameKey, Origin};
 
@@ -20,7 +20,7 @@ impl Membership {
         if count > MOST_NAMES { Err(format!("names are bounded: {count}")) } else { Ok(()) }
     }
 
-    /// What is neither configured nor called by its address is under the Service, and called by a URL without a password.
+    /// A name that is neither configured nor an address is under the Service, and its URL has no password.
     fn names_are_believed(&self) -> Result<(), String> {
         for (key, name) in &self.names {
             let is_ours = match key {
@@ -40,7 +40,7 @@ impl Membership {
         Ok(())
     }
 
-    /// What was announced of a pod that name servers list is not called.
+    /// If name servers list a pod, no announced name of it is called.
     fn name_servers_are_right(&self) -> Result<(), String> {
         let is_listed = |pod: &str| {
             self.names.iter().any(|(key, name)| key.is_of(pod) && matches!(name.origin, Origin::Listed { .. }))
@@ -52,7 +52,7 @@ impl Membership {
         }
     }
 
-    /// Each peer has a name and is called by one of its names, and each name that has a peer has one that exists.
+    /// Each peer has a name and is called by one of its names; the peer of each name exists.
     fn names_and_peers_fit(&self) -> Result<(), String> {
         for (id, peer) in &self.peers {
             if !self.names.values().any(|name| name.peer == Some(*id) && name.url == peer.url) {

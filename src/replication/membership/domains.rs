@@ -1,4 +1,4 @@
-//! [`Domains`]: what the headless Service is called.
+//! [`Domains`]: the names of the headless Service.
 
 /// The names of the Service: as configured, in this replica's own host name, and in full as it resolved.
 #[derive(Debug, Default)]

@@ -1,11 +1,11 @@
-//! The names of peers, and who answers at a name.
+//! The names of peers, and the process that answers at a name.
 
 use crate::replication::service_url::ServiceUrl;
 
 /// Maximum names of peers. Each may have a queue.
 pub const MOST_NAMES: usize = 100;
 
-/// What makes two spellings of a URL one name: under the Service the pod and its port, else the URL.
+/// What two spellings of one name have in common: under the Service the pod and its port, otherwise the URL.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NameKey {
     /// A replica under the Service, by a short or a long name.
@@ -24,7 +24,7 @@ impl NameKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub(super) u64);
 
-/// Who answered at a name.
+/// The process that answered at a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
     /// This process.

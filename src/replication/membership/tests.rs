@@ -26,7 +26,7 @@ fn found(hosts: &[(&str, u16)]) -> Found {
     Found { service: "registry.ns.svc.cluster.local".to_owned(), endpoints }
 }
 
-/// What DNS says of these pods.
+/// The DNS answer for these pods.
 fn pods(pods: &[u16]) -> Found {
     let hosts: Vec<String> = pods.iter().map(|pod| format!("registry-{pod}.registry.ns.svc.cluster.local")).collect();
     found(&hosts.iter().map(|host| (host.as_str(), 8761)).collect::<Vec<_>>())
@@ -217,10 +217,10 @@ fn a_process_is_one_peer_and_the_older_queue_stays() {
     let changes = membership.identified(&fixed, &node("n"));
     assert_eq!(changes, [Change::Merged(younger, older)]);
     assert_eq!((queue(&membership, &pod(1)), called(&membership)), (older, vec!["fixed:8761".to_owned()]));
-    // The name by which it is called does not answer any more: it is called by the other.
+    // The name by which it is called stops answering: it is called by the other.
     let other = url("registry-1.registry.ns.svc.cluster.local", 8761);
     assert_eq!(membership.unanswered(&fixed), [Change::Renamed(older, other)]);
-    // It restarts: one name says so first, and no second queue is left over.
+    // It restarts. One name shows that first, and no second queue is left over.
     membership.identified(&fixed, &node("restarted"));
     membership.identified(&pod(1), &node("restarted"));
     assert_eq!((membership.peers().count(), queue(&membership, &fixed)), (1, older));
@@ -267,7 +267,7 @@ fn self_belongs_to_the_address() {
     membership.observe(&pods(&[0, 1]), at(0));
     assert!(matches!(membership.identified(&pod(0), &Identity::Itself)[..], [Change::IsSelf(_), Change::Removed(_)]));
     assert_eq!(called(&membership), ["registry-1:8761"]);
-    // The name of a peer comes to point here: it is not replicated to, and is again as soon as it has moved.
+    // The name of a peer points here for a while. Nothing is replicated to it until it has moved back.
     membership.identified(&pod(1), &Identity::Itself);
     assert_eq!(called(&membership), [""; 0]);
     assert_eq!(membership.identified(&pod(1), &Identity::Itself), []);
@@ -352,7 +352,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The queues that somebody has who does as the changes say.
+/// The queues of a caller that carries out the changes.
 fn follow(queues: &mut BTreeMap<PeerId, ServiceUrl>, changes: &[Change]) {
     for change in changes {
         match change {

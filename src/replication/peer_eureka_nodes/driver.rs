@@ -1,4 +1,4 @@
-//! [`Driver`]: looks up the names of peers, asks who answers at each, and runs the tasks of the peers that have answered that.
+//! [`Driver`]: looks up the names of peers, identifies the process behind each, and runs the tasks of identified peers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::replication::reachability::{PeerHealth, Say};
 use crate::replication::transport::{Call, PeerError, Reply};
 use crate::time::Timestamp;
 
-/// The pause before a name that did not say who it is is asked again: twice as long each time.
+/// The first pause before a name that did not answer is identified again; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Minimum time between two lookups, however many replicas announce themselves.
@@ -33,7 +33,7 @@ enum Done {
     Ran(PeerId, Ended),
 }
 
-/// Who answered; and the answer, with the time when it was asked for and the time when it came.
+/// The process that answered; the answer; and the times of the question and of the answer.
 pub(in crate::replication) struct Asked {
     pub(in crate::replication) identity: Identity,
     answer: Option<(Timestamp, Reply, Timestamp)>,
@@ -113,8 +113,7 @@ impl Driver {
         asked.chain([looked]).min().unwrap_or(looked)
     }
 
-    /// Starts the lookup, the questions and the tasks of peers whose time has come; stops the tasks of those that are no longer
-    /// peers.
+    /// Starts lookups, identifications and tasks of peers that are due; stops the tasks of those that are no longer peers.
     fn start_what_is_due(&mut self) {
         let now = self.nodes.around.clock.now();
         if !self.looking && now >= self.next_look {
@@ -181,7 +180,7 @@ impl Driver {
         }
     }
 
-    /// Every name is asked again: its address may be another process's by now.
+    /// Every name is identified again: its address may belong to another process by now.
     fn looked(&mut self, outcome: Result<(), LookupError>) {
         let now = self.nodes.around.clock.now();
         self.looking = false;
@@ -241,13 +240,13 @@ impl Driver {
     }
 }
 
-/// Whether two failures differ at most in details such as times and ports.
+/// Whether two failures differ only in details such as times and ports.
 fn is_same_kind(one: &LookupError, other: &LookupError) -> bool {
     std::mem::discriminant(one) == std::mem::discriminant(other)
 }
 
 impl PeerEurekaNodes {
-    /// Follows the names until told to stop; then empties the queues.
+    /// Follows the names until `stop`; then empties the queues.
     pub async fn run(self: Arc<Self>, seed: u64, stop: CancellationToken) {
         Driver::new(self, seed).run(stop).await;
     }
@@ -279,7 +278,7 @@ impl PeerEurekaNodes {
         Unknown { reason: error.to_string(), is_unresolved: matches!(error, PeerError::Unresolved(_)) }
     }
 
-    /// Why an answer does not say who a peer is.
+    /// Why an answer does not identify a peer.
     fn complaint(&self, reply: &Reply) -> Option<String> {
         if let Some(theirs) = reply.cluster.as_ref().filter(|theirs| self.is_another_cluster(theirs)) {
             return Some(format!("belongs to cluster {theirs}"));
@@ -327,7 +326,7 @@ impl PeerEurekaNodes {
         is_known
     }
 
-    /// Another process answers for a peer. Says which names have to be asked who answers there.
+    /// Notes that another process answers for a peer, whose names have to be identified again.
     fn unidentified(&self, id: PeerId) -> Vec<NameKey> {
         let mut keys = Vec::new();
         let mut url = None;

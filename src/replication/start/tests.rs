@@ -23,10 +23,10 @@ fn same(one: &ServiceUrl, other: &ServiceUrl) -> bool {
     one.host().split('.').next() == other.host().split('.').next()
 }
 
-/// One round: what the names say, and what those who are asked answer. Says what comes of it.
+/// Plays one round with these names and answers, and returns its result.
 fn round(start: &mut Start, names: Names, answer: impl Fn(&str, bool) -> Answer, now: Timestamp) -> Step {
     start.named(names, same);
-    // Of a few peers each is announced to once and copied from once.
+    // Each of a few peers is announced to once and copied once.
     for _ in 0..100 {
         match start.next(now) {
             Step::Announce(peers) => peers.iter().for_each(|peer| start.answered(peer, answer(peer.host(), false))),
@@ -108,7 +108,7 @@ fn a_name_that_was_asked_a_moment_too_early_is_found_in_a_later_round() {
     let mut start = start(&["a.short"]);
     assert!(is_again(&round(&mut start, listed(&[]), |_, _| Answer::Open("no such name".to_owned()), BEGUN)));
     let answer = |peer: &str, copying| {
-        assert_eq!(peer, "a.long", "who is listed is not asked by another name, too");
+        assert_eq!(peer, "a.long", "a listed peer is not asked by another name, too");
         up(copying)
     };
     let found = round(&mut start, listed(&["a.long"]), answer, BEGUN + Duration::from_secs(5));
@@ -170,8 +170,8 @@ fn lower_ordinals_were_started_before() {
     assert_eq!(started_before("r-5000.s").len(), 100);
 }
 
-/// However names and peers behave, a start ends no later than its deadline; and never as if there were nobody while a
-/// question is open.
+/// However names and peers behave, a start ends no later than its deadline, and never with "no peer has a registry" while that is
+/// open.
 #[test]
 fn every_start_ends_in_time_and_never_with_an_open_question() {
     let answers = [Answer::Refused, Answer::Forgetful, Answer::NoPeer, Answer::Open("why".to_owned()), known_by(&[])];

@@ -32,7 +32,7 @@ pub struct HttpTransport {
     tls: Option<Arc<Tls>>,
     /// Keeps connections.
     client: ArcSwap<Generation>,
-    /// Keeps none: who answers at a name is asked where the name leads to now.
+    /// Keeps none: an identification has to reach the address to which the name leads now.
     without_pool: ArcSwap<Generation>,
     cluster: ArcSwapOption<HeaderValue>,
 }
@@ -86,7 +86,7 @@ impl HttpTransport {
         Ok(Self { options, largest, discovery, tls, client, without_pool, cluster: ArcSwapOption::empty() })
     }
 
-    /// A client, made anew where certificates changed: it keeps its connections otherwise.
+    /// A client. It is made anew when certificates change; otherwise it keeps its connections.
     fn client(&self, pool: bool) -> Client {
         let slot = if pool { &self.client } else { &self.without_pool };
         let current = slot.load();
@@ -109,7 +109,7 @@ impl HttpTransport {
         client.post(url).header("Content-Type", "application/json").body(body)
     }
 
-    /// Says who calls: whom the URL names, else the user for peers.
+    /// Adds credentials: those of the URL, otherwise those of the user for peers.
     fn authenticated(&self, service_url: &ServiceUrl, request: RequestBuilder) -> RequestBuilder {
         let Credentials { username, password } =
             service_url.credentials().unwrap_or(&self.options.discovery_credentials);
@@ -137,7 +137,7 @@ impl HttpTransport {
                 client.head(format!("{service_url}apps/delta")).header(NEWCOMER_HEADER, newcomer.to_string())
             }
         };
-        // What a Java server says of itself when it replicates (src/PROTOCOL.md, section 9.2).
+        // The headers of a Java server that replicates (src/PROTOCOL.md, section 9.2).
         let request = self
             .authenticated(service_url, request)
             .header(TIME_HEADER, "?")
@@ -177,7 +177,7 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-/// A body, as long as it is not too large.
+/// Reads a body up to the limit.
 async fn read(mut response: Response, most: usize) -> Result<Result<Bytes, reqwest::Error>, PeerError> {
     let too_large = |length: usize| if length > most { Err(PeerError::TooLarge(most)) } else { Ok(()) };
     too_large(response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default())?;
@@ -207,7 +207,7 @@ fn client(options: &Options, discovery: &Arc<Discovery>, tls: Option<&Tls>, pool
     };
     match tls {
         Some(tls) if tls.has_authorities() => builder().tls_backend_preconfigured(tls.client()).build(),
-        // An image from scratch has no authorities' certificates, without which the first of these fails.
+        // An empty image has no certificates of authorities, without which the first of these fails.
         Some(_) | None => builder().build().or_else(|_no_authorities| builder().tls_certs_only([]).build()),
     }
 }
@@ -235,7 +235,7 @@ impl PeerTransport for HttpTransport {
         self.cluster.store(HeaderValue::from_str(cluster).ok().map(Arc::new));
     }
 
-    /// Names move seldom, and connections are made quickly: all are made anew.
+    /// Names rarely move, and connections are made quickly, so all are made anew.
     fn moved(&self, _service_url: &ServiceUrl) {
         let number = self.client.load().number;
         let _client: Client = self.renew(&self.client, number, true);
@@ -293,7 +293,7 @@ fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        // What an `io::Error` is made of is not its source, but what it holds.
+        // The error within an `io::Error` is not its source, but its content.
         let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         next = held.map(|held| held as &(dyn Error + 'static)).or_else(|| error.source());
     }
