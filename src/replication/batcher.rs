@@ -243,7 +243,7 @@ impl Batcher {
 
     fn launch(&mut self, place: u64, queued: Queued) {
         forget(&mut self.places, &queued.task);
-        // The instance is gone since; its cancellation is queued, too.
+        // The instance is gone since: a cancellation is a task of its own, and an eviction is not replicated.
         let gone = queued.task.lease.as_ref().is_some_and(|lease| lease.is_cancelled());
         if !gone {
             self.in_flight.push((place, queued));

@@ -8,7 +8,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// does not find its name, because name servers remember that it did not exist.
 const INTERVAL_AT_FIRST: Duration = Duration::from_millis(200);
 const AT_FIRST: Duration = Duration::from_secs(10);
-/// The pause before the next comparison with a peer that was identified `since` this long ago.
+/// The interval of comparisons with a peer that has been one for this long.
 pub(super) fn comparison(peer_for: Duration) -> Duration {
     if peer_for < AT_FIRST { INTERVAL_AT_FIRST } else { INTERVAL }
 }
