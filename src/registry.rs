@@ -1,4 +1,4 @@
-//! The registry of one replica: who is registered, until when, and what readers are answered.
+//! The registry of one replica: which instances are registered, until when, and what readers get.
 //!
 //! [`InstanceRegistry`] is Netflix's `AbstractInstanceRegistry`, by its verbs. It is synchronous and knows neither
 //! network nor clock. A heartbeat takes no lock but a shared one on a shard of the lease map; everything that
@@ -47,12 +47,12 @@ pub use restore::{Knowledge, Restore};
 pub use room::NoRoom;
 pub use self_preservation::SelfPreservation;
 
-/// Where a change comes from.
+/// Whether a change comes from a client or from a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A client: its change goes on to the peers.
+    /// A client: its changes are replicated to the peers.
     Client,
-    /// A peer, which replicates it to all others itself.
+    /// A peer, which replicates its changes to all others itself.
     Peer,
 }
 
@@ -60,7 +60,7 @@ impl Source {
     /// Every source of a change; `None` is the registry itself.
     pub(crate) const ALL: [Option<Self>; 3] = [None, Some(Self::Client), Some(Self::Peer)];
 
-    /// Who it was, in a word for metrics and pages; `None` is the registry itself.
+    /// Its name in metrics and pages; `None` is the registry itself.
     pub(crate) fn name(source: Option<Self>) -> &'static str {
         match source {
             None => "registry",

@@ -1,4 +1,4 @@
-//! [`Caller`]: who asks for something, and where from.
+//! [`Caller`]: who sent a request, and from where.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,22 +6,22 @@ use std::sync::Arc;
 
 use super::Source;
 
-/// Who asks for a change. Cheap to clone: a user's name is shared by all that this user does.
+/// Who sent a request. Cheap to clone: all requests of a user share the name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The name of the user whose credentials the request had; `None` where nobody has to show any.
+    /// The name of the user whose credentials the request had; `None` if it had or needed none.
     pub user: Option<Arc<str>>,
-    /// Where the request came from, as far as that is known: the connection's other end, or what a proxy says it is
+    /// The address from which the request came, if it is known: that of the connection, or the one that a proxy names
     /// (`server.forward-headers-strategy`).
     pub address: Option<IpAddr>,
-    /// Whether the connection's client showed a certificate that is trusted.
+    /// Whether the client of the connection showed a trusted certificate.
     pub certified: bool,
     /// Whether it is a client or a peer.
     pub source: Source,
 }
 
 impl Caller {
-    /// Who it is, in words that can begin a sentence, without the address.
+    /// The caller in words that can begin a sentence, without the address.
     pub fn name(&self) -> &str {
         match (self.source, &self.user) {
             // Peers are users, too, all of them the same one.
@@ -33,7 +33,7 @@ impl Caller {
 }
 
 impl From<Source> for Caller {
-    /// A caller of whom nothing else is known: this process itself, or a test.
+    /// A caller of which nothing else is known: this process itself, or a test.
     fn from(source: Source) -> Self {
         Self { user: None, address: None, certified: false, source }
     }

@@ -1,4 +1,4 @@
-//! What clients and peers do to a registry: register, renew, cancel, set and remove a status, add metadata.
+//! The changes that clients and peers make in a registry: register, renew, cancel, set and remove an override, add metadata.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::model::{
 };
 use crate::time::Timestamp;
 
-/// What became of a renewal.
+/// The outcome of a renewal.
 #[derive(Clone, Debug)]
 pub enum Renewal {
-    /// No such lease, or its status is UNKNOWN: the client is to register again.
+    /// There is no such lease, or its status is UNKNOWN: the client has to register again.
     NotFound,
     /// Renewed.
     Renewed(Arc<Lease>),
@@ -34,8 +34,8 @@ impl InstanceRegistry {
         edit.done(registered)
     }
 
-    /// Puts a registration in. `registered` says of what is known when that was registered, if this is not to count as a
-    /// registration that ends what was registered elsewhere.
+    /// Puts a registration into the registry. `registered` returns the stamp of the known registration if this one must not count
+    /// as newer than registrations elsewhere.
     fn put_registration(
         &self,
         edit: &mut Edit<'_>,
@@ -47,8 +47,8 @@ impl InstanceRegistry {
         let key = sent.key();
         let existing = self.leases.get(key.as_str());
         let known = existing.as_ref().map(|lease| lease.record());
-        // The names that are kept already, not their equals: a thousand instances need an application's name once, and
-        // what a client sends again and again stays where it is.
+        // Uses the texts that are kept already, not equal new ones: a thousand instances share one application name, and repeated
+        // registrations allocate nothing.
         let key = existing.as_ref().map_or(key, |lease| lease.key().clone());
         let stamp = edit.clock.tick(now);
         let (mut info, sent_status) = match &known {
@@ -75,7 +75,7 @@ impl InstanceRegistry {
         info.is_coordinating_discovery_server = false;
         info.last_updated = now;
         let registered = known.as_ref().and_then(|known| registered(known)).unwrap_or(stamp);
-        // It takes the place of what is known, however new that is.
+        // It replaces the known data, however new that is.
         let version = earlier.map_or(info.last_dirty, |earlier| earlier.max(info.last_dirty));
         let data = DataStamp { version, registered, changed: stamp };
         let mut record = Record { info, sent_status, data, cancelled, status_override };
@@ -100,7 +100,7 @@ impl InstanceRegistry {
         }
     }
 
-    /// Takes an instance out (`cancel`). Gives back the lease that it had; `None` if there is no such instance.
+    /// Cancels an instance (`cancel`). Returns its lease; `None` if there is no such instance.
     pub fn cancel(&self, key: &str, caller: impl Into<Caller>, now: Timestamp) -> Done<Option<Arc<Lease>>> {
         let mut edit = self.edit(Some(caller.into()), now);
         let Some(lease) = edit.take_out(ChangeKind::Cancelled, key) else { return edit.done(None) };
@@ -110,8 +110,8 @@ impl InstanceRegistry {
         edit.done(Some(lease))
     }
 
-    /// Sets an instance's status, as an operator (`statusUpdate`). A status it has already is not stored as an override
-    /// (quirk 13), but holds against an earlier command at another replica; the lease is renewed in any case. Gives back the
+    /// Overrides an instance's status, as an operator does (`statusUpdate`). The status that it has already is not stored as an
+    /// override (quirk 13), but wins over an earlier command at another replica. The lease is renewed in any case. Returns the
     /// lease; `None` if there is no such instance.
     pub fn status_update(
         &self,
@@ -127,15 +127,15 @@ impl InstanceRegistry {
                 record.status_override.status = Some(status);
                 raise_last_dirty(record, last_dirty, of_data);
             } else if overridden.is_some_and(|overridden| overridden != status) {
-                // The instance said something else after it was overridden, and it stays at that.
+                // The instance reported another status after it was overridden, and keeps it.
                 record.data.changed = record.status_override.stamp;
             }
         })
     }
 
-    /// Removes an override (`deleteStatusOverride`); the status becomes `status` until the instance sends its own. Without an
-    /// override readers see no change, but one that was set earlier at another replica does not come back. Gives back the
-    /// lease; `None` if there is no such instance.
+    /// Removes an override (`deleteStatusOverride`). The status becomes `status` until the instance sends its own. Without an
+    /// override readers see no change, but one that was set earlier at another replica does not come back. Returns the lease;
+    /// `None` if there is no such instance.
     pub fn delete_status_override(
         &self,
         key: &str,
@@ -153,7 +153,7 @@ impl InstanceRegistry {
         })
     }
 
-    /// An operator's command: the last one anywhere holds.
+    /// Carries out an operator's command. The last one at any replica wins.
     fn command(
         &self,
         key: &str,
@@ -166,7 +166,7 @@ impl InstanceRegistry {
         let Some(lease) = self.leases.get(key) else { return edit.done(None) };
         lease.renew(now);
         let mut record = Record::clone(&lease.record());
-        // What it makes of the data is earlier than the override, which holds over it.
+        // The change of the data gets an earlier stamp than the override, which applies on top of it.
         let of_data = edit.clock.tick(now);
         record.status_override.stamp = edit.clock.tick(now);
         change(&mut record, of_data);
@@ -174,7 +174,7 @@ impl InstanceRegistry {
         edit.done(Some(lease))
     }
 
-    /// Takes over an override that a Java server has (`storeOverriddenStatusIfRequired`).
+    /// Takes over an override of a Java server (`storeOverriddenStatusIfRequired`).
     pub fn store_overridden_status_if_required(&self, key: &str, status: InstanceStatus, now: Timestamp) {
         let mut edit = self.edit(Some(Source::Peer.into()), now);
         let Some(lease) = self.leases.get(key) else { return };
@@ -186,9 +186,9 @@ impl InstanceRegistry {
         edit.put_record(ChangeKind::StatusChanged, &lease, record);
     }
 
-    /// Adds to an instance's metadata. To readers that looks as if it had registered again (`InstanceResource.updateMetadata`);
-    /// to replicas it is a change of the data that was registered, and gives way to what the instance registered since.
-    /// `None` if there is no such instance.
+    /// Adds to an instance's metadata. To readers that looks like a new registration (`InstanceResource.updateMetadata`). For the
+    /// merge it is a change of the registered data, so a later registration of the instance wins. `None` if there is no such
+    /// instance.
     pub fn update_metadata<'a>(
         &self,
         key: &str,
@@ -207,7 +207,7 @@ impl InstanceRegistry {
     }
 }
 
-/// A command that names a newer version of the data makes the data known as that one.
+/// A command that names a newer version raises the version of the data.
 fn raise_last_dirty(record: &mut Record, last_dirty: Option<Timestamp>, stamp: Stamp) {
     if let Some(sent) = last_dirty.filter(|sent| *sent > record.info.last_dirty) {
         record.info.last_dirty = sent;

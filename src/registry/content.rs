@@ -26,11 +26,11 @@ const FORGOTTEN_AT_ONCE: usize = 100;
 pub(super) struct Content {
     /// Every instance.
     pub(super) all: Pages,
-    /// The instances changed within the retention time, those that left among them: what the delta answers.
+    /// The instances that changed within the retention time, including those that left: the content of the delta.
     pub(super) recently_changed: Pages,
-    /// The changes in it, oldest first: the last one of each instance.
+    /// The last change of each of them, oldest first.
     changes: BTreeMap<u64, (Timestamp, InstanceKey)>,
-    /// How many changes there were; the version of the whole.
+    /// The number of changes so far: the version of the whole.
     pub(super) version: u64,
     /// About how many bytes of memory the instances take that are there.
     bytes: usize,
@@ -43,7 +43,7 @@ pub(super) struct Content {
     pub(super) secure_vips: AddressIndex,
     pub(super) threshold: RenewalThreshold,
     pub(super) journal: Journal,
-    /// Makes the stamps of what happens here.
+    /// Makes the stamps of changes at this replica.
     pub(super) clock: StampClock,
     /// The hash of `all` and `tombstones`, by which replicas find out that they differ.
     pub(super) digests: DigestSums,
@@ -74,7 +74,7 @@ impl Content {
         }
     }
 
-    /// Puts an instance in, in the place of what is known under its key.
+    /// Puts in an instance, and replaces the one with the same key.
     pub(super) fn put(&mut self, lease: &Arc<Lease>, record: &Arc<Record>, now: Timestamp) {
         let entry = self.changed(lease, record, now);
         let replaced = self.insert(entry);
@@ -86,7 +86,7 @@ impl Content {
         self.unbury(lease.key());
     }
 
-    /// Puts in an instance of which only the stamps are later: replicas have to know them, and no reader sees them.
+    /// Replaces an instance of which only the stamps changed: replicas have to know them, but readers do not see them.
     pub(super) fn restamp(&mut self, lease: &Arc<Lease>, record: &Arc<Record>) {
         let Some(change) = self.all.get(lease.key()).map(|entry| entry.change) else { return };
         self.insert(Entry::new(Arc::clone(lease), Arc::clone(record), change));
@@ -104,7 +104,7 @@ impl Content {
         replaced
     }
 
-    /// Takes an instance out; `last` is how the delta shows it from now on.
+    /// Removes an instance; the delta shows it as `last` from now on.
     pub(super) fn take(&mut self, lease: &Arc<Lease>, last: &Arc<Record>, now: Timestamp) {
         self.changed(lease, last, now);
         let key = lease.key();
@@ -116,17 +116,17 @@ impl Content {
         }
     }
 
-    /// The cancellation that is remembered of an instance.
+    /// The remembered cancellation of an instance.
     pub(super) fn tombstone(&self, key: &str) -> Option<&Tombstone> {
         self.tombstones.get(key)
     }
 
-    /// All cancellations that are remembered.
+    /// All remembered cancellations.
     pub(super) fn tombstones(&self) -> impl Iterator<Item = &Tombstone> {
         self.tombstones.iter()
     }
 
-    /// Remembers a cancellation, in the place of what is known under its key; forgets those that are too old or too many.
+    /// Remembers a cancellation, and replaces the one with the same key. Forgets those that are too old or too many.
     pub(super) fn bury(&mut self, tombstone: Tombstone, now: Timestamp) {
         self.digests.add(tombstone.key.app(), digest::of_tombstone(&tombstone));
         if let Some(replaced) = self.tombstones.insert(tombstone) {
@@ -135,7 +135,7 @@ impl Content {
         self.expire_tombstones(now);
     }
 
-    /// Whether the cancellation of an instance that is not known here need not be remembered.
+    /// Whether the cancellation of an unknown instance need not be remembered.
     pub(super) fn need_not_bury(&self, tombstone: &Tombstone, now: Timestamp) -> bool {
         self.tombstones.would_drop(tombstone, self.clock.millis(now))
     }
@@ -153,7 +153,7 @@ impl Content {
         }
     }
 
-    /// Notes for people what was done last, and which status became which by it.
+    /// Adds the last change to the journal, with the status before and after it.
     pub(super) fn note(
         &mut self,
         kind: ChangeKind,
@@ -261,7 +261,7 @@ impl Content {
     }
 }
 
-/// What an instance that left weighs while it is still in the delta; one that is there shares its record with the pages.
+/// The memory of an instance that left, while it is still in the delta. A registered one shares its record with the pages.
 fn weight_if_gone(entry: &Entry) -> usize {
     if entry.info().action_type == Some(ActionType::Deleted) { entry.info().weight() } else { 0 }
 }
@@ -274,7 +274,7 @@ fn secure_vip(info: &InstanceInfo) -> Option<&str> {
     info.secure_vip_address.as_deref()
 }
 
-/// Which instances are found by a virtual address. In no order: few ask for an address, every new instance has two.
+/// The instances by virtual address. They are unordered: every new instance has two addresses, but few clients ask for one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct AddressIndex(HashMap<Box<str>, HashSet<InstanceKey>>);
 
@@ -286,7 +286,7 @@ impl AddressIndex {
         keys
     }
 
-    /// Moves an instance from the addresses it had to those it has.
+    /// Moves an instance from its old addresses to the new ones.
     fn moved(&mut self, key: &InstanceKey, before: Option<&str>, after: Option<&str>) {
         if before != after {
             virtual_addresses(before).for_each(|address| self.remove(address, key));

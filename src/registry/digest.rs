@@ -1,13 +1,12 @@
-//! [`DigestSums`]: a hash of all that is known, kept up to date change by change.
+//! [`DigestSums`]: a hash over all stamps, kept up to date with every change.
 //!
-//! Two replicas that know the same have the same sums. Only stamps are hashed: they name the facts that readers see, so what
-//! has the same stamps is the same, metadata included.
+//! Two replicas that know the same have the same sums. Only stamps are hashed: equal stamps mean equal facts, including metadata.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::model::{InstanceKey, Record, Stamp, StatusOverride, Tombstone};
 
-/// The hashes of each application's instances and cancellations, added up: an order would cost a search.
+/// The sum of the hashes of each application's instances and cancellations. Sums need no order, which would cost a search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct DigestSums(HashMap<Box<str>, Sum>);
 
@@ -26,7 +25,7 @@ impl DigestSums {
         }
     }
 
-    /// Takes out a fact that was added.
+    /// Removes a fact that was added.
     pub(super) fn remove(&mut self, app: &str, hash: u64) {
         let Some(sum) = self.0.get_mut(app) else { return };
         *sum = Sum { hashes: sum.hashes.wrapping_sub(hash), count: sum.count.saturating_sub(1) };
@@ -65,7 +64,7 @@ fn hash(key: &InstanceKey, kind: u64, stamps: &[Stamp], status_override: StatusO
     step(hash, status_override.status.map_or(0, |status| status as u64 + 1))
 }
 
-/// FNV-1a, because every build has to hash alike.
+/// FNV-1a, because every build has to compute the same hash.
 fn bytes(bytes: &[u8]) -> u64 {
     let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)

@@ -1,4 +1,4 @@
-//! [`Edit`]: a change of the registry, from taking its lock to saying what happened.
+//! [`Edit`]: a change of the registry, from taking its lock to logging it.
 
 use std::fmt;
 use std::mem;
@@ -28,7 +28,7 @@ pub(super) struct Edit<'a> {
     now: Timestamp,
 }
 
-/// The result of a change. Its log lines are written when this value is dropped or taken apart: whoever holds a lock of his own
+/// The result of a change. Its log lines are written when this value is dropped or taken apart: a caller with a lock of its own
 /// keeps it until that lock is released.
 #[derive(Debug)]
 pub struct Done<T> {
@@ -88,7 +88,7 @@ impl Drop for Lines {
 }
 
 impl InstanceRegistry {
-    /// Takes the lock for a change that this caller asks for; `None` is the registry itself.
+    /// Takes the lock for a change that this caller requested; `None` is the registry itself.
     pub(super) fn edit(&self, caller: Option<Caller>, now: Timestamp) -> Edit<'_> {
         Edit { registry: self, content: Some(self.content.lock()), lines: Lines::default(), caller, now }
     }
@@ -112,7 +112,7 @@ impl Edit<'_> {
         result.is_ok()
     }
 
-    /// Puts a lease in that is new, in the place of the one that is known under its key.
+    /// Puts in a new lease, and replaces the one with the same key.
     pub(super) fn put_lease(&mut self, lease: &Arc<Lease>, before: Option<Arc<Record>>) {
         if before.is_none() {
             self.threshold.client_added();
@@ -122,7 +122,7 @@ impl Edit<'_> {
         self.put(kind, lease, before);
     }
 
-    /// Changes what is known of an instance and shows it to readers as `MODIFIED`. If only stamps changed, readers are shown nothing.
+    /// Replaces the record of an instance, and shows it to readers as `MODIFIED`. If only stamps changed, readers see no change.
     pub(super) fn put_record(&mut self, kind: ChangeKind, lease: &Arc<Lease>, mut record: Record) {
         let before = lease.record();
         record.show();
@@ -150,7 +150,7 @@ impl Edit<'_> {
         self.happened(kind, lease, before);
     }
 
-    /// Takes an instance out. Gives back its lease; `None` if it was not there.
+    /// Removes an instance. Returns its lease; `None` if there is no such instance.
     pub(super) fn take_out(&mut self, kind: ChangeKind, key: &str) -> Option<Arc<Lease>> {
         let lease = self.registry.leases.remove(key)?;
         let (now, caller) = (self.now, self.caller.clone());
@@ -205,7 +205,7 @@ impl Happened {
     /// Logs what happened and who asked for it: as a sentence that can be read alone, and as fields to search for.
     fn log(&self) {
         let (key, record, caller) = (self.lease.key(), self.lease.record(), self.caller.as_ref());
-        // Written once for the sentence and the field: an address takes longer to write than the rest of a short sentence.
+        // Formatted once for the sentence and the field: formatting an address takes longer than the rest of a short sentence.
         let address = caller.and_then(|caller| caller.address).map(|address| format_smolstr!("{address}"));
         let words = Words { happened: self, address: address.as_deref(), status: record.info.status };
         let (app, id, source) = (key.app(), key.id(), Source::name(caller.map(|caller| caller.source)));
@@ -213,7 +213,7 @@ impl Happened {
         let address = address.as_deref().map(field::display);
         let certified = caller.is_some_and(|caller| caller.certified).then_some(true);
         let status = record.info.status.name();
-        // A client that registers again without a change (after a 404, or because its peers ask for it) is no news.
+        // A client that registers again without a change, as after a 404, is logged at `debug`.
         let is_no_news = self.kind == ChangeKind::Registered
             && self.before.as_ref().is_some_and(|before| {
                 before.info.last_dirty == record.info.last_dirty && before.info.status == record.info.status

@@ -1,4 +1,4 @@
-//! Which instances are dead: eviction of expired leases, and what it means that a peer does not have an instance.
+//! Which instances are dead: eviction of expired leases, and the meaning of an instance that a peer lacks.
 
 mod plan;
 
@@ -15,15 +15,16 @@ use crate::codec::exchange::HeardAnswer;
 use crate::model::{Heard, InstanceKey};
 use crate::time::Timestamp;
 
-/// Whether an instance is dead that one replica still has and another one lacks: it is overdue, and the other one was up for
-/// longer than it has been silent. So it was cancelled or evicted there, or was never known: no replica has heard it since.
+/// Whether an instance is dead that one replica has and another one lacks: it is overdue, and the other replica has been up for
+/// longer than the instance has been silent. So the instance was cancelled or evicted there, or never known, and no replica has
+/// heard it since.
 pub(super) fn is_dead(silent: Duration, duration: Duration, uptime_of_who_lacks_it: Duration) -> bool {
     silent > duration && uptime_of_who_lacks_it > silent
 }
 
 impl InstanceRegistry {
-    /// The instances whose leases have expired and would be evicted now. Peers have to be asked first whether they have heard
-    /// them since ([`InstanceRegistry::take_heard`]): an instance that renews at any replica is evicted at none.
+    /// The instances whose leases have expired and would be evicted now. Peers have to be asked for their last renewals first
+    /// ([`InstanceRegistry::take_heard`]): an instance that renews at any replica is evicted at none.
     pub fn expired(&self, now: Timestamp) -> Vec<InstanceKey> {
         if !self.self_preservation.lease_expiration_enabled(now) {
             return Vec::new();
@@ -32,9 +33,9 @@ impl InstanceRegistry {
         keys(&self.leases.select(|lease| lease.is_expired(compensation, now)))
     }
 
-    /// At most `most` instances that have missed a heartbeat here, in the order of their keys, from the one that follows `after`
-    /// on. They may renew at a peer that cannot call this replica. They are not only asked for once they are overdue: what one
-    /// peer heard of them has to be here before another one asks, or who hears of them only through a third evicts them.
+    /// At most `most` instances that have missed a heartbeat here, in the order of their keys, beginning after `after`. They may
+    /// renew at a peer that cannot call this replica. Peers are asked for them before they are overdue: a renewal at one peer has
+    /// to arrive here before another peer asks for it, which hears of it only through this replica, and would evict the instance.
     pub fn quiet(&self, after: Option<&InstanceKey>, most: usize, now: Timestamp) -> Vec<InstanceKey> {
         let mut keys = keys(&self.leases.select(|lease| lease.is_quiet(now)));
         let first = after.map_or(0, |after| keys.partition_point(|key| key <= after));
@@ -48,15 +49,15 @@ impl InstanceRegistry {
         self.self_preservation.opened_at().map_or(Duration::ZERO, |opened| now.since(opened))
     }
 
-    /// When these instances were last heard here, for a peer that asks whether they are alive.
+    /// The last renewals of these instances here, for a peer that asks for them.
     pub fn when_heard(&self, keys: &[String], now: Timestamp) -> HeardAnswer {
         let heard = keys.iter().map(|key| self.leases.with(key, |lease| lease.heard())).collect();
         HeardAnswer { uptime_ms: u64::try_from(self.uptime(now).as_millis()).unwrap_or(u64::MAX), heard }
     }
 
-    /// Takes from a peer when it heard these instances, by this replica's clock. An instance that the peer lacks goes if it is
-    /// dead, also under self-preservation: self-preservation is for renewals that cannot arrive here, and the peer would have
-    /// heard them. Says how many were evicted.
+    /// Takes over a peer's last renewals of these instances, with times by this replica's clock. An instance that the peer lacks
+    /// is evicted if it is dead, even under self-preservation: self-preservation is for renewals that cannot arrive here, and the
+    /// peer would have received them. Returns the number of evicted instances.
     pub fn take_heard(&self, keys: &[InstanceKey], answer: &HeardAnswer, now: Timestamp) -> usize {
         let uptime_there = Duration::from_millis(answer.uptime_ms);
         let mut gone = 0;
@@ -101,7 +102,7 @@ impl InstanceRegistry {
 
     fn evict_if(&self, key: &InstanceKey, condition: impl Fn(&Lease) -> bool, now: Timestamp) -> bool {
         let mut edit = self.edit(None, now);
-        // Looked at again under the lock: it may have renewed or registered meanwhile.
+        // Checked again under the lock: it may have renewed or registered meanwhile.
         if !self.leases.get(key.as_str()).is_some_and(|current| condition(&current)) {
             return false;
         }
@@ -121,7 +122,7 @@ fn keys(leases: &[Arc<Lease>]) -> Vec<InstanceKey> {
 }
 
 impl Heard {
-    /// The same, but not in the future: a clock that is wrong keeps nobody.
+    /// The same, but not in the future: a wrong clock must not keep an instance alive.
     pub(super) fn not_after(self, now: Timestamp) -> Self {
         Self { at: self.at.min(now), ..self }
     }
@@ -141,7 +142,7 @@ mod tests {
     fn who_lacks_it_has_to_be_up_for_longer_than_it_is_silent() {
         assert!(is_dead(secs(91), secs(90), secs(92)));
         assert!(!is_dead(secs(90), secs(90), secs(92)), "its lease is not over");
-        assert!(!is_dead(secs(91), secs(90), secs(91)), "it may have been heard before the other one began");
+        assert!(!is_dead(secs(91), secs(90), secs(91)), "it may have been heard before the other replica opened");
     }
 
     #[test]

@@ -16,9 +16,9 @@ use crate::model::{InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo, Record}
 use crate::time::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 
-/// How many changes are copied under the lock at a time where all of them are looked through.
+/// How many changes are copied under the lock at a time when all are searched.
 const CHANGES_AT_A_TIME: usize = 500;
-/// Encoded answers of single applications may take this part of what the instances may take.
+/// Encoded answers of single applications may take a quarter of the memory of the instances.
 const PART_OF_ANSWERS: usize = 4;
 /// Instances that left may take this part of it in the delta: of ten thousand, a third can leave within the three minutes that the
 /// delta keeps.
@@ -86,13 +86,12 @@ impl InstanceRegistry {
         }
     }
 
-    /// The settings it was made with.
+    /// Its settings.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Notes that the start-up copy brought `copied` instances and that clients are served from now on
-    /// (`openForTraffic`).
+    /// Notes that `copied` instances were copied at the start, and that clients are served from now on (`openForTraffic`).
     pub fn open_for_traffic(&self, copied: u32, now: Timestamp) {
         let expected = if copied > 0 { copied } else { self.options.default_open_for_traffic_count };
         let mut content = self.content.lock();
@@ -101,14 +100,14 @@ impl InstanceRegistry {
         self.self_preservation.opened(expected, now);
     }
 
-    /// Whether the registry may be read: not while it has lost its memory, nor while a start that found nothing waits for
-    /// clients to register (`shouldAllowAccess`; only with `default-open-for-traffic-count` 0).
+    /// Whether the registry may be read: not while it has lost its memory, nor while a start without a copy waits for clients to
+    /// register (`shouldAllowAccess`; only with `default-open-for-traffic-count` 0).
     pub fn access_allowed(&self, now: Timestamp) -> bool {
         self.lost_memory(now).is_none() && !self.self_preservation.waits_for_clients(now)
     }
 
-    /// The periodic update of how many clients are expected, of what is registered here (quirk 20: the Java server
-    /// asks its own client's cache).
+    /// The periodic update of the expected number of clients, from the registered instances (quirk 20: the Java server uses the
+    /// cache of its own client).
     pub fn update_renewal_threshold(&self) {
         let mut content = self.content.lock();
         let registered = u32::try_from(content.all.len()).unwrap_or(u32::MAX);
@@ -122,18 +121,18 @@ impl InstanceRegistry {
         self.self_preservation.report(expected_clients, now)
     }
 
-    /// How many renewals there were since the start.
+    /// The number of renewals since the start.
     pub fn renewals(&self) -> u64 {
         self.self_preservation.renewals()
     }
 
-    /// How many expired leases the last run of the eviction kept: because of self-preservation, and because one run
-    /// evicts at most a share of all.
+    /// The number of expired leases that the last eviction run kept: because of self-preservation, and because one run evicts at
+    /// most a share of the registry.
     pub fn expired_kept(&self) -> (u64, u64) {
         self.self_preservation.expired_kept()
     }
 
-    /// How many instances have which status.
+    /// The number of instances by status.
     pub fn instances_by_status(&self) -> [(InstanceStatus, u32); InstanceStatus::ALL.len()] {
         let hash_code = self.content.lock().hash_code;
         InstanceStatus::ALL.map(|status| (status, hash_code.count(status)))
@@ -163,12 +162,12 @@ impl InstanceRegistry {
         result
     }
 
-    /// About how many bytes of memory the instances take, and how many they may.
+    /// The approximate memory of the instances in bytes, and its limit.
     pub fn bytes_of(&self) -> (usize, usize) {
         self.room.used_of()
     }
 
-    /// How many instances were refused since the start because the registry was full, by who sent them.
+    /// The number of instances that were refused since the start because the registry was full, by source.
     pub fn refused(&self) -> [(Source, u64); 2] {
         self.room.refused()
     }
@@ -204,7 +203,7 @@ impl InstanceRegistry {
         Some(Registration { record: Arc::clone(&entry.record), lease: Arc::clone(&entry.lease) })
     }
 
-    /// All instances in the order of their keys, of one moment.
+    /// All instances at one moment, in the order of their keys.
     pub fn snapshot(&self) -> Vec<Registration> {
         let view = self.view();
         let registration = |(record, lease): (&Arc<Record>, &Arc<Lease>)| Registration {
@@ -214,17 +213,17 @@ impl InstanceRegistry {
         view.records().map(registration).collect()
     }
 
-    /// All instances, to be looked at without a lock and without a copy.
+    /// All instances at one moment, to be read without a lock and without a copy.
     pub fn view(&self) -> View {
         View::new(self.content.lock().all.snapshot())
     }
 
-    /// How many instances are registered.
+    /// The number of registered instances.
     pub fn len(&self) -> usize {
         self.content.lock().all.len()
     }
 
-    /// How many applications have instances.
+    /// The number of applications with instances.
     pub fn applications_count(&self) -> usize {
         self.applications.len()
     }
@@ -234,13 +233,12 @@ impl InstanceRegistry {
         self.len() == 0
     }
 
-    /// How many changes there were: a number that grows with each.
+    /// The version: a number that grows with every change.
     pub fn version(&self) -> u64 {
         self.cache.version()
     }
 
-    /// How many changes there were since the start, by kind and by who brought them: a client, a peer, or the registry
-    /// itself.
+    /// The number of changes since the start, by kind and source; `None` is the registry itself.
     pub fn changes_counted(&self) -> Vec<(ChangeKind, Option<Source>, u64)> {
         self.content.lock().journal.counted().collect()
     }
@@ -260,12 +258,12 @@ impl InstanceRegistry {
         self.content.lock().journal.last()
     }
 
-    /// What is kept of the changes of one instance, which may be gone.
+    /// The changes of one instance that are still kept. It may be gone.
     pub fn history(&self, key: &str) -> InstanceHistory {
         let kept_since = self.content.lock().journal.kept_since();
         let (mut changes, mut number) = (Vec::new(), 0);
         loop {
-            // A part at a time, so that nobody waits for all of it.
+            // A part at a time, so that the lock is held for short.
             let part = self.changes_after(number, CHANGES_AT_A_TIME).changes;
             let Some(last) = part.last() else { break };
             number = last.number;
@@ -293,7 +291,7 @@ impl InstanceRegistry {
         self.cache.content_changed(content.version);
     }
 
-    /// Lets readers see what was changed.
+    /// Lets readers see a change.
     pub(super) fn publish(&self, content: &Content) {
         self.threshold_changed(content);
         self.content_changed(content);

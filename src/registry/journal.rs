@@ -1,4 +1,4 @@
-//! [`Journal`]: what happened last, for people.
+//! [`Journal`]: the last changes, for people.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use super::{Caller, Source};
 
 /// How many registrations and cancellations `/lastn` shows (`CircularQueue(1000)`).
 const LEASES_KEPT: usize = 1000;
-/// How many changes are kept: as many as a large registry has instances, so that those of a restart are all there.
+/// How many changes are kept: as many as a large registry has instances, so that a restart of all of them is kept as a whole.
 const CHANGES_KEPT: usize = 10_000;
 
 /// What happened to an instance.
@@ -23,7 +23,7 @@ pub enum ChangeKind {
     StatusChanged,
     /// An operator's status was removed.
     OverrideRemoved,
-    /// It left, or was taken out.
+    /// It left, or an operator cancelled it.
     Cancelled,
     /// It was silent for too long.
     Evicted,
@@ -76,17 +76,17 @@ pub struct Change {
     pub status: InstanceStatus,
     /// Its status before; `None` if it was not known.
     pub previous: Option<InstanceStatus>,
-    /// Who asked for it; `None` for what the registry did of itself.
+    /// Who asked for it; `None` is the registry itself.
     pub caller: Option<Caller>,
 }
 
 impl Change {
-    /// Whether a client or a peer brought it; `None` for what the registry did of itself.
+    /// Whether it came from a client or a peer; `None` is the registry itself.
     pub fn source(&self) -> Option<Source> {
         self.caller.as_ref().map(|caller| caller.source)
     }
 
-    /// Who brought it, in words for people.
+    /// Who asked for it, in words for people.
     pub fn who(&self) -> String {
         self.caller.as_ref().map_or_else(|| "the registry itself".to_owned(), Caller::to_string)
     }
@@ -97,18 +97,18 @@ impl Change {
 pub struct ChangesAfter {
     /// The changes, oldest first.
     pub changes: Vec<Change>,
-    /// Whether there were others before these that are not kept any more.
+    /// Whether changes before these are no longer kept.
     pub missed: bool,
     /// The number of the last change of all; zero if there was none.
     pub last: u64,
 }
 
-/// What is kept of one instance's changes.
+/// The changes of one instance that are still kept.
 #[derive(Clone, Debug, Default)]
 pub struct InstanceHistory {
     /// The changes, newest first.
     pub changes: Vec<Change>,
-    /// When the oldest change happened that is kept, of whatever instance; `None` if none is.
+    /// When the oldest kept change of any instance happened; `None` if none is kept.
     pub kept_since: Option<Timestamp>,
 }
 
@@ -116,7 +116,7 @@ pub struct InstanceHistory {
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     changes: VecDeque<Change>,
-    /// The number of the last change that is not kept any more; zero if all are.
+    /// The number of the last change that is no longer kept; zero if all are.
     forgotten: u64,
     registered: VecDeque<(Timestamp, InstanceKey)>,
     cancelled: VecDeque<(Timestamp, InstanceKey)>,
@@ -160,12 +160,12 @@ impl Journal {
         self.changes.back().map_or(0, |change| change.number)
     }
 
-    /// When the oldest change happened that is kept.
+    /// When the oldest kept change happened.
     pub(super) fn kept_since(&self) -> Option<Timestamp> {
         self.changes.front().map(|change| change.at)
     }
 
-    /// How many changes there were since the start, by kind and by who brought them.
+    /// The number of changes since the start, by kind and source.
     pub(super) fn counted(&self) -> impl Iterator<Item = (ChangeKind, Option<Source>, u64)> {
         let of_kind = |(kind, counts): (ChangeKind, [u64; 3])| {
             Source::ALL.into_iter().zip(counts).map(move |(source, count)| (kind, source, count))
@@ -184,7 +184,7 @@ impl Journal {
     }
 }
 
-/// Puts an item into a queue of at most `most`, and gives back the oldest one if it had to go for that.
+/// Appends an item to a queue of at most `most`. Returns the oldest one if it had to make room.
 fn push<T>(queue: &mut VecDeque<T>, most: usize, item: T) -> Option<T> {
     let gone = if queue.len() == most { queue.pop_front() } else { None };
     queue.push_back(item);

@@ -1,4 +1,4 @@
-//! [`Lease`]: the registry's hold on one instance.
+//! [`Lease`]: the lease of one instance.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use crate::model::{Heard, InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo, Record};
 use crate::time::{Timestamp, millis};
 
-/// The registry's hold on one instance: who it is, and until when its silence is tolerated.
+/// The registry's lease of one instance: its record, and until when its silence is tolerated.
 ///
 /// A heartbeat writes one atomic and takes no lock. Everything else is changed only under the registry's lock, by
 /// [`super::InstanceRegistry`].
@@ -30,7 +30,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// A lease of an instance that registers, here or, as it was heard, at another replica.
+    /// The lease of an instance that registers here, or that was heard at another replica.
     pub(super) fn new(
         key: InstanceKey,
         record: Arc<Record>,
@@ -73,7 +73,7 @@ impl Lease {
         self.record.load_full()
     }
 
-    /// Runs `read` on what is known of the instance now, without sharing it.
+    /// Runs `read` on the current record, without taking a reference to it.
     pub fn with_record<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
         read(&self.record.load())
     }
@@ -83,7 +83,7 @@ impl Lease {
         self.with_record(|record| record.status_override.status)
     }
 
-    /// Renews.
+    /// Renews the lease.
     pub(super) fn renew(&self, now: Timestamp) {
         self.heard_ms.store(now.0, Relaxed);
         if !self.renewed.load(Relaxed) {
@@ -91,7 +91,7 @@ impl Lease {
         }
     }
 
-    /// Notes that its client was heard elsewhere; the later holds.
+    /// Notes that its client was heard at another replica; the later time counts.
     pub(super) fn hear(&self, heard: Heard) {
         self.heard_ms.fetch_max(heard.at.0, Relaxed);
         if heard.renewed {
@@ -118,7 +118,7 @@ impl Lease {
         self.is_cancelled() || now.0 > until.saturating_add(millis(compensation))
     }
 
-    /// The last renewal as the Java server shows it: one duration ahead. A registration is shown as it was.
+    /// The last renewal as the Java server shows it: one duration ahead. A registration is shown as it is.
     fn last_renewal(&self) -> Timestamp {
         let Heard { at, renewed } = self.heard();
         if renewed { Timestamp(at.0.saturating_add(self.duration_ms)) } else { at }
@@ -129,14 +129,14 @@ impl Lease {
         self.eviction_ms.load(Relaxed) > 0
     }
 
-    /// Whether its client has been silent for longer than it meant to be at most. That is no expiry yet: a lease that was
-    /// renewed lasts two durations.
+    /// Whether its client has been silent for longer than the lease's duration. That is not yet expiry: a lease that was renewed
+    /// lasts two durations.
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         now.since(self.last_heard()) > self.duration()
     }
 
-    /// Whether its client has been silent for longer than half of that: one that renews three times a lease has missed a
-    /// heartbeat, or was heard by another replica.
+    /// Whether its client has been silent for longer than half the duration: a client that renews three times within it has
+    /// missed a heartbeat, or was heard by another replica.
     pub(super) fn is_quiet(&self, now: Timestamp) -> bool {
         now.since(self.last_heard()) > self.duration() / 2
     }
@@ -170,7 +170,7 @@ impl Lease {
         }
     }
 
-    /// How long the client means to be silent at most.
+    /// The maximum silence that the client announced.
     pub fn duration(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.duration_ms).unwrap_or(0))
     }

@@ -1,4 +1,4 @@
-//! What a registry does with its [`memory`](super::memory): when it is in doubt, and when reads are refused.
+//! How a registry uses its [`memory`](super::memory): when it is in doubt, and when reads are refused.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -25,7 +25,7 @@ impl InstanceRegistry {
         if self.memory.whole.load(Relaxed) { None } else { self.memory.memory.lock().lost(now) }
     }
 
-    /// Notes that a client, not a peer, asks for everything or for a delta.
+    /// Notes that a client, not a peer, sends a full fetch or asks for a delta.
     pub fn client_reads(&self, scope: Scope, now: Timestamp) {
         if !self.memory(now).is_in_doubt() {
             return;
@@ -39,7 +39,7 @@ impl InstanceRegistry {
         });
     }
 
-    /// Notes that a client renewed what is not registered. What was here and left is no sign.
+    /// Notes that a client renewed an unknown instance. An instance that was here and left is no sign.
     pub fn client_renewed_unknown(&self, key: &str, now: Timestamp) {
         let is_unknown = || self.history(key).changes.is_empty() && self.content.lock().tombstone(key).is_none();
         if self.memory(now).is_in_doubt() && is_unknown() {
@@ -47,14 +47,14 @@ impl InstanceRegistry {
         }
     }
 
-    /// Notes that what a peer knows was taken over, and how the peer's memory is.
+    /// Notes that a peer's records were taken over, and the state of the peer's memory.
     pub fn compared_with(&self, peer: PeerMemory, now: Timestamp) {
         if !self.memory.whole.load(Relaxed) {
             self.memory.change(now, |memory| memory.compared_with(peer, now));
         }
     }
 
-    /// Ends what is over; to be called about once a second in a cluster.
+    /// Ends states whose time is over. To be called about once a second in a cluster.
     pub fn tick_memory(&self, now: Timestamp) {
         if !self.memory.whole.load(Relaxed) {
             self.memory.change(now, |memory| memory.tick(now));

@@ -1,4 +1,4 @@
-//! [`MeasuredRate`]: how many in the last minute.
+//! [`MeasuredRate`]: the number of events in the last minute.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::time::{Timestamp, millis};
 
 /// Counts by the minute (`MeasuredRate`): the count is that of the last *completed* minute, zero in the first.
 ///
-/// Self-preservation compares with it, so it is no sliding window (src/PROTOCOL.md, quirk 18).
+/// Self-preservation compares with it, so it must not be a sliding window (src/PROTOCOL.md, quirk 18).
 #[derive(Debug)]
 pub struct MeasuredRate {
     sample_ms: i64,
@@ -29,7 +29,7 @@ impl MeasuredRate {
         }
     }
 
-    /// One more.
+    /// Counts one event.
     pub fn increment(&self, now: Timestamp) {
         self.roll(now);
         self.current.fetch_add(1, Relaxed);

@@ -1,10 +1,10 @@
 //! [`Memory`]: whether a registry knows what clients know.
 //!
-//! A replica of a cluster that opened without a copy may be new, or may have lost what its clients hold a list of. It
-//! cannot tell, until one of them shows it: asks for a delta, which Java's clients do only when they hold a list, or
-//! renews an instance that nobody registered here. From then on full answers and deltas are refused until every client had
-//! time to renew, be answered 404, and register again: clients keep the list they have where a fetch is refused, and would
-//! take over a list with nearly nothing in it.
+//! A replica of a cluster that opened without a copy may be new, or may have lost a registry that its clients still have a list
+//! of. It cannot tell until a client shows it: by a request for a delta, which Java's clients send only when they have a list, or
+//! by a renewal of an instance that never registered here. From then on fetches are refused until every client had time to renew,
+//! be answered 404, and register again. Clients keep their list if a fetch is refused, but would replace it with a list that is
+//! nearly empty.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -14,16 +14,16 @@ use tracing::{info, warn};
 
 use crate::time::Timestamp;
 
-/// After this many renewal intervals without a sign there were no clients before: three are a lease.
+/// After this many renewal intervals without a sign, there were no clients before. Three intervals are a lease.
 const INTERVALS_IN_DOUBT: u32 = 3;
 
-/// Whether a replica knows what clients know. It tells its peers by a word.
+/// Whether a replica knows what clients know. Replicas send it to each other as a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PeerMemory {
     /// It knows what clients know.
     #[default]
     Whole,
-    /// It opened without a copy, and nothing shows yet that it lacks anything.
+    /// It opened without a copy, and no client has shown yet that anything is missing.
     InDoubt,
     /// The same, and a delta is no sign that it does: since then a client fetched everything, and such a client asks for deltas
     /// next, at any replica; or what clients hold a list of was restored from a snapshot.
@@ -33,7 +33,7 @@ pub enum PeerMemory {
 }
 
 impl PeerMemory {
-    /// The word for it.
+    /// Its word in the header.
     pub fn name(self) -> &'static str {
         match self {
             Self::Whole => "whole",
@@ -43,12 +43,12 @@ impl PeerMemory {
         }
     }
 
-    /// Whether it is open if it lacks anything.
+    /// Whether it is still open whether anything is missing.
     pub(super) fn is_in_doubt(self) -> bool {
         matches!(self, Self::InDoubt | Self::Fetched)
     }
 
-    /// What a word means; an unknown one means doubt.
+    /// Reads a word; an unknown one means doubt.
     pub fn named(word: &str) -> Self {
         match word {
             "whole" => Self::Whole,
@@ -59,19 +59,19 @@ impl PeerMemory {
     }
 }
 
-/// What showed that clients knew a registry before.
+/// The sign that clients knew a registry before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
-    /// A delta was asked for before anybody fetched everything, here or at a peer.
+    /// A delta was requested before any full fetch, here or at a peer.
     Delta,
-    /// An instance was renewed that is not registered.
+    /// An unknown instance was renewed.
     Renewal,
-    /// A peer found out.
+    /// A peer has lost its memory, too.
     Peer,
 }
 
 impl Sign {
-    /// In words, to stand behind "since".
+    /// The reason in words, to follow "since".
     pub fn words(self) -> &'static str {
         match self {
             Self::Delta => "a client asked for a delta, so it holds a list",
@@ -81,23 +81,23 @@ impl Sign {
     }
 }
 
-/// That reads are refused, why, and until when.
+/// A lost memory: why reads are refused, and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost {
-    /// What showed it.
+    /// The sign.
     pub sign: Sign,
-    /// When it was shown.
+    /// When the sign was seen.
     pub since: Timestamp,
     /// Until when reads are refused.
     pub until: Timestamp,
 }
 
-/// A change that is logged.
+/// A change to be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
     /// Reads are refused from now on.
     Began(Lost),
-    /// They are answered again: what showed the loss, and whether a peer brought the records.
+    /// Reads are answered again; and whether a peer's records ended the loss, or time.
     Ended(Lost, bool),
 }
 
@@ -107,7 +107,7 @@ enum State {
     Whole,
     InDoubt {
         until: Timestamp,
-        /// Whether somebody fetched everything: from then on a delta is no sign.
+        /// Whether a client sent a full fetch: from then on a delta is no sign.
         fetched: bool,
     },
     Lost(Lost),
@@ -121,7 +121,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The memory of a registry that stands alone, or did not open yet: never in doubt. `renewal_interval` is how often
+    /// The memory of a standalone registry, or of one that has not opened yet: never in doubt. `renewal_interval` is how often
     /// clients renew.
     pub fn new(renewal_interval: Duration) -> Self {
         Self { renewal_interval, state: State::Whole }
@@ -137,7 +137,7 @@ impl Memory {
         };
     }
 
-    /// What it tells its peers about its memory, and whether reads are refused.
+    /// The state of the memory, which peers are sent.
     pub fn is(&self, now: Timestamp) -> PeerMemory {
         match self.state {
             State::InDoubt { until, fetched: false } if now < until => PeerMemory::InDoubt,
@@ -155,7 +155,7 @@ impl Memory {
         }
     }
 
-    /// Ends what is over by now.
+    /// Ends a state whose time is over.
     pub fn tick(&mut self, now: Timestamp) -> Option<News> {
         if self.is(now) != PeerMemory::Whole {
             return None;
@@ -163,25 +163,25 @@ impl Memory {
         self.settle(false)
     }
 
-    /// A client asks for everything, as a client without a list does.
+    /// Notes a full fetch, which a client without a list sends.
     pub fn fetched(&mut self) {
         if let State::InDoubt { fetched, .. } = &mut self.state {
             *fetched = true;
         }
     }
 
-    /// A client asks for a delta: it holds a list, which nobody of this cluster gave it.
+    /// Notes a request for a delta: the client has a list, which no replica of this cluster gave it.
     pub fn delta_asked(&mut self, now: Timestamp) -> Option<News> {
         let State::InDoubt { fetched: false, .. } = self.state else { return None };
         self.shown(Sign::Delta, now)
     }
 
-    /// A client renews an instance that is not registered, and was not here.
+    /// Notes the renewal of an instance that is unknown, and was never here.
     pub fn renewed_unknown(&mut self, now: Timestamp) -> Option<News> {
         self.shown(Sign::Renewal, now)
     }
 
-    /// What a peer knows was taken over; the peer's memory is as it says.
+    /// Notes that a peer's records were taken over. `peer` is the state of the peer's memory.
     pub fn compared_with(&mut self, peer: PeerMemory, now: Timestamp) -> Option<News> {
         match peer {
             PeerMemory::Whole => self.settle(true),
@@ -211,7 +211,7 @@ impl Memory {
     }
 }
 
-/// A registry's memory, shared by threads. While there is no doubt, which is nearly always, no thread takes the lock.
+/// A registry's memory, shared by threads. While it is whole, which is nearly always, no thread takes the lock.
 #[derive(Debug)]
 pub(super) struct SharedMemory {
     pub(super) whole: AtomicBool,
@@ -223,7 +223,7 @@ impl SharedMemory {
         Self { whole: AtomicBool::new(true), memory: Mutex::new(Memory::new(renewal_interval)) }
     }
 
-    /// Changes it, and says in the log what came of it.
+    /// Changes it, and logs the result.
     pub(super) fn change(&self, now: Timestamp, change: impl FnOnce(&mut Memory) -> Option<News>) {
         let news = {
             let mut memory = self.memory.lock();

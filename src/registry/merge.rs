@@ -1,9 +1,9 @@
-//! Merging what another replica of ours knows.
+//! Merging the records of another replica of ours.
 //!
-//! What is pushed, what a comparison finds different and what is copied at the start all come here, so it does not matter by
-//! which of these a fact arrives, in which order or how often. Of two facts the later one holds ([`Fact::merge`]). An instance
-//! that is not registered here is taken, unless it is dead: evicted here and not heard since, or overdue although this
-//! replica was up for longer than it has been silent.
+//! Replicated changes, the results of comparisons and the copy at the start are all merged here, so it does not matter on which
+//! way a fact arrives, in which order, or how often. The later of two facts wins ([`Fact::merge`]). An instance that is not
+//! registered here is taken over unless it is dead: evicted here and not heard since, or overdue although this replica was up for
+//! longer than the instance has been silent.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,17 +23,17 @@ pub(super) const RECORDS_BYTES: usize = 1 << 20;
 /// About how large a cancellation is in it, beside the instance's name.
 const CANCELLED_BYTES: usize = 250;
 
-/// What a comparison with a peer repaired.
+/// The differences with a peer that a comparison repaired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Repaired {
-    /// Instances that were not known, or whose registration, data or override was older.
+    /// Instances that were unknown, or whose registration, data or override was older.
     pub registered: usize,
     /// Instances that were cancelled or evicted.
     pub cancelled: usize,
 }
 
 impl Repaired {
-    /// Whether nothing was.
+    /// Whether there were no differences.
     pub fn is_none(self) -> bool {
         self == Self::default()
     }
@@ -58,7 +58,7 @@ impl std::ops::AddAssign for Repaired {
 }
 
 impl InstanceRegistry {
-    /// The hash of everything that is known, and what the stamp clock reads. No application is named.
+    /// The digest of everything, and the time of the stamp clock, without the digests of applications.
     pub fn digest(&self, now: Timestamp) -> Digests {
         let mut content = self.content.lock();
         content.expire_tombstones(now);
@@ -66,19 +66,19 @@ impl InstanceRegistry {
         Digests { clock, total, ..Digests::default() }
     }
 
-    /// The same, with the hashes of all applications.
+    /// The same, with the digests of all applications.
     pub fn digests(&self, now: Timestamp) -> Digests {
         let digest = self.digest(now);
         let applications = self.content.lock().digests.applications();
         Digests { applications, ..digest }
     }
 
-    /// Notes what the stamp clock of a peer reads.
+    /// Notes the time of a peer's stamp clock.
     pub fn meet(&self, clock: u64, now: Timestamp) {
         self.content.lock().clock.meet(clock, now);
     }
 
-    /// What is known of an instance, to be replicated to a peer; with its lease, if it is registered.
+    /// The record of an instance, to be replicated to a peer; with its lease, if it is registered.
     pub fn known(&self, key: &str) -> Option<(Fact, Option<Arc<Lease>>)> {
         if let Some(lease) = self.leases.get(key) {
             let record = Record::clone(&lease.record());
@@ -114,7 +114,7 @@ impl InstanceRegistry {
         exchange::encode_records(registered, &cancelled, next.as_ref().map(InstanceKey::as_str), out);
     }
 
-    /// Merges what a peer knows; its times are by this replica's clock. Says what that changed.
+    /// Merges the records of a peer, whose times are by this replica's clock. Returns what that changed.
     pub fn merge(&self, records: Records, now: Timestamp) -> Repaired {
         let peer = Source::Peer.into();
         self.merge_all(records, Some(&peer), Unknown::TakenFromPeer, now)
@@ -139,7 +139,7 @@ impl InstanceRegistry {
         repaired
     }
 
-    /// Merges what a peer knows of an instance, and when it was heard there. Says whether that changed what is known.
+    /// Merges a peer's record of an instance, and when the instance was heard there. Returns whether that changed anything.
     pub fn merge_fact(&self, theirs: Fact, heard: Option<Heard>, peer: &Caller, now: Timestamp) -> bool {
         self.merge_known(theirs, heard, Some(peer), Unknown::TakenFromPeer, now)
     }
@@ -204,8 +204,8 @@ impl InstanceRegistry {
         true
     }
 
-    /// Notes that a peer heard an instance at this time, by this replica's clock. Gives back the version that is known
-    /// here; `None` if the instance is not.
+    /// Notes that a peer heard an instance at this time, by this replica's clock. Returns the version that is known here; `None`
+    /// if the instance is unknown.
     pub fn merge_renewed(&self, key: &str, at: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let heard = Heard { at, renewed: true }.not_after(now);
         let known = self.leases.with(key, |lease| {
@@ -217,7 +217,7 @@ impl InstanceRegistry {
     }
 }
 
-/// Merges what a peer knows of an instance that is registered here.
+/// Merges a peer's record of an instance that is registered here.
 fn merge_into_lease(edit: &mut Edit<'_>, lease: &Arc<Lease>, theirs: Fact, now: Timestamp) -> bool {
     let before = lease.record();
     if !before.parts().lack(theirs.parts()) {
@@ -232,7 +232,7 @@ fn merge_into_lease(edit: &mut Edit<'_>, lease: &Arc<Lease>, theirs: Fact, now: 
     match merged {
         Fact::Cancelled(tombstone) => {
             edit.take_out(ChangeKind::Cancelled, lease.key().as_str());
-            // The key that is kept already, not its equal.
+            // The key that is kept already, not an equal new one.
             edit.bury(Tombstone { key: lease.key().clone(), ..tombstone }, now);
         }
         Fact::Registered(mut merged) if merged.data.registered != before.data.registered => {
@@ -250,7 +250,7 @@ fn merge_into_lease(edit: &mut Edit<'_>, lease: &Arc<Lease>, theirs: Fact, now: 
     true
 }
 
-/// What a merge that takes no later registration did.
+/// The kind of change that a merge without a later registration made.
 fn kind_of(before: &Record, merged: &Record) -> ChangeKind {
     let removed = before.status_override.status.is_some() && merged.status_override.status.is_none();
     if removed { ChangeKind::OverrideRemoved } else { ChangeKind::StatusChanged }

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch that operators know")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Whether nothing is evicted while too few renewals arrive.
+    /// Whether self-preservation is on: nothing is evicted while too few renewals arrive.
     pub enable_self_preservation: bool,
     /// The share of the expected renewals below which self-preservation sets in, and of the registry that one
     /// eviction run leaves.
@@ -17,7 +17,7 @@ pub struct Options {
     pub expected_client_renewal_interval: Duration,
     /// How often expired leases are looked for.
     pub eviction_interval: Duration,
-    /// How long reads are refused after a start that found nothing to copy.
+    /// How long reads are refused after a start without a copy.
     pub wait_time_when_sync_empty: Duration,
     /// How long a change stays in the delta.
     pub retention_time_in_delta_queue: Duration,
@@ -27,15 +27,15 @@ pub struct Options {
     pub disable_delta: bool,
     /// Whether answers may be as old as `response_cache_update_interval`, as the Java server's are.
     pub use_read_only_response_cache: bool,
-    /// How old an answer may be then.
+    /// Maximum age of a cached answer when `use_read_only_response_cache` is on.
     pub response_cache_update_interval: Duration,
     /// Whether a heartbeat that names a newer version of the instance is answered 404.
     pub sync_when_timestamp_differs: bool,
-    /// How many clients are expected before any is seen.
+    /// The expected number of clients before any has registered.
     pub expected_number_of_clients_sending_renews: u32,
-    /// How many clients are expected when a start found nothing to copy; 0 refuses reads until the wait is over.
+    /// The expected number of clients after a start without a copy; 0 refuses reads until the wait is over.
     pub default_open_for_traffic_count: u32,
-    /// How many bytes of memory the instances may take.
+    /// Maximum memory of the instances, in bytes.
     pub max_bytes: usize,
 }
 

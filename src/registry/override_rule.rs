@@ -1,12 +1,11 @@
-//! The status that an instance is kept with when it registers.
+//! The status with which a registration is kept.
 
 use crate::model::{InstanceStatus, Record};
 
 use super::Source;
 
-/// What of Netflix's `InstanceStatusOverrideRule`s looks at who sends what: a client cannot take itself out of service,
-/// nor back, by registering again (`LeaseExistsRule`); a peer may say so. The other rules are those of
-/// [`Record::show`], which applies what an operator set.
+/// The one of Netflix's `InstanceStatusOverrideRule`s that depends on the sender: a client cannot put itself out of service, or
+/// back, by registering again (`LeaseExistsRule`); a peer can. The other rules are in [`Record::show`], which applies overrides.
 pub(super) fn sent_status(
     sent: InstanceStatus,
     status_override: Option<InstanceStatus>,

@@ -1,14 +1,13 @@
 //! [`Pages`]: the registry's content in order, cut so that an answer can be built of pieces.
 //!
-//! An answer of ten thousand instances must not be encoded and compressed again because one of them changed. So the
-//! instances stand in the order of their keys, cut into pages of at most [`MOST`]; each page keeps what it was encoded
-//! and compressed to, per form, from the first time somebody asks for that form until one of its instances changes.
-//! An answer is its pages with a little glue between them: a comma where an application continues on the next page,
-//! its end and the next one's beginning where it does not.
+//! An answer of ten thousand instances must not be encoded and compressed again because one of them changed. So the instances
+//! stand in the order of their keys, cut into pages of at most [`MOST`]. Each page keeps its encoded and compressed text for each
+//! form, from the first request for that form until one of its instances changes. An answer is its pages with a little glue
+//! between them: a comma where an application continues on the next page, its end and the next one's beginning where it does not.
 //!
-//! A reader takes the pages as they are at one moment (a clone of some pointers, under the registry's lock) and
-//! encodes what is missing afterwards, without the lock; a writer that changes a page somebody still reads copies it
-//! first. So an answer shows one moment, and nobody waits for an encoder.
+//! A reader copies pointers to the pages of one moment, under the registry's lock, and encodes missing pages afterwards, without
+//! the lock. A writer that changes a page which is still being read copies it first. So an answer shows one moment, and no writer
+//! waits for an encoder.
 
 use std::sync::{Arc, OnceLock};
 
@@ -30,7 +29,8 @@ const PIECE: usize = 16 * 1024;
 /// One instance as it was at its last change.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// The lease's, beside its neighbours': a search compares many, and each step through a pointer is a cache miss.
+    /// A copy of the lease's key, next to its neighbours': a search compares many keys, and following a pointer to each would be
+    /// a cache miss.
     key: InstanceKey,
     pub(super) lease: Arc<Lease>,
     pub(super) record: Arc<Record>,
@@ -57,18 +57,18 @@ impl Entry {
     }
 }
 
-/// Instances that stand together in an answer, and what they were encoded to.
+/// Instances that stand together in an answer, and their encoded text.
 #[derive(Debug, Default)]
 pub(super) struct Page {
     entries: Vec<Entry>,
     plain: [OnceLock<Box<[Bytes]>>; Form::COUNT],
     deflated: [OnceLock<DeflatedPiece>; Form::COUNT],
-    /// How many bytes the text has that it was encoded to last, per form; it may be that of a former version.
+    /// The length of the last encoded text for each form; it may be that of a former version.
     last_lens: [usize; Form::COUNT],
 }
 
 impl Clone for Page {
-    /// The entries; what they were encoded to is about to change.
+    /// Copies the entries only: the encoded text is about to change.
     fn clone(&self) -> Self {
         Self { entries: self.entries.clone(), last_lens: self.lens(), ..Self::default() }
     }
@@ -103,7 +103,7 @@ impl Page {
         if gzip { self.deflated[form.index()].get().is_none() } else { self.plain[form.index()].get().is_none() }
     }
 
-    /// How many bytes of text a version loses that has this page instead of the one that was encoded last.
+    /// The number of bytes of the last encoded text, which a version with this page no longer has.
     pub(super) fn last_len(&self, form: Form) -> usize {
         self.last_lens[form.index()]
     }
@@ -140,7 +140,7 @@ impl Page {
     }
 }
 
-/// What stands between two instances that follow each other.
+/// Appends the text between two consecutive instances.
 pub(super) fn glue(form: Form, before: &Entry, after: &Entry, out: &mut Vec<u8>) {
     if before.info().app == after.info().app {
         codec::between(form, out);
@@ -175,7 +175,7 @@ impl Pages {
         page.position(key).ok().map(|at| &page.entries[at])
     }
 
-    /// Puts the entry in its place and gives back the one that stood there.
+    /// Puts the entry in its place, and returns the one that it replaced.
     pub(super) fn insert(&mut self, entry: Entry) -> Option<Entry> {
         let at = self.page_of(entry.key());
         if self.pages.is_empty() {
@@ -192,7 +192,7 @@ impl Pages {
                 page.entries.insert(position, entry);
                 self.len += 1;
                 if page.entries.len() > MOST {
-                    // Who registers in the order of the keys fills each page; who does not, finds room in both.
+                    // Registrations in the order of keys fill each page; others find room in both halves.
                     let appended = position + 1 == page.entries.len();
                     let rest = page.entries.split_off(if appended { position } else { page.entries.len() / 2 });
                     self.firsts.insert(at + 1, rest[0].key().clone());
@@ -231,10 +231,9 @@ impl Pages {
         self.pages.iter().flat_map(|page| page.entries())
     }
 
-    /// Holds what must be true between any two changes.
+    /// Checks what must be true between any two changes.
     ///
-    /// # Panics
-    /// If it is not.
+    /// # Panics If it is not true.
     pub(super) fn check(&self) {
         assert!(
             self.pages.iter().all(|page| !page.entries.is_empty() && page.entries.len() <= MOST),
@@ -246,7 +245,7 @@ impl Pages {
         assert_eq!(self.iter().count(), self.len, "instances are counted");
     }
 
-    /// The page that holds `key` or would.
+    /// The page that has `key`, or would have it.
     fn page_of(&self, key: &InstanceKey) -> usize {
         let after = self.firsts.partition_point(|first| first <= key);
         after.saturating_sub(1)
@@ -277,7 +276,7 @@ impl View {
         Self(pages)
     }
 
-    /// Each instance with its lease, in the order of their keys. The lease is the living one: its times go on.
+    /// Each instance with its lease, in the order of their keys. The lease is shared: its times still change.
     pub fn iter(&self) -> impl Iterator<Item = (&InstanceInfo, &Arc<Lease>)> {
         self.records().map(|(record, lease)| (&record.info, lease))
     }
@@ -288,7 +287,7 @@ impl View {
     }
 }
 
-/// The page to change: a copy if somebody reads it, and without what it was encoded to in any case.
+/// The page to change, without its encoded text: a copy, if it is being read.
 fn changed(page: &mut Arc<Page>) -> &mut Page {
     let page = Arc::make_mut(page);
     if page.plain.iter().any(|plain| plain.get().is_some()) {

@@ -1,4 +1,4 @@
-//! What readers ask for: all instances, what changed lately, one application, a virtual address.
+//! What readers can request: all instances, the recent changes, one application, a virtual address.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
@@ -26,8 +26,8 @@ impl InstanceRegistry {
         })
     }
 
-    /// Like [`read`](Self::read), for who may have to wait before it can be built: a pending answer holds the pages of its moment, with
-    /// all that they were encoded to.
+    /// Like [`read`](Self::read), for callers that may have to wait before the answer can be built: a pending answer would hold
+    /// the pages of its moment and their text meanwhile.
     ///
     /// # Errors
     /// Where the Java server answers 403.
@@ -43,7 +43,7 @@ impl InstanceRegistry {
         Ok(cached.as_ref().filter(is_true).map(|cached| cached.answer.clone()))
     }
 
-    /// Encodes what is pending and keeps it for the readers that follow.
+    /// Encodes a pending answer, and keeps it for the next readers.
     pub fn build(&self, pending: &Pending) -> Answer {
         if !self.options.use_read_only_response_cache {
             self.cache.forget_outdated();
@@ -58,8 +58,7 @@ impl InstanceRegistry {
         answer
     }
 
-    /// The answer that was encoded last, if it shows this version or a later one: whoever waited since that version need not have
-    /// another one encoded.
+    /// The last encoded answer, if it shows this version or a later one: a reader that has waited since that version can use it.
     pub fn encoded_since(&self, scope: Scope, form: Form, gzip: bool, version: u64) -> Option<Answer> {
         let cached = self.cache.slot(scope, form, gzip).load();
         cached.as_ref().filter(|cached| cached.version >= version).map(|cached| cached.answer.clone())

@@ -2,7 +2,7 @@
 
 use super::Options;
 
-/// How many renewals a minute are expected, and below how many nothing is evicted.
+/// The expected number of clients, and the number of renewals a minute below which nothing is evicted.
 ///
 /// Java's formula, counted in heartbeats and with one interval for all clients (src/PROTOCOL.md, section 6).
 #[derive(Debug)]
@@ -15,30 +15,30 @@ impl RenewalThreshold {
         Self { expected_clients }
     }
 
-    /// How many clients are expected to renew.
+    /// The number of clients that are expected to renew.
     pub(super) fn expected_clients(&self) -> u32 {
         self.expected_clients
     }
 
-    /// A client more. Java adds none while it expects none (quirk 19, mended by Spring's start value of one).
+    /// One more client. Java adds none while it expects none (quirk 19; Spring avoids that by starting with one).
     pub(super) fn client_added(&mut self) {
         if self.expected_clients > 0 {
             self.expected_clients += 1;
         }
     }
 
-    /// A client less, by cancellation or eviction.
+    /// One client less, after a cancellation or an eviction.
     pub(super) fn client_removed(&mut self) {
         self.expected_clients = self.expected_clients.saturating_sub(1);
     }
 
-    /// What a start found, or what is registered.
+    /// Sets the expected number of clients.
     pub(super) fn expect(&mut self, clients: u32) {
         self.expected_clients = clients;
     }
 
-    /// The periodic update: what is registered becomes what is expected, unless so much is missing that it looks like
-    /// a failure, not like a change.
+    /// The periodic update: the number of registered instances becomes the expected one, unless so many are missing that it looks
+    /// like a failure.
     pub(super) fn update(&mut self, registered: u32, options: &Options) {
         let enough = f64::from(registered) > options.renewal_percent_threshold * f64::from(self.expected_clients);
         if enough || !options.enable_self_preservation {

@@ -1,7 +1,7 @@
-//! What readers are answered, encoded once per change and form.
+//! The answers to readers, encoded once per change and form.
 //!
-//! [`InstanceRegistry::read`](super::InstanceRegistry::read) gives an answer that is still true, or a [`Pending`] one that has to be built:
-//! the caller decides where that happens, since building a large one takes milliseconds.
+//! [`InstanceRegistry::read`](super::InstanceRegistry::read) returns an answer that is still current, or a [`Pending`] one that
+//! has to be built. The caller decides on which thread, since building a large one takes milliseconds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire};
@@ -15,22 +15,22 @@ use crate::time::Timestamp;
 
 use super::pages::{Entry, Page, glue};
 
-/// What an instance takes in an answer, about.
+/// The approximate length of an instance in an answer.
 const TEXT_BYTES: usize = 1_200;
 
-/// What of the registry is read.
+/// The part of the registry that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Everything: `GET /apps`.
     All,
-    /// What changed lately: `GET /apps/delta`.
+    /// The recent changes: `GET /apps/delta`.
     Delta,
 }
 
 /// Why the registry cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadError {
-    /// It waits for clients after an empty start.
+    /// It waits for clients after a start without a copy, or has lost its memory.
     NotYetAllowed,
     /// Deltas are switched off.
     DeltaDisabled,
@@ -60,10 +60,10 @@ impl Answer {
     }
 }
 
-/// A look at the registry: answered, or to be built.
+/// The result of a read: an answer, or one to be built.
 #[derive(Debug)]
 pub enum Reading {
-    /// An answer that is true now.
+    /// A current answer.
     Ready(Answer),
     /// One that has to be built.
     Pending(Pending),
@@ -82,19 +82,19 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// How many pages have to be encoded or compressed for it: what it costs.
+    /// The number of pages that have to be encoded or compressed: the cost of building it.
     pub fn pages_to_encode(&self) -> usize {
         self.pages.iter().filter(|page| page.lacks(self.form, self.gzip)).count()
     }
 
-    /// How many bytes former versions have at most that this one has not: what of them only their readers keep.
+    /// The maximum number of bytes of former versions that this one does not share: only readers of former versions keep them.
     pub fn outdates(&self) -> usize {
         if self.gzip {
             // It is put together anew.
             return usize::MAX;
         }
         let lacking = self.pages.iter().filter(|page| page.lacks(self.form, false));
-        // A page may be new, and stand where others stood.
+        // A page may be new, in the place of others.
         lacking.map(|page| page.last_len(self.form).max(page.entries().len() * TEXT_BYTES)).sum()
     }
 
@@ -128,7 +128,7 @@ impl Pending {
     }
 }
 
-/// Where the pieces of an answer go.
+/// Collects the pieces of an answer.
 enum Sink {
     Plain(Vec<Bytes>),
     Gzip(GzipAssembly),
@@ -144,7 +144,7 @@ impl Sink {
         Self::Gzip(GzipAssembly::with_capacity(compressed.sum()))
     }
 
-    /// Takes what was gathered in `text`.
+    /// Ends the piece that was collected in `text`.
     fn text(&mut self, text: &mut Vec<u8>) {
         match self {
             Self::Plain(pieces) => pieces.push(std::mem::take(text).into()),
@@ -170,7 +170,7 @@ impl Sink {
     }
 }
 
-/// An answer, the version of the content that it shows, and when that was taken.
+/// An answer, the version that it shows, and the time of that version.
 #[derive(Debug)]
 pub(super) struct Cached {
     pub(super) answer: Answer,
@@ -178,7 +178,7 @@ pub(super) struct Cached {
     pub(super) taken: Timestamp,
 }
 
-/// The answers given last.
+/// The last answers.
 #[derive(Debug, Default)]
 pub(super) struct ResponseCache {
     version: AtomicU64,
@@ -189,7 +189,7 @@ pub(super) struct ResponseCache {
 }
 
 impl ResponseCache {
-    /// The version of the content that readers are to see.
+    /// The current version of the content.
     pub(super) fn version(&self) -> u64 {
         self.version.load(Acquire)
     }
@@ -199,7 +199,7 @@ impl ResponseCache {
         self.version.store(version, std::sync::atomic::Ordering::Release);
     }
 
-    /// Forgets the answers of former versions that are not compressed. Readers of one keep it; for others it is only memory.
+    /// Forgets uncompressed answers of former versions. Their present readers keep them; nobody else needs them.
     pub(super) fn forget_outdated(&self) {
         let version = self.version();
         for [slot, _compressed] in self.answers.iter().flatten() {

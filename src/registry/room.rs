@@ -1,8 +1,8 @@
-//! [`Room`]: how much memory the registry may take, and who is refused when it is taken.
+//! [`Room`]: the memory limit of the registry, and which instances are refused when it is reached.
 //!
-//! Heartbeats, cancellations and evictions always go on. A new instance of a client is refused from the limit on. One of a peer is
-//! taken until a tenth above it, so that replicas that filled up at the same time agree; and so is what makes a known instance
-//! larger, so that an instance that is there can change.
+//! Heartbeats, cancellations and evictions always go on. A client's new instance is refused at the limit. A peer's new instance
+//! is accepted up to a tenth above it, so that replicas that filled up at the same time agree; and so is a change that makes a
+//! known instance larger.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::Source;
 
-/// What is taken above the limit, as its part.
+/// The part above the limit that peers and known instances may use: a tenth.
 const ABOVE: usize = 10;
 
 /// The registry is full.
@@ -20,9 +20,9 @@ const ABOVE: usize = 10;
     "the registry is full: its instances take {used} bytes of memory, and may take {most}; heartbeats and cancellations go on"
 )]
 pub struct NoRoom {
-    /// What is taken, in bytes.
+    /// The memory in use, in bytes.
     pub used: usize,
-    /// What may be taken.
+    /// The limit, in bytes.
     pub most: usize,
 }
 
@@ -41,17 +41,17 @@ impl Room {
         Self { most, used: AtomicUsize::new(0), refused: Default::default(), is_full: AtomicBool::new(false) }
     }
 
-    /// Notes how much is taken.
+    /// Notes the memory in use.
     pub(super) fn set_used(&self, used: usize) {
         self.used.store(used, Relaxed);
     }
 
-    /// How many bytes are taken, and may be.
+    /// The memory in use, and the limit, in bytes.
     pub(super) fn used_of(&self) -> (usize, usize) {
         (self.used.load(Relaxed), self.most)
     }
 
-    /// How many instances of clients and of peers were refused.
+    /// The number of refused instances of clients and of peers.
     pub(super) fn refused(&self) -> [(Source, u64); 2] {
         [Source::Client, Source::Peer].map(|source| (source, self.refused[source as usize].load(Relaxed)))
     }

@@ -1,4 +1,4 @@
-//! Self-preservation: whether enough renewals arrive to take an expired lease for a dead instance.
+//! Self-preservation: whether enough renewals arrive to conclude that an expired lease means a dead instance.
 //!
 //! If fewer arrive than the threshold asks for, the network has probably failed, and no lease is evicted. The same state
 //! knows when the registry opened and when it evicted last, and what follows from that.
@@ -14,21 +14,21 @@ use crate::time::Timestamp;
 /// Whether expired leases are evicted, and the numbers that decide it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SelfPreservation {
-    /// Whether it is on at all.
+    /// Whether it is switched on.
     pub enabled: bool,
     /// The renewals of the last completed minute.
     pub renews_last_minute: u64,
-    /// How many have to be exceeded.
+    /// The number that they have to exceed.
     pub renews_per_minute_threshold: u32,
-    /// How many clients are expected to renew.
+    /// The number of clients that are expected to renew.
     pub expected_clients: u32,
     /// Whether expired leases are evicted now.
     pub lease_expiration_enabled: bool,
-    /// Whether the registry should say that renewals are missing: below the threshold, and not just started.
+    /// Whether the registry should report missing renewals: they are below the threshold, and the start is over.
     pub below_threshold: bool,
 }
 
-/// What self-preservation decides by. A heartbeat counts here without a lock.
+/// The state by which self-preservation decides. A heartbeat is counted without a lock.
 #[derive(Debug)]
 pub(super) struct SelfPreservationState {
     /// The registry's, shared with it.
@@ -36,13 +36,13 @@ pub(super) struct SelfPreservationState {
     renews_last_minute: MeasuredRate,
     /// Renewals since the start.
     renewals: AtomicU64,
-    /// How many renewals the last minute has to exceed.
+    /// The number that the renewals of the last minute have to exceed.
     renews_per_minute_threshold: AtomicU64,
     /// When the registry opened for traffic; [`Timestamp::NEVER`] before.
     opened: AtomicI64,
-    /// Whether the start found nothing to copy and no clients are expected (`default-open-for-traffic-count` 0).
+    /// Whether the start had no copy and no clients are expected (`default-open-for-traffic-count` 0).
     empty_on_startup: AtomicBool,
-    /// When the eviction ran last; [`Timestamp::NEVER`] before.
+    /// When the eviction last ran; [`Timestamp::NEVER`] before.
     last_eviction: AtomicI64,
     /// The expired leases that the last run of the eviction kept, because of self-preservation or of its limit.
     kept_by_self_preservation: AtomicU64,
@@ -76,7 +76,7 @@ impl SelfPreservationState {
         Some(Timestamp(self.opened.load(Relaxed))).filter(|opened| *opened != Timestamp::NEVER)
     }
 
-    /// Whether reads are refused because the start found nothing and clients may still be about to register.
+    /// Whether reads are refused because the start had no copy, and clients may still be about to register.
     pub(super) fn waits_for_clients(&self, now: Timestamp) -> bool {
         self.empty_on_startup.load(Relaxed) && !self.is_past_start(now)
     }
@@ -92,7 +92,7 @@ impl SelfPreservationState {
         self.renewals.fetch_add(1, Relaxed);
     }
 
-    /// How many renewals the last minute has to exceed from now on.
+    /// Sets the number that the renewals of the last minute have to exceed.
     pub(super) fn set_threshold(&self, renews_per_minute: u32) {
         self.renews_per_minute_threshold.store(renews_per_minute.into(), Relaxed);
     }
@@ -103,7 +103,7 @@ impl SelfPreservationState {
         !self.options.enable_self_preservation || (threshold > 0 && self.renews_last_minute.count(now) > threshold)
     }
 
-    /// What operators are shown of it.
+    /// Its state for operators.
     pub(super) fn report(&self, expected_clients: u32, now: Timestamp) -> SelfPreservation {
         let renews_last_minute = self.renews_last_minute.count(now);
         let threshold = self.renews_per_minute_threshold.load(Relaxed);
@@ -122,7 +122,7 @@ impl SelfPreservationState {
         self.last_eviction.store(now.0, Relaxed);
     }
 
-    /// Time in which this replica could hear nobody: by how much later than due the eviction runs now.
+    /// The time in which this replica could not hear clients: the delay of the present eviction run.
     pub(super) fn compensation(&self, now: Timestamp) -> Duration {
         match Timestamp(self.last_eviction.load(Relaxed)) {
             Timestamp::NEVER => Duration::ZERO,
@@ -130,18 +130,18 @@ impl SelfPreservationState {
         }
     }
 
-    /// How many renewals there were since the start.
+    /// The number of renewals since the start.
     pub(super) fn renewals(&self) -> u64 {
         self.renewals.load(Relaxed)
     }
 
-    /// Notes how many expired leases a run of the eviction kept, and why.
+    /// Notes the number of expired leases that an eviction run kept, by reason.
     pub(super) fn kept(&self, by_self_preservation: usize, by_limit: usize) {
         self.kept_by_self_preservation.store(by_self_preservation as u64, Relaxed);
         self.kept_by_limit.store(by_limit as u64, Relaxed);
     }
 
-    /// How many expired leases the last run of the eviction kept, because of self-preservation and because of its limit.
+    /// The number of expired leases that the last eviction run kept: because of self-preservation, and because of its limit.
     pub(super) fn expired_kept(&self) -> (u64, u64) {
         (self.kept_by_self_preservation.load(Relaxed), self.kept_by_limit.load(Relaxed))
     }

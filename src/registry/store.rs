@@ -1,7 +1,7 @@
 //! The maps behind the registry: leases by key and applications by name. The only file that names `DashMap`.
 //!
-//! A guard of such a map held over an await, or taken twice by one thread, is a deadlock; none leaves this file.
-//! Iteration is not a consistent cut and is used for none: consistent reads go through [`super::pages`].
+//! A guard of such a map that is held over an await, or taken twice by one thread, is a deadlock; so no guard leaves this file.
+//! An iteration is no consistent view: consistent reads go through [`super::pages`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::AcqRel};
@@ -20,8 +20,8 @@ use super::Lease;
 pub(super) struct Leases(DashMap<InstanceKey, Arc<Lease>>);
 
 impl Leases {
-    /// Runs `read` on the lease of `key`, which may be a request's path as it came. `read` runs under the lock of a
-    /// shard, shared with other readers: it must be short and must not come back here.
+    /// Runs `read` on the lease of `key`, which may be borrowed from a request's path. `read` runs under the lock of a shard,
+    /// shared with other readers: it must be short and must not come back here.
     pub(super) fn with<T>(&self, key: &str, read: impl FnOnce(&Arc<Lease>) -> T) -> Option<T> {
         self.0.get(key).map(|lease| read(&lease))
     }
@@ -49,7 +49,7 @@ impl Leases {
     }
 }
 
-/// What is known of one application beside its instances: the answers that were encoded of it.
+/// The encoded answers of one application.
 #[derive(Debug, Default)]
 pub(super) struct ApplicationAnswers {
     /// Counts the changes of any of its instances.
@@ -77,8 +77,8 @@ impl Drop for Encoded {
 #[derive(Debug)]
 pub(super) struct ApplicationIndex {
     by_name: DashMap<AppName, Arc<ApplicationAnswers>>,
-    /// The bytes of the answers that are kept, and the most that may be: without a bound, whoever asks for every application in
-    /// every form would make the registry four times as large.
+    /// The bytes of the kept answers, and their limit: without one, a client that requests every application in every form would
+    /// make the registry four times as large.
     kept_bytes: Arc<AtomicUsize>,
     most_bytes: usize,
 }
@@ -91,7 +91,7 @@ impl ApplicationIndex {
 
     /// Keeps an answer of an application, if there is room for it.
     pub(super) fn keep(&self, slot: &ArcSwapOption<Encoded>, version: u64, body: &Bytes) {
-        // Who kept one before makes room for it.
+        // The answer that it replaces makes room for it.
         slot.store(None);
         if self.kept_bytes.fetch_add(body.len(), AcqRel).saturating_add(body.len()) > self.most_bytes {
             self.kept_bytes.fetch_sub(body.len(), AcqRel);
@@ -104,12 +104,12 @@ impl ApplicationIndex {
         self.by_name.get(app).map(|answers| Arc::clone(&answers))
     }
 
-    /// This name as it is kept here, if an application has it.
+    /// The kept text of this name, if an application has it; otherwise the name itself.
     pub(super) fn name_of(&self, app: &AppName) -> AppName {
         self.by_name.get(app).map_or_else(|| app.clone(), |kept| kept.key().clone())
     }
 
-    /// How many there are.
+    /// The number of applications.
     pub(super) fn len(&self) -> usize {
         self.by_name.len()
     }

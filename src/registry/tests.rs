@@ -122,7 +122,7 @@ fn self_preservation_evicts_only_while_enough_renewals_arrive() {
     renew(19, minute(3));
     assert!(registry.self_preservation(minute(4)).lease_expiration_enabled);
     assert_eq!(registry.evict(&mut rng, minute(4)), 2);
-    assert!(registry.instance("A/0000", minute(4)).is_some(), "who renews stays");
+    assert!(registry.instance("A/0000", minute(4)).is_some(), "an instance that renews stays");
 }
 
 #[test]
@@ -270,7 +270,10 @@ fn answers_of_former_versions_are_not_kept() {
     let since = |version| registry.encoded_since(Scope::All, JSON, false, version).is_some();
     let version = registry.version();
     registry.register(instance("A", "3", InstanceStatus::Up, 1), Source::Client, START);
-    assert!(since(version) && !since(version + 1), "who asked before the change may have it, who asks after it not");
+    assert!(
+        since(version) && !since(version + 1),
+        "a reader that asked before the change may have it, one that asks after it may not"
+    );
 }
 
 #[test]

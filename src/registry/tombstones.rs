@@ -1,4 +1,4 @@
-//! [`Tombstones`]: which instances are gone, and must not come back from a replica that does not know it.
+//! [`Tombstones`]: the instances that are gone, and must not come back from a replica that does not know that.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::model::{DataStamp, InstanceKey, Stamp, Tombstone};
 use crate::time::{Timestamp, millis};
 
-/// How long a cancellation is remembered, by the stamp clock. An hour is what it takes; two more are for clocks that are an hour
-/// behind and an hour ahead, since the stamp clock leaps when it meets one that is ahead. A network may be cut for longer: an
-/// instance whose client nobody hears any more is found dead without the cancellation (`registry/eviction`).
+/// How long a cancellation is remembered, by the stamp clock: an hour, and two more for clocks that are an hour behind and an
+/// hour ahead, since the stamp clock leaps when it meets one that is ahead. After a longer network cut, an instance that no
+/// replica hears any more is found dead without the cancellation (`registry/eviction`).
 const KEPT: Duration = Duration::from_secs(3 * 60 * 60);
 /// At most this many cancellations, and this many evictions, are remembered; the oldest are forgotten first.
 const MOST: usize = 20_000;
@@ -34,7 +34,7 @@ impl Tombstones {
         self.by_key.values()
     }
 
-    /// Puts one in, in the place of what was known under its key, which is given back.
+    /// Puts one in, and returns the one with the same key that it replaces.
     pub(super) fn insert(&mut self, tombstone: Tombstone) -> Option<Tombstone> {
         let replaced = self.remove(tombstone.key.as_str());
         self.in_order.insert((tombstone.cancelled, tombstone.key.clone()));
@@ -50,14 +50,14 @@ impl Tombstones {
         Some(removed)
     }
 
-    /// Takes out the oldest one if it is too old or one too many, by the time of the stamp clock.
+    /// Removes the oldest one if it is too old, by the stamp clock, or one too many.
     pub(super) fn take_outdated(&mut self, stamp_millis: u64) -> Option<Tombstone> {
         let (oldest, key) = self.in_order.first()?.clone();
         let is_too_much = self.by_key.len() > MOST || self.name_bytes > MOST_NAME_BYTES;
         (is_too_much || is_outdated(oldest, stamp_millis)).then(|| self.remove(key.as_str()))?
     }
 
-    /// Whether a cancellation of an instance that is not known here need not be remembered: it would go at once.
+    /// Whether the cancellation of an unknown instance need not be remembered: it would be forgotten at once.
     pub(super) fn would_drop(&self, tombstone: &Tombstone, stamp_millis: u64) -> bool {
         let older_than_all = || self.in_order.first().is_some_and(|(oldest, _)| tombstone.cancelled < *oldest);
         let is_full = self.by_key.len() >= MOST || self.name_bytes + tombstone.key.as_str().len() > MOST_NAME_BYTES;
@@ -78,9 +78,9 @@ fn is_outdated(cancelled: Stamp, stamp_millis: u64) -> bool {
     stamp_millis.saturating_sub(cancelled.millis()) > u64::try_from(millis(KEPT)).unwrap_or(0)
 }
 
-/// The instances that this replica evicted last, and when each had been heard: an instance comes back only if it was heard later.
+/// The instances that this replica evicted last, and when each was last heard: an instance comes back only if it was heard later.
 ///
-/// Peers are not told: each replica finds out for itself whether an instance is dead.
+/// They are not replicated: each replica decides by itself whether an instance is dead.
 #[derive(Debug, Default)]
 pub(super) struct Evicted {
     heard: HashMap<InstanceKey, (Timestamp, DataStamp)>,
@@ -103,13 +103,13 @@ impl Evicted {
         }
     }
 
-    /// Whether an instance that was heard at this time was evicted, and not heard since. Where its lease has expired, it was not:
-    /// times that came by way of different replicas differ by what calls took, so the same heartbeat may seem a little later.
+    /// Whether an instance that was heard at this time was evicted, and has not been heard since. An expired one has not: times
+    /// that arrive through different replicas differ by the durations of calls, so the same heartbeat may seem a little later.
     pub(super) fn covers(&self, key: &str, heard: Timestamp, is_expired: bool) -> bool {
         self.heard.get(key).is_some_and(|(evicted, _)| is_expired || heard <= *evicted)
     }
 
-    /// The version of the data that was evicted with an instance: others may have it still.
+    /// The version of the data that was evicted with an instance: other replicas may still have it.
     pub(super) fn version(&self, key: &str) -> Option<Timestamp> {
         self.heard.get(key).map(|(_, data)| data.version)
     }

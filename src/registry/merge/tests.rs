@@ -1,4 +1,4 @@
-//! Replicas that tell each other what they know, over what peers really send.
+//! Replicas that exchange records in the form in which peers send them.
 
 mod histories;
 mod records;
@@ -17,7 +17,7 @@ use crate::registry::Options;
 const START: Timestamp = Timestamp(1_700_000_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Replicas whose clocks are an hour apart each.
+/// Replicas whose clocks differ by an hour each.
 struct Cluster {
     replicas: Vec<InstanceRegistry>,
     secs: u64,
@@ -36,7 +36,7 @@ impl Cluster {
         registry
     }
 
-    /// One more replica opens now, without a copy.
+    /// Opens one more replica now, without a copy.
     fn start_another(&mut self) {
         let replica = self.replicas.len();
         self.replicas.push(Self::opened_at(replica, self.now(replica)));
@@ -78,7 +78,7 @@ impl Cluster {
         self.replicas[replica].lease(&key(id)).map(|lease| lease.with_record(|record| record.data.registered))
     }
 
-    /// Whether somebody is about to be overdue or expired somewhere.
+    /// Whether an instance is about to be overdue or expired at some replica.
     fn is_on_the_edge(&self) -> bool {
         let edge = |silent: Duration| [90, 180].iter().any(|edge| (edge - 4..edge + 4).contains(&silent.as_secs()));
         (0..self.replicas.len()).any(|replica| {
@@ -120,7 +120,7 @@ impl Cluster {
         repaired
     }
 
-    /// `to` asks when `from` heard the instances that have missed a heartbeat at `to`.
+    /// `to` asks `from` for the last renewals of the instances that have missed a heartbeat at `to`.
     fn ask(&self, to: usize, from: usize) -> usize {
         let quiet = self.replicas[to].quiet(None, 100, self.now(to));
         let keys: Vec<String> = quiet.iter().map(ToString::to_string).collect();
@@ -152,7 +152,7 @@ impl Cluster {
         held.iter().map(|one| (one.info().id().to_owned(), text(one.info()))).collect()
     }
 
-    /// Everybody knows the same, and a comparison finds nothing.
+    /// All replicas know the same, and a comparison finds no difference.
     fn agree(&self) -> BTreeMap<String, String> {
         self.compare_all();
         for replica in 1..self.replicas.len() {

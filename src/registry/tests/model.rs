@@ -63,7 +63,7 @@ struct Held {
     renewed: bool,
 }
 
-/// The rules of src/PROTOCOL.md, sections 3 to 6, said once more in the plainest way.
+/// The rules of src/PROTOCOL.md, sections 3 to 6, in their simplest form.
 #[derive(Default)]
 struct Model {
     held: BTreeMap<(String, String), Held>,
@@ -187,7 +187,8 @@ proptest! {
                 Op::Metadata { app, id } => drop(registry.update_metadata(&at(app, id), [("k", "v")], Source::Client, now)),
                 Op::Advance { .. } => {}
                 Op::Evict => {
-                    // Which of the expired go is chance; the model follows the registry, and checks that each was one.
+                    // Which of the expired instances are evicted is random. The model follows the registry, and checks that each
+                    // had expired.
                     let expired = model.expired();
                     registry.evict(&mut rng, now);
                     let (full, ..) = view(&registry, Scope::All, false, now);
