@@ -1,6 +1,6 @@
-//! Tells the crate what it is built of: `GIT_COMMIT` from the environment, or from git where this is a checkout.
+//! Passes the commit to the crate: `GIT_COMMIT` from the environment, or from git if this is a checkout.
 //!
-//! Git is asked for what is released only: whoever works on the registry would build all of it again after each commit.
+//! Git is asked only for release builds: during development, everything would be built again after each commit.
 
 #![expect(clippy::disallowed_methods, reason = "cargo tells a build script what it needs in the environment")]
 

@@ -1,7 +1,7 @@
 //! The wire formats: JSON and XML, full and compact, both directions.
 //!
-//! This is the only module that knows how Eureka spells anything. It knows nothing of the registry: a decoder makes
-//! a [`crate::model`] value of bytes, an encoder appends one to a buffer.
+//! This is the only module that knows how Eureka spells anything. It does not know the registry: a decoder makes a
+//! [`crate::model`] value from bytes, an encoder appends one to a buffer.
 
 mod crc32;
 mod error;
@@ -46,7 +46,7 @@ pub fn instance_entry(form: Form, nesting: Nesting, info: &InstanceInfo, lease: 
     }
 }
 
-/// Appends what stands between two instances of an application, or between two applications.
+/// Appends the separator of two instances of an application, or of two applications.
 pub fn between(form: Form, out: &mut Vec<u8>) {
     if form.media == Media::Json {
         out.push(b',');
@@ -69,7 +69,7 @@ pub fn application_close(form: Form, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the beginning of an application that is the document.
+/// Appends the beginning of an application that is a document of its own.
 pub fn application_document_open(form: Form, name: &str, out: &mut Vec<u8>) {
     match form.media {
         Media::Json => {
@@ -88,7 +88,7 @@ pub fn application_document_close(form: Form, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the beginning of `applications`. The full form says version and hash code here, the compact one at the end.
+/// Appends the beginning of `applications`. The full form has version and hash code here, the compact one at the end.
 pub fn applications_open(form: Form, versions_delta: &str, apps_hashcode: &str, out: &mut Vec<u8>) {
     match form.media {
         Media::Json => json::encode::applications_open(form.detail, versions_delta, apps_hashcode, out),
@@ -104,7 +104,7 @@ pub fn applications_close(form: Form, versions_delta: &str, apps_hashcode: &str,
     }
 }
 
-/// Appends what became of a batch.
+/// Appends the outcome of a batch.
 pub fn replication_response(media: Media, responses: &[ReplicationInstanceResponse], out: &mut Vec<u8>) {
     match media {
         Media::Json => json::encode::replication_response(responses, out),
@@ -114,8 +114,7 @@ pub fn replication_response(media: Media, responses: &[ReplicationInstanceRespon
 
 /// Reads a registration: a document `instance`.
 ///
-/// # Errors
-/// If it is none, or lacks what the Java decoders insist on.
+/// # Errors If it is not a registration, or lacks what the Java decoders require.
 pub fn decode_instance(media: Media, body: &[u8], now: Timestamp) -> Result<InstanceInfo, CodecError> {
     match media {
         Media::Json => json::decode::instance_document(body, now),
@@ -123,29 +122,26 @@ pub fn decode_instance(media: Media, body: &[u8], now: Timestamp) -> Result<Inst
     }
 }
 
-/// Reads what a peer answers to `GET apps/` as JSON.
+/// Reads a peer's answer to `GET apps/` as JSON.
 ///
-/// An instance that is not understood is left out and its error given beside, so that one odd instance does not keep the others from
-/// being copied. Of many errors the first hundred are given.
+/// An instance that cannot be decoded is skipped, and its error is returned, so that the others are copied all the same. At most
+/// a hundred errors are returned.
 ///
-/// # Errors
-/// If the document as a whole is not understood.
+/// # Errors If the document as a whole cannot be decoded.
 pub fn decode_applications(body: &[u8], now: Timestamp) -> Result<(Applications, Vec<CodecError>), CodecError> {
     json::decode::applications(body, now)
 }
 
 /// Reads a batch of a peer.
 ///
-/// # Errors
-/// If it is none, or one of its items is none.
+/// # Errors If it is not a batch, or an item cannot be decoded.
 pub fn decode_replication_list(body: &[u8], now: Timestamp) -> Result<ReplicationList, CodecError> {
     json::decode::replication_list(body, now)
 }
 
-/// Reads what a peer answers to a batch.
+/// Reads a peer's answer to a batch.
 ///
-/// # Errors
-/// If it is no such answer.
+/// # Errors If it is not such an answer.
 pub fn decode_replication_response(
     body: &[u8],
     now: Timestamp,

@@ -34,22 +34,23 @@ impl Console {
         Self { replica, history: History::default() }
     }
 
-    /// The number of the registry's last change: an overview that was made at this version is still true.
+    /// The registry's version: an overview of this version is still current.
     pub(crate) fn version(&self) -> u64 {
         self.replica.registry.version()
     }
 
-    /// The registry at a glance. `ready` is whether clients may be sent here. Takes as long as there are instances.
+    /// The registry at a glance. `ready` is whether this replica is ready for clients. Its time grows with the number of
+    /// instances.
     pub(crate) fn overview(&self, ready: bool) -> Overview {
         Overview::of(&self.replica, self.history.samples(), ready)
     }
 
-    /// The instances that a query asks for. Takes as long as there are instances.
+    /// The instances that match a query. Its time grows with the number of instances.
     pub(crate) fn find(&self, query: &Query) -> Found {
         Found::of(&self.replica.registry.view(), query, self.replica.clock.now())
     }
 
-    /// All applications. Takes as long as there are instances.
+    /// All applications. Its time grows with the number of instances.
     pub(crate) fn applications(&self) -> Applications {
         Applications::of(&self.replica.registry.view(), self.replica.clock.now())
     }

@@ -1,19 +1,18 @@
-//! What this process may use ([`Limits`]), and who gets how much of the memory ([`Budget`]).
+//! The limits of this process ([`Limits`]), and how its memory is divided ([`Budget`]).
 //!
 //! Both are read once, at the start. A container has a limit of memory in its cgroup and a limit of open files; elsewhere the
-//! machine's memory is the limit. Nothing here waits or measures: a share is a number of bytes, and its owner sees to it that
-//! no more is held.
+//! machine's memory is the limit. Nothing here waits or measures: a share is a number of bytes, and its owner keeps within it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What is assumed where neither a cgroup nor the machine says how much memory there is, as on macOS.
+/// The memory that is assumed if neither a cgroup nor the machine tells it, as on macOS.
 const UNKNOWN_MEMORY: usize = 2 * 1024 * 1024 * 1024;
 /// Where Linux mounts the cgroups.
 const CGROUPS: &str = "/sys/fs/cgroup";
-/// cgroup v1 has no word for "no limit": it says the largest multiple of a page below 2^63.
+/// cgroup v1 has no word for "no limit": it has the largest multiple of a page below 2^63.
 const V1_UNLIMITED: usize = 1 << 60;
 /// Some kernels refuse to raise the limit further than this though they call it unlimited (`OPEN_MAX` of macOS).
 const MOST_FILES_OF_MACOS: u64 = 10_240;
@@ -25,12 +24,12 @@ pub enum MemorySource {
     Cgroup,
     /// All the memory of the machine.
     Machine,
-    /// Nothing says it.
+    /// None was found.
     Assumed,
 }
 
 impl MemorySource {
-    /// As it is logged.
+    /// Its name in the log.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cgroup => "cgroup",
@@ -40,14 +39,14 @@ impl MemorySource {
     }
 }
 
-/// What the system lets this process use.
+/// What this process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of memory.
     pub memory: usize,
-    /// Who says so.
+    /// Where the limit of memory was found.
     pub memory_source: MemorySource,
-    /// Files, sockets among them, that may be open at a time.
+    /// Maximum open files, including sockets.
     pub open_files: usize,
 }
 
@@ -62,7 +61,7 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// Those of the chart, for whoever does not read them: tests and the simulation.
+    /// The limits of the chart, for tests and the simulation.
     fn default() -> Self {
         Self { memory: 128 * 1024 * 1024, memory_source: MemorySource::Assumed, open_files: 65_536 }
     }
@@ -86,19 +85,19 @@ const fn at_most(bytes: usize, most: usize) -> usize {
 /// Bytes of memory for each purpose. Together the shares are less than the whole: an allocator and the system need some as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// All that the process may use.
+    /// The whole memory of the process.
     pub total: usize,
-    /// The process itself, the registry, and the encoded answers that it keeps.
+    /// The process itself, the registry, and its cached answers.
     pub registry: usize,
-    /// Connections: what an idle one costs, and the buffers of those that are busy.
+    /// Connections: idle ones, and the buffers of busy ones.
     pub connections: usize,
     /// Bodies of requests as they arrive, and inflated.
     pub request_bodies: usize,
-    /// What is decoded from bodies.
+    /// Values that are decoded from bodies.
     pub decoded_bodies: usize,
-    /// Answers that are made, or that slow readers have not taken yet.
+    /// Answers that are being made, or that slow readers have not read yet.
     pub answers: usize,
-    /// People's pages, and answers of `/api`, that are made.
+    /// Pages for people, and answers of `/api`.
     pub pages: usize,
     /// Event streams.
     pub streams: usize,
@@ -145,18 +144,18 @@ impl Budget {
 }
 
 impl Default for Budget {
-    /// That of the chart's limit, for whoever does not read limits: tests and the simulation.
+    /// The budget of the chart's limit, for tests and the simulation.
     fn default() -> Self {
         Self::of(Limits::default().memory)
     }
 }
 
-/// The limit of memory, by what the files say that `read` reads.
+/// The limit of memory, from the files that `read` reads.
 fn memory(read: impl Fn(&Path) -> Option<String>) -> (usize, MemorySource) {
     let machine = read(Path::new("/proc/meminfo")).and_then(|text| total_memory(&text));
     let of_cgroup = cgroup_memory(&read);
     match (of_cgroup, machine) {
-        // A limit above what there is limits nothing.
+        // A limit above the machine's memory has no effect.
         (Some(limit), Some(machine)) if limit >= machine => (machine, MemorySource::Machine),
         (Some(limit), _) => (limit, MemorySource::Cgroup),
         (None, Some(machine)) => (machine, MemorySource::Machine),
@@ -183,7 +182,7 @@ fn cgroup_memory(read: &impl Fn(&Path) -> Option<String>) -> Option<usize> {
         } else {
             return None;
         };
-        // Where a container has no namespace for cgroups the path is one of the host, and its own cgroup is mounted as the root.
+        // If a container has no namespace for cgroups, the path is one of the host, and its own cgroup is mounted as the root.
         let above = Path::new(path.trim_start_matches('/')).ancestors().map(|path| root.join(path));
         let found = above.flat_map(|directory| files.iter().map(move |file| directory.join(file)));
         found.filter_map(|file| limit(&read(&file)?)).min()
@@ -191,12 +190,12 @@ fn cgroup_memory(read: &impl Fn(&Path) -> Option<String>) -> Option<usize> {
     limits.min()
 }
 
-/// What a file of a cgroup says; `None` for no limit.
+/// The limit in a file of a cgroup; `None` if there is none.
 fn limit(text: &str) -> Option<usize> {
     text.trim().parse().ok().filter(|bytes| *bytes > 0 && *bytes < V1_UNLIMITED)
 }
 
-/// Raises the soft limit of open files as far as it goes, and says how many there may be.
+/// Raises the soft limit of open files as far as possible, and returns it.
 fn raise_open_files() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = [maximum, maximum.map_or(Some(MOST_FILES_OF_MACOS), |most| Some(most.min(MOST_FILES_OF_MACOS)))];

@@ -15,7 +15,7 @@ use rand::{Rng, SeedableRng};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
-// Elsewhere, where people try it out, the system's allocator will do.
+// Elsewhere, where people try it out, the system's allocator is good enough.
 #[cfg(target_os = "linux")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -90,7 +90,8 @@ fn serve(loaded: Loaded) -> ExitCode {
     }
 }
 
-/// What a person reads first: where the settings come from, who the peers are, who is let in, and what is not as it was with Java.
+/// Logs what an operator reads first: the sources of the settings, the peers, the users, and the differences from the Java
+/// server.
 fn say_what_is_configured(Loaded { settings, notices, facts }: &Loaded) {
     let files = if facts.files.is_empty() { "none".to_owned() } else { facts.files.join(", ") };
     let (version, profiles) = (env!("CARGO_PKG_VERSION"), facts.profiles.join(", "));
@@ -121,7 +122,7 @@ fn say_what_is_configured(Loaded { settings, notices, facts }: &Loaded) {
     }
 }
 
-/// Who is a peer, in words.
+/// The peers, in words.
 fn peers(settings: &Settings) -> String {
     let replication = &settings.replication;
     let urls: Vec<String> = replication.service_urls.iter().map(ToString::to_string).collect();
@@ -134,8 +135,8 @@ fn peers(settings: &Settings) -> String {
 }
 
 fn run(mut loaded: Loaded) -> anyhow::Result<()> {
-    // What a thread frees of another one's memory is used again by that other one alone. Large answers are made by few threads, so that
-    // not each of them keeps the memory of one.
+    // Memory that one thread allocated and another one frees can be used again only by the first. Large answers are made by few
+    // threads, so that not every thread keeps the memory of one.
     let runtime =
         tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build()?;
     loaded.settings.limits = Limits::detect();

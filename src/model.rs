@@ -1,4 +1,4 @@
-//! What a registry is about: instances, their applications, and what peers tell each other of them.
+//! The subject of a registry: instances, their applications, and what peers send each other about them.
 //!
 //! The types are Netflix's, by name. They know no wire format: no type here derives serde; the spelling of each
 //! field on the wire is in [`crate::codec`].

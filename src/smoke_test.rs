@@ -1,7 +1,8 @@
-//! `eureka-registry smoke-test`: asks a running registry whether it does its work, as `helm test` does.
+//! `eureka-registry smoke-test`: checks that a running registry works; `helm test` runs it.
 //!
-//! It registers an instance through the name of `--url=http://registry:8761/eureka/`, reads it from every replica behind
-//! the name, and removes it; as a user and with a certificate where the registry asks for them. The image has no shell and no curl, so the binary does it.
+//! It registers an instance through the name of `--url=http://registry:8761/eureka/`, reads it from every replica behind the
+//! name, and removes it; as a user and with a certificate, if the registry asks for them. The image has no shell and no curl, so
+//! the binary does it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,16 +19,16 @@ use tokio::time::{sleep, timeout};
 /// The time a change may take until every replica shows it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is asked, and how.
+/// The settings of the test.
 #[derive(Clone)]
 pub struct Options {
     /// The service URL, as in `defaultZone`.
     pub url: Url,
-    /// User and password, where the registry asks for them and the URL does not have them.
+    /// User and password, if the registry asks for them and the URL does not have them.
     pub credentials: Option<(String, String)>,
     /// A PEM file with the authority that signed the registry's certificate: with https the only one that is trusted.
     pub ca: Option<String>,
-    /// PEM files with a certificate and its key, where the registry asks for one.
+    /// PEM files with a certificate and its key, if the registry asks for one.
     pub certificate: Option<(String, String)>,
 }
 
@@ -75,7 +76,7 @@ impl Options {
         Ok(Self { url, credentials, ca, certificate })
     }
 
-    /// The headers that say who asks.
+    /// The headers with the credentials.
     fn headers(&self) -> anyhow::Result<HeaderMap> {
         let mut headers = HeaderMap::new();
         if let Some((user, password)) = &self.credentials {
@@ -96,13 +97,13 @@ impl Options {
     }
 }
 
-/// One replica: its address, and a client that goes there whatever the name says.
+/// One replica: its address, and a client that always connects to it.
 struct Replica {
     address: SocketAddr,
     client: Client,
 }
 
-/// Registers, reads from every replica, removes; tells each step to `say`.
+/// Registers, reads from every replica, and removes; passes a line about each step to `say`.
 ///
 /// # Errors
 /// If the name has no address, a replica does not answer as it must, or a change takes more than ten seconds.
@@ -148,7 +149,7 @@ async fn replicas(options: &Options) -> anyhow::Result<Vec<Replica>> {
         }
     };
     ensure!(!addresses.is_empty(), "{host} has no address");
-    // An error says that one is installed already: then that one serves.
+    // It fails if a provider is installed already, which is just as good.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let certificates = match &options.ca {
         Some(path) => Certificate::from_pem_bundle(&std::fs::read(path).with_context(|| path.clone())?)?,
@@ -174,7 +175,7 @@ async fn replicas(options: &Options) -> anyhow::Result<Vec<Replica>> {
         .collect()
 }
 
-/// Polls until the replica answers for the instance with `expected`.
+/// Polls the instance until the replica answers with `expected`.
 async fn wait_for(replica: &Replica, location: &Url, expected: StatusCode) -> anyhow::Result<()> {
     let answered = timeout(PATIENCE, async {
         loop {

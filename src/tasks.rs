@@ -11,11 +11,10 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-/// The tasks of one component. They are told to stop by a token and belong to whoever holds this: dropping it ends
-/// them.
+/// The tasks of one component. A token asks them to stop. They belong to the owner of this value: dropping it ends them.
 ///
-/// A task that ends before it is told to, or panics, is not missed in silence: the owner stops the process and
-/// Kubernetes starts it anew, since a registry that no longer evicts, say, is worse than one that restarts.
+/// A task that ends without being asked to, or panics, is noticed: the owner stops the process and Kubernetes restarts it, since
+/// a registry that no longer evicts, for example, is worse than one that restarts.
 #[derive(Debug, Default)]
 pub struct Tasks {
     set: JoinSet<&'static str>,
@@ -24,22 +23,22 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// No tasks yet, stopped when `parent` is.
+    /// No tasks yet. They are asked to stop when `parent` is.
     pub fn under(parent: &CancellationToken) -> Self {
         Self { set: JoinSet::new(), stop: parent.child_token(), gate: Gate::default() }
     }
 
-    /// What holds the tasks where they stand.
+    /// The gate that freezes the tasks.
     pub fn gate(&self) -> &Gate {
         &self.gate
     }
 
-    /// The token that tells the tasks to stop.
+    /// The token that asks the tasks to stop.
     pub fn stopping(&self) -> &CancellationToken {
         &self.stop
     }
 
-    /// Starts a task, which is to run until the token it is given says stop.
+    /// Starts a task, which has to run until its token asks it to stop.
     pub fn spawn<F>(&mut self, name: &'static str, task: impl FnOnce(CancellationToken) -> F) -> AbortHandle
     where
         F: Future<Output = ()> + Send + 'static,
@@ -51,8 +50,8 @@ impl Tasks {
         })
     }
 
-    /// Starts a task that does something again and again, a pause before each time. Time lost by a stalled process is
-    /// not made up for by a burst.
+    /// Starts a task that does something at intervals, with a pause before each time. After a stall of the process, missed runs
+    /// are not made up for.
     pub fn every(&mut self, name: &'static str, pause: Duration, mut work: impl FnMut() + Send + 'static) {
         self.spawn(name, |stop| async move {
             while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
@@ -61,7 +60,7 @@ impl Tasks {
         });
     }
 
-    /// Waits until a task ends that was not told to.
+    /// Waits until a task ends that was not asked to.
     pub async fn failed(&mut self) {
         match self.set.join_next().await {
             Some(Ok(name)) => error!(task = name, "a task ended that should run for ever"),
@@ -70,7 +69,7 @@ impl Tasks {
         }
     }
 
-    /// Tells the tasks to stop and waits for them, until `deadline` has passed at the latest.
+    /// Asks the tasks to stop and waits for them, at most until `deadline`.
     pub async fn stop(mut self, deadline: Duration) {
         self.stop.cancel();
         let ended = async { while self.set.join_next().await.is_some() {} };
@@ -80,9 +79,9 @@ impl Tasks {
     }
 }
 
-/// Holds tasks where they stand while it is closed, as SIGSTOP holds a process.
+/// Freezes tasks while it is closed, as SIGSTOP freezes a process.
 ///
-/// Nothing of them runs, time goes on, and what became due meanwhile is late afterwards. Only a simulation closes it.
+/// No task runs, but time goes on, so whatever became due meanwhile is late afterwards. Only a simulation closes it.
 #[derive(Clone, Debug, Default)]
 pub struct Gate(Arc<Mutex<Held>>);
 

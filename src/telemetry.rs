@@ -1,7 +1,7 @@
 //! Logs.
 //!
-//! A line is put into a bounded queue, and a thread of its own writes it. Who logs never waits: if standard output is not read, or not
-//! fast enough, lines are dropped and counted.
+//! A line is put into a bounded queue, and a thread of its own writes it. Logging never waits: if standard output is not read, or
+//! not fast enough, lines are dropped and counted.
 
 mod plain;
 
@@ -19,16 +19,16 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::metrics::process::LOG_LINES_DROPPED;
 use plain::PlainFields;
 
-/// The target of what is said when the server starts and stops. Loggers of Java do not silence it.
+/// The target of the log lines about starting and stopping. Log levels of Java loggers do not silence it.
 pub const START: &str = "eureka_registry::start";
 
 /// How a line of the log is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// For people: in colours, if somebody watches.
+    /// For people: in colours, if standard output is a terminal.
     #[default]
     Text,
-    /// One JSON object a line, for whoever collects logs.
+    /// One JSON object a line, for log collectors.
     Json,
 }
 
@@ -37,7 +37,7 @@ pub enum Format {
 pub struct Options {
     /// What is logged, as a filter of `tracing_subscriber`.
     pub filter: String,
-    /// How.
+    /// How lines are written.
     pub format: Format,
 }
 
@@ -47,23 +47,22 @@ impl Default for Options {
     }
 }
 
-/// So long the thread that writes rests after it wrote: waking it for every line cost as much as a third of the
-/// registration that the line told of.
+/// How long the writing thread pauses after each write. Waking it for every line took a third of the time of a registration.
 const REST: Duration = Duration::from_millis(5);
-/// Maximum bytes of lines that wait for it: some thousand lines.
+/// Maximum bytes of queued lines: some thousand lines.
 const QUEUED_BYTES: usize = 1024 * 1024;
-/// What is kept of the memory of many lines.
+/// The buffer that is kept after many lines.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// How long the last lines may take at the end.
+/// How long writing the last lines may take at the end.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The lines that wait to be written.
 #[derive(Debug, Default)]
 struct Queue {
     lines: Mutex<Lines>,
-    /// That there are lines, or that no more come.
+    /// Signals that there are lines, or that no more will come.
     more: Condvar,
-    /// That all lines are written.
+    /// Signals that all lines are written.
     idle: Condvar,
 }
 
@@ -109,7 +108,7 @@ impl Queue {
                 std::mem::swap(&mut lines.text, &mut text);
                 std::mem::take(&mut lines.dropped)
             };
-            // A line that cannot be written is lost, and so is the one that would say so.
+            // A line that cannot be written is lost, and a message about it would be lost, too.
             if out.write_all(&text).and_then(|()| out.flush()).is_err() {
                 let lost = text.iter().filter(|byte| **byte == b'\n').count();
                 LOG_LINES_DROPPED.fetch_add(lost as u64, Relaxed);
@@ -124,7 +123,7 @@ impl Queue {
         }
     }
 
-    /// Says that no more lines come, and waits until those that came are written, but not for long.
+    /// Notes that no more lines will come, and waits for a short time until all are written.
     fn end(&self) {
         let mut lines = self.lines.lock();
         lines.ended = true;
@@ -134,7 +133,7 @@ impl Queue {
     }
 }
 
-/// Gives writers that put lines into a queue.
+/// Makes writers that put lines into the queue.
 #[derive(Clone, Debug)]
 struct Queued(Arc<Queue>);
 
@@ -157,7 +156,7 @@ impl<'a> MakeWriter<'a> for Queued {
     }
 }
 
-/// Ends the logs when it is dropped: the last lines are written then, if they can be within a second.
+/// Ends logging when it is dropped: the last lines are then written, if that takes less than a second.
 #[derive(Debug)]
 pub struct Guard(Arc<Queue>);
 
@@ -167,7 +166,7 @@ impl Drop for Guard {
     }
 }
 
-/// Logs to standard output until what this gives is dropped.
+/// Logs to standard output until the returned guard is dropped.
 #[must_use = "logs end when it is dropped"]
 pub fn init(options: &Options) -> Guard {
     let filter = EnvFilter::try_new(&options.filter).unwrap_or_else(|_not_a_filter| EnvFilter::new("info"));
@@ -184,7 +183,7 @@ pub fn init(options: &Options) -> Guard {
     Guard(queue)
 }
 
-/// A queue, and the thread that writes its lines. Without one, which a system refuses that has no room for any, nothing is logged.
+/// A queue, and the thread that writes its lines. If the system refuses to start the thread, nothing is logged.
 fn start(mut out: impl Write + Send + 'static) -> Arc<Queue> {
     let queue = Arc::<Queue>::default();
     let written = Arc::clone(&queue);
@@ -201,7 +200,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes what is written when the test says so.
+    /// Accepts what is written when the test allows it.
     struct Reader {
         ready: mpsc::Receiver<()>,
         written: mpsc::Sender<Vec<u8>>,

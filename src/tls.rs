@@ -1,8 +1,8 @@
 //! TLS: certificates in PEM files, read again when they change.
 //!
-//! Kubernetes renews a mounted Secret by swapping a link; nobody restarts a registry for it. A new file that cannot be used
-//! leaves the old certificate in place and is complained of. The same holds for the authorities, and for the lists of what they have revoked;
-//! without its trust file a replica would otherwise believe whom the system believes.
+//! Kubernetes renews a mounted Secret by swapping a link, without a restart. If a new file cannot be used, the old certificate
+//! stays in use and a warning is logged. The same holds for the authorities, and for their revocation lists: otherwise a replica
+//! without its trust file would trust all authorities of the system.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,10 +23,10 @@ use tracing::{info, warn};
 /// Whether clients show certificates (`server.ssl.client-auth`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientAuth {
-    /// They are not asked.
+    /// They are not asked for one.
     #[default]
     None,
-    /// They are asked, and served without one, too.
+    /// They are asked for one, and served without one, too.
     Want,
     /// They are refused without one.
     Need,
@@ -39,14 +39,15 @@ pub struct Options {
     pub certificate: PathBuf,
     /// Its key (`server.ssl.certificate-private-key`).
     pub private_key: PathBuf,
-    /// The authorities whose certificates are believed, of clients and of peers (`server.ssl.trust-certificate`). A file that
-    /// does not exist at the start is one that is empty, unless clients are to be asked: a Secret need not have one.
+    /// The authorities whose certificates are trusted, for clients and for peers (`server.ssl.trust-certificate`). A file that
+    /// does not exist at the start counts as empty, unless clients are asked for certificates: a Secret need not have one.
     pub trust: Option<PathBuf>,
     /// Whether clients show certificates.
     pub client_auth: ClientAuth,
     /// Which of their certificates the authorities have revoked (`registry.security.certificate-revocation-list`).
     pub revoked: Option<PathBuf>,
-    /// The names of which a peer's certificate has one (`registry.security.peer-names`); without any, each certificate is a peer's.
+    /// The names of peers (`registry.security.peer-names`): a peer's certificate has one of them. If there are none, every
+    /// trusted certificate is a peer's.
     pub peer_names: Vec<String>,
 }
 
@@ -63,13 +64,13 @@ struct Loaded {
 pub struct Tls {
     options: Options,
     loaded: ArcSwap<Loaded>,
-    /// Counts the times that other certificates were loaded.
+    /// Counts how often other certificates were loaded.
     generation: AtomicU64,
     peer_names: Vec<ServerName<'static>>,
     state: Mutex<State>,
 }
 
-/// What was read last, and what there was to complain of.
+/// The files that were read last, and the problems with them.
 #[derive(Debug)]
 struct State {
     /// The files that are in use.
@@ -91,8 +92,7 @@ struct Files {
 impl Tls {
     /// Reads the files.
     ///
-    /// # Errors
-    /// If one cannot be read or used: which, and why.
+    /// # Errors If a file cannot be read or used: which one, and why.
     pub fn load(options: Options) -> anyhow::Result<Self> {
         let files = read(&options, None, &mut Vec::new())?;
         let loaded = ArcSwap::from_pointee(configure(&options, &files)?);
@@ -104,18 +104,18 @@ impl Tls {
         Ok(Self { options, loaded, generation: AtomicU64::new(0), peer_names, state })
     }
 
-    /// What serves a new connection.
+    /// The configuration for a new connection of a client.
     pub fn server(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.loaded.load().server)
     }
 
-    /// What calls a peer: it believes the authorities of the trust file, those that the system knows where there is none, and
-    /// shows the server's own certificate to who asks for one.
+    /// The configuration for calls to peers: it trusts the authorities of the trust file, or those of the system if there is
+    /// none, and shows the server's own certificate if the peer asks for one.
     pub fn client(&self) -> ClientConfig {
         self.loaded.load().client.clone()
     }
 
-    /// Whether [`Tls::client`] believes only the authorities of a file.
+    /// Whether [`Tls::client`] trusts only the authorities of a file.
     pub fn has_authorities(&self) -> bool {
         self.loaded.load().has_authorities
     }
@@ -129,13 +129,13 @@ impl Tls {
         self.peer_names.is_empty() || ParsedCertificate::try_from(own).as_ref().is_ok_and(has_name)
     }
 
-    /// Grows whenever other certificates were loaded.
+    /// A number that grows whenever other certificates are loaded.
     pub fn generation(&self) -> u64 {
         self.generation.load(Relaxed)
     }
 
-    /// Looks whether the files changed, and uses them if they can be used. Authorities and revocations that disappear, or that cannot be
-    /// used, stay as they were, also where the certificate is a new one. What is wrong is complained of once.
+    /// Checks whether the files changed, and uses them if they can be used. Authorities and revocations that disappear, or cannot
+    /// be used, stay as they were, even if the certificate is a new one. Each problem is logged once.
     pub fn refresh(&self) {
         let state = &mut *self.state.lock();
         let mut complaints = Vec::new();
@@ -155,7 +155,7 @@ impl Tls {
         state.complaints = complaints;
     }
 
-    /// Uses what was found, all of it or what stands beside the old authorities, and says what cannot be used.
+    /// Uses the new files: all of them, or with the old authorities. Returns what cannot be used.
     fn replace(&self, found: &Files, used: &mut Files) -> Option<String> {
         let (trust, revoked) = (used.trust.clone(), used.revoked.clone());
         let (loaded, files, complaint) = match configure(&self.options, found) {
@@ -177,7 +177,7 @@ impl Tls {
     }
 }
 
-/// Reads the files. Of authorities and revocations, those that are `used` stand for what cannot be read, and the complaints say so.
+/// Reads the files. If authorities or revocations cannot be read, those of `used` stay, and `complaints` gets the reason.
 fn read(options: &Options, used: Option<&Files>, complaints: &mut Vec<String>) -> anyhow::Result<Files> {
     let file = |path: &Path| fs::read(path).with_context(|| path.display().to_string());
     let mut or_used = |path: &Path, used: Option<&Vec<u8>>| match (file(path), used) {
@@ -231,8 +231,9 @@ fn configure(options: &Options, files: &Files) -> anyhow::Result<Loaded> {
     let mut server = builder
         .with_single_cert(chain.clone(), key.clone_key())
         .with_context(|| format!("{} and its key", options.certificate.display()))?;
-    // The client keeps what resumes its session, so that none is forgotten because others came: rustls remembers 256. The key changes
-    // every six hours and opens tickets of twelve; other certificates get another one, since whom they believe may differ.
+    // The client keeps what resumes its session, so that none is forgotten because others came: rustls remembers 256. The key
+    // changes every six hours and opens tickets of twelve; other certificates get another one, since the trusted authorities may
+    // differ.
     server.ticketer = Ticketer::new().context("no key for session tickets")?;
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
@@ -246,7 +247,7 @@ fn configure(options: &Options, files: &Files) -> anyhow::Result<Loaded> {
     Ok(Loaded { server: Arc::new(server), client, has_authorities })
 }
 
-/// The lists of the certificates that are revoked.
+/// The lists of revoked certificates.
 fn revocations(options: &Options, files: &Files) -> anyhow::Result<Vec<CertificateRevocationListDer<'static>>> {
     let (Some(path), Some(text)) = (&options.revoked, &files.revoked) else { return Ok(Vec::new()) };
     if files.trust.is_none() {

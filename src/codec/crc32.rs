@@ -1,4 +1,4 @@
-//! CRC-32 of a whole from the CRC-32 of its parts.
+//! The CRC-32 of a whole from the CRC-32s of its parts.
 //!
 //! A CRC is the remainder of a polynomial over GF(2); appending `n` bytes multiplies it by x^(8n) before the rest is
 //! added. With that power of x at hand, two parts are joined by one multiplication, however long they are.
@@ -20,12 +20,12 @@ fn multiply(a: u32, mut b: u32) -> u32 {
     product
 }
 
-/// What appending bytes does to a CRC: multiplying by x to the power of eight times their number.
+/// The effect of appended bytes on a CRC: a multiplication by x to the power of eight times their number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shift(u32);
 
 impl Shift {
-    /// Of so many bytes.
+    /// The effect of this many bytes.
     pub(super) fn of(len: usize) -> Self {
         let mut power = ONE;
         let mut square = ONE >> 8; // x^8
@@ -40,7 +40,7 @@ impl Shift {
         Self(power)
     }
 
-    /// The CRC of a whole: `before` is that of what comes first, `after` of these bytes.
+    /// The CRC of a whole: `before` is that of the first part, `after` that of these bytes.
     pub(super) fn append(self, before: u32, after: u32) -> u32 {
         multiply(self.0, before) ^ after
     }

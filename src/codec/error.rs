@@ -1,22 +1,22 @@
-//! [`CodecError`]: why a body was not understood.
+//! [`CodecError`]: why a body cannot be decoded.
 
 use thiserror::Error;
 
 use crate::model::TooLarge;
 
-/// Why a body was not understood. The text holds no part of the body.
+/// Why a body cannot be decoded. The text has no part of the body.
 #[derive(Debug, Error)]
 pub enum CodecError {
-    /// Not JSON, or JSON without what is needed.
+    /// It is not JSON, or JSON without a required part.
     #[error("cannot parse JSON: {0}")]
     Json(String),
-    /// Not XML, or XML without what is needed.
+    /// It is not XML, or XML without a required part.
     #[error("cannot parse XML: {0}")]
     Xml(String),
-    /// An instance that is larger than is kept.
+    /// An instance exceeds a limit.
     #[error("{0}")]
     TooLarge(#[from] TooLarge),
-    /// A compressed body that is no gzip, or inflates beyond the limit.
+    /// A compressed body is not gzip, or inflates beyond the limit.
     #[error("cannot inflate the body: {0}")]
     Gzip(String),
 }

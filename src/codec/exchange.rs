@@ -1,6 +1,6 @@
-//! What our own replicas tell each other to find and repair differences. JSON; Java servers never see it.
+//! The messages with which our own replicas find and repair differences. JSON; Java servers never see it.
 //!
-//! Times of day are those of the replica that is called: who calls translates them. Stamps are the same everywhere.
+//! Times are by the clock of the replica that is called; the caller translates them. Stamps are the same everywhere.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,23 +19,23 @@ use crate::time::Timestamp;
 
 /// Maximum applications of a digest: as many as a registry of this many instances can have.
 const MOST_APPLICATIONS: usize = 200_000;
-/// Maximum applications that are asked for at once: ten times as many as a replica asks for.
+/// Maximum applications in a request: ten times as many as a replica asks for.
 const MOST_ASKED_APPLICATIONS: usize = 500;
-/// Maximum instances that are asked for at once: ten times as many as a replica asks for.
+/// Maximum instances in a request: ten times as many as a replica asks for.
 const MOST_ASKED_INSTANCES: usize = 5_000;
 /// Maximum instances in an answer: ten times as many as a replica puts into one.
 const MOST_RECORDS: usize = 10_000;
 /// Maximum cancellations in an answer: twice as many as a replica remembers.
 const MOST_CANCELLED: usize = 40_000;
 
-/// A hash of all that a replica knows, and of each application.
+/// The digest of all that a replica knows, and of each application.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Digests {
-    /// What its stamp clock reads, in milliseconds: those of replicas that compare agree.
+    /// The time of its stamp clock, in milliseconds.
     pub clock: u64,
-    /// Of everything.
+    /// The digest of everything.
     pub total: u64,
-    /// By the application's name.
+    /// The digests by the applications' names.
     pub applications: BTreeMap<String, u64>,
 }
 
@@ -105,26 +105,25 @@ pub fn encode_digests(digests: &Digests, out: &mut Vec<u8>) {
 
 /// Reads digests.
 ///
-/// # Errors
-/// If they are none.
+/// # Errors If the message is something else.
 pub fn decode_digests(body: &[u8]) -> Result<Digests, CodecError> {
     let ReceivedDigests { clock, total: Hash(total), applications: Hashes(applications) } = read(body)?;
     Ok(Digests { clock, total, applications })
 }
 
-/// Asks for all that is known of some applications.
+/// A request for all records of some applications.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordsRequest {
     /// The applications' names.
     #[serde(deserialize_with = "at_most::<MOST_ASKED_APPLICATIONS, _, _>")]
     pub applications: Vec<String>,
-    /// Where the last answer ended, if it did not hold everything.
+    /// Where the last answer ended, if it was not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }
 
 impl RecordsRequest {
-    /// The request as it is sent.
+    /// The encoded request.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         write(self, &mut out);
@@ -133,23 +132,23 @@ impl RecordsRequest {
 
     /// Reads a request.
     ///
-    /// # Errors
-    /// If it is none.
+    /// # Errors If the message is something else.
     pub fn decode(body: &[u8]) -> Result<Self, CodecError> {
         read(body)
     }
 }
 
-/// What a replica knows of some applications.
+/// A replica's records of some applications.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Records {
     /// The instances that are registered.
     pub registered: Vec<(Record, Heard)>,
     /// Those that were cancelled.
     pub cancelled: Vec<Tombstone>,
-    /// Where to go on, if there is more: to be sent as [`RecordsRequest::after`].
+    /// Where to go on, if there are more: the next [`RecordsRequest::after`].
     pub next: Option<String>,
-    /// How many instances and cancellations were left out because they were not understood or are too large, and why the first.
+    /// The number of skipped instances and cancellations, which cannot be decoded or are too large, and why the first one was
+    /// skipped.
     pub skipped: (usize, Option<String>),
 }
 
@@ -212,10 +211,9 @@ pub fn encode_records<'a>(
     out.push(b'}');
 }
 
-/// Reads an answer. Times are left as they came. An instance that is not understood is left out.
+/// Reads an answer. Times are not translated. An instance that cannot be decoded is skipped.
 ///
-/// # Errors
-/// If it is none.
+/// # Errors If the message is something else.
 pub fn decode_records(body: &[u8], now: Timestamp) -> Result<Records, CodecError> {
     let wire: WireRecords<'_> = read(body)?;
     let mut records = Records { next: wire.next, ..Records::default() };
@@ -252,7 +250,7 @@ impl WireRegistered<'_> {
     }
 }
 
-/// The answer to the question when instances were last heard.
+/// The last renewals of some instances.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeardAnswer {
     /// For how long the replica has been open to clients, in milliseconds.
@@ -269,15 +267,14 @@ struct WireHeard {
     heard: Vec<Option<(i64, bool)>>,
 }
 
-/// Appends the keys of the instances that are asked for.
+/// Appends the keys of the requested instances.
 pub fn encode_keys(keys: &[InstanceKey], out: &mut Vec<u8>) {
     write(&keys.iter().map(InstanceKey::as_str).collect::<Vec<_>>(), out);
 }
 
 /// Reads keys.
 ///
-/// # Errors
-/// If they are none.
+/// # Errors If the message is something else.
 pub fn decode_keys(body: &[u8]) -> Result<Vec<String>, CodecError> {
     #[derive(Deserialize)]
     struct Keys(#[serde(deserialize_with = "at_most::<MOST_ASKED_INSTANCES, _, _>")] Vec<String>);
@@ -292,8 +289,7 @@ pub fn encode_heard(answer: &HeardAnswer, out: &mut Vec<u8>) {
 
 /// Reads the answer.
 ///
-/// # Errors
-/// If it is none.
+/// # Errors If the message is something else.
 pub fn decode_heard(body: &[u8]) -> Result<HeardAnswer, CodecError> {
     let wire: WireHeard = read(body)?;
     let heard = |known: Option<(i64, bool)>| known.map(|(at, renewed)| Heard { at: Timestamp(at), renewed });
@@ -304,7 +300,7 @@ fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, CodecError> {
     serde_json::from_slice(body).map_err(json::decode::failure)
 }
 
-/// A list of at most `MOST` elements: what comes behind them is not read.
+/// A list of at most `MOST` elements; further ones are not read.
 fn at_most<'de, const MOST: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {

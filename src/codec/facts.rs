@@ -1,4 +1,4 @@
-//! What our own replicas tell each other of an instance beside the instance itself: its stamps, and when it was heard.
+//! What our own replicas send about an instance in addition to the instance itself: its stamps, and when it was last heard.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::time::Timestamp;
 
-/// What [`Record`] and [`Heard`] hold beside the instance.
+/// The parts of [`Record`] and [`Heard`] other than the instance.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireFacts {
@@ -129,7 +129,7 @@ fn status_named(name: &str) -> Result<InstanceStatus, CodecError> {
     InstanceStatus::from_name(name).ok_or_else(|| broken("no such status"))
 }
 
-/// What is no answer of ours.
+/// The error for an answer that is not one of our replicas'.
 pub(super) fn broken(what: &str) -> CodecError {
     CodecError::Json(what.to_owned())
 }

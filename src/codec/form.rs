@@ -1,4 +1,4 @@
-//! In which forms the registry is read.
+//! The forms in which the registry is read.
 
 /// JSON or XML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -10,7 +10,7 @@ pub enum Media {
 }
 
 impl Media {
-    /// The media type, as `Content-Type` says it.
+    /// The media type for `Content-Type`.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
@@ -19,7 +19,7 @@ impl Media {
     }
 }
 
-/// All of an instance, or what `X-Eureka-Accept: compact` asks for.
+/// All fields of an instance, or those for `X-Eureka-Accept: compact`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Detail {
     /// Every field.
@@ -38,10 +38,10 @@ pub struct Form {
 }
 
 impl Form {
-    /// How many forms there are.
+    /// The number of forms.
     pub const COUNT: usize = 4;
 
-    /// A number below [`Form::COUNT`] of its own.
+    /// Its index, below [`Form::COUNT`].
     pub fn index(self) -> usize {
         let media = match self.media {
             Media::Json => 0,
@@ -55,11 +55,11 @@ impl Form {
     }
 }
 
-/// Where an instance stands. XML is indented by it.
+/// Where an instance stands in the document, by which XML is indented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nesting {
     /// In an `application` within `applications`.
     InApplications,
-    /// In an `application` that is the document.
+    /// In an `application` that is a document of its own.
     InApplication,
 }

@@ -26,21 +26,19 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing to a vector does not fail")
 }
 
-/// How many bytes a gzip member says that it holds; modulo 2^32, so nobody can be sure before it is inflated.
+/// The inflated length that a gzip member announces, modulo 2^32. It is not reliable before the member is inflated.
 ///
-/// # Errors
-/// If it is no gzip.
+/// # Errors If it is not gzip.
 pub fn inflated_len(bytes: &[u8]) -> Result<usize, CodecError> {
     let end = bytes.last_chunk().ok_or_else(|| CodecError::Gzip("it ends too early".to_owned()))?;
     Ok(usize::try_from(u32::from_le_bytes(*end)).unwrap_or(usize::MAX))
 }
 
-/// What a gzip member holds, if that is no more than `limit` bytes.
+/// Inflates a gzip member to at most `limit` bytes.
 ///
-/// # Errors
-/// If it is no gzip or holds more.
+/// # Errors If it is not gzip, or longer.
 pub fn gunzip(bytes: &[u8], limit: usize) -> Result<Vec<u8>, CodecError> {
-    // Deflate makes of a byte at most a thousand.
+    // Deflate expands at most a thousandfold.
     let most = bytes.len().saturating_mul(1032).min(limit);
     let mut out = Vec::with_capacity(inflated_len(bytes)?.min(most));
     let mut inflating = GzDecoder::new(bytes);
@@ -52,7 +50,7 @@ pub fn gunzip(bytes: &[u8], limit: usize) -> Result<Vec<u8>, CodecError> {
     Ok(out)
 }
 
-/// A stretch of an answer, compressed so that it can stand anywhere within a gzip member.
+/// A part of an answer, compressed so that it can be anywhere within a gzip member.
 #[derive(Debug)]
 pub struct DeflatedPiece {
     blocks: Bytes,
@@ -83,7 +81,7 @@ impl DeflatedPiece {
     }
 }
 
-/// A gzip member being put together.
+/// A gzip member that is being assembled.
 #[derive(Debug)]
 pub struct GzipAssembly {
     out: Vec<u8>,
@@ -98,7 +96,7 @@ impl Default for GzipAssembly {
 }
 
 impl GzipAssembly {
-    /// An empty member, with room for so many compressed bytes.
+    /// An empty member, with capacity for this many compressed bytes.
     pub fn with_capacity(capacity: usize) -> Self {
         let mut out = Vec::with_capacity(capacity + 64);
         // Magic, deflate, no flags, no time, no extra flags, unknown system.
@@ -106,7 +104,7 @@ impl GzipAssembly {
         Self { out, crc: 0, len: 0 }
     }
 
-    /// Appends a little text as it is.
+    /// Appends a short text without compressing it.
     pub fn push_stored(&mut self, text: &[u8]) {
         for block in text.chunks(usize::from(u16::MAX)) {
             let len = u16::try_from(block.len()).unwrap_or(u16::MAX);
@@ -119,14 +117,14 @@ impl GzipAssembly {
         self.len += text.len();
     }
 
-    /// Appends a piece.
+    /// Appends a compressed part.
     pub fn push(&mut self, piece: &DeflatedPiece) {
         self.out.extend_from_slice(&piece.blocks);
         self.crc = piece.shift.append(self.crc, piece.crc);
         self.len += piece.len;
     }
 
-    /// The member.
+    /// Ends the member.
     pub fn finish(mut self) -> Bytes {
         self.out.extend_from_slice(&[3, 0]); // the last block, empty
         self.out.extend_from_slice(&self.crc.to_le_bytes());
@@ -138,7 +136,7 @@ impl GzipAssembly {
 }
 
 impl DeflatedPiece {
-    /// How many compressed bytes it has.
+    /// The number of compressed bytes.
     pub fn compressed_len(&self) -> usize {
         self.blocks.len()
     }

@@ -1,12 +1,12 @@
-//! Names of Java classes that stand in documents, and what else both formats spell alike.
+//! The names of Java classes in documents, and other spellings that both formats share.
 
-/// What `dataCenterInfo` says its Java class is.
+/// The Java class of `dataCenterInfo` in documents.
 pub(crate) const DEFAULT_DATA_CENTER_CLASS: &str = "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo";
 pub(crate) const AMAZON_CLASS: &str = "com.netflix.appinfo.AmazonInfo";
-/// What an empty map says its Java class is.
+/// The Java class of an empty map in documents.
 pub(crate) const EMPTY_MAP_CLASS: &str = "java.util.Collections$EmptyMap";
 
-/// What of an Amazon instance's metadata the compact form keeps (`AbstractEurekaJacksonCodec`).
+/// Whether the compact form keeps this key of an Amazon instance's metadata (`AbstractEurekaJacksonCodec`).
 pub(crate) fn is_compact_amazon_key(key: &str) -> bool {
     matches!(key, "instance-id" | "public-ipv4" | "public-hostname" | "local-ipv4" | "availability-zone")
 }

@@ -1,4 +1,4 @@
-//! What both formats promise: what is written can be read, whatever the texts hold, and no input is a panic.
+//! What both formats promise: what is written can be read, whatever the texts are, and no input causes a panic.
 
 use std::fs;
 use std::path::Path;
@@ -41,7 +41,7 @@ pub(super) fn recorded_answers(media: Media) -> Vec<(String, String)> {
     answers
 }
 
-/// What XML makes of a text: what it cannot carry is U+FFFD.
+/// A text as XML has it: characters that XML cannot have become U+FFFD.
 fn as_xml_has_it(text: &str) -> String {
     let is_carried = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
     text.chars().map(|c| if is_carried(c) { c } else { '\u{fffd}' }).collect()

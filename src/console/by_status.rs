@@ -1,11 +1,11 @@
-//! [`ByStatus`]: how many instances have which status.
+//! [`ByStatus`]: the number of instances by status.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::model::InstanceStatus;
 
-/// How many instances have which status.
+/// The number of instances by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ByStatus([u32; InstanceStatus::ALL.len()]);
 
@@ -20,22 +20,22 @@ impl ByStatus {
         self.0[status as usize] += 1;
     }
 
-    /// How many have this status.
+    /// The number of instances with this status.
     pub(crate) fn count(&self, status: InstanceStatus) -> u32 {
         self.0[status as usize]
     }
 
-    /// How many take traffic.
+    /// The number of instances that take traffic.
     pub(crate) fn up(&self) -> u32 {
         self.count(InstanceStatus::Up)
     }
 
-    /// How many there are.
+    /// The number of all instances.
     pub(crate) fn total(&self) -> u32 {
         self.0.iter().sum()
     }
 
-    /// Each status that occurs, those that take no traffic first, and how many have it.
+    /// Each status that occurs, with its number of instances; those that take no traffic first.
     pub(crate) fn occurring(&self) -> impl Iterator<Item = (&'static str, u32)> {
         let all = InstanceStatus::ALL.map(|status| (status.name(), self.count(status)));
         all.into_iter().filter(|(_, count)| *count > 0)

@@ -14,14 +14,14 @@ use crate::time::Timestamp;
 /// The zone or version of an instance that names none, in queries and counts.
 pub(crate) const NONE: &str = "-";
 
-/// How many instances an answer has where nobody says how many.
+/// The default number of instances in an answer.
 pub(crate) const SOME: usize = 100;
 /// The maximum number of values in a facet.
 const MOST_VALUES: usize = 50;
 /// The maximum number of zones or versions listed of an application.
 const MOST_OF_APPLICATION: usize = 20;
 
-/// A client's URL, if it is one to follow: what else it may be is no link.
+/// A client's URL, if it is http or https: nothing else becomes a link.
 fn link(url: Option<&str>) -> Option<&str> {
     let scheme =
         |scheme: &str, url: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
@@ -81,7 +81,7 @@ impl Instance {
 }
 
 impl Instance {
-    /// Where it listens: `host:port`, or the host alone.
+    /// Its address: `host:port`, or only the host.
     pub(crate) fn address(&self) -> String {
         match self.secure_port.or(self.port) {
             Some(port) => format!("{}:{port}", self.host_name),
@@ -90,7 +90,7 @@ impl Instance {
     }
 }
 
-/// The order in which instances are answered.
+/// The order of the instances in an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Order {
     #[default]
@@ -128,29 +128,29 @@ impl Order {
     }
 }
 
-/// An instance that may be answered, with what it is sorted by.
+/// A matching instance, with the value by which it is sorted.
 struct Candidate<'a> {
     info: &'a InstanceInfo,
     lease: &'a Lease,
     zone: &'a str,
     version: &'a str,
-    /// A heartbeat may come while instances are sorted; an order must not change meanwhile.
+    /// The last renewal, copied: a heartbeat may arrive during the sort, and must not change the order.
     last_heard: Timestamp,
 }
 
-/// What is asked for.
+/// A query for instances.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query {
     pub(crate) filter: Filter,
     pub(crate) order: Order,
     pub(crate) descending: bool,
-    /// How many instances of the answer are left out at its beginning.
+    /// The number of matching instances that are skipped.
     pub(crate) offset: usize,
     /// The maximum number of instances in the answer.
     pub(crate) limit: usize,
 }
 
-/// Which instances are wanted.
+/// The filters of a query.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
     /// Words in lower case, each of which a name or an address has to contain.
@@ -163,7 +163,7 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Whether an instance fulfils the conditions that have no facet.
+    /// Whether an instance passes the filters that have no facet.
     fn admits(&self, info: &InstanceInfo, lease: &Lease, now: Timestamp) -> bool {
         let addresses = [info.vip_address.as_deref(), info.secure_vip_address.as_deref()];
         let texts = || {
@@ -176,7 +176,7 @@ impl Filter {
     }
 }
 
-/// Whether a text holds a word that is in lower case.
+/// Whether a text contains a word, which is in lower case.
 fn contains(text: &str, word: &str) -> bool {
     if text.is_ascii() {
         let (text, word) = (text.as_bytes(), word.as_bytes());
@@ -189,7 +189,7 @@ fn contains(text: &str, word: &str) -> bool {
     text.to_lowercase().contains(word)
 }
 
-/// Instances that were asked for.
+/// The answer to a query.
 #[derive(Debug, Serialize)]
 pub(crate) struct Found {
     now: i64,
@@ -200,7 +200,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// The instances that are asked for.
+    /// The instances of this page.
     pub(crate) fn of(view: &View, query: &Query, now: Timestamp) -> Self {
         let wanted = &query.filter;
         let (mut statuses, mut zones, mut versions) = (HashMap::new(), HashMap::new(), HashMap::new());
@@ -240,19 +240,19 @@ impl Found {
         }
     }
 
-    /// Where the page before begins, if there is one.
+    /// The offset of the previous page, if there is one.
     pub(crate) fn previous(&self) -> Option<usize> {
         (self.offset > 0).then(|| self.offset.saturating_sub(SOME))
     }
 
-    /// Where the next page begins, if there is one.
+    /// The offset of the next page, if there is one.
     pub(crate) fn next(&self) -> Option<usize> {
         Some(self.offset.saturating_add(self.instances.len()))
             .filter(|next| *next < self.total && !self.instances.is_empty())
     }
 }
 
-/// What could be chosen.
+/// The values that a filter can have.
 #[derive(Debug, Serialize)]
 pub(crate) struct Facets {
     pub(crate) status: Vec<Counted>,

@@ -185,7 +185,7 @@ impl Overview {
     }
 }
 
-/// What has to be counted one by one.
+/// Counts for which every instance has to be looked at.
 #[derive(Default)]
 struct Counted {
     by_status: ByStatus,

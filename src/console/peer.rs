@@ -53,12 +53,12 @@ impl Peer {
         }
     }
 
-    /// How long the oldest change waits for it.
+    /// How long the oldest change in its queue has waited.
     pub(crate) fn lag(&self, now: Timestamp) -> Duration {
         self.oldest_waiting_since.map_or(Duration::ZERO, |since| now.since(Timestamp(since)))
     }
 
-    /// What of it deserves attention.
+    /// A sentence, if it deserves attention.
     pub(crate) fn complaint(&self, now: Timestamp) -> Option<String> {
         let url = &self.url;
         let since = |at: i64| Span(now.since(Timestamp(at)));

@@ -7,12 +7,12 @@ use crate::replication::{PeerEurekaNodes, Peers};
 use crate::snapshot::Snapshots;
 use crate::time::Clock;
 
-/// A replica's registry, its peers, its clock, and what it is called.
+/// A replica's registry, peers, clock and name.
 #[derive(Debug)]
 pub(crate) struct Replica {
     pub(crate) registry: Arc<InstanceRegistry>,
     pub(crate) peers: Arc<Peers>,
-    /// What looks the peers' names up, if there can be peers.
+    /// Looks up the peers' names, if there can be peers.
     pub(crate) nodes: Option<Arc<PeerEurekaNodes>>,
     /// The snapshots, if any are kept.
     pub(crate) snapshots: Option<Arc<Snapshots>>,

@@ -29,9 +29,9 @@ pub(crate) enum Preserving {
     Inactive,
     /// They are kept: too few renewals arrive.
     Active,
-    /// They are kept: nobody can know yet.
+    /// They are kept: the start is not over.
     Starting,
-    /// They are evicted whatever arrives.
+    /// They are evicted: self-preservation is off.
     Disabled,
 }
 

@@ -26,23 +26,23 @@ pub struct Applications {
     pub applications: Vec<Application>,
 }
 
-/// How many instances have each status: what `apps__hashcode` says, and how a client knows that the deltas it
-/// applied led it to the registry's state.
+/// The number of instances by status: the content of `apps__hashcode`, by which a client knows that the deltas it applied led to
+/// the registry's state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AppsHashCode([u32; InstanceStatus::ALL.len()]);
 
 impl AppsHashCode {
-    /// One more instance of this status.
+    /// Adds an instance with this status.
     pub fn add(&mut self, status: InstanceStatus) {
         self.0[status as usize] += 1;
     }
 
-    /// One instance of this status less.
+    /// Removes an instance with this status.
     pub fn remove(&mut self, status: InstanceStatus) {
         self.0[status as usize] = self.0[status as usize].saturating_sub(1);
     }
 
-    /// How many instances have this status.
+    /// The number of instances with this status.
     pub fn count(&self, status: InstanceStatus) -> u32 {
         self.0[status as usize]
     }

@@ -5,11 +5,11 @@ use super::Metadata;
 /// Where an instance runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataCenterInfo {
-    /// The client's own data center: what everybody outside AWS says.
+    /// The client's own data center: the one outside AWS.
     MyOwn,
     /// Netflix's own, not AWS.
     Netflix,
-    /// AWS, with what its metadata service says of the instance, by the service's names (`instance-id`, …).
+    /// AWS, with the metadata of the instance, by the names of AWS's metadata service (`instance-id`, …).
     Amazon(Metadata),
     /// Sent without a name. Registering refuses it; it is never stored.
     Unnamed,

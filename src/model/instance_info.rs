@@ -1,4 +1,4 @@
-//! [`InstanceInfo`]: one instance, as its client described it and as the registry changed it since.
+//! [`InstanceInfo`]: one instance, as its client described it, with the later changes of the registry.
 
 use smol_str::SmolStr;
 use thiserror::Error;
@@ -13,24 +13,24 @@ use crate::time::Timestamp;
 /// A port and whether the instance listens on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Port {
-    /// The number, as sent; the Java server keeps any integer.
+    /// The number as sent; like the Java server, this one keeps any integer.
     pub number: i32,
     /// Whether it is in use.
     pub enabled: bool,
 }
 
 impl Port {
-    /// The plain port of an instance that named none: 7001, in use.
+    /// The plain port of an instance without one: 7001, in use.
     pub const DEFAULT: Self = Self { number: 7001, enabled: true };
-    /// The secure port of an instance that named none: 7002, not in use.
+    /// The secure port of an instance without one: 7002, not in use.
     pub const DEFAULT_SECURE: Self = Self { number: 7002, enabled: false };
 }
 
 /// One instance. Immutable where it is shared: a change makes a new one.
 ///
-/// A text that a decoder did not find is empty where the protocol demands one ([`InstanceInfo::validate`] refuses it
-/// then) and `None` where it does not. Texts of up to 23 bytes stand in the instance itself: of a usual registration that
-/// is half of them, and each would be an allocation of its own.
+/// A text that a decoder did not find is empty where the protocol demands one ([`InstanceInfo::validate`] refuses it then) and
+/// `None` where it does not. Texts of up to 23 bytes are stored in the instance itself: half of a usual registration's texts,
+/// each of which would be an allocation of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceInfo {
     /// The id the client chose; without it the instance goes by its data center's id or its host name.
@@ -43,9 +43,9 @@ pub struct InstanceInfo {
     pub ip_addr: SmolStr,
     /// Netflix's `sid`; `None` for its default `na`.
     pub sid: Option<SmolStr>,
-    /// Whether it takes traffic, overrides considered.
+    /// Its status, with an override applied.
     pub status: InstanceStatus,
-    /// The status an operator set, `UNKNOWN` if none.
+    /// The override; `UNKNOWN` if there is none.
     pub overridden_status: InstanceStatus,
     /// The plain port.
     pub port: Port,
@@ -55,7 +55,7 @@ pub struct InstanceInfo {
     pub country_id: i32,
     /// Where it runs; `None` only before [`InstanceInfo::validate`].
     pub data_center_info: Option<DataCenterInfo>,
-    /// What the client said of its lease.
+    /// The lease that the client wants.
     pub lease: LeaseDurations,
     /// Free text by name.
     pub metadata: Metadata,
@@ -86,7 +86,7 @@ pub struct InstanceInfo {
 }
 
 impl InstanceInfo {
-    /// An instance that says no more than an address, UP, as a decoder starts from one.
+    /// An instance with an address and the status UP, from which a decoder starts.
     pub fn new(app: AppName, host_name: &str, ip_addr: &str, now: Timestamp) -> Self {
         Self {
             instance_id: None,
@@ -132,19 +132,19 @@ impl InstanceInfo {
         self.metadata.get("version").filter(|version| !version.is_empty())
     }
 
-    /// The id it goes by: the one it named, else its data center's, else its host name (Java's `getId`).
+    /// Its id: the one it named, else its data center's, else its host name (Java's `getId`).
     pub fn id(&self) -> &str {
         let named = self.instance_id.as_deref().filter(|id| !id.is_empty());
         named.or_else(|| self.data_center_info.as_ref().and_then(DataCenterInfo::unique_id)).unwrap_or(&self.host_name)
     }
 
-    /// What its registration is found by.
+    /// The key of its registration.
     pub fn key(&self) -> InstanceKey {
         InstanceKey::new(&self.app, self.id())
     }
 
-    /// Checks what a registration must hold, in the Java server's order (`ApplicationResource.addInstance`), and gives
-    /// an Amazon instance without an id of its own the id it goes by.
+    /// Checks the required parts of a registration, in the Java server's order (`ApplicationResource.addInstance`), and gives an
+    /// Amazon instance without an id the one of its data center.
     ///
     /// # Errors
     /// The first of the checks that fails, or a name that no path could carry.
@@ -180,10 +180,9 @@ impl InstanceInfo {
 }
 
 impl InstanceInfo {
-    /// Checks that it is no larger than is kept.
+    /// Checks that it is within the limits.
     ///
-    /// # Errors
-    /// In what it is.
+    /// # Errors The limit that it exceeds.
     pub fn check_size(&self) -> Result<(), TooLarge> {
         let amazon = self.data_center_metadata().map_or(0, Metadata::len);
         let metadata = self.metadata.len() + amazon;
@@ -206,7 +205,7 @@ impl InstanceInfo {
         }
     }
 
-    /// About how many bytes of memory it takes while it is registered, its lease and its places in indexes included.
+    /// The approximate memory in bytes that it takes while it is registered, including its lease and its places in indexes.
     pub fn weight(&self) -> usize {
         let texts: usize = self.texts().map(str::len).filter(|len| *len > INLINE_BYTES).sum();
         let entries = self.metadata.len() + self.data_center_metadata().map_or(0, Metadata::len);
@@ -271,10 +270,10 @@ pub enum RegistrationError {
         /// The body's.
         actual: AppName,
     },
-    /// The name could not be asked for by a path; the Java server could not be asked for it either.
+    /// No path can have this name, in the Java server neither.
     #[error("appName must not contain a slash")]
     SlashInAppName,
-    /// It is larger than is kept; the Java server keeps anything.
+    /// It is larger than a limit; the Java server has none.
     #[error("{0}")]
     TooLarge(#[from] TooLarge),
     /// No data center.

@@ -2,7 +2,7 @@
 
 use crate::time::Timestamp;
 
-/// What a client says of its lease: how often it means to renew, and how long to wait for it.
+/// The durations of a lease that a client wants: its renewal interval, and how long to wait for a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseDurations {
     /// Seconds between two renewals.
@@ -15,7 +15,7 @@ impl LeaseDurations {
     /// 30 and 90 seconds, Eureka's defaults.
     pub const DEFAULT: Self = Self { renewal_interval_secs: 30, duration_secs: 90 };
 
-    /// The two as sent; what is missing, zero or negative becomes the default (`LeaseInfo.Builder`).
+    /// The durations as sent; a missing, zero or negative one becomes the default (`LeaseInfo.Builder`).
     pub fn from_sent(renewal_interval_secs: Option<i32>, duration_secs: Option<i32>) -> Self {
         let positive = |sent: Option<i32>, default| sent.filter(|secs| *secs > 0).unwrap_or(default);
         Self {
@@ -34,7 +34,7 @@ impl Default for LeaseDurations {
 /// A lease as answers show it: the client's durations and the server's times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseInfo {
-    /// What the client said.
+    /// The durations that the client wants.
     pub durations: LeaseDurations,
     /// When it last registered.
     pub registration: Timestamp,

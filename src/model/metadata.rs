@@ -7,12 +7,12 @@ use smol_str::SmolStr;
 pub struct Metadata(Box<[(SmolStr, SmolStr)]>);
 
 impl Metadata {
-    /// Whether there is none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -28,7 +28,7 @@ impl Metadata {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// These entries and `more`, which win.
+    /// These entries and `more`. If a name is in both, the value of `more` counts.
     #[must_use]
     pub fn with<K: Into<SmolStr>, V: Into<SmolStr>>(&self, more: impl IntoIterator<Item = (K, V)>) -> Self {
         let own = self.0.iter().cloned();
@@ -37,7 +37,7 @@ impl Metadata {
 }
 
 impl<K: Into<SmolStr>, V: Into<SmolStr>> FromIterator<(K, V)> for Metadata {
-    /// Of entries with the same name the last wins.
+    /// If a name is repeated, the last value counts.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut all: Vec<(SmolStr, SmolStr)> =
             entries.into_iter().map(|(name, value)| (name.into(), value.into())).collect();

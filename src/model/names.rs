@@ -32,12 +32,12 @@ impl fmt::Display for AppName {
     }
 }
 
-/// Whether upper-casing would change nothing; ASCII only, anything else goes the long way.
+/// Whether upper-casing would change nothing. False for any text that is not ASCII, which is then upper-cased.
 fn is_upper(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_lowercase())
 }
 
-/// `APP/id`: what one registration is found by.
+/// `APP/id`: the key of a registration.
 ///
 /// One text, so that a request's path is a key without being copied. An application's name holds no `/` (a path
 /// could not carry it and registering checks it), so the first one divides the two. The order of keys is the order
@@ -91,8 +91,8 @@ impl Ord for InstanceKey {
     }
 }
 
-/// Where two texts differ first, if they do so before one of them ends. In steps of sixteen bytes: keys that are compared
-/// have long beginnings in common.
+/// The first position at which two texts differ, if there is one before either ends. In steps of sixteen bytes, since the keys
+/// that are compared have long common prefixes.
 fn first_difference(left: &[u8], right: &[u8]) -> Option<usize> {
     let (left_steps, right_steps) = (left.as_chunks::<16>().0, right.as_chunks::<16>().0);
     let same = 16 * left_steps.iter().zip(right_steps).take_while(|(left, right)| left == right).count();

@@ -1,7 +1,7 @@
-//! [`Fact`]: what a replica knows of an instance, and how that merges with what another one knows.
+//! [`Fact`]: what a replica knows of an instance, and how it is merged with what another replica knows.
 //!
-//! Merging takes the later of two facts, each by its own stamp. So it does not matter in which order facts arrive, nor how
-//! often: the result is the same (`registry/merge` has the rules for what is there on one side alone).
+//! A merge takes the later of two facts, each by its own stamp. So the result does not depend on the order in which facts arrive,
+//! or on how often (`registry/merge` has the rules for instances that only one side has).
 //!
 //! | fact | what is kept |
 //! |---|---|
@@ -13,19 +13,19 @@
 use super::{InstanceInfo, InstanceKey, InstanceStatus, Stamp};
 use crate::time::Timestamp;
 
-/// Of which version the data of an instance is, and of when. In this order: a registration that hung on its way does not put
-/// older data in the place of newer.
+/// The version of an instance's data, and its stamps. The version is compared first, so that a delayed registration does not
+/// replace newer data with older.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DataStamp {
-    /// Its `lastDirtyTimestamp`, or that of data that it took the place of knowingly, if that was greater.
+    /// Its `lastDirtyTimestamp`, or that of the data that it knowingly replaced, if that was greater.
     pub version: Timestamp,
     /// Its last registration.
     pub registered: Stamp,
-    /// The last change of what was registered then: that registration, or metadata or a status since.
+    /// The last change of that registration: the registration itself, or metadata or a status since then.
     pub changed: Stamp,
 }
 
-/// The status an operator set, or that none is set; and since when.
+/// An override, or that there is none; and since when.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatusOverride {
     /// The status; `None` if none was set or it was removed. Not the same as the instance's `overriddenStatus`: an
@@ -38,15 +38,16 @@ pub struct StatusOverride {
 impl StatusOverride {
     /// The later of the two.
     fn merge(self, other: Self) -> Self {
-        // The status decides only between stamps that no two replicas make; without it order would matter.
+        // The status decides only if the stamps are equal, which no two replicas make. Without it, the order of merges would
+        // matter.
         if (other.stamp, other.status) > (self.stamp, self.status) { other } else { self }
     }
 }
 
-/// The parts of what is known of an instance that merge, each by its own stamp.
+/// The parts of a record that are merged, each by its own stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parts {
-    /// Of which version the data is, and of when.
+    /// The version of the data, and its stamps.
     pub data: DataStamp,
     /// The last cancellation.
     pub cancelled: Stamp,
@@ -55,7 +56,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Whether merging the others would change these.
+    /// Whether merging `others` would change these parts.
     pub fn lack(self, others: Self) -> bool {
         others.data > self.data
             || others.cancelled > self.cancelled
@@ -68,26 +69,26 @@ impl Parts {
 pub struct Record {
     /// The instance as readers see it, the override applied.
     pub info: InstanceInfo,
-    /// The status without an override: as sent, or as the removal of an override left it.
+    /// The status without an override: as sent, or as it was after the removal of an override.
     pub sent_status: InstanceStatus,
-    /// When the data is of.
+    /// The version of the data, and its stamps.
     pub data: DataStamp,
-    /// The last cancellation of it that is known, which was before it registered.
+    /// The last known cancellation of it, before it registered again.
     pub cancelled: Stamp,
     /// The override.
     pub status_override: StatusOverride,
 }
 
 impl Record {
-    /// What decides a merge with it.
+    /// The parts that decide a merge with it.
     pub fn parts(&self) -> Parts {
         Parts { data: self.data, cancelled: self.cancelled, status_override: self.status_override }
     }
 
-    /// Applies the override to what readers see.
+    /// Applies the override to the instance that readers see.
     ///
-    /// It holds over UP and `OUT_OF_SERVICE`, and over anything that was sent before it was set; an instance that says later
-    /// that it is starting or down is believed (`DownOrStartingRule`, `OverrideExistsRule`).
+    /// It applies to UP and `OUT_OF_SERVICE`, and to any status that was sent before it was set. If an instance reports later
+    /// that it is starting or down, that status counts (`DownOrStartingRule`, `OverrideExistsRule`).
     pub fn show(&mut self) {
         let StatusOverride { status, stamp } = self.status_override;
         self.info.overridden_status = status.unwrap_or(InstanceStatus::Unknown);
@@ -97,8 +98,8 @@ impl Record {
         };
     }
 
-    /// The status that stays with the data when it is kept in a new registration: what the instance sent, and not an override
-    /// that holds over it, which may be removed elsewhere. One that holds only because it is later than the data counts as
+    /// The status that stays with the data in a new registration: the one that the instance sent, without an override that
+    /// applies to it, which may be removed elsewhere. An override that applies only because it is later than the data counts as
     /// sent, as in the Java server.
     pub fn own_status(&self) -> InstanceStatus {
         if self.sent_status.takes_override() { self.sent_status } else { self.info.status }
@@ -108,13 +109,13 @@ impl Record {
 /// What a replica knows of an instance that was cancelled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tombstone {
-    /// Which instance.
+    /// The instance.
     pub key: InstanceKey,
     /// When it was cancelled.
     pub cancelled: Stamp,
-    /// The greatest stamp of data that is known of, which was registered before: older data does not come back.
+    /// The greatest known stamp of its data, from before the cancellation: older data does not come back.
     pub data: DataStamp,
-    /// The override: removed with the cancellation, or set later where that was not known.
+    /// The override: removed with the cancellation, or set later at a replica that did not know of it.
     pub status_override: StatusOverride,
 }
 
@@ -125,7 +126,7 @@ impl Tombstone {
         Self { key, cancelled, data: record.data, status_override }
     }
 
-    /// What decides a merge with it.
+    /// The parts that decide a merge with it.
     pub fn parts(&self) -> Parts {
         Parts { data: self.data, cancelled: self.cancelled, status_override: self.status_override }
     }
@@ -141,9 +142,9 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// The two, merged. In whatever order facts are merged, and however often: the result is the same.
+    /// The two facts, merged. The result is the same in every order, and however often a fact is merged.
     ///
-    /// Each part becomes the later one. Data that was cancelled may be forgotten, since no later merge can show it again: its
+    /// The later of each part counts. Data that was cancelled may be forgotten, since no later merge can show it again: its
     /// registration stays earlier than the cancellation.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
@@ -169,7 +170,7 @@ impl Fact {
         self.parts().lack(other.parts())
     }
 
-    /// What decides a merge with it.
+    /// The parts that decide a merge with it.
     pub fn parts(&self) -> Parts {
         match self {
             Self::Registered(record) => record.parts(),
@@ -177,7 +178,7 @@ impl Fact {
         }
     }
 
-    /// The stamps of what it says.
+    /// Its stamps.
     pub fn stamps(&self) -> [Stamp; 3] {
         let overridden = self.parts().status_override.stamp;
         match self {

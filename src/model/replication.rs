@@ -14,9 +14,9 @@ pub enum Action {
     Heartbeat,
     /// A cancellation.
     Cancel,
-    /// A status set by an operator.
+    /// An override.
     StatusUpdate,
-    /// The removal of that status.
+    /// The removal of an override.
     DeleteStatusOverride,
 }
 
@@ -56,9 +56,9 @@ pub struct ReplicationInstance {
     pub status: Option<InstanceStatus>,
     /// The instance, in a registration. `None` where [`ReplicationInstance::known`] has it.
     pub instance_info: Option<Box<InstanceInfo>>,
-    /// What only our own replicas say.
+    /// What only our own replicas send.
     pub known: Option<Known>,
-    /// In what the instance is larger than is kept: then it is neither in `instance_info` nor in `known`.
+    /// The limit that the instance exceeds. Then it is neither in `instance_info` nor in `known`.
     pub too_large: Option<TooLarge>,
 }
 
@@ -73,13 +73,13 @@ pub enum Known {
     Renewed(Timestamp),
 }
 
-/// When the client of an instance was last heard by any replica. Between replicas it is by the clock of the receiver.
+/// When any replica last heard the client of an instance. Between replicas, times are by the clock of the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// The last renewal or registration.
     pub at: Timestamp,
-    /// Whether it renewed since it registered. The lease of one that did lasts two durations, of one that did not, one
-    /// (src/PROTOCOL.md, section 5.1).
+    /// Whether it renewed since it registered. If it did, its lease lasts two durations, otherwise one (src/PROTOCOL.md, section
+    /// 5.1).
     pub renewed: bool,
 }
 
@@ -90,11 +90,11 @@ pub struct ReplicationList {
     pub replication_list: Vec<ReplicationInstance>,
 }
 
-/// What became of one item.
+/// The outcome of one item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicationInstanceResponse {
-    /// The status code that the same call alone would have been answered with.
+    /// The status code that the item would get as a call of its own.
     pub status_code: u16,
-    /// The receiver's own instance, where it is newer (409).
+    /// The receiver's instance, if that is newer (409).
     pub response_entity: Option<(Box<InstanceInfo>, LeaseInfo)>,
 }

@@ -1,4 +1,4 @@
-//! How large an instance may be: ten times what clients send, and no more than a registry of ten thousand can bear.
+//! The maximum size of an instance: ten times what clients send, and small enough for a registry of ten thousand.
 
 use thiserror::Error;
 
@@ -11,17 +11,17 @@ pub const MOST_NAME_BYTES: usize = 1000;
 /// Maximum bytes of all texts of an instance.
 pub const MOST_INSTANCE_BYTES: usize = 64 * 1024;
 
-/// What an instance takes beside its texts, in bytes: its record, its lease, and its places in pages and indexes. Measured, of ten
-/// thousand instances.
+/// The memory of an instance without its texts, in bytes: its record, its lease, and its places in pages and indexes. Measured
+/// with ten thousand instances.
 pub(super) const INSTANCE_BYTES: usize = 1300;
-/// What an entry of the metadata takes beside texts that do not fit in it.
+/// The memory of a metadata entry, without texts that do not fit in it.
 pub(super) const METADATA_ENTRY_BYTES: usize = 48;
-/// What a place in the index of virtual addresses takes.
+/// The memory of an entry in the index of virtual addresses.
 pub(super) const VIRTUAL_ADDRESS_BYTES: usize = 200;
-/// Texts up to this length stand in the record itself.
+/// Texts up to this length are stored in the record itself.
 pub(super) const INLINE_BYTES: usize = 23;
 
-/// In what an instance is larger than is kept. The text says the number that it has, and the most that it may have.
+/// The limit that an instance exceeds. The text has its number, and the maximum.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum TooLarge {
     /// It has too many virtual addresses.

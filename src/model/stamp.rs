@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::time::Timestamp;
 
-/// When and where an event happened. Made once, by the replica that a client or an operator spoke to; never changed after.
+/// When and where an event happened. Made once, by the replica that received the request, and never changed.
 ///
 /// Stamps are ordered by time, then by the replica. The time is that of a [`StampClock`]: an event that was seen before
 /// another one was made has the smaller stamp, whatever the replicas' clocks say.
@@ -23,8 +23,8 @@ impl Stamp {
     /// Before every event.
     pub const NEVER: Self = Self { time: 0, node: 0 };
 
-    /// How far ahead of a replica's own clock a stamp is believed: a hundred years, in milliseconds. A clock that never was
-    /// set says 1970; a stamp near the end of its range would leave no room for later ones.
+    /// How far ahead of a replica's own clock a stamp may be: a hundred years, in milliseconds. A clock that was never set is in
+    /// 1970. A stamp near the end of the range would leave no room for later ones.
     const MOST_AHEAD: u64 = 100 * 366 * 24 * 3600 * 1000;
 
     /// A stamp as it came from a peer; `None` if its time is out of range.
@@ -63,13 +63,13 @@ impl fmt::Display for Stamp {
 
 /// Makes stamps (Lamport's rule for physical clocks, with a counter for events of one millisecond).
 ///
-/// It runs as fast as the replica's own clock, and as far ahead of it as the furthest clock that it has heard of. So the
-/// stamp clocks of replicas that talk agree within the time that a message takes, also where their own clocks differ by an
-/// hour; and they still agree when the replicas are cut off from each other.
+/// It runs as fast as the replica's own clock, and as far ahead of it as the furthest clock that it knows of. So the stamp clocks
+/// of replicas that talk agree to within the time that a message takes, even if their own clocks differ by an hour; and they
+/// still agree when the replicas are cut off from each other.
 #[derive(Debug)]
 pub struct StampClock {
     node: u64,
-    /// The last time that was given out or heard of.
+    /// The last time of a stamp that was made or seen.
     last: u64,
     /// How far ahead of the replica's own clock it runs, in milliseconds.
     ahead: u64,
@@ -81,7 +81,7 @@ impl StampClock {
         Self { node, last: 0, ahead: 0 }
     }
 
-    /// A stamp for what happens now: later than all that was made here or heard of.
+    /// A stamp for an event now: later than all stamps that were made or seen here.
     pub fn tick(&mut self, now: Timestamp) -> Stamp {
         self.last = (self.last + 1).max(self.millis(now) << COUNTER_BITS);
         Stamp { time: self.last, node: self.node }
@@ -93,15 +93,14 @@ impl StampClock {
         self.meet(stamp.millis(), now);
     }
 
-    /// Notes what another replica's stamp clock reads: this one is not behind it from now on. One that is out of range is
-    /// not believed.
+    /// Notes the time of another replica's stamp clock: this one is not behind it from now on. A time out of range is ignored.
     pub fn meet(&mut self, millis: u64, now: Timestamp) {
         if Stamp::received(millis << COUNTER_BITS, 0, now).is_some() {
             self.ahead += millis.saturating_sub(self.millis(now));
         }
     }
 
-    /// The time on it, in milliseconds.
+    /// Its time, in milliseconds.
     pub fn millis(&self, now: Timestamp) -> u64 {
         u64::try_from(now.0).unwrap_or(0) + self.ahead
     }

@@ -13,7 +13,7 @@ pub enum InstanceStatus {
     OutOfService,
     /// Starting: not yet able to take traffic.
     Starting,
-    /// Not said, or said in a word that is no status.
+    /// Not sent, or sent as a word that is no status.
     Unknown,
     /// Ready for traffic.
     Up,
@@ -39,8 +39,8 @@ impl InstanceStatus {
         Self::ALL.into_iter().find(|status| status.name() == name)
     }
 
-    /// Whether an operator's status holds over this one whenever it was sent; an instance that says it is starting or down is
-    /// believed (`DownOrStartingRule`).
+    /// Whether an override applies to this status whenever it was sent. An instance that reports that it is starting or down
+    /// keeps that status (`DownOrStartingRule`).
     pub fn takes_override(self) -> bool {
         matches!(self, Self::Up | Self::OutOfService)
     }
@@ -52,7 +52,7 @@ impl fmt::Display for InstanceStatus {
     }
 }
 
-/// What happened to an instance last; a client applies a delta by it.
+/// The last change of an instance, by which a client applies a delta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ActionType {
     /// Registered, for the first time or again.

@@ -1,7 +1,7 @@
-//! JSON decoders. What is accepted, and what an odd value becomes, is src/PROTOCOL.md, section 2.6.
+//! JSON decoders. src/PROTOCOL.md, section 2.6, describes which values are accepted and how odd ones are read.
 //!
-//! Hand-written visitors: a derive could neither let the last of two equal keys win nor skip what it does not know
-//! and take numbers for text at once. Nothing here is copied that the model does not keep.
+//! The visitors are written by hand: derived ones could not let the last of two equal keys win, nor skip unknown values and read
+//! numbers as text at the same time. Only what the model keeps is copied.
 
 mod instance;
 mod replication;
@@ -76,7 +76,7 @@ fn value<'de, S: DeserializeSeed<'de>>(text: &'de str, seed: S) -> Result<S::Val
     seed.deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(failure)
 }
 
-/// The error without what it quotes of the body: that may be long, and is not ours to log.
+/// The error without its quotations from the body, which may be long and must not be logged.
 #[expect(clippy::needless_pass_by_value, reason = "what map_err wants")]
 pub(crate) fn failure(error: serde_json::Error) -> CodecError {
     let what = match error.classify() {
@@ -93,7 +93,7 @@ pub(crate) fn failure(error: serde_json::Error) -> CodecError {
     CodecError::Json(format!("line {}, column {}: {what}", error.line(), error.column()))
 }
 
-/// Keeps an error, if there are not too many to read.
+/// Keeps an error, up to the maximum number.
 fn note(errors: &mut Vec<CodecError>, error: CodecError) {
     if errors.len() < MOST_ERRORS {
         errors.push(error);
@@ -104,7 +104,7 @@ struct ApplicationsSeed {
     now: Timestamp,
 }
 
-/// One or a list of values, not read yet: at most [`MOST_VALUES`].
+/// One value or a list of at most [`MOST_VALUES`], not decoded yet.
 #[derive(Default)]
 struct OneOrMany<'de>(Vec<&'de RawValue>);
 

@@ -128,11 +128,11 @@ pub struct ReplicationItem<'a> {
     pub status: Option<InstanceStatus>,
     /// The instance, in a registration.
     pub instance: Option<(&'a InstanceInfo, &'a LeaseInfo)>,
-    /// What is known beside it, for one of our own replicas.
+    /// The stamps, for one of our own replicas.
     pub known: Option<KnownItem<'a>>,
 }
 
-/// What only our own replicas are told ([`crate::model::Known`]).
+/// What only our own replicas are sent ([`crate::model::Known`]).
 #[derive(Clone, Copy, Debug)]
 pub enum KnownItem<'a> {
     /// It is registered; [`ReplicationItem::instance`] is the record's.
@@ -201,7 +201,7 @@ impl<'a> Object<'a> {
         self.out.push(b'}');
     }
 
-    /// A key that is known to need no escaping.
+    /// Writes a key that needs no escaping.
     fn key(&mut self, key: &str) {
         self.out.extend_from_slice(if self.empty { b"\"" } else { b",\"" });
         self.empty = false;

@@ -1,7 +1,7 @@
-//! The XML decoder. What is accepted, and what an odd value becomes, is src/PROTOCOL.md, section 2.7.
+//! The XML decoder. src/PROTOCOL.md, section 2.7, describes which values are accepted and how odd ones are read.
 //!
-//! Only what a registration can be: no document type, so no entities but XML's own five and characters by number; an
-//! element lies no deeper than [`DEEPEST`] and there are no more than [`MOST_ELEMENTS`].
+//! It accepts only what a registration needs: no document type, so no entities but XML's own five and numeric characters;
+//! elements up to the depth [`DEEPEST`], and at most [`MOST_ELEMENTS`].
 
 use std::borrow::Cow;
 use std::str;
@@ -15,12 +15,12 @@ use crate::codec::CodecError;
 use crate::model::{ActionType, AppName, DataCenterInfo, InstanceInfo, InstanceStatus, LeaseDurations, Metadata, Port};
 use crate::time::Timestamp;
 
-/// No element of a registration lies this deep.
+/// Maximum depth of an element. No registration is this deep.
 const DEEPEST: usize = 32;
-/// No registration has this many elements. An element takes thirty times the bytes of `<a/>`.
+/// Maximum number of elements. No registration has this many. An element takes thirty times the bytes of `<a/>`.
 const MOST_ELEMENTS: usize = 10_000;
 
-/// No element of a registration has this many attributes.
+/// Maximum number of attributes of an element. No registration has this many.
 const MOST_ATTRIBUTES: usize = 16;
 
 pub(crate) fn instance_document(body: &[u8], now: Timestamp) -> Result<InstanceInfo, CodecError> {
@@ -33,7 +33,7 @@ pub(crate) fn instance_document(body: &[u8], now: Timestamp) -> Result<InstanceI
     Ok(info)
 }
 
-/// Whether this is a document, whatever it says.
+/// Whether this is a well-formed document, whatever its content is.
 #[cfg(test)]
 pub(crate) fn well_formed(document: &str) -> Result<(), CodecError> {
     Element::parse(document).map(drop)
@@ -118,11 +118,11 @@ fn metadata(element: &Element) -> Metadata {
     element.children.iter().map(|child| (name::decode(&child.name), child.text.as_str())).collect()
 }
 
-/// An element as it stands: small documents are read whole before anything is made of them.
+/// An element: small documents are read as a whole before they are interpreted.
 #[derive(Debug, Default)]
 struct Element {
     name: String,
-    /// The one attribute that means anything.
+    /// The only attribute that has a meaning.
     enabled: Option<String>,
     text: String,
     children: Vec<Self>,

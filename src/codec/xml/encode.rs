@@ -1,8 +1,8 @@
 //! XML encoders. Elements, their order and the indentation are those of the recordings
 //! (src/PROTOCOL.md, section 2.8).
 //!
-//! The status of a single instance is written as it is; the Java server writes DOWN for `OUT_OF_SERVICE` there
-//! (quirk 28), which no reader can want.
+//! The status of a single instance is written as it is; the Java server writes DOWN for `OUT_OF_SERVICE` there (quirk 28), which
+//! helps no reader.
 
 use super::name;
 use crate::codec::java::{AMAZON_CLASS, DEFAULT_DATA_CENTER_CLASS, EMPTY_MAP_CLASS, is_compact_amazon_key};

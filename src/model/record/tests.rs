@@ -11,7 +11,7 @@ const REPLICAS: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
     Register,
-    /// Of an older version than any that was sent before, as a request that hung on its way.
+    /// Has an older version than all that were sent before, like a delayed request.
     RegisterOlder,
     ChangeMetadata,
     Cancel,
@@ -21,7 +21,7 @@ enum Op {
 
 const OPS: [Op; 6] = [Op::Register, Op::RegisterOlder, Op::ChangeMetadata, Op::Cancel, Op::SetStatus, Op::RemoveStatus];
 
-/// A replica, as far as the merge is concerned.
+/// A replica, reduced to the merge.
 struct Replica {
     clock: StampClock,
     known: Option<Fact>,
@@ -32,7 +32,7 @@ impl Replica {
         Self { clock: StampClock::new(node), known: None }
     }
 
-    /// Does it, if the instance is there to do it to. Says what is known then, which is what peers are told.
+    /// Carries out an operation, if the instance exists. Returns what is known then, which is replicated to peers.
     fn apply(&mut self, op: Op, number: usize, now: Timestamp) -> Option<Fact> {
         let stamp = self.clock.tick(now);
         let fact = match (op, self.known.clone()) {
@@ -79,8 +79,8 @@ fn merge(known: Option<Fact>, fact: &Fact) -> Fact {
     known.map_or_else(|| fact.clone(), |known| known.merge(fact.clone()))
 }
 
-/// Whatever the last of the facts of a set is that arrives, what is known afterwards is the same. By induction that holds of
-/// every order. Twice is as good as once, and what is said to be lacking is what changes.
+/// Whichever of a set of facts arrives last, the result is the same. By induction that holds for every order. Merging a fact
+/// twice changes nothing, and `lack` returns whether a merge changes anything.
 fn all_orders_lead_to_the_same(facts: &[Fact]) {
     let mut known: Vec<Option<Fact>> = vec![None; 1 << facts.len()];
     for set in 1..known.len() {
@@ -113,13 +113,14 @@ fn places(count: usize) -> Vec<Vec<usize>> {
     all
 }
 
-/// Plays every script of so many operations: each at some replica, which may have been told of everything before. Says how many.
+/// Plays every script of this many operations, each at some replica, to which the earlier ones may have been replicated. Returns
+/// the number of scripts.
 fn play_all(count: u32) -> usize {
     let (places, mut played) = (places(count as usize), 0);
     for script in 0..OPS.len().pow(count) {
         let ops: Vec<Op> = (0..count).map(|at| OPS[script / OPS.len().pow(at) % OPS.len()]).collect();
         for places in &places {
-            // Told of nothing, of everything, or of every second operation before it.
+            // None, all, or every second one of the earlier operations were replicated to it.
             for told in 0..3 {
                 let mut replicas: Vec<Replica> = (1..=REPLICAS as u64).map(Replica::new).collect();
                 let mut facts: Vec<Fact> = Vec::new();
@@ -152,7 +153,7 @@ fn every_order_of_five_operations_leads_to_the_same() {
     assert!(play_all(5) > 10_000);
 }
 
-/// The later of two commands, the one that was given when the other was known, holds at everybody who gets both.
+/// Of two commands, the one that was given when the other was known wins at every replica that receives both.
 #[test]
 fn the_last_command_wins() {
     let now = |millis: i64| Timestamp(NOW.0 + millis);

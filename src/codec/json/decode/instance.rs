@@ -16,16 +16,16 @@ use crate::model::{
 };
 use crate::time::Timestamp;
 
-/// An instance, and its lease as far as it says anything of it.
+/// An instance, and its lease durations if it has some.
 pub(super) struct Decoded {
     pub(super) info: InstanceInfo,
     pub(super) lease: LeaseInfo,
-    /// How many entries of metadata were sent, those of equal names and of the data center included.
+    /// The number of metadata entries that were sent, including repeated names and those of the data center.
     pub(super) entries: usize,
 }
 
 impl Decoded {
-    /// The instance, unless it is larger than is kept: then `info` holds a part of it.
+    /// The instance, unless it exceeds a limit: then `info` is incomplete.
     pub(super) fn whole(self) -> Result<(InstanceInfo, LeaseInfo), TooLarge> {
         if self.entries > MOST_METADATA {
             return Err(TooLarge::Metadata(self.entries));
@@ -87,8 +87,8 @@ impl<'de> Visitor<'de> for InstanceSeed {
     }
 }
 
-/// Sets what a key has as text, number or boolean. A key that means nothing is skipped with all its value holds
-/// (quirk 29: the Java server walks into it).
+/// Sets what a key has as text, number or boolean. An unknown key is skipped with its whole value (quirk 29: the Java server
+/// reads into it).
 pub(super) fn set_scalar<'de>(
     info: &mut InstanceInfo,
     app: &mut Option<Cow<'de, str>>,

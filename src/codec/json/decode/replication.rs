@@ -1,4 +1,4 @@
-//! A batch of a peer, and what a peer answers to one.
+//! A batch of a peer, and a peer's answer to one.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 /// Maximum entries of metadata of all instances of a list: those of the largest batch of a Java server times ten.
 const MOST_ENTRIES: usize = 100_000;
 
-/// One item. Those of a list share one count of the entries of metadata that they have together.
+/// One item. The items of a list share one count of their metadata entries.
 #[derive(Clone)]
 pub(super) struct ItemSeed<'a> {
     pub(super) now: Timestamp,
@@ -102,7 +102,7 @@ impl<'de> Visitor<'de> for ItemSeed<'_> {
     }
 }
 
-/// Whether the name of an application or an instance is longer than is kept, also of one that is only cancelled.
+/// Whether the name of an application or an instance is too long, even if the instance is only cancelled.
 fn name_too_long(app: &AppName, id: &str) -> Option<TooLarge> {
     let longest = app.as_str().len().max(id.len());
     (longest > MOST_NAME_BYTES).then_some(TooLarge::Name(longest))

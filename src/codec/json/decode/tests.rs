@@ -373,7 +373,7 @@ fn batch(instances: &[String]) -> String {
     format!(r#"{{"replicationList":[{}]}}"#, instances.iter().map(item).collect::<Vec<_>>().join(","))
 }
 
-/// An instance with so many entries of metadata, all of one name: less is kept than is sent.
+/// An instance with this many metadata entries, all with one name: fewer are kept than are sent.
 fn with_metadata(entries: usize) -> String {
     let metadata = vec![r#""a":"b""#; entries].join(",");
     format!(r#"{{"app":"a","hostName":"h","ipAddr":"1","metadata":{{{metadata}}}}}"#)

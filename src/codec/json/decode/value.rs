@@ -1,4 +1,4 @@
-//! What every document is made of: members, keys, scalars and lists, read as Jackson reads them.
+//! The parts of every document: members, keys, scalars and lists, read as Jackson reads them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -43,7 +43,7 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Member<S> {
     }
 }
 
-/// Skips a value that means nothing here, with all it holds (quirk 29: the Java server walks into it).
+/// Skips an unknown value with all its content (quirk 29: the Java server reads into it).
 pub(super) fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
     map.next_value::<IgnoredAny>().map(|IgnoredAny| ())
 }
@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for Key<'de> {
                 Ok(Key(Cow::Owned(key.to_vec())))
             }
         }
-        // As bytes, since half of a surrogate pair is no error there.
+        // As bytes, since half of a surrogate pair is not an error there.
         deserializer.deserialize_bytes(KeyVisitor)
     }
 }
@@ -158,8 +158,8 @@ impl<'de> Deserialize<'de> for Scalar<'de> {
     }
 }
 
-/// The integer that a text says. Java's own words for numbers, `Infinity` among them, are none here: a time that nothing
-/// can be later than would never be replaced.
+/// The integer in a text. Java's words for numbers, such as `Infinity`, are not accepted: a time of which nothing is later would
+/// never be replaced.
 pub(super) fn integer_in_text(text: &str) -> i64 {
     text.parse().unwrap_or_else(|_not_an_integer| {
         let fraction = text.contains(['.', 'e', 'E']) && text.starts_with(|c: char| !c.is_ascii_alphabetic());
@@ -205,8 +205,8 @@ pub(super) fn unescape(escaped: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The character that the hexadecimal digits behind a `\u` say, those of a second `\u` included where it takes two, and
-/// how many bytes they are.
+/// The character of the hexadecimal digits after `\u`, including those of a second `\u` if it takes two, and the number of bytes
+/// read.
 pub(super) fn code_point(digits: &str) -> (char, usize) {
     let unit = |from: usize| digits.get(from..from + 4).and_then(|hex| u16::from_str_radix(hex, 16).ok());
     let first = unit(0).unwrap_or(0xfffd);
