@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_said() {
+    fn an_answer_that_cannot_be_read_is_reported() {
         assert!(parse(&[]).unwrap_err().to_string().contains("--url="));
         assert!(parse(&["--url=registry"]).unwrap_err().to_string().contains("--url=registry"));
         assert!(parse(&["--port=1"]).unwrap_err().to_string().contains("--port=1"));

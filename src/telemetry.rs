@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn who_logs_never_waits_and_what_is_dropped_is_counted() {
+    fn logging_never_waits_and_dropped_lines_are_counted() {
         let ((read, ready), (written, lines)) = (mpsc::channel(), mpsc::channel());
         let queue = start(Reader { ready, written });
         let before = LOG_LINES_DROPPED.load(Relaxed);

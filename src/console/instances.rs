@@ -325,7 +325,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_can_be_followed_is_a_link() {
+    fn only_http_urls_are_links() {
         for good in ["http://h:1/", "https://h/", "HTTPS://h"] {
             assert_eq!(link(Some(good)), Some(good));
         }

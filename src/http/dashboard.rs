@@ -320,7 +320,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_keep_what_was_asked_for() {
+    fn links_keep_the_filters() {
         let asked = [("q", "a b"), ("zone", "z&1"), ("offset", "100")];
         let query = Parameters(asked.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec());
         assert_eq!(query.with("status", "UP"), "./?q=a%20b&zone=z%261&status=UP");

@@ -313,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_failed_is_for_the_log_and_not_for_the_client() {
+    fn a_cause_is_logged_and_not_sent_to_the_client() {
         let response = ApiError::internal(fmt::Error).into_response();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert!(matches!(response.extensions().get(), Some(Why::Failed(cause)) if cause.is::<fmt::Error>()));

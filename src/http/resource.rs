@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_said() {
+    fn wrong_paths_are_refused() {
         for path in
             ["", "/", "/nothing", "/v1/apps", "/instances", "/vips", "/apps/A/b/c", "/apps/A/b/status/x", "/Apps"]
         {

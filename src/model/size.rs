@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_an_instance_larger_weighs() {
+    fn every_text_adds_to_the_weight_of_an_instance() {
         let weight = |change: fn(&mut InstanceInfo)| with(change).weight();
         let plain = weight(|_| {});
         assert!(weight(|info| info.sid = Some("s".repeat(100).into())) >= plain + 100);

@@ -116,14 +116,14 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn what_follows_is_later_within_a_millisecond_and_after_the_clock_went_back() {
+    fn stamps_grow_within_a_millisecond_and_after_the_clock_went_back() {
         let mut clock = StampClock::new(1);
         let stamps = [clock.tick(NOW), clock.tick(NOW), clock.tick(NOW - HOUR)];
         assert!(stamps.is_sorted_by(|earlier, later| earlier < later), "{stamps:?}");
     }
 
     #[test]
-    fn what_was_seen_is_earlier_whatever_the_clocks_say() {
+    fn a_seen_event_is_earlier_whatever_the_clocks_say() {
         let (mut ahead, mut behind) = (StampClock::new(1), StampClock::new(2));
         let seen = ahead.tick(NOW + HOUR);
         behind.observe(seen, NOW);

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sums_are_of_what_is_there_in_whatever_order_it_came() {
+    fn sums_do_not_depend_on_the_order_of_facts() {
         let sums = |facts: &[(&str, u64)]| {
             let mut sums = DigestSums::default();
             facts.iter().for_each(|(app, hash)| sums.add(app, *hash));

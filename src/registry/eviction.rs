@@ -139,14 +139,14 @@ mod tests {
     }
 
     #[test]
-    fn who_lacks_it_has_to_be_up_for_longer_than_it_is_silent() {
+    fn a_replica_that_lacks_an_instance_has_to_be_up_for_longer_than_it_is_silent() {
         assert!(is_dead(secs(91), secs(90), secs(92)));
         assert!(!is_dead(secs(90), secs(90), secs(92)), "its lease is not over");
         assert!(!is_dead(secs(91), secs(90), secs(91)), "it may have been heard before the other replica opened");
     }
 
     #[test]
-    fn peers_are_asked_for_all_that_are_quiet_in_turn() {
+    fn peers_are_asked_for_all_quiet_instances_in_turn() {
         let now = Timestamp(1_700_000_000_000);
         let registry = InstanceRegistry::new(Options::default(), 1, now);
         for id in ["1", "2", "3"] {

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_heard_elsewhere_only_makes_it_younger() {
+    fn a_renewal_elsewhere_only_makes_it_younger() {
         let start = Timestamp(1_000_000);
         let lease = lease(start);
         lease.hear(Heard { at: start + Duration::from_secs(1), renewed: true });

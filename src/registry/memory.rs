@@ -314,14 +314,14 @@ mod tests {
     }
 
     #[test]
-    fn who_was_there_before_shows_it_also_after_somebody_fetched_everything() {
+    fn a_client_from_before_shows_it_even_after_a_full_fetch() {
         let mut memory = in_doubt();
         memory.fetched();
         assert!(matches!(memory.renewed_unknown(OPENED), Some(News::Began(_))));
     }
 
     #[test]
-    fn a_peer_whose_memory_is_whole_ends_it_and_no_other_does() {
+    fn only_a_peer_with_a_whole_memory_ends_the_loss() {
         let mut memory = in_doubt();
         let Some(News::Began(lost)) = memory.renewed_unknown(OPENED) else { panic!("it begins") };
         assert_eq!(memory.compared_with(PeerMemory::InDoubt, OPENED), None);
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_peers_say_is_read_as_it_was_written() {
+    fn the_words_of_a_memory_are_read_as_they_are_written() {
         for memory in [PeerMemory::Whole, PeerMemory::InDoubt, PeerMemory::Fetched, PeerMemory::Lost] {
             assert_eq!(PeerMemory::named(memory.name()), memory);
         }

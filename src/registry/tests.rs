@@ -75,7 +75,7 @@ fn up(registry: &InstanceRegistry, count: usize, now: Timestamp) {
 }
 
 #[test]
-fn one_run_evicts_at_most_what_the_threshold_leaves() {
+fn one_run_evicts_at_most_the_share_above_the_threshold() {
     for (registered, evicted) in [(1, 1), (2, 1), (7, 2), (10, 2), (100, 15)] {
         let registry = registry(Options { enable_self_preservation: false, ..Options::default() });
         up(&registry, registered, START);
@@ -126,7 +126,7 @@ fn self_preservation_evicts_only_while_enough_renewals_arrive() {
 }
 
 #[test]
-fn a_start_that_found_nothing_waits_if_it_is_told_to() {
+fn a_start_without_a_copy_waits_if_it_is_configured() {
     let waiting = InstanceRegistry::new(Options { default_open_for_traffic_count: 0, ..Options::default() }, 1, START);
     waiting.open_for_traffic(0, START);
     let read = |at| waiting.read(Scope::All, JSON, false, at).map(drop);
@@ -225,7 +225,7 @@ fn an_override_holds_until_it_is_taken_back() {
 }
 
 #[test]
-fn an_override_a_peer_told_of_is_applied_and_shown() {
+fn a_replicated_override_is_applied_and_shown() {
     let registry = registry(Options::default());
     up(&registry, 1, START);
     registry.store_overridden_status_if_required("A/0000", InstanceStatus::OutOfService, START);

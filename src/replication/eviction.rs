@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_was_heard_by_a_peer_is_not_evicted() {
+    async fn an_instance_that_a_peer_heard_is_not_evicted() {
         let lately = Heard { at: START + EXPIRED - Duration::from_secs(10), renewed: true };
         assert_eq!(evicted(Some(lately)).await, 0);
         assert_eq!(evicted(Some(Heard { at: START, renewed: false })).await, 1, "it has heard it no later");

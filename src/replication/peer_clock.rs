@@ -59,7 +59,7 @@ mod tests {
     proptest! {
         /// Whatever the clocks say and however long calls take: no time grows younger on its way, there and back.
         #[test]
-        fn nothing_grows_younger(offset in -4_000_000i64..4_000_000, calls in proptest::collection::vec((0i64..900, 0i64..900), 1..20)) {
+        fn no_time_grows_younger(offset in -4_000_000i64..4_000_000, calls in proptest::collection::vec((0i64..900, 0i64..900), 1..20)) {
             let mut clock = PeerClock::default();
             let mut now = 1_700_000_000_000;
             for (there, back) in calls {

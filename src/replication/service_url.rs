@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_might_lead_elsewhere_is_refused() {
+    fn urls_that_might_lead_elsewhere_are_refused() {
         for wrong in [
             "",
             "registry:8761",

@@ -106,7 +106,7 @@ impl Port {
                 joined = connections.join_next() => if joined.is_none() { return },
                 () = &mut said, if !is_said => {
                     is_said = true;
-                    say_who_is_waited_for(&crowd);
+                    log_what_is_waited_for(&crowd);
                 }
             }
         }
@@ -149,7 +149,7 @@ impl Guest {
 }
 
 /// Says what a slow stop waits for.
-fn say_who_is_waited_for(crowd: &Crowd) {
+fn log_what_is_waited_for(crowd: &Crowd) {
     let (connections, Some((address, oldest))) = crowd.oldest() else { return };
     let (phase, age) = (oldest.phase().name(), Instant::now().saturating_duration_since(oldest.began()));
     info!(

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn who_needs_no_buffers_gives_them_back_and_half_a_request_goes() {
+    fn an_idle_connection_gives_its_buffers_back_and_half_a_request_is_closed() {
         let crowd = Arc::new(Crowd::default());
         let request = Event::Request { has_body: false };
         let idle = [Event::Woke, Event::Read(9), request, Event::Answered, Event::Flushed];
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_left_when_all_have_gone() {
+    fn nothing_waits_when_all_have_left() {
         let crowd = Arc::new(Crowd::default());
         drop(enter(&crowd, "10.0.0.1", &[]));
         assert!(crowd.0.lock().by_address.is_empty());

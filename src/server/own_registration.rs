@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_set_follows_from_where_it_serves() {
+    async fn unset_values_follow_from_the_address() {
         let own = described(Some("peer1"), OwnInstance { prefer_ip_address: true, ..OwnInstance::default() });
         assert_eq!((own.app.as_str(), own.id(), own.host_name.as_str()), ("EUREKA", "peer1:eureka:8761", "peer1"));
         assert_eq!((own.vip_address.as_deref(), own.lease.duration_secs), (Some("eureka"), 90));

@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_left_are_forgotten_while_nobody_goes() {
+    fn clients_that_left_are_forgotten_without_a_free_place() {
         let turns = Turns::new(0);
         for _ in 0..10_000 {
             drop(turns.enter(address(1)));

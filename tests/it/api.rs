@@ -309,7 +309,7 @@ fn every_field_that_is_described_is_always_there() {
 }
 
 #[tokio::test]
-async fn what_is_only_read_is_changed_by_no_method() {
+async fn read_only_resources_are_changed_by_no_method() {
     let server = TestServer::start().await;
     for (method, path, status) in [
         ("POST", "/api/v1/overview", 405),
@@ -585,7 +585,7 @@ impl Events {
 }
 
 #[tokio::test]
-async fn changes_are_told_as_they_happen_and_from_where_one_left_off() {
+async fn changes_are_streamed_as_they_happen_and_from_where_a_reader_left_off() {
     let contract = Contract::read();
     let hold = |event: &Event| {
         let schema = match event.name.as_str() {
@@ -636,7 +636,7 @@ async fn changes_are_told_as_they_happen_and_from_where_one_left_off() {
 }
 
 #[tokio::test]
-async fn who_waits_for_news_is_not_taken_for_slow() {
+async fn an_idle_event_stream_is_not_a_slow_reader() {
     let server = TestServer::with(|settings| settings.server.request_body_timeout = Duration::from_secs(1)).await;
     let mut events = Events::open(&server, None).await;
     for _at_once_and_seconds_later in 0..2 {
@@ -656,7 +656,7 @@ async fn streams_end_when_the_server_stops() {
 }
 
 #[tokio::test]
-async fn users_are_told_who_they_are() {
+async fn a_user_can_ask_for_its_name_and_rights() {
     let server = TestServer::with(with_users).await;
     for (who, name, access) in [(EUREKA, "eureka", "all"), (READER, "reader", "read")] {
         let answer = server.send("GET", "/api/v1/user", &[who], b"").await;

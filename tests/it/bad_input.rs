@@ -182,7 +182,7 @@ async fn raw(server: &TestServer, text: &[u8]) -> Client {
 }
 
 #[tokio::test]
-async fn who_sends_half_a_request_is_closed_at_a_deadline() {
+async fn half_a_request_is_closed_at_a_deadline() {
     let server = strict().await;
     for half in [
         "G",
@@ -210,7 +210,7 @@ async fn heads_beyond_the_limits_are_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_400_and_closed() {
+async fn a_request_that_is_not_http_is_answered_400_and_closed() {
     let server = strict().await;
     for nonsense in
         ["\0\0\0\0\r\n\r\n", "HELLO\r\n\r\n", "GET /eureka/apps HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n"]
@@ -239,7 +239,7 @@ async fn requests_sent_ahead_are_answered_in_order() {
 }
 
 #[tokio::test]
-async fn who_sends_a_little_now_and_then_is_closed_too() {
+async fn a_slow_sender_is_closed_too() {
     let server = strict().await;
     server.register("orders", "a").await;
     let head = "POST /eureka/apps/ORDERS HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n";
@@ -298,7 +298,7 @@ async fn half_requests_give_way_to_whole_ones() {
 }
 
 #[tokio::test]
-async fn who_connects_and_says_nothing_is_closed() {
+async fn a_silent_connection_is_closed() {
     let server = strict().await;
     assert!(raw(&server, b"").await.is_closed().await);
     server.stop().await.unwrap();
@@ -312,7 +312,7 @@ async fn connect_from(address: [u8; 4], server: &TestServer) -> Client {
 }
 
 #[tokio::test]
-async fn who_takes_all_connections_locks_nobody_out() {
+async fn an_address_with_all_connections_locks_no_other_out() {
     let server = TestServer::with(|settings| settings.server.max_connections = Some(4)).await;
     let mut good = Client::connect(server.address).await;
     assert_eq!(good.send("GET", "/eureka/apps", &[], b"").await.status, 200);

@@ -72,7 +72,7 @@ async fn get(server: &TestServer, path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_change_says_who_asked_for_it() {
+async fn a_change_has_its_caller() {
     capture_log();
     let server = TestServer::with(behind_a_proxy).await;
     server.send("POST", "/eureka/apps/ORDERS", &[EUREKA, JSON], instance("ORDERS", "o-1").as_bytes()).await;
@@ -107,7 +107,7 @@ async fn without_users_there_is_an_address() {
 }
 
 #[tokio::test]
-async fn a_peer_says_whom_it_is_called_by() {
+async fn a_replicated_change_has_the_address_of_the_peer() {
     let server = TestServer::start().await;
     let batch = json!({"replicationList": [{
         "appName": "ORDERS", "id": "o-1", "action": "Register",
@@ -121,7 +121,7 @@ async fn a_peer_says_whom_it_is_called_by() {
 }
 
 #[tokio::test]
-async fn a_refused_user_is_counted_and_logged() {
+async fn a_refused_login_is_counted_and_logged() {
     capture_log();
     let server = TestServer::with(behind_a_proxy).await;
     server.send("GET", "/eureka/apps", &[WRONG, PROXIED], b"").await;
@@ -157,7 +157,7 @@ async fn a_request_that_cannot_be_read_leaves_its_reason() {
 }
 
 #[tokio::test]
-async fn the_access_log_says_whose_a_request_is() {
+async fn the_access_log_has_the_caller_of_a_request() {
     capture_log();
     let server = TestServer::with(|settings| {
         behind_a_proxy(settings);

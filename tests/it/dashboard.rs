@@ -108,7 +108,7 @@ async fn the_overview_is_read_without_a_script() {
 }
 
 #[tokio::test]
-async fn what_clients_send_is_text_and_never_markup() {
+async fn texts_of_clients_are_escaped() {
     let hostile = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>{{ 7919 * 7907 }}";
     let server = TestServer::start().await;
     let app = "<IMG SRC=X ONERROR='A(1)'>\"";

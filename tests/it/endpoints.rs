@@ -141,7 +141,7 @@ async fn a_body_may_be_compressed() {
 }
 
 #[tokio::test]
-async fn an_override_told_by_a_peer_in_a_heartbeat_holds() {
+async fn an_override_in_a_peers_heartbeat_is_kept() {
     let server = TestServer::start().await;
     server.register("orders", "a").await;
     let path = "/eureka/apps/ORDERS/a?lastDirtyTimestamp=1800000000000&overriddenstatus=OUT_OF_SERVICE";

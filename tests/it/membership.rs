@@ -172,7 +172,7 @@ async fn a_name_that_led_here_and_moves_is_a_peer() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
-async fn what_name_servers_say_of_an_announced_port_holds() {
+async fn name_servers_decide_the_port_of_an_announced_name() {
     let names = Names::start().await;
     names.members(&["registry-0.registry"]);
     names.address("registry-0.registry", 59);

@@ -17,7 +17,7 @@ async fn scrape(server: &TestServer) -> BTreeMap<String, f64> {
 }
 
 #[tokio::test]
-async fn what_clients_do_is_counted() {
+async fn requests_of_clients_are_counted() {
     let server = TestServer::with(|settings| settings.http.metrics_by_application = true).await;
     server.register("ORDERS", "o-1").await;
     server.register("ORDERS", "o-2").await;

@@ -232,7 +232,7 @@ async fn secured(authority: &Authority, client_auth: ClientAuth) -> (TestServer,
 }
 
 #[tokio::test]
-async fn https_is_served_to_who_believes_its_authority() {
+async fn https_is_served_to_a_client_that_trusts_its_authority() {
     let (authority, other) = (Authority::new(), Authority::new());
     let (server, url) = secured(&authority, ClientAuth::None).await;
     let answer = authority.client(None).get(&url).send().await.unwrap();
@@ -339,7 +339,7 @@ async fn only_peers_with_a_certificate_replicate() {
 
 /// Peers have calls beside the batch, and say by a header that they are peers.
 #[tokio::test]
-async fn nobody_is_a_peer_without_a_certificate() {
+async fn a_peer_needs_a_certificate() {
     let server = TestServer::with(|settings| settings.http.security.peers_need_certificate = true).await;
     server.register("ORDERS", "o-1").await;
     server.register("PEERREPLICATION", "an-application-may-be-called-so").await;
@@ -370,7 +370,7 @@ async fn nobody_is_a_peer_without_a_certificate() {
 }
 
 #[tokio::test]
-async fn who_only_reads_announces_no_replica() {
+async fn a_read_only_user_cannot_announce_a_replica() {
     let server = TestServer::with(|settings| {
         with_users(settings);
         settings.http.security.open_paths = vec!["/eureka/apps/**".to_owned()];
@@ -413,7 +413,7 @@ async fn certificates_are_read_again_when_they_change() {
 }
 
 #[tokio::test]
-async fn an_expired_certificate_is_believed_by_nobody() {
+async fn an_expired_certificate_is_trusted_by_no_client() {
     let authority = Authority::new();
     authority.write(true);
     let options = authority.options(ClientAuth::None);
@@ -472,7 +472,7 @@ async fn peers_speak_tls_with_certificates_and_passwords() {
 
 #[tokio::test]
 #[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
-async fn a_peer_without_the_password_is_told_nothing() {
+async fn nothing_is_replicated_to_a_peer_without_the_password() {
     let servers = pair(|settings, other| {
         with_users(settings);
         settings.replication.service_urls = vec![ServiceUrl::parse(&format!("http://eureka:wrong@{other}")).unwrap()];

@@ -29,7 +29,7 @@ fn connection(mut response: Response) -> (Arc<AtomicBool>, Arc<Mutex<Option<Body
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_takes_nothing_gives_way_to_who_waits() {
+async fn a_reader_that_reads_nothing_gives_way_to_a_waiting_one() {
     let answers = Answers::new(4 * FREE);
     assert!(answers.hold(bytes(FREE)).await.unwrap().extensions().get::<Revocable>().is_none(), "small ones are free");
     let (closed, _body) = connection(answers.hold(bytes(2 * FREE)).await.unwrap());
@@ -43,7 +43,7 @@ async fn a_reader_that_takes_nothing_gives_way_to_who_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_written_holds_memory_until_it_is_gone() {
+async fn an_answer_holds_memory_until_it_is_written() {
     let answers = Answers::new(4 * FREE);
     let mut body = answers.hold(bytes(2 * FREE)).await.unwrap().into_body();
     let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
@@ -54,7 +54,7 @@ async fn what_is_written_holds_memory_until_it_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_takes_a_little_now_and_then_gives_way_after_a_while() {
+async fn a_reader_that_reads_a_little_gives_way_after_a_while() {
     let answers = Answers::new(8 * FRAME);
     let (closed, body) = connection(answers.hold(bytes(4 * FRAME)).await.unwrap());
     let waits = answers.hold(bytes(FRAME));

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_parameter_is_said_in_one_line() {
+    fn a_wrong_parameter_is_reported_in_one_line() {
         let error = |name: &str, value: &str| match instances(&[(name.to_owned(), value.to_owned())]) {
             Err(ApiError::BadParameter(text)) => text,
             other => panic!("{other:?}"),

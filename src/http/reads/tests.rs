@@ -46,7 +46,7 @@ fn text(app: &AppState) -> Bytes {
 }
 
 #[tokio::test]
-async fn who_waits_for_an_answer_holds_no_text_of_former_versions() {
+async fn a_request_that_waits_holds_no_text_of_former_versions() {
     let app = app();
     app.registry.register(an_instance("a"), Source::Client, NOW);
     let former = text(&app);

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_believed_unless_that_is_asked_for() {
+    fn no_header_is_trusted_by_default() {
         let headers = [(X_FORWARDED_FOR, "203.0.113.5"), (FORWARDED, "for=203.0.113.6")];
         check(ForwardHeaders::None, PROXY, &headers, PROXY);
     }

@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_told_once_a_minute_and_how_many() {
+    fn failures_are_logged_once_a_minute_with_their_number() {
         let guesses = Guesses::new();
         let one = guess([10, 0, 0, 1], 1);
         let fail = |now| {
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn who_guesses_most_is_forgotten_last() {
+    fn the_address_with_the_most_guesses_is_forgotten_last() {
         let mut counted = Counted::new(OF_A_NAME);
         assert!((0..10).all(|_| counted.add(u32::MAX, START)));
         assert!((0..4200).all(|name| counted.add(name, START)));

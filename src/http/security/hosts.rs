@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_nobody_can_register_and_own_ones_are_believed() {
+    fn local_names_and_own_ones_are_trusted() {
         for hosts in [Hosts::new(&AllowedHosts::default(), true), limited(&[])] {
             for host in [
                 "127.0.0.1:8761",

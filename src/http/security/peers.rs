@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_write_is_not_thereby_a_peer() {
+    fn a_user_that_may_write_is_not_a_peer_for_that() {
         let (reader, writer, peer) = (("reader", "READ_ONLY"), ("writer", ""), ("peer", "ROLE_PEER"));
         check(&[writer, reader], &[], &["writer"]);
         check(&[writer], &["writer"], &["writer"]);

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn who_guessed_least_goes_first_and_of_those_the_last() {
+    fn the_fewest_guesses_go_first_and_of_equal_ones_the_latest() {
         let mut lobby = Lobby::default();
         for (number, address) in [(1, 3), (2, 0), (3, 200), (4, 0), (5, 100)] {
             lobby.enter(number, address);
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_hash_answers_all_that_sent_the_same_and_none_is_made_for_those_who_left() {
+    async fn one_hash_answers_all_requests_with_the_same_password_and_dropped_ones_get_none() {
         let (mut lobby, now) = (Lobby::default(), Instant::now());
         lobby.enter(1, 200);
         lobby.enter(1, 0);

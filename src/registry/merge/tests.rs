@@ -206,7 +206,7 @@ fn a_registration_that_never_arrived_is_taken_over_with_its_age() {
 }
 
 #[test]
-fn what_was_evicted_comes_back_from_nobody() {
+fn an_evicted_instance_comes_back_from_no_replica() {
     let mut cluster = Cluster::new(2);
     cluster.register(0, "1", 1);
     cluster.agree();
@@ -218,7 +218,7 @@ fn what_was_evicted_comes_back_from_nobody() {
 }
 
 #[test]
-fn what_was_evicted_comes_back_when_it_was_heard_elsewhere_since() {
+fn an_evicted_instance_comes_back_when_it_was_heard_elsewhere_since() {
     let mut cluster = Cluster::new(2);
     cluster.register(0, "1", 1);
     cluster.agree();
@@ -231,7 +231,7 @@ fn what_was_evicted_comes_back_when_it_was_heard_elsewhere_since() {
 
 /// Only the first can call the one where the client renews; the second can call the first.
 #[test]
-fn who_is_heard_through_a_third_replica_alone_is_not_evicted() {
+fn an_instance_that_is_heard_only_through_a_third_replica_is_not_evicted() {
     let mut cluster = Cluster::new(3);
     cluster.register(2, "1", 1);
     cluster.agree();
@@ -244,7 +244,7 @@ fn who_is_heard_through_a_third_replica_alone_is_not_evicted() {
 }
 
 #[test]
-fn a_replica_that_just_started_takes_what_is_overdue_and_says_nobody_is_dead() {
+fn a_replica_that_just_started_takes_over_overdue_instances_and_calls_none_dead() {
     let mut cluster = Cluster::new(1);
     cluster.register(0, "1", 1);
     cluster.renew(0, "1");
@@ -295,7 +295,7 @@ fn a_cancellation_holds_though_a_replica_comes_whose_clock_is_ahead() {
 }
 
 #[test]
-fn what_was_evicted_does_not_come_back_by_a_heartbeat_that_only_seems_later() {
+fn an_evicted_instance_does_not_come_back_by_a_heartbeat_that_only_seems_later() {
     let mut cluster = Cluster::new(2);
     cluster.register(0, "1", 1);
     cluster.agree();
@@ -318,7 +318,7 @@ fn a_cancellation_is_known_also_where_the_instance_never_was() {
 }
 
 #[test]
-fn what_registered_again_after_it_was_cancelled_stays() {
+fn an_instance_that_registered_again_after_a_cancellation_stays() {
     let mut cluster = Cluster::new(2);
     cluster.register(1, "1", 1);
     cluster.agree();
@@ -399,7 +399,7 @@ fn data_that_is_kept_from_an_older_registration_does_not_outlive_the_override() 
 }
 
 #[test]
-fn who_renews_anywhere_is_evicted_nowhere_once_the_others_were_asked() {
+fn an_instance_that_renews_at_any_replica_is_evicted_at_none() {
     let mut cluster = Cluster::new(2);
     cluster.register(0, "1", 1);
     cluster.renew(0, "1");
@@ -413,7 +413,7 @@ fn who_renews_anywhere_is_evicted_nowhere_once_the_others_were_asked() {
 }
 
 #[test]
-fn what_is_remembered_of_the_cancelled_is_bounded() {
+fn remembered_cancellations_are_bounded() {
     let cluster = Cluster::new(1);
     for id in 0..20_100 {
         cluster.register(0, &id.to_string(), 1);
@@ -424,7 +424,7 @@ fn what_is_remembered_of_the_cancelled_is_bounded() {
 }
 
 #[test]
-fn a_time_in_the_future_keeps_nobody() {
+fn a_time_in_the_future_keeps_no_instance() {
     let mut cluster = Cluster::new(1);
     cluster.register(0, "1", 1);
     let far = cluster.now(0) + HOUR;

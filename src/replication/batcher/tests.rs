@@ -38,7 +38,7 @@ fn a_change_goes_at_once_and_what_comes_meanwhile_next() {
 }
 
 #[test]
-fn what_waits_is_counted_and_dated() {
+fn the_queue_is_counted_and_dated() {
     let (mut batcher, later) = (Batcher::new(100), NOW + Duration::from_millis(5));
     assert_eq!((batcher.len(), batcher.is_empty(), batcher.oldest()), (0, true, None));
     assert_eq!((batcher.dropped(), batcher.expired()), (0, 0));
@@ -70,7 +70,7 @@ fn half_of_a_batch_is_kept_for_heartbeats_that_waited_their_time() {
 }
 
 #[test]
-fn a_registration_says_what_the_heartbeat_before_it_would() {
+fn a_registration_replaces_the_heartbeat_before_it() {
     let mut batcher = Batcher::new(100);
     batcher.offer(task(Action::Heartbeat, "1"), NOW);
     batcher.offer(task(Action::Register, "1"), NOW);
@@ -145,7 +145,7 @@ fn a_failed_batch_is_sent_again_after_a_pause_without_what_was_superseded() {
 }
 
 #[test]
-fn what_cannot_be_delivered_in_time_is_given_up() {
+fn an_undelivered_task_is_given_up_in_time() {
     let mut batcher = Batcher::new(100);
     batcher.offer(task(Action::Register, "1"), NOW);
     assert!(matches!(batcher.next(NOW + Duration::from_secs(30)), Next::Idle));

@@ -162,7 +162,7 @@ fn an_announced_replica_is_kept_a_minute_or_until_the_names_have_it() {
 }
 
 #[test]
-fn what_the_names_say_of_the_port_holds() {
+fn the_port_of_a_lookup_counts() {
     let mut membership = membership();
     membership.announced(&url("registry-2.registry", 23999), at(0));
     membership.announced(&url("registry-2.registry", 8761), at(1));
@@ -186,7 +186,7 @@ fn what_the_names_say_of_the_port_holds() {
 }
 
 #[test]
-fn invented_names_crowd_nobody_out() {
+fn invented_names_replace_no_peer() {
     let (mut membership, _) = under_service(&["http://fixed:8761/eureka/"]);
     for number in 0..500 {
         membership.announced(&url(&format!("invented-{number}.registry"), 8761), at(number));

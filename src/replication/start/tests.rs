@@ -87,7 +87,7 @@ fn replicas_that_start_together_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn what_leaves_the_question_open_is_asked_again_and_said_once() {
+fn an_open_question_is_asked_again_and_logged_once() {
     let open = |_: &str, _| Answer::Open("no answer in time".to_owned());
     let dead_names = Names::Unknown("the name servers did not answer".to_owned());
     for (names, likely) in
@@ -137,7 +137,7 @@ fn peers_of_peers_are_announced_to_before_anybody_is_copied_from() {
 }
 
 #[test]
-fn who_lost_his_memory_is_nobody_to_copy_from_and_a_whole_registry_is_preferred() {
+fn a_peer_that_lost_its_memory_is_not_copied_and_a_whole_registry_is_preferred() {
     let forgetful =
         round(&mut start(&[]), listed(&["b"]), |_, copying| if copying { Answer::Forgetful } else { up(false) }, BEGUN);
     assert_eq!(forgetful, Step::Open(Opening::Nobody));
@@ -152,7 +152,7 @@ fn who_lost_his_memory_is_nobody_to_copy_from_and_a_whole_registry_is_preferred(
 }
 
 #[test]
-fn what_a_peer_names_is_bounded() {
+fn the_peers_that_a_peer_names_are_bounded() {
     let mut start = start(&[]);
     start.named(listed(&["b"]), same);
     let peers = (0..10_000).map(|number| url(&format!("p{number}"))).collect();

@@ -95,7 +95,7 @@ fn a_reader_that_drips_is_closed() {
 }
 
 #[test]
-fn who_waits_for_the_server_may_wait() {
+fn a_client_that_waits_for_the_server_may_wait() {
     let mut played = Played::new().after(&[Event::Read(100), POST, Event::Read(10), Event::BodyEnded]);
     assert_eq!(played.at(3600.0), Verdict::Keep);
     assert_eq!(played.rank(), None);
@@ -124,7 +124,7 @@ fn buffers_are_given_back_after_a_second_or_at_once_if_asked() {
 }
 
 #[test]
-fn nobody_rests_within_a_request() {
+fn no_connection_rests_within_a_request() {
     for events in [&[Event::Read(1)], [Event::Read(1), GET].as_slice()] {
         let mut played = Played::new().after(&[Event::Woke, Event::AskedToRest]).after(events);
         assert_eq!(played.at(5.0), Verdict::Keep, "{events:?}");
@@ -149,7 +149,7 @@ fn an_answer_that_is_not_over_does_not_make_it_idle() {
 }
 
 #[test]
-fn who_is_missed_least_goes_first() {
+fn the_connection_of_the_lowest_rank_is_closed_first() {
     let ranks: [&[Event]; 4] =
         [&[], &[Event::Read(1)], &[Event::Read(100), POST], &[Event::Read(100), GET, Event::Blocked]];
     let ranks = ranks.map(|events| Played::new().after(events).rank());

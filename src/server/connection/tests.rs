@@ -119,7 +119,7 @@ async fn half_a_request_that_was_read_already_is_not_lost() {
 }
 
 #[tokio::test]
-async fn who_sends_ahead_gives_its_place_to_others() {
+async fn a_client_that_sends_ahead_gives_its_place_to_others() {
     let mut served = Served::start(1).await;
     let (mut taking, mut sending) = served.client.into_split();
     let mut clients = JoinSet::new();
@@ -162,7 +162,7 @@ async fn the_body_of_a_refused_request_is_no_request() {
 }
 
 #[tokio::test]
-async fn who_needs_a_place_gets_that_of_one_who_rests() {
+async fn a_waiting_connection_gets_the_place_of_a_resting_one() {
     let mut served = Served::start(1).await;
     served.send(GET).await;
     assert_eq!(served.answer().await, "0");
@@ -176,7 +176,7 @@ async fn who_needs_a_place_gets_that_of_one_who_rests() {
 }
 
 #[tokio::test]
-async fn half_a_request_gives_way_to_who_needs_its_place() {
+async fn half_a_request_gives_way_to_a_waiting_connection() {
     let mut served = Served::start(1).await;
     served.send(b"GET / HT").await;
     served.until("it is within a request", |watch| watch.activity().phase() == Phase::Headers).await;

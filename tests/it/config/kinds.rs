@@ -198,7 +198,7 @@ fn imports_are_read_wherever_they_are_named() {
 }
 
 #[test]
-fn what_only_a_java_server_reads_is_said() {
+fn keys_that_only_a_java_server_reads_are_reported() {
     for import in ["configserver:http://config:8888", "consul:", "vault:", "kubernetes:", "classpath:x.yml"] {
         let found = loaded(&[], &[&format!("--spring.config.import=optional:{import}")], &[]).unwrap();
         let scheme = import.split(':').next().unwrap();
@@ -298,7 +298,7 @@ fn passwords_are_taken_as_they_are_and_never_shown() {
 }
 
 #[test]
-fn a_server_that_registers_itself_describes_itself_as_it_is_told() {
+fn a_server_that_registers_itself_follows_its_settings() {
     let text = "eureka.instance: {statusPageUrlPath: /manage/info, home-page-url: 'http://${eureka.hostname}/', nonSecurePort: 80, app-group-name: core}";
     let own = settings(&yaml(text), &[], &[]).replication.own_instance;
     assert_eq!(

@@ -61,7 +61,7 @@ async fn endpoints_that_are_closed_or_moved_are_not_there() {
 }
 
 #[tokio::test]
-async fn nobody_is_let_in_with_an_empty_password() {
+async fn an_empty_password_is_refused() {
     let arguments = ["--spring.security.user.name=admin", "--spring.security.user.password="];
     let server = server(&arguments).await;
     // `admin:`

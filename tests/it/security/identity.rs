@@ -18,7 +18,7 @@ fn with_peer(settings: &mut Settings) {
 }
 
 #[tokio::test]
-async fn who_may_write_is_not_thereby_a_peer() {
+async fn a_user_that_may_write_is_not_a_peer_for_that() {
     let server = TestServer::with(with_peer).await;
     let body = instance("ORDERS", "o-1");
     let registered = server.send("POST", "/eureka/apps/ORDERS", &[JSON, CLIENT], body.as_bytes()).await;

@@ -193,7 +193,7 @@ fn a_circle_is_found_however_it_is_written() {
 }
 
 #[test]
-fn what_is_no_circle_is_left_alone() {
+fn imports_without_a_circle_are_accepted() {
     let reexported = [("a", "mod b;\nmod c;\npub use b::B;\npub use c::C;"), ("a::b", "use super::C;"), ("a::c", "")];
     let between_layers = [("a", ""), ("a::b", "use crate::c::C;"), ("c", "use crate::a::b::B;")];
     let itself = [("a", "struct A;\nfn f() -> self::A { A }"), ("a::b", "use super::A;")];

@@ -31,7 +31,7 @@ fn decoded(changes: &[(&str, &str)]) -> Result<InstanceInfo, CodecError> {
 }
 
 #[test]
-fn what_is_missing_or_null_has_its_default() {
+fn missing_and_null_values_have_their_defaults() {
     let usual = InstanceInfo {
         instance_id: Some("i".into()),
         ..InstanceInfo::new(AppName::new("ORDERS"), "h", "10.0.0.1", NOW)
@@ -211,7 +211,7 @@ fn an_id_is_taken_from_metadata_where_there_is_none() {
 }
 
 #[test]
-fn what_is_not_known_is_skipped_with_all_it_holds() {
+fn unknown_values_are_skipped_with_their_content() {
     let info = decoded(&[
         ("unknown", r#"{"hostName":"other","list":[{"app":"other"}]}"#),
         ("leaseInfo", r#"{"x":{"y":[]},"durationInSecs":"77"}"#),

@@ -13,7 +13,7 @@ fn decoded(elements: &str) -> Result<InstanceInfo, CodecError> {
 }
 
 #[test]
-fn what_is_missing_has_its_default() {
+fn missing_values_have_their_defaults() {
     let usual = InstanceInfo {
         instance_id: Some("i".into()),
         ..InstanceInfo::new(AppName::new("ORDERS"), "h", "10.0.0.1", NOW)
@@ -221,7 +221,7 @@ fn recorded_answers_are_written_again_as_they_were() {
 }
 
 #[test]
-fn what_is_larger_than_an_instance_is_refused_with_its_size() {
+fn an_instance_over_a_limit_is_refused_with_its_size() {
     let refused = |elements: &str| decoded(elements).unwrap_err().to_string();
     let metadata: String = (0..=1000).map(|number| format!("<a{number}/>")).collect();
     let too_much = "the instance has 1001 metadata entries; at most 1000 are accepted";

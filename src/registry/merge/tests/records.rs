@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_a_comparison_repairs_is_counted() {
+fn differences_that_a_comparison_repairs_are_counted() {
     let cluster = Cluster::new(2);
     cluster.register(0, "1", 1);
     cluster.register(0, "2", 1);
@@ -21,7 +21,7 @@ fn what_a_comparison_repairs_is_counted() {
 }
 
 #[test]
-fn what_is_known_of_an_instance_is_its_registration_or_its_cancellation() {
+fn a_record_is_a_registration_or_a_cancellation() {
     let cluster = Cluster::new(1);
     let known = |id: &str| cluster.replicas[0].known(&key(id));
     cluster.register(0, "1", 1);
@@ -114,7 +114,7 @@ fn records_come_in_parts_where_they_are_many() {
 }
 
 #[test]
-fn the_history_says_what_a_merge_did() {
+fn the_history_has_the_change_of_a_merge() {
     let mut cluster = Cluster::new(2);
     let last = |cluster: &Cluster| {
         cluster.compare(1, 0);
