@@ -1,4 +1,4 @@
-//! `/api/v1`, held against the document that describes it.
+//! `/api/v1`, compared with the document that describes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::support::{Answer, Client, DEADLINE, NEVER, TestServer, instance, unti
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
-/// The document, and which of the answers that it describes have been seen.
+/// The document, and the described answers that were seen.
 struct Contract {
     document: Value,
     seen: BTreeSet<(String, u16)>,
@@ -50,7 +50,7 @@ impl Contract {
         answers.collect()
     }
 
-    /// Holds an answer against what is described.
+    /// Compares an answer with its description.
     fn hold(&mut self, path: &str, answer: &Answer) {
         let responses = &self.document["paths"][path]["get"]["responses"];
         let response = self.resolve(&responses[answer.status.to_string()]);
@@ -80,7 +80,7 @@ impl Contract {
         &self.document["components"]["schemas"][name]
     }
 
-    /// Whether a value is as a schema says: the part of JSON Schema that the document uses, and no other.
+    /// Checks a value by a schema. Only the part of JSON Schema that the document uses is supported.
     fn check(&self, schema: &Value, value: &Value) -> Result<(), String> {
         let schema = self.resolve(schema);
         for (keyword, said) in schema.as_object().ok_or("no schema")? {
@@ -152,7 +152,7 @@ async fn register(server: &TestServer, app: &str, id: &str, status: &str, zone: 
     assert_eq!(answer.status, 204, "{}", answer.text());
 }
 
-/// Opens a stream and reads its head, not more.
+/// Opens a stream, and reads only the response headers.
 async fn open_stream(server: &TestServer) -> (Client, Answer) {
     let mut client = Client::connect(server.address).await;
     client.stream.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
@@ -442,7 +442,7 @@ async fn an_instance_has_all_that_it_sent_and_its_history() {
     server.stop().await.unwrap();
 }
 
-/// Has a server know many instances as fast as can be: as a peer would tell of them.
+/// Registers many instances quickly: in batches, as a peer sends them.
 async fn fill(server: &TestServer, count: usize) {
     let numbers: Vec<usize> = (0..count).collect();
     for numbers in numbers.chunks(1000) {
@@ -546,7 +546,7 @@ struct Event {
 
 impl Events {
     async fn open(server: &TestServer, last_event_id: Option<&str>) -> Self {
-        // reqwest wants one though nothing is encrypted.
+        // reqwest needs a provider even without TLS.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut request = client.get(format!("http://{}/api/v1/events", server.address));
@@ -570,7 +570,7 @@ impl Events {
                 let data = serde_json::from_str(&field("data").unwrap()).unwrap();
                 return Some(Event { name: field("event").unwrap(), id: field("id"), data });
             }
-            let chunk = tokio::time::timeout(DEADLINE, self.response.chunk()).await.expect("something is told in time");
+            let chunk = tokio::time::timeout(DEADLINE, self.response.chunk()).await.expect("something arrives in time");
             self.received.push_str(std::str::from_utf8(&chunk.unwrap()?).unwrap());
         }
     }

@@ -1,4 +1,4 @@
-//! Bad requests: each gets the answer that the design states, and who behaves does not notice.
+//! Bad requests: each gets its documented answer, and other clients do not notice.
 
 use std::time::Duration;
 
@@ -26,10 +26,10 @@ fn json(change: impl FnOnce(&mut serde_json::Value)) -> String {
     body.to_string()
 }
 
-/// What is wrong with it, method, path, headers, body, and the status it is answered.
+/// What is wrong with the request, its method, path, headers and body, and the status of the answer.
 type BadRequest = (&'static str, &'static str, &'static str, Vec<(&'static str, &'static str)>, Vec<u8>, u16);
 
-/// Whole requests.
+/// Complete requests.
 fn bad_requests() -> Vec<BadRequest> {
     let app = "/eureka/apps/ORDERS";
     let deep = format!("{{\"instance\":{}{}}}", "{\"a\":".repeat(5000), "}".repeat(5000));
@@ -174,7 +174,7 @@ async fn odd_numbers_are_stored_as_the_java_server_stores_them() {
     server.stop().await.unwrap();
 }
 
-/// Sends text that is no whole request.
+/// Sends text that is not a complete request.
 async fn raw(server: &TestServer, text: &[u8]) -> Client {
     let mut client = Client::connect(server.address).await;
     let _sent = client.stream.write_all(text).await;
@@ -245,7 +245,7 @@ async fn a_slow_sender_is_closed_too() {
     let head = "POST /eureka/apps/ORDERS HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n";
     let mut drips = raw(&server, head.as_bytes()).await;
     until("it is closed", async || {
-        // A reset shows only to who sends again.
+        // A reset shows only when the client sends again.
         drips.is_closed_now() || drips.stream.write_all(b" ").await.is_err()
     })
     .await;
@@ -264,14 +264,14 @@ async fn a_request_with_no_host_or_two_is_refused() {
     server.stop().await.unwrap();
 }
 
-/// What an answered scrape says of a counter.
+/// The value of a counter in a scrape.
 async fn counted(client: &mut Client, sample: &str) -> f64 {
     let text = client.send("GET", "/actuator/prometheus", &[], b"").await.text();
     let line = text.lines().find_map(|line| line.strip_prefix(sample)).map(|value| value.trim().to_owned());
     line.expect("a sample of that name").parse().unwrap()
 }
 
-/// Half requests take the places of those that are busy, and no more of them than there are.
+/// Half requests take places of busy connections, up to the maximum.
 #[tokio::test]
 async fn half_requests_give_way_to_whole_ones() {
     let server = TestServer::with(|settings| {
@@ -330,7 +330,7 @@ async fn an_address_with_all_connections_locks_no_other_out() {
     server.stop().await.unwrap();
 }
 
-/// What is asked for is answered by what there is, not by as much as it is asked for.
+/// An answer grows with what there is, not with how often something is requested.
 #[tokio::test]
 async fn small_requests_get_no_huge_answers() {
     let server = TestServer::start().await;
@@ -366,7 +366,7 @@ async fn a_full_registry_refuses_new_instances_and_nothing_else() {
     };
     assert_eq!(refused.status, 507);
     assert!(refused.text().starts_with("the registry is full: its instances take "), "{}", refused.text());
-    assert_eq!(register("0").await.status, 204, "who is there may register again");
+    assert_eq!(register("0").await.status, 204, "a known instance may register again");
     for (method, path) in [
         ("PUT", "/eureka/apps/ORDERS/0"),
         ("PUT", "/eureka/apps/ORDERS/0/status?value=DOWN"),

@@ -1,4 +1,4 @@
-//! Who did it: in histories, on pages, and in the log.
+//! The caller of a change: in histories, on pages, and in the log.
 
 use std::cell::RefCell;
 use std::io;
@@ -20,11 +20,11 @@ const JSON: (&str, &str) = ("Content-Type", "application/json");
 const PROXIED: (&str, &str) = ("X-Forwarded-For", "203.0.113.7");
 
 thread_local! {
-    /// What is logged on this thread, if its test looks at that. A test's server runs on the test's thread.
+    /// The log of this thread, if its test captures it. A test's server runs on the test's thread.
     static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-/// Writes to the log of the thread it is on.
+/// Writes to the log of the current thread.
 struct ThisThread;
 
 impl io::Write for ThisThread {
@@ -38,8 +38,8 @@ impl io::Write for ThisThread {
     }
 }
 
-/// Begins to look at what is logged on this thread. There is one subscriber for all threads: which events a subscriber of one
-/// thread sees depends on what other threads do at the same time.
+/// Captures the log of this thread. There is one subscriber for all threads, because which events a subscriber of one thread sees
+/// depends on other threads.
 pub(crate) fn capture_log() {
     static SUBSCRIBER: Once = Once::new();
     SUBSCRIBER.call_once(|| {
@@ -52,7 +52,7 @@ pub(crate) fn capture_log() {
     LOG.set(Some(Vec::new()));
 }
 
-/// The first line with these words.
+/// The first line with this message.
 pub(crate) fn logged(message: &str) -> Value {
     let text = String::from_utf8(LOG.with_borrow(Clone::clone).unwrap()).unwrap();
     let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

@@ -1,10 +1,11 @@
-//! What comments and pages cite is in the repository: sections and quirks of `src/PROTOCOL.md`, recordings, linked pages.
+//! Everything that comments and pages cite is in the repository: sections and quirks of `src/PROTOCOL.md`, recordings, linked
+//! pages.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where people write: everything in the repository but recordings, generated files and others' code.
+/// Files that people write: everything in the repository but recordings, generated files and third-party code.
 const PLACES: [&str; 8] = ["src", "tests", "compat", "deploy", ".ci", ".cargo", ".github", ""];
 const SKIPPED: [&str; 8] = ["target", "node_modules", "vendor", ".venv", "seeds", "corpus", "artifacts", "__pycache__"];
 
@@ -13,7 +14,7 @@ fn every_citation_of_the_protocol_leads_to_a_heading() {
     let page = Page::read(&root().join("src/PROTOCOL.md"));
     let (mut cited, mut lost) = (0, Vec::new());
     for (path, text) in texts() {
-        // In the page itself a section needs no name of a page before it.
+        // In the page itself, a section is cited without the page's name.
         let citations = citations(&text, path.ends_with("src/PROTOCOL.md"));
         cited += citations.len();
         let wrong = citations.iter().filter(|citation| !page.has(citation));
@@ -26,7 +27,7 @@ fn every_citation_of_the_protocol_leads_to_a_heading() {
 #[test]
 fn made_up_citations_are_noticed() {
     let page = Page::read(&root().join("src/PROTOCOL.md"));
-    // Written so that nobody who looks for citations finds these.
+    // Written in parts, so that a search for citations does not find these.
     for text in [
         "// as in src/PROTOCOL.md, section N",
         "// as in src/PROTOCOL.md, sections 2.1 to N",
@@ -97,13 +98,13 @@ fn links_between_pages_lead_somewhere() {
     assert!(links > 20, "only {links} links were found");
 }
 
-/// What a text names of `src/PROTOCOL.md`.
+/// The parts of `src/PROTOCOL.md` that a text cites.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Citation {
     Section(String),
     Quirk(String),
     Anchor(String),
-    /// The page's name with a number that is not said to be a section, or in lower case.
+    /// Wrong citations: the page's name in lower case, or with a number but without the word "section".
     Unclear(String),
 }
 
@@ -136,7 +137,7 @@ impl Page {
     }
 }
 
-/// A heading as links name it.
+/// The anchor of a heading.
 fn anchor(title: &str) -> String {
     let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
     title.trim().to_lowercase().chars().filter(kept).map(|c| if c == ' ' { '-' } else { c }).collect()
@@ -169,7 +170,7 @@ fn citations(text: &str, is_the_page: bool) -> Vec<Citation> {
     found
 }
 
-/// A text without its line breaks, and what begins the lines of comments.
+/// A text without line breaks and comment markers.
 fn in_one_line(text: &str) -> String {
     let lines = text.lines().map(|line| line.trim().trim_start_matches(['/', '!', '#', '*']).trim());
     lines.collect::<Vec<_>>().join(" ")
@@ -201,7 +202,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every text that may cite something, but this file, which makes citations up.
+/// Every text that may cite something, without this file, which has made-up citations.
 fn texts() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for place in PLACES {

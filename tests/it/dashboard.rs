@@ -1,4 +1,4 @@
-//! The pages that are written on the server, and the files they load.
+//! The pages that the server renders, and the files that they load.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{TestServer, instance};
 
-/// Every page, and queries that make it say other things.
+/// Every page, with queries that change its content.
 const PAGES: [&str; 6] =
     ["/", "/?view=applications", "/?status=UP&limit=1", "/?application=NONE", "/?overdue=true", "/lastn"];
 

@@ -1,4 +1,4 @@
-//! Each endpoint on a real socket: what the recordings do not show, and the headers of all.
+//! Each endpoint on a real socket: what the recordings do not show, and the headers of all answers.
 
 use crate::support::{Answer, Client, NEVER, TestServer, instance, until};
 
@@ -150,7 +150,7 @@ async fn an_override_in_a_peers_heartbeat_is_kept() {
     check(&server, "PUT", path, &[PEER], "", 404).await;
     check(&server, "PUT", "/eureka/apps/ORDERS/a", &[], "", 200).await;
     assert_eq!(server.get_json("/eureka/apps/ORDERS/a").await["instance"]["status"], "OUT_OF_SERVICE");
-    // Not exactly `true`: a client, whose overriddenstatus nobody reads, and who gets no 409.
+    // Not exactly `true`, so this is a client: its overriddenstatus is not read, and it gets no 409.
     let loud = ("x-netflix-discovery-replication", "TRUE");
     check(&server, "PUT", "/eureka/apps/ORDERS/a?lastDirtyTimestamp=1", &[loud], "", 200).await;
     check(&server, "PUT", "/eureka/apps/ORDERS/a?lastDirtyTimestamp=1", &[PEER, JSON], "", 409).await;

@@ -1,9 +1,8 @@
 //! The recorded exchanges of the real Java server, replayed.
 //!
-//! Each file of `tests/golden` is one scenario, replayed against a fresh server. How an answer compares with the
-//! recorded one is what tests/golden/README.md says: status; on a 2xx answer with a body the media type, the encoding
-//! and the body as a tree, times made by the server compared by type and by zero or not; the body of a 409; the
-//! one-line texts of a refused registration.
+//! Each file of `tests/golden` is one scenario, replayed against a fresh server. tests/golden/README.md says how an answer is
+//! compared with the recorded one: status; on a 2xx answer with a body the media type, the encoding and the body as a tree, times
+//! made by the server compared by type and by zero or not; the body of a 409; the one-line texts of a refused registration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,12 +15,12 @@ use serde_json::Value;
 
 use crate::support::{Answer, TestServer};
 
-/// Where an answer is right though it is not the recorded one: ours is better, but for one row.
+/// Where an answer may differ from the recorded one. Ours is better in all rows but one.
 struct Better {
     scenario: &'static str,
     /// The method and the path of the requests. The path `*` is any.
     request: (&'static str, &'static str),
-    /// What the recorded answer would be without the fault.
+    /// The recorded answer without the fault.
     correction: Correction,
     reason: &'static str,
 }
@@ -80,13 +79,13 @@ const BETTER: &[Better] = &[
 /// What is wrong with a recorded answer.
 #[derive(Clone, Copy, Debug)]
 enum Correction {
-    /// The status. The recorded body is that of the fault: nothing is compared with it.
+    /// The status. The recorded body belongs to the fault, and is not compared.
     Status(u16),
-    /// A text in the body, and what ought to stand there.
+    /// A text in the body, and the right one.
     Text(&'static str, &'static str),
-    /// The values in the body: what is recorded is of another machine. The names in it are compared.
+    /// The values in the body, which were recorded on another machine. Only the names are compared.
     Values,
-    /// The body is JSON though the `Content-Type` says XML. The same request that accepts nothing but XML is answered right.
+    /// The body is JSON although the `Content-Type` says XML. The same request is answered correctly if it accepts only XML.
     Media,
 }
 
@@ -183,7 +182,7 @@ fn better(scenario: &str, request: &Request) -> Vec<usize> {
     (0..BETTER.len()).filter(fits).collect()
 }
 
-/// The step as it would have been recorded of a server without the fault; `None` if it was recorded without it.
+/// The step as a server without the fault would have been recorded; `None` if there is no fault.
 async fn corrected(server: &TestServer, step: &Step, correction: Correction, answer: &Answer) -> Option<Step> {
     let mut step = step.clone();
     let recorded = &mut step.response;
@@ -239,13 +238,13 @@ fn names(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// What the server says of itself, as JSON.
+/// The server's status as JSON.
 fn is_status(answer: &Answer) -> bool {
     let said: Result<Value, _> = serde_json::from_slice(&answer.body);
     answer.header("content-type") == Some("application/json") && said.is_ok_and(|said| said["generalStats"].is_object())
 }
 
-/// What is wrong with a request is said in one short line.
+/// An error is one short line.
 fn is_one_line(answer: &Answer) -> bool {
     let text = answer.text();
     !text.is_empty() && text.len() < 400 && text.trim_end().lines().count() == 1
@@ -294,7 +293,7 @@ fn gunzip(bytes: &[u8]) -> String {
     text
 }
 
-/// The body as a value that compares as the recordings are to be compared.
+/// The body as a value for the comparison.
 fn tree(text: &str, sent_dirty: bool) -> Result<Value, String> {
     let mut value = if text.starts_with('<') {
         xml_tree(text)?
@@ -326,7 +325,7 @@ fn normalise(value: &mut Value, sent_dirty: bool) {
     }
 }
 
-/// A `lastDirtyTimestamp` that no request sent is of now; those sent in the recordings lie before 2026.
+/// A `lastDirtyTimestamp` that no request sent is the present time; those that recorded requests sent are before 2026.
 fn is_made_by_server(value: &Value, sent_dirty: bool) -> bool {
     let text = value.to_string();
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();

@@ -1,4 +1,4 @@
-//! Who becomes a peer, by what name servers say: over real sockets and a name server that says what a test wants.
+//! Which replicas become peers, by the answers of a name server that a test controls; over real sockets.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Names {
         Self { zone: Arc::clone(&server.zone), server, port: ReservedPort::new() }
     }
 
-    /// Says which names are those of the service's members.
+    /// Sets the names of the service's members.
     fn members(&self, targets: &[&str]) {
         self.zone.lock().service(SERVICE, targets, self.port.number);
     }

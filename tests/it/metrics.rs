@@ -1,4 +1,4 @@
-//! `/actuator/prometheus`: what is counted, as text.
+//! `/actuator/prometheus`: the values of metrics.
 
 use std::collections::BTreeMap;
 

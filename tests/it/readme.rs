@@ -1,4 +1,4 @@
-//! The pages say what is: their generated tables are those of the code, and what they name exists.
+//! The pages are up to date: their generated tables are those of the code, and what they name exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,9 +12,9 @@ use crate::support::{DEADLINE, DataDir, TestServer};
 
 /// What to do when a generated table is out of date.
 const REGENERATE: &str = "run `UPDATE_README=1 cargo test --test it readme` and commit the page";
-/// At most so many words, so that the first page is read to its end.
+/// Maximum number of words of the README, so that it is read to its end.
 const MOST_WORDS: usize = 1_800;
-/// At most so many bytes of each picture of the README.
+/// Maximum bytes of each picture of the README.
 const LARGEST_PICTURE: u64 = 150_000;
 /// Labels whose values depend on the cluster or are too many for a table. All values of any other label are listed.
 const UNLISTED_LABELS: [&str; 7] = ["application", "method", "node", "peer", "status", "uri", "version"];
@@ -38,7 +38,7 @@ async fn the_metrics_table_is_that_of_a_scrape() {
     .await;
     server.register("ORDERS", "orders-1").await;
     let begun = Instant::now();
-    // Some have no sample until the peer has been compared with.
+    // Some metrics have no sample until the peer has been compared with.
     let families = loop {
         let families = Family::all(&server.send("GET", "/actuator/prometheus", &[], b"").await.text());
         let empty: Vec<_> = families.iter().filter(|family| !family.has_sample).map(|family| &family.name).collect();
@@ -117,7 +117,7 @@ fn what_the_architecture_names_exists() {
     assert!(found > 40, "only {found} files were found");
 }
 
-/// What is said of one metric in a scrape.
+/// One metric in a scrape.
 #[derive(Debug, Default)]
 struct Family {
     name: String,
@@ -177,7 +177,7 @@ impl Family {
     }
 }
 
-/// Compares what stands between the marks of a page with what the code makes; writes it if `UPDATE_README` is set.
+/// Compares the text between the marks of a page with the generated one; writes it if `UPDATE_README` is set.
 #[expect(clippy::disallowed_methods, reason = "a switch for whoever edits the table")]
 fn assert_generated(page: &str, mark: &str, expected: &str) {
     let (begin, end) = (format!("<!-- {mark}:begin -->\n"), format!("<!-- {mark}:end -->"));
@@ -191,7 +191,7 @@ fn assert_generated(page: &str, mark: &str, expected: &str) {
     }
 }
 
-/// What stands between backticks outside blocks of code.
+/// The texts between backticks outside blocks of code.
 fn code_spans(page: &str) -> Vec<&str> {
     let prose = page.split("```").step_by(2);
     prose.flat_map(|text| text.split('`').skip(1).step_by(2)).collect()

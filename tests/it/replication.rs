@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::support::name_server::NameServer;
 use crate::support::{DEADLINE, ReservedPort, TestServer, instance, until};
 
-/// What Kubernetes adds to the names in SRV records, though a pod calls itself by the short one.
+/// The domain that Kubernetes adds to the names in SRV records. A pod calls itself by the short name.
 const DOMAIN: &str = ".default.svc.cluster.local";
 
 fn address_of(pod: u8) -> Ipv4Addr {
@@ -98,7 +98,7 @@ async fn all_see(servers: &[&TestServer], id: &str, expected: Option<&str>) {
     }
 }
 
-/// Waits until a server knows so many peers that answer.
+/// Waits until a server has this many peers that are up.
 async fn knows_peers(server: &TestServer, count: usize) {
     until(&format!("{} to know {count} peers", server.address), async || {
         let status = server.get_json("/eureka/status").await;
@@ -129,7 +129,7 @@ async fn replicas_find_each_other_and_tell_each_other_everything() {
     a.send("DELETE", "/eureka/apps/ORDERS/2", &[], b"").await;
     all_see(&[&a, &b, &c], "2", None).await;
 
-    // A fourth takes part within one look at the names, with all there is from its first answer on.
+    // A fourth replica takes part within one lookup, and is complete from its first answer on.
     names.add(3);
     let d = names.replica(3).await;
     assert_eq!(status(&d, "1").await.as_deref(), Some("UP"), "whole before it answers");
@@ -139,7 +139,7 @@ async fn replicas_find_each_other_and_tell_each_other_everything() {
     d.register("orders", "4").await;
     all_see(&[&a, &b, &c, &d], "4", Some("UP")).await;
 
-    // One leaves: the others forget it, and nothing else happens.
+    // One replica leaves. The others forget it, and nothing else happens.
     names.remove(3);
     d.stop().await.unwrap();
     for replica in [&a, &b, &c] {
@@ -175,7 +175,7 @@ async fn a_replica_that_comes_back_has_all_and_misses_nothing() {
     }
     a.register("orders", "after").await;
     all_see(&[&b], "after", Some("UP")).await;
-    // What is told on leaving arrives.
+    // The queue that is sent on leaving arrives.
     b.register("orders", "last").await;
     b.stop().await.unwrap();
     all_see(&[&a], "last", Some("UP")).await;
@@ -211,7 +211,7 @@ async fn fixed_peers_may_name_the_replica_itself() {
 #[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn replicas_that_were_cut_off_from_each_other_agree_again() {
     let port = ReservedPort::new();
-    // Each has a name server of its own: what it does not name is out of reach.
+    // Each has a name server of its own: a replica that it does not name is unreachable.
     let (names_of_a, names_of_b) = (Service::start(&port).await, Service::start(&port).await);
     (0..2).for_each(|pod| [&names_of_a, &names_of_b].iter().for_each(|names| names.add(pod)));
     let (a, b) = tokio::join!(names_of_a.replica(0), names_of_b.replica(1));
@@ -324,7 +324,7 @@ async fn user_and_password_of_a_peers_url_are_sent_and_not_shown() {
     server.stop().await.unwrap();
 }
 
-/// Whoever is a peer is told all changes, and shown the password for peers.
+/// A peer receives all changes and the password for peers.
 #[tokio::test]
 #[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn only_a_name_under_the_service_can_announce_itself() {
@@ -345,7 +345,7 @@ async fn only_a_name_under_the_service_can_announce_itself() {
         format!("http://registry-1.registry:{port}@evil.example/eureka/"),
         format!("http://registry-1.registry\\.evil.example:{port}/eureka/"),
     ];
-    // Which domains name servers use is known when they have been asked.
+    // The domain of the Service is known after the first lookup.
     until("those under the Service are peers", async || {
         for url in others.iter().chain(&wanted) {
             let newcomer = [("X-Eureka-Registry-Newcomer", url.as_str())];
@@ -377,7 +377,7 @@ async fn discovered_peers_are_called_by_the_password_for_peers() {
     names.add(1);
     let replicas = [names.replica_with(0, with_users).await, names.replica_with(1, with_users).await];
     replicas[0].register("ORDERS", "o-1").await;
-    until("the peer is told", async || {
+    until("the change is replicated to the peer", async || {
         replicas[1].send("GET", "/eureka/apps/ORDERS/o-1", &[], b"").await.status == 200
     })
     .await;
@@ -387,7 +387,7 @@ async fn discovered_peers_are_called_by_the_password_for_peers() {
     }
 }
 
-/// A replica that opened without a copy cannot know whether it is new. A client that asks for a delta holds a list.
+/// A replica that opened without a copy cannot know whether it is new. A client that asks for a delta has a list.
 #[tokio::test]
 #[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn a_registry_that_lost_its_memory_refuses_fetches_and_says_so() {

@@ -1,4 +1,4 @@
-//! Users, certificates, and what is refused.
+//! Users, certificates, and refused requests.
 
 mod authorities;
 mod identity;
@@ -99,7 +99,7 @@ async fn pages_of_other_sites_change_nothing() {
         (("Sec-Fetch-Site", "same-origin"), 200),
     ] {
         assert_eq!(server.send("PUT", path, &[header], b"").await.status, status, "{header:?}");
-        assert_eq!(server.send("GET", "/eureka/apps", &[header], b"").await.status, 200, "who reads changes nothing");
+        assert_eq!(server.send("GET", "/eureka/apps", &[header], b"").await.status, 200, "reading is allowed");
     }
     let page = server.send("GET", "/actuator/health", &[], b"").await;
     for (header, part) in [
@@ -157,7 +157,7 @@ impl Authority {
         Self { issuer, directory }
     }
 
-    /// A certificate for the loopback addresses; one that expired long ago, if so asked.
+    /// A certificate for the loopback addresses, or one that expired long ago.
     fn issue(&self, expired: bool) -> (String, String) {
         let mut params =
             CertificateParams::new(["localhost", "127.0.0.1", "127.0.0.41", "127.0.0.42"].map(String::from)).unwrap();
@@ -187,7 +187,7 @@ impl Authority {
         }
     }
 
-    /// A client that believes this authority, with a certificate of `own` if it is given.
+    /// A client that trusts this authority, with a certificate of `own` if there is one.
     fn client(&self, own: Option<(&Self, bool)>) -> reqwest::Client {
         http_client(self.client_config(own))
     }
@@ -243,7 +243,7 @@ async fn https_is_served_to_a_client_that_trusts_its_authority() {
     server.stop().await.unwrap();
 }
 
-/// One request over a connection of its own, and how its handshake went.
+/// One request over a connection of its own, and the kind of its handshake.
 async fn shake(server: &TestServer, config: &Arc<rustls::ClientConfig>) -> Option<HandshakeKind> {
     let stream = TcpStream::connect(server.address).await.unwrap();
     let name = ServerName::from(server.address.ip());
@@ -337,7 +337,7 @@ async fn only_peers_with_a_certificate_replicate() {
     server.stop().await.unwrap();
 }
 
-/// Peers have calls beside the batch, and say by a header that they are peers.
+/// Peers have other calls than the batch, and a header that says that they are peers.
 #[tokio::test]
 async fn a_peer_needs_a_certificate() {
     let server = TestServer::with(|settings| settings.http.security.peers_need_certificate = true).await;
@@ -424,7 +424,7 @@ async fn an_expired_certificate_is_trusted_by_no_client() {
     server.stop().await.unwrap();
 }
 
-/// Two replicas, each other's fixed peers, changed alike.
+/// Two replicas with the same settings, each the other's fixed peer.
 async fn pair(change: impl Fn(&mut Settings, &str)) -> [TestServer; 2] {
     let reserved = ReservedPort::new();
     let port = reserved.number;
@@ -464,7 +464,7 @@ async fn peers_speak_tls_with_certificates_and_passwords() {
     assert_eq!(registered.status(), 204);
     let seen =
         async || client.get(apps(&servers[1])).basic_auth("reader", Some("reads")).send().await.unwrap().status();
-    until("the peer is told", async || seen().await == 200).await;
+    until("the change is replicated to the peer", async || seen().await == 200).await;
     for server in servers {
         server.stop().await.unwrap();
     }

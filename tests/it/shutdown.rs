@@ -21,7 +21,7 @@ async fn idle_and_silent_connections_do_not_hold_up_a_stop() {
 
 #[tokio::test]
 async fn half_a_head_and_a_slow_reader_are_ended_by_the_drain_timeout() {
-    // Nothing else ends them.
+    // Only the stop ends them.
     let server = TestServer::with(|settings| {
         settings.server.drain_timeout = Duration::from_millis(300);
         settings.server.request_header_timeout = NEVER;
@@ -55,7 +55,7 @@ async fn while_it_stops_answers_are_whole_and_say_that_they_are_the_last() {
     let mut client = Client::connect(server.address).await;
     assert_eq!(client.send("GET", PATH, &[], b"").await.header("connection"), None);
     server.begin_to_stop();
-    // Until it was told, answers say nothing; from then on each is the last of its connection.
+    // Before the stop, answers keep their connections; from then on each is the last of its connection.
     let last = wait_for("an answer that is the last", async || {
         let answer = client.send("GET", PATH, &[], b"").await;
         assert_eq!(answer.status, 200);

@@ -1,4 +1,4 @@
-//! A server for one test, a client that shows what is on the wire, a name server, and how to wait.
+//! A server for one test, a client that shows the bytes on the wire, a name server, and waiting with a deadline.
 
 pub(crate) mod name_server;
 
@@ -20,10 +20,10 @@ use tokio::time::Instant;
 /// No answer in a test takes this long; a test that would hang fails instead.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Different dice for each server: their node ids are thrown with them.
+/// A different seed for each server, from which its node id follows.
 static SEED: AtomicU64 = AtomicU64::new(1);
 
-/// Longer than any test waits: a setting with this value has no part in what a test sees.
+/// Longer than any test waits: a setting with this value has no effect on a test.
 pub(crate) const NEVER: Duration = Duration::from_secs(3600);
 
 /// Asks again and again until there is an answer, and fails at [`DEADLINE`].
@@ -45,8 +45,8 @@ pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 
 /// A port for servers that have to know it before they start, or that all have the same at different loopback addresses.
 ///
-/// A socket holds it that never listens: the system gives the port to nobody else, and who asks for it by its number and with
-/// `SO_REUSEADDR`, as the server does, may listen there.
+/// A socket that never listens reserves it: the system gives the port to no other process, but a server that binds it by number
+/// and with `SO_REUSEADDR` may listen there.
 pub(crate) struct ReservedPort {
     pub(crate) number: u16,
     _held: TcpSocket,
@@ -121,7 +121,7 @@ impl TestServer {
         serde_json::from_slice(&answer.body).unwrap()
     }
 
-    /// Registers an instance that says no more than it must.
+    /// Registers an instance with only the required fields.
     pub(crate) async fn register(&self, app: &str, id: &str) {
         let answer = self
             .send(
@@ -134,12 +134,12 @@ impl TestServer {
         assert_eq!(answer.status, 204, "{}", answer.text());
     }
 
-    /// Tells it to stop.
+    /// Asks it to stop.
     pub(crate) fn begin_to_stop(&mut self) {
         drop(self.shutdown.take());
     }
 
-    /// Tells it to stop and waits until it has.
+    /// Asks it to stop and waits until it has.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         self.begin_to_stop();
         tokio::time::timeout(DEADLINE, &mut self.running).await.expect("the server stops").unwrap()
@@ -239,7 +239,7 @@ impl Client {
     }
 }
 
-/// An answer as it came.
+/// An answer as it was received.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

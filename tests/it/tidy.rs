@@ -1,4 +1,4 @@
-//! Invariants of the source tree, held here so that nobody has to remember them.
+//! Invariants of the source tree, checked here so that nobody has to remember them.
 
 mod imports;
 

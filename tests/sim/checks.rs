@@ -9,7 +9,7 @@ use crate::script::{CLIENTS, Shape};
 use crate::view::{Seen, View, client_of, id, view};
 use crate::world::State;
 
-/// A lease in milliseconds; it is borne twice as long after a renewal.
+/// A lease in milliseconds; after a renewal it lasts twice as long.
 const LEASE_MS: u64 = LEASE.as_secs() * 1000;
 /// After its client was last heard, an instance is gone everywhere: two leases, and evictions of one after the other.
 const GONE_AFTER: u64 = 2 * LEASE_MS + 14_000;
@@ -52,7 +52,7 @@ impl State {
         }
     }
 
-    /// Nothing of another cluster is here, nor of ours there.
+    /// No instance of another cluster is here, and none of ours is there.
     fn one_cluster(&mut self, process: usize, view: &View, shape: &Shape, now: u64) {
         let is_stranger = process == shape.stranger();
         if let Some(id) = view.keys().find(|id| client_of(id).is_none() != is_stranger) {
@@ -60,7 +60,7 @@ impl State {
         }
     }
 
-    /// What was cancelled and not registered again, or evicted and not heard again, never comes back.
+    /// An instance that was cancelled and not registered again, or evicted and not heard again, never comes back.
     fn no_revival(&mut self, process: usize, id: &str, was_looked_at: bool, now: u64) {
         let Some(client) = client_of(id) else { return };
         let touched = self.oracle.touched[client];
@@ -79,10 +79,10 @@ impl State {
                 format!("{id} was cancelled, which {process} knew, and came back"),
             );
         }
-        // Whoever did not know of the last registration has something to learn.
+        // A replica that did not know the last registration may still learn it.
         let last = self.oracle.last(client, Aspect::Presence);
         let knew = last.is_some_and(|event| event.holders.contains(&process));
-        // Whoever registered since it was gone came back by itself, in the same millisecond, too.
+        // An instance that registered since then came back by itself, even in the same millisecond.
         let left = slot.gone.get(id).filter(|(left, _)| knew && last.is_some_and(|event| event.applied < *left));
         let heard = left.and_then(|(_, heard)| u64::try_from(*heard).ok());
         // Of two that are so close, a registration and a heartbeat, it may have heard the first and come back by the second.
@@ -96,14 +96,14 @@ impl State {
         }
     }
 
-    /// All that holds at any moment.
+    /// The invariants that hold at any moment.
     pub(crate) fn check(&mut self, shape: &Shape, now: u64) {
         self.delivery(shape, now);
         let groups = self.links.groups();
         self.groups.clone_from(&groups);
         for group in groups.iter().filter(|group| now >= group.since + group.takes()) {
             self.convergence(group, now);
-            // One that starts, stops or stands still may know what the others cannot.
+            // A replica that starts, stops or is frozen may know what the others cannot.
             let all_talk =
                 groups.len() == 1 && self.slots[..shape.replicas].iter().all(|slot| !slot.is_taken() || slot.is_well());
             if all_talk && !shape.java {
@@ -129,7 +129,8 @@ impl State {
         self.seen(client, replica).is_some()
     }
 
-    /// Who got 200 for a heartbeat at a replica that is up is shown there, and by all that can talk with it.
+    /// An instance whose heartbeat was answered 200 at a replica that is up is shown there, and by all replicas that can talk
+    /// with it.
     pub(crate) fn must_show(&self, client: usize, replica: usize, now: u64) -> bool {
         let Some(last) = self.oracle.last(client, Aspect::Presence) else { return false };
         if last.value != Value::Present(true) || !self.clients[client].lives {
@@ -148,7 +149,7 @@ impl State {
         settled && self.no_cancel_since(client, within.0) && self.oracle.was_heard_by(client, &group.members, within)
     }
 
-    /// When a client was last answered well by the process that runs there now.
+    /// When a client was last answered successfully by the process that runs there now.
     fn heard_here(&self, client: usize, replica: usize) -> Option<u64> {
         let opened = self.slots[replica].opened?;
         self.oracle.contact_at(client, replica).filter(|at| *at >= opened)
@@ -160,7 +161,7 @@ impl State {
         cancels.map(|event| event.applied).all(|applied| applied + LEASE_MS < since)
     }
 
-    /// Whether a client was registered well before a moment, and has not been cancelled since.
+    /// Whether a client was registered some time before a moment, and has not been cancelled since.
     pub(crate) fn was_present_before(&self, client: usize, moment: u64) -> bool {
         let is_registration = |event: &&crate::oracle::Event| event.value == Value::Present(true);
         let first = self.oracle.events.iter().filter(|event| event.client == client).find(is_registration);
@@ -170,7 +171,7 @@ impl State {
             && self.no_cancel_since(client, moment)
     }
 
-    /// What a replica accepted is at each peer to which it can get.
+    /// A change that a replica accepted is at each peer that it can reach.
     fn delivery(&mut self, shape: &Shape, now: u64) {
         for number in 0..self.oracle.events.len() {
             let event = &self.oracle.events[number];
@@ -207,8 +208,8 @@ impl State {
             let changed =
                 self.oracle.events.iter().filter(|event| event.client == client).map(|event| event.applied).max();
             let is_quiet = changed.is_none_or(|changed| now >= changed + group.takes());
-            // Who has been silent for a lease is evicted by one before another. A heartbeat that only a process accepted which has
-            // ended since, or one that is in no group with these, may be known to some of them and not to others.
+            // An instance that has been silent for a lease is evicted by one replica before another. A heartbeat may be known to
+            // some of them only, if the process that accepted it has ended since, or is in no group with these.
             let heard = group.members.iter().filter_map(|member| self.heard_here(client, *member)).max();
             if !is_quiet || heard.is_none_or(|heard| now > heard + LEASE_MS) {
                 continue;
@@ -224,7 +225,7 @@ impl State {
         }
     }
 
-    /// Where all can talk, what was said last holds.
+    /// If all replicas can talk, the last command wins.
     fn last_command(&mut self, group: &Group, now: u64) {
         for client in 0..CLIENTS {
             let changed =
@@ -234,7 +235,7 @@ impl State {
             }
             for aspect in [Aspect::Presence, Aspect::Status, Aspect::Data] {
                 let Some(expected) = self.oracle.expected(client, aspect) else { continue };
-                // Who has been silent for long may be evicted, and with it what was said of it.
+                // An instance that has been silent for long may be evicted, and its override with it.
                 let is_silent = now > self.oracle.heard(client) + LEASE_MS;
                 if is_silent && !expected.iter().all(|value| *value == Value::Present(false)) {
                     continue;
@@ -250,7 +251,7 @@ impl State {
         }
     }
 
-    /// A replica that answers is whole, or has waited for as long as it may.
+    /// A replica that is open is whole, or has waited for the maximum time.
     pub(crate) fn is_whole(&mut self, process: usize, now: u64) {
         let Some(slot) = self.slots[..self.links.open.len()].get(process) else { return };
         let waited = u128::from(now - slot.began);
@@ -275,7 +276,7 @@ impl State {
         }
     }
 
-    /// Everybody knows the same; who lives is known, who left is not.
+    /// All replicas know the same; instances that live are known, those that left are not.
     pub(crate) fn check_the_end(&mut self, shape: &Shape, now: u64) {
         for replica in 0..shape.replicas + usize::from(shape.java) {
             if self.slots[replica].opened.is_none() {
@@ -293,7 +294,7 @@ impl State {
     }
 }
 
-/// Whether what is seen is what an event says; one that says nothing of an instance's presence fits where it is gone.
+/// Whether a state agrees with an event. An event that says nothing about the instance's presence agrees with its absence.
 fn fits(seen: Option<Seen>, value: Value) -> bool {
     match (value, seen) {
         (Value::Present(present), seen) => seen.is_some() == present,

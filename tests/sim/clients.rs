@@ -1,4 +1,4 @@
-//! Clients that register, renew and leave, and operators who command: what they ask, and what is noted of the answers.
+//! Clients that register, renew and leave, and operators that send commands; and what is noted of the answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::world::{State, World};
 
 /// Clients renew this often.
 pub(crate) const RENEWAL: Duration = Duration::from_secs(3);
-/// How long they mean to be silent at most.
+/// The duration of their leases.
 pub(crate) const LEASE: Duration = Duration::from_secs(9);
 /// How long they wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -39,7 +39,7 @@ impl Client {
     }
 }
 
-/// What is asked of an instance.
+/// A request about an instance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Ask {
     Register { last_dirty: i64 },
@@ -77,7 +77,7 @@ fn body(client: usize, last_dirty: i64) -> String {
     json.to_string()
 }
 
-/// A client's life: a heartbeat every so often.
+/// A client's life: heartbeats at intervals.
 pub(crate) async fn live(world: Arc<World>, client: usize) {
     sleep(Duration::from_millis(370 * client as u64)).await;
     loop {
@@ -122,13 +122,13 @@ pub(crate) fn leave(world: &Arc<World>, client: usize) {
     tokio::spawn(async move { ask_somebody(&world, client, Ask::Cancel).await });
 }
 
-/// An operator asks something of a replica.
+/// An operator sends a command to a replica.
 pub(crate) fn command(world: &Arc<World>, client: usize, replica: usize, what: Ask) {
     let world = Arc::clone(world);
     tokio::spawn(async move { ask(&world, client, replica, what).await });
 }
 
-/// Asks the replica that answered last, else the next, as Eureka's client does. Says what it answered.
+/// Sends a request to the replica that answered last, else to the next, as Eureka's client does. Returns the answer.
 async fn ask_somebody(world: &Arc<World>, client: usize, what: Ask) -> Option<u16> {
     let all = world.net.shape.replicas + usize::from(world.net.shape.java);
     let first = world.state.lock().clients[client].replica;
@@ -141,7 +141,7 @@ async fn ask_somebody(world: &Arc<World>, client: usize, what: Ask) -> Option<u1
     None
 }
 
-/// Asks one replica; `None` if it does not answer in time.
+/// Sends a request to one replica; `None` if it does not answer in time.
 async fn ask(world: &Arc<World>, client: usize, replica: usize, what: Ask) -> Option<u16> {
     let issued = world.now();
     let handle = Arc::clone(world);
@@ -155,7 +155,7 @@ async fn ask(world: &Arc<World>, client: usize, replica: usize, what: Ask) -> Op
     Some(status.await?.0)
 }
 
-/// Sends a request. What arrived is answered whether or not the caller still waits; `applied` is called when it was.
+/// Sends a request. If it arrives, it is answered even if the caller no longer waits; `applied` is called then.
 pub(crate) async fn send(
     world: &Arc<World>,
     replica: usize,
@@ -179,7 +179,7 @@ pub(crate) async fn send(
 }
 
 impl State {
-    /// Notes what a replica answered, and with it did.
+    /// Notes the answer of a replica, and the change that it made.
     fn asked(
         &mut self,
         (client, place, what, status): (usize, usize, Ask, u16),
@@ -218,7 +218,7 @@ impl State {
                 Value::Present(false)
             }
             Ask::SetStatus(_) | Ask::RemoveStatus => {
-                // What it leaves in the data holds against all data that was changed before, metadata included.
+                // The status that it leaves in the data wins over all earlier changes of the data, including metadata.
                 if let Some(held) = held.filter(Held::command_changed_data) {
                     let data = Value::Data { last_dirty: held.seen.last_dirty, tag: held.seen.tag };
                     self.oracle.note((client, data, place), (issued, now), &self.links, skewed);

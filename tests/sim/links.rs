@@ -1,4 +1,4 @@
-//! [`Links`]: since when replicas can talk, as far as the invariants go by it.
+//! [`Links`]: since when replicas can talk, which some invariants depend on.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use crate::net::Net;
 /// Names that a replica did not see when it started are known to it after this long.
 const NAMES_SETTLE: u64 = 3_000;
 
-/// What is known of the ways between our replicas.
+/// The state of the links between our replicas.
 #[derive(Debug)]
 pub(crate) struct Links {
     replicas: usize,
-    /// Since when a replica answers; `None` while it does not.
+    /// Since when a replica is open; `None` while it is not.
     pub(crate) open: Vec<Option<u64>>,
     /// Since when both names of a pair have been right and named.
     named: BTreeMap<(usize, usize), u64>,
@@ -50,7 +50,7 @@ impl Links {
         }
     }
 
-    /// Looks at the network. Says which ways are no longer in order.
+    /// Looks at the network. Returns the links that are no longer in order.
     pub(crate) fn refresh(&mut self, net: &Net, now: u64) -> Vec<(usize, usize)> {
         let mut lost = Vec::new();
         for pair in self.pairs() {
@@ -87,8 +87,8 @@ impl Links {
         ways.into_iter().flatten().min()
     }
 
-    /// The groups of replicas that can talk, directly or through others: who is in one, since when it has been as it is, and
-    /// how many steps it is across at most.
+    /// The groups of replicas that can talk, directly or through others: the members, since when the group exists, and its
+    /// maximum distance in steps.
     pub(crate) fn groups(&self) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
         for replica in (0..self.replicas).filter(|replica| self.open[*replica].is_some()) {
@@ -114,9 +114,9 @@ impl Links {
         groups
     }
 
-    /// The parts of a group in which everybody learns what anybody knows. Replicas tell those they can call what they accept
-    /// themselves ([`crate::oracle::Event`] has who awaits it), and pass on nothing that they learned. So whoever is to know what
-    /// another one learned from a third has to be able to ask, directly or by way of others.
+    /// The parts of a group in which every replica learns what any of them knows. A replica sends the changes that it accepts
+    /// itself to those that it can call ([`crate::oracle::Event`] has the expected ones), and passes on nothing that it learned.
+    /// So a replica that has to know what another one learned from a third has to be able to ask, directly or through others.
     fn apart(&self, group: &Group) -> Vec<Group> {
         let learners = |from: usize| {
             let mut know = vec![from];
@@ -156,7 +156,7 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// How long it takes at most until all know the same: one comparison a step.
+    /// The maximum time until all know the same: one comparison for each step.
     pub(crate) fn takes(&self) -> u64 {
         let steps = if self.is_whole { 1 } else { u64::try_from(self.members.len() - 1).unwrap() };
         5_000 * steps.max(1)

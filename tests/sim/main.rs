@@ -1,21 +1,21 @@
 //! Replicas, clients and faults under simulated time.
 //!
-//! Replicas run their real code, the product's own start and stop, over a network that cuts links, delays calls, loses
-//! requests, and loses answers after the request was applied. They crash, stop, freeze, and come back with other clocks;
-//! names lag and lead astray. Clients register, renew, change and leave, operators command, readers follow deltas. All the
-//! while the invariants are looked at ([`checks`]), against what was done when and where ([`oracle`]).
+//! Replicas run their real code, the product's own start and stop, over a network that cuts links, delays calls, loses requests,
+//! and loses answers after the request was applied. They crash, stop, freeze, and come back with other clocks; names are late or
+//! wrong. Clients register, renew, change and leave, operators send commands, readers follow deltas. Meanwhile the invariants are
+//! checked ([`checks`]) against a log of all changes ([`oracle`]).
 //!
 //! One seed is one history, a script that can be cut down:
 //!
 //! - `cargo test --test sim` plays four hundred seeds;
 //! - `SIM_SEEDS=0..20000 cargo test --profile sim --test sim` plays others, and counts which invariants they break;
 //! - `SIM_BRIEF=1` shrinks nothing;
-//! - `tests/sim/faults.py` breaks the product on purpose, fault by fault, and says which invariant or test noticed;
+//! - `tests/sim/faults.py` breaks the product on purpose, fault by fault, and prints which invariant or test noticed;
 //! - `SIM_SEED=17 cargo test --test sim` plays one aloud, shrinks its script if it breaks an invariant, and prints it with what
 //!   everybody knew.
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking and owns its tasks")]
-#![expect(clippy::print_stdout, reason = "a history that failed is told")]
+#![expect(clippy::print_stdout, reason = "a history that failed is printed")]
 
 mod checks;
 mod clients;
@@ -49,11 +49,11 @@ use crate::world::Violation;
 const SEEDS: Range<u64> = 0..250;
 
 thread_local! {
-    /// What panicked on this thread: tasks that panic take nobody with them.
+    /// The panics of this thread: a task that panics ends no other task.
     static PANICKED: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Plays a script. Says what happened, as one number.
+/// Plays a script. Returns its history as one number.
 fn play(script: &Script, aloud: bool) -> Result<u64, Violation> {
     static WATCHING: Once = Once::new();
     WATCHING.call_once(|| {
@@ -68,7 +68,7 @@ fn play(script: &Script, aloud: bool) -> Result<u64, Violation> {
     played.unwrap()
 }
 
-/// Cuts the script of a seed down, and tells what remains.
+/// Shrinks the script of a seed, and prints the rest.
 fn explain(seed: u64, violation: &Violation, aloud: bool) -> String {
     if std::env::var("SIM_BRIEF").is_ok() {
         return violation.to_string();
@@ -86,7 +86,7 @@ fn alone(seed: u64) -> Result<(), String> {
     play(&script, true).map(drop).map_err(|violation| format!("{violation}\n{}", explain(seed, &violation, true)))
 }
 
-/// Plays many on a few threads; says which failed, and by what.
+/// Plays many seeds on a few threads; returns those that failed, and why.
 fn play_all(seeds: Range<u64>) -> BTreeMap<u64, Violation> {
     let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(BTreeMap::new()));
     let work = || {
@@ -144,7 +144,7 @@ fn one_seed_is_one_history() -> Result<(), Told> {
     Ok(())
 }
 
-/// Why a test failed, in lines. (A panic would not be told: the hook keeps what histories panic with.)
+/// Prints why a test failed. (A panic would not be printed: the hook collects the panics of histories.)
 struct Told(String);
 
 impl fmt::Debug for Told {

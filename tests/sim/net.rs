@@ -1,4 +1,4 @@
-//! The network between processes: who is there, which calls get through, and what a name leads to.
+//! The network between processes: which processes exist, which calls arrive, and where names lead.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock, Weak};
@@ -25,7 +25,7 @@ pub(crate) const PATIENCE_AT_START: Duration = Duration::from_secs(3);
 /// A link that loses nothing and delays no more than this is in order.
 const ORDERLY_DELAY: u64 = 100;
 
-/// What a link does to calls, and who is there.
+/// The effects of links on calls, and the processes.
 #[derive(Debug)]
 pub(crate) struct Net {
     pub(crate) shape: Shape,
@@ -44,7 +44,7 @@ struct State {
     /// Of a hundred calls: requests lost, answers lost after the request was applied.
     lost: (u8, u8),
     longest_delay: u64,
-    /// Whether the name server answers, and whom it names.
+    /// Whether the name server answers, and the replicas that it lists.
     names_answer: bool,
     named: BTreeSet<usize>,
     wrong_names: BTreeMap<usize, Option<usize>>,
@@ -69,7 +69,7 @@ impl State {
     }
 }
 
-/// What becomes of one call.
+/// The outcome of one call.
 struct Fate {
     /// The name by which its connection is kept.
     name: Option<usize>,
@@ -131,7 +131,7 @@ impl Net {
         state.names_answer && (state.named.contains(&replica) || replica >= self.shape.replicas)
     }
 
-    /// Whether names name it, or do not answer, so that it may be there.
+    /// Whether name servers list it, or do not answer, so that it may exist.
     pub(crate) fn is_named_or_silent(&self, replica: usize) -> bool {
         let state = self.state.lock();
         !state.names_answer || state.named.contains(&replica)
@@ -190,7 +190,7 @@ impl Net {
         }
     }
 
-    /// Whether both answer, and calls from one to the other get through in time.
+    /// Whether both are open, and calls from one to the other arrive in time.
     pub(crate) fn is_orderly(&self, from: usize, to: usize) -> bool {
         let is_found = {
             let state = self.state.lock();
@@ -200,7 +200,7 @@ impl Net {
         is_found && self.is_way_clear(from, to)
     }
 
-    /// Whether nothing holds up calls from one to the other.
+    /// Whether calls from one to the other are neither lost nor late.
     pub(crate) fn is_way_clear(&self, from: usize, to: usize) -> bool {
         let state = self.state.lock();
         !state.frozen.contains(&from)
@@ -299,7 +299,7 @@ impl Net {
         }
         let (answer, answered) = oneshot::channel();
         let net = Arc::clone(&self);
-        // What arrived is worked on whether or not the caller still waits.
+        // A call that arrived is worked on even if the caller no longer waits.
         tokio::spawn(async move {
             net.runs(to).await;
             let Some(service) = net.service(to) else { return };
@@ -315,7 +315,7 @@ impl Net {
         if fate.loses_answer { Err(broken()) } else { Ok(reply) }
     }
 
-    /// Something was done at `process`: the invariants are looked at.
+    /// Something was done at `process`: checks the invariants.
     pub(crate) fn applied(&self, process: usize) {
         if let Some(world) = self.world.get().and_then(Weak::upgrade) {
             world.inspect(process);

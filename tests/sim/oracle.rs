@@ -1,4 +1,4 @@
-//! [`Oracle`]: what was done, when and where: what the replicas have to agree on in the end.
+//! [`Oracle`]: a log of all changes, with time and place, on which the replicas have to agree in the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,15 @@ use eureka_registry::model::InstanceStatus;
 
 use crate::links::Links;
 
-/// What is accepted over a link that is in order is there before the next comparison.
+/// Over a link in order, an accepted change arrives before the next comparison.
 const DELIVERED_WITHIN: u64 = 2_500;
-/// What is accepted where the link was out of order just before is there when replicas have to know the same.
+/// If the link was out of order shortly before, an accepted change arrives with the next comparison.
 const KNOWN_WITHIN: u64 = 5_000;
 
 /// Replicas with different clocks agree on the time of an event to within this.
 const AGREED_TO: u64 = 2_000;
 
-/// What an event decides.
+/// The effect of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Aspect {
     Presence,
@@ -22,7 +22,7 @@ pub(crate) enum Aspect {
     Data,
 }
 
-/// What it decides on.
+/// The fact that it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Present(bool),
@@ -48,7 +48,7 @@ impl Value {
         matches!(self, Self::Data { tag: None, .. })
     }
 
-    /// Data goes by its version first.
+    /// Data is ordered by its version first.
     fn rank(self) -> i64 {
         if let Self::Data { last_dirty, .. } = self { last_dirty } else { 0 }
     }
@@ -61,28 +61,28 @@ pub(crate) struct Event {
     pub(crate) value: Value,
     pub(crate) place: usize,
     pub(crate) applied: u64,
-    /// Whether it is later than all before it, whatever the clocks say.
+    /// Whether it is certainly later than all before it, whatever the clocks say.
     is_ordered: bool,
-    /// Who has it for sure.
+    /// The replicas that certainly have it.
     pub(crate) holders: BTreeSet<usize>,
-    /// Who must have it by when, and whether over a link that was in order.
+    /// The replicas that must have it, by when, and whether the link was in order.
     pub(crate) awaited: BTreeMap<usize, (u64, bool)>,
 }
 
 impl Event {
-    /// Whether it holds against all before it, and somebody who lives has it.
+    /// Whether it wins over all before it, and a living replica has it.
     fn is_firm(&self) -> bool {
         self.is_ordered && !(self.holders.is_empty() && self.awaited.is_empty())
     }
 }
 
-/// What was done.
+/// The log of all changes.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
     pub(crate) events: Vec<Event>,
     /// When a client's heartbeat or registration was accepted, and where; newest last.
     pub(crate) contacts: Vec<Vec<(u64, usize)>>,
-    /// When a client was last accepted by who had its last registration for sure.
+    /// When a client was last accepted by a replica that certainly had its last registration.
     heard: Vec<u64>,
     /// When anything at all was done to an instance, by client: a replica may have heard of it then.
     pub(crate) touched: Vec<u64>,
@@ -98,9 +98,9 @@ impl Oracle {
         }
     }
 
-    /// Notes an event. It is later than those that were accepted before it was asked for, anywhere. Where clocks differ, the
-    /// replicas agree on the time to within a call and its answer: there it is later than those that are older than that, or
-    /// that its replica has for sure.
+    /// Notes an event. It is later than all events that were accepted anywhere before it was requested. Where clocks differ, the
+    /// replicas agree on the time to within a call and its answer: there it is later than those that are older than that, or that
+    /// its replica has for sure.
     pub(crate) fn note(
         &mut self,
         event: (usize, Value, usize),
@@ -136,14 +136,14 @@ impl Oracle {
         self.of(client, aspect).next_back()
     }
 
-    /// The events that may hold in the end: the last, and those before it that it may not have beaten.
+    /// The events that may win in the end: the last one, and earlier ones over which it may not win.
     pub(crate) fn rivals(&self, client: usize, aspect: Aspect) -> Vec<&Event> {
         let mut rivals: Vec<&Event> = Vec::new();
         let newest: Vec<&Event> = self.of(client, aspect).rev().collect();
         let floor = newest.iter().filter(|event| event.is_firm()).map(|event| event.value.rank()).max();
         for event in newest.into_iter().filter(|event| floor.is_none_or(|floor| event.value.rank() >= floor)) {
             let rank = event.value.rank();
-            // One that is firm beats all of its rank before it.
+            // A firm one wins over all earlier ones of its rank.
             if !rivals.iter().any(|later| later.is_firm() && later.value.rank() >= rank) {
                 rivals.push(event);
             }
@@ -151,20 +151,20 @@ impl Oracle {
         rivals
     }
 
-    /// What may hold in the end; `None` where nothing that was done has to have lasted.
+    /// The states that are right in the end; `None` if no change has to have lasted.
     pub(crate) fn expected(&self, client: usize, aspect: Aspect) -> Option<Vec<Value>> {
         let rivals = self.rivals(client, aspect);
         rivals.iter().any(|event| event.is_firm()).then(|| rivals.iter().map(|event| event.value).collect())
     }
 
-    /// What may hold, and what held before, from now on: an instance that was gone may have kept an operator's status.
+    /// From now on the former states are right, too: an instance that was gone may have kept an override.
     pub(crate) fn blur(&mut self, client: usize, aspect: Aspect) {
         for event in self.events.iter_mut().filter(|event| event.client == client && event.value.aspect() == aspect) {
             event.is_ordered = false;
         }
     }
 
-    /// The link is out of order: nobody can say what got over it.
+    /// The link is out of order: it is unknown what arrives over it.
     pub(crate) fn excuse(&mut self, from: usize, to: usize) {
         for event in self.events.iter_mut().filter(|event| event.place == from) {
             event.awaited.remove(&to);
@@ -176,14 +176,14 @@ impl Oracle {
         for event in &mut self.events {
             event.holders.remove(&replica);
             event.awaited.remove(&replica);
-            // Told to stop, it tells its peers first; killed, it does not.
+            // A replica that stops sends its queue first; one that is killed does not.
             if event.place == replica && was_killed {
                 event.awaited.clear();
             }
         }
     }
 
-    /// Those of `members` that had nothing of an event have it now, if one has.
+    /// All of `members` have an event now, if one of them has it.
     pub(crate) fn knows_the_same(&mut self, members: &[usize], until: u64) {
         for event in self.events.iter_mut().filter(|event| event.applied <= until) {
             if members.iter().any(|member| event.holders.contains(member)) {
@@ -192,8 +192,8 @@ impl Oracle {
         }
     }
 
-    /// A client was accepted. A heartbeat at who does not know of the last registration is one of an instance that was cancelled
-    /// before that.
+    /// A client was accepted. A heartbeat at a replica that does not know the last registration belongs to an instance that was
+    /// cancelled before that.
     pub(crate) fn contact(&mut self, client: usize, place: usize, registers: bool, now: u64) {
         self.touched[client] = now;
         if registers || self.last(client, Aspect::Presence).is_some_and(|last| last.holders.contains(&place)) {
@@ -202,17 +202,17 @@ impl Oracle {
         self.contacts[client].push((now, place));
     }
 
-    /// When the client was last heard for sure.
+    /// When the client was last certainly heard.
     pub(crate) fn heard(&self, client: usize) -> u64 {
         self.heard[client]
     }
 
-    /// The last time when the client was answered well by `place`.
+    /// When `place` last answered the client successfully.
     pub(crate) fn contact_at(&self, client: usize, place: usize) -> Option<u64> {
         self.contacts[client].iter().rev().find(|(_, at)| *at == place).map(|(when, _)| *when)
     }
 
-    /// Whether the client was answered well by one of `members` in this time.
+    /// Whether one of `members` answered the client successfully in this time.
     pub(crate) fn was_heard_by(&self, client: usize, members: &[usize], (from, until): (u64, u64)) -> bool {
         let within = |when: u64| when >= from && when <= until;
         self.contacts[client].iter().rev().any(|(when, place)| within(*when) && members.contains(place))

@@ -18,10 +18,10 @@ use crate::wire::request;
 use crate::world::{State, World};
 
 pub(crate) const READERS: usize = 2;
-/// Some read so seldom that the delta has forgotten what they missed.
+/// Some read so rarely that the delta no longer has what they missed.
 const POLLS: [Duration; READERS] = [Duration::from_secs(3), Duration::from_secs(17)];
 
-/// What a reader knows, and from whom.
+/// The list of a reader, and its origin.
 #[derive(Debug, Default)]
 struct Known {
     statuses: Option<BTreeMap<String, InstanceStatus>>,
@@ -43,7 +43,7 @@ pub(crate) async fn follow(world: Arc<World>, reader: usize) {
     }
 }
 
-/// Reads once; says whether the replica answered.
+/// Reads once; returns whether the replica answered.
 async fn read(world: &Arc<World>, replica: usize, known: &mut Known, poll: Duration) -> bool {
     if let Some(before) = known.statuses.clone() {
         let Some((answer, from)) = fetch(world, replica, "/eureka/apps/delta").await else { return false };
@@ -71,7 +71,7 @@ async fn read(world: &Arc<World>, replica: usize, known: &mut Known, poll: Durat
     true
 }
 
-/// Asks; the answer is `None` if it was refused. Says which process answered.
+/// Sends a request; the answer is `None` if it was refused. Returns the process that answered.
 async fn fetch(world: &Arc<World>, replica: usize, path: &str) -> Option<(Option<Json>, (usize, u64))> {
     let handle = Arc::clone(world);
     let is_delta = path.ends_with("delta");
@@ -79,7 +79,7 @@ async fn fetch(world: &Arc<World>, replica: usize, path: &str) -> Option<(Option
     let (status, body) = send(world, replica, request, move |_| {
         let now = handle.now();
         let slots = &mut handle.state.lock().slots;
-        // One that opened without a copy tells the others that somebody fetched everything.
+        // A replica that opened without a copy tells its peers about a full fetch.
         let was_fetched = slots.iter().any(|slot| slot.opened_empty && slot.fetched.is_some());
         if !is_delta {
             slots[replica].fetched.get_or_insert(now);
@@ -93,7 +93,7 @@ async fn fetch(world: &Arc<World>, replica: usize, path: &str) -> Option<(Option
     Some((answer, (replica, incarnation)))
 }
 
-/// What is known now; nobody who lives is missing.
+/// The list is complete: no living instance is missing.
 fn read_through(world: &Arc<World>, known: &mut Known, after: BTreeMap<String, InstanceStatus>, from: (usize, u64)) {
     let now = world.now();
     let before = known.statuses.take().unwrap_or_default();
@@ -129,10 +129,10 @@ impl State {
         let Some(client) = client_of(id).filter(|client| self.clients[*client].lives) else { return };
         let slot = &self.slots[replica];
         let renewal = u64::try_from(RENEWAL.as_millis()).unwrap();
-        // A registry that has lost its memory refuses to be read until its clients have had the time to come back.
+        // A registry that has lost its memory refuses reads until its clients have had time to register again.
         let may_not_be_read = slot.opened_empty && slot.first_sign.is_some_and(|sign| now < sign + renewal);
         let opened = slot.opened.unwrap_or_default();
-        // A process that stood still answers all that has waited in one millisecond: the reader first, perhaps.
+        // A process that was frozen answers all waiting requests in one millisecond, perhaps the reader's first.
         let registered_just_now = self.oracle.last(client, Aspect::Presence).is_some_and(|event| event.applied == now);
         if may_not_be_read && self.was_present_before(client, opened) {
             self.violated("whole or closed", now, format!("{replica} lost its memory, and took {id} from a reader"));

@@ -43,26 +43,26 @@ pub(crate) struct Slot {
     pub(crate) registry: Option<Arc<InstanceRegistry>>,
     node: Option<Node>,
     gate: Option<Gate>,
-    /// What starts or stops the process.
+    /// The task that starts or stops the process.
     task: Option<AbortHandle>,
     starts_waiting: bool,
     is_frozen: bool,
-    /// When it began to start, and when it answered first.
+    /// When its start began, and when it opened.
     pub(crate) began: u64,
     pub(crate) opened: Option<u64>,
-    /// With whom it has been able to talk since it began.
+    /// The replicas with which it could talk all the time since its start began.
     met: Vec<usize>,
     /// Those that answered and were named when it began, and since.
     pub(crate) known: Vec<usize>,
-    /// What it held when it was looked at last, and of which version that is.
+    /// Its content at the last look, and the version of that.
     pub(crate) view: Option<View>,
     pub(crate) version: u64,
     /// When instances that it no longer holds left it, and when they had been heard, as far as it knew.
     pub(crate) gone: BTreeMap<String, (u64, i64)>,
-    /// Whether it opened without a copy, and since when clients have shown that they knew a registry before.
+    /// Whether it opened without a copy, and since when clients have shown that they knew a registry.
     pub(crate) opened_empty: bool,
     pub(crate) first_sign: Option<u64>,
-    /// When a client first fetched everything: from then on a delta is what follows, and no sign that one held a list before.
+    /// The first full fetch: from then on a delta is no sign that a client had a list before.
     pub(crate) fetched: Option<u64>,
 }
 
@@ -71,17 +71,17 @@ impl Slot {
         Self { ahead_next: ahead, ..Self::default() }
     }
 
-    /// The process is there, whether or not it answers yet.
+    /// The process exists, even if it is not open yet.
     pub(crate) fn is_taken(&self) -> bool {
         self.registry.is_some()
     }
 
-    /// Whether it runs and answers: it does not start, stop or stand still.
+    /// Whether it is open: it does not start or stop, and is not frozen.
     pub(crate) fn is_well(&self) -> bool {
         self.node.is_some() && !self.is_frozen
     }
 
-    /// Milliseconds since the history's start, of a time by the process's clock.
+    /// Translates a time by the process's clock to milliseconds since the start of the history.
     pub(crate) fn real(&self, by_clock: i64) -> i64 {
         by_clock - EPOCH - self.ahead
     }
@@ -181,7 +181,7 @@ fn begin(world: &Arc<World>, process: usize) {
     keep_those_met(&mut state, &world.net);
 }
 
-/// The process answers from now on; its name follows.
+/// The process is open from now on; its name follows.
 fn open(world: &Arc<World>, process: usize, node: Node) {
     let now = world.now();
     world.net.trace.say(format_args!("* {process} answers, with {} instances", node.registry().len()));
@@ -228,7 +228,7 @@ fn rename(world: &Arc<World>, process: usize, named: bool, lag: u64) {
     });
 }
 
-/// The process is no longer there.
+/// The process is gone.
 fn gone(world: &Arc<World>, process: usize, was_killed: bool) {
     world.net.listens(process, None);
     world.net.freeze(process, false);
@@ -250,7 +250,7 @@ pub(crate) fn crash(world: &Arc<World>, process: usize) {
     }
 }
 
-/// SIGTERM: it leaves the names, answers for a while, and tells its peers what they do not know yet.
+/// SIGTERM: its name disappears, it answers for a while, and it sends its queue.
 pub(crate) fn stop(world: &Arc<World>, process: usize) {
     let Some(node) = world.state.lock().slots[process].node.take() else { return };
     world.net.name(process, false);

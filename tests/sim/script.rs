@@ -1,4 +1,4 @@
-//! [`Script`]: what happens in a history, and when. It is made from a seed, played by the world, and can be cut down.
+//! [`Script`]: the events of a history with their times. It is made from a seed, played by the world, and can be shrunk.
 
 use std::fmt;
 
@@ -6,19 +6,19 @@ use eureka_registry::model::InstanceStatus;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-/// How many clients there are.
+/// The number of clients.
 pub(crate) const CLIENTS: usize = 6;
-/// When faults begin: afterwards everybody has started and found the others.
+/// When faults begin: by then all replicas have started and found each other.
 const CALM: u64 = 12_000;
-/// When everything is mended.
+/// When all faults end.
 pub(crate) const HEALED: u64 = CALM + 32_000;
-/// When the history ends: longer than a lease can last after the last word of its client, evictions and all.
+/// When the history ends: later than the eviction of an instance whose client is killed last.
 pub(crate) const END: u64 = HEALED + 36_000;
 
-/// What takes part.
+/// The processes of a history.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shape {
-    /// How many replicas of ours.
+    /// The number of our replicas.
     pub(crate) replicas: usize,
     /// A peer that behaves as a Java server. It has the number after ours.
     pub(crate) java: bool,
@@ -42,13 +42,13 @@ impl Shape {
         self.replicas + 1
     }
 
-    /// How many processes there are: our replicas, the place of a Java server, and the stranger.
+    /// The number of processes: our replicas, the place of a Java server, and the stranger.
     pub(crate) fn processes(&self) -> usize {
         self.replicas + 2
     }
 }
 
-/// Something that happens.
+/// An event.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Op {
     /// Calls from one process to another get lost.
@@ -60,7 +60,7 @@ pub(crate) enum Op {
         from: usize,
         to: usize,
     },
-    /// On every link, of a hundred calls so many requests and so many answers are lost, and all are late.
+    /// On every link, this percentage of requests and of answers is lost, and all are late.
     Lose {
         requests: u8,
         answers: u8,
@@ -82,7 +82,7 @@ pub(crate) enum Op {
     },
     NamesFail,
     NamesAnswer,
-    /// A replica's name leads to another process, or to nobody.
+    /// A replica's name leads to another process, or nowhere.
     NameWrong {
         name: usize,
         to: Option<usize>,
@@ -96,7 +96,7 @@ pub(crate) enum Op {
     Die(usize),
     /// It registers with newer data.
     Change(usize),
-    /// What an operator asks of a replica.
+    /// The command of an operator.
     SetStatus {
         client: usize,
         replica: usize,
@@ -117,7 +117,7 @@ pub(crate) enum Op {
     },
 }
 
-/// Something that happens at a time.
+/// An event and its time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Step {
     /// Milliseconds after the start.
@@ -128,7 +128,7 @@ pub(crate) struct Step {
 /// A history.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Script {
-    /// What the network's randomness and the replicas' is drawn from, too.
+    /// The seed of the network's and the replicas' randomness, too.
     pub(crate) seed: u64,
     pub(crate) shape: Shape,
     pub(crate) steps: Vec<Step>,
@@ -163,7 +163,7 @@ fn ahead(rng: &mut SmallRng) -> i64 {
     rng.random_range(-3_600_000..3_600_000)
 }
 
-/// The kinds of things that happen in one history: each is in some and not in others, so that none hides another.
+/// The kinds of events in one history. Each kind is in some histories only, so that none hides another.
 fn kinds(rng: &mut SmallRng, skewed: bool) -> Vec<Kind> {
     let mut kinds: Vec<Kind> = Kind::FAULTS
         .into_iter()

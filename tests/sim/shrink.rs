@@ -1,8 +1,8 @@
-//! Cuts a script down to what breaks the same invariant.
+//! Shrinks a script to the events that break the same invariant.
 
 use crate::script::Script;
 
-/// How often a script is played at most until it is small enough.
+/// Maximum number of runs until a script is small enough.
 const PLAYS: usize = 400;
 
 /// The script without the steps that are not needed for `fails`.

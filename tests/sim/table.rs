@@ -1,4 +1,4 @@
-//! What everybody knows, to be read by a person.
+//! The state of all processes as a table for people.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use crate::script::CLIENTS;
 use crate::view::id;
 use crate::world::State;
 
-/// The state of each process, and what each holds of each instance.
+/// The state of each process, and its record of each instance.
 pub(crate) fn of(state: &State, now: u64) -> String {
     let mut out = String::new();
     for (process, slot) in state.slots.iter().enumerate() {

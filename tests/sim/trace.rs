@@ -1,4 +1,4 @@
-//! [`Trace`]: what happened, as lines to read or as one number to compare.
+//! [`Trace`]: the history as lines for people, or as one number to compare.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// What happened so far.
+/// The history so far.
 #[derive(Debug)]
 pub(crate) struct Trace {
     started: Instant,
@@ -32,7 +32,7 @@ impl Trace {
         }
     }
 
-    /// A number that is another where one line is another.
+    /// A number that differs if a line differs.
     pub(crate) fn sum(&self) -> u64 {
         self.lines.lock().finish()
     }

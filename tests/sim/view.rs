@@ -1,4 +1,4 @@
-//! What a replica shows of each instance: the one place that reads a replica's registry.
+//! What a replica shows of each instance. Only this module reads a replica's registry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ pub(crate) struct Seen {
     pub(crate) overridden: Option<InstanceStatus>,
     /// The version of the client's data.
     pub(crate) last_dirty: i64,
-    /// What an operator put into its metadata last.
+    /// The last metadata that an operator set.
     pub(crate) tag: Option<u32>,
 }
 
-/// What a replica holds of an instance.
+/// A replica's record of an instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) seen: Seen,
@@ -30,14 +30,14 @@ impl Held {
         self.lease.last_heard().0
     }
 
-    /// Whether the operator's command that was carried out last changed the data, too: a removed override leaves a status there.
+    /// Whether the last command also changed the data: a removed override leaves a status there.
     pub(crate) fn command_changed_data(&self) -> bool {
         let stamps = self.lease.with_record(|record| (record.data.changed, record.status_override.stamp));
         stamps.0.time() + 1 >= stamps.1.time()
     }
 }
 
-/// Everything that a replica holds, by the instances' ids.
+/// All records of a replica, by the instances' ids.
 pub(crate) type View = BTreeMap<String, Held>;
 
 pub(crate) fn view(registry: &InstanceRegistry) -> View {
@@ -53,7 +53,7 @@ pub(crate) fn view(registry: &InstanceRegistry) -> View {
     held.collect()
 }
 
-/// The metadata that operators put.
+/// The metadata that operators set.
 pub(crate) const TAG: &str = "tag";
 
 pub(crate) fn id(client: usize) -> String {

@@ -1,4 +1,4 @@
-//! What a call between peers is on the wire, and what a peer that behaves as a Java server leaves out of it.
+//! A call between peers as it is on the wire, and without the parts that a Java server does not have.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -18,8 +18,8 @@ pub(crate) fn request(method: Method, path: &str, body: Bytes) -> Request<Body> 
     request.header("Accept", json).header("Content-Type", json).body(Body::from(body)).unwrap()
 }
 
-/// Brings a call to a process. Where one of the two is a Java server, nothing of ours is on the wire: it sends no headers of
-/// ours, reads none, and knows neither digests nor exchanges.
+/// Delivers a call to a process. If one of the two is a Java server, the call has none of our headers, and there are no digests
+/// and records.
 pub(crate) async fn deliver(service: &Service, call: Call, cluster: Option<String>, between_ours: bool) -> Reply {
     let post = |what: &str, body: Bytes| request(Method::POST, &format!("/eureka/peerreplication/{what}"), body);
     let mut ours = vec![(TIME_HEADER, "?".to_owned())];

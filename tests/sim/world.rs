@@ -19,20 +19,20 @@ use crate::script::{CLIENTS, END, HEALED, Op, Script, Step};
 use crate::table;
 use crate::trace::Trace;
 
-/// How often everything is looked at, beside each time that something was done.
+/// How often everything is checked, in addition to each event.
 const TICK: u64 = 100;
-/// Replicas start one after another, as a StatefulSet's do.
+/// Replicas start one after another, as those of a StatefulSet do.
 const START_APART: u64 = 1_800;
-/// How long everybody has to find the others afterwards, before the history's own faults begin.
+/// How long replicas may take to find each other, before faults begin.
 const RENEWALS_PER_LEASE: u64 = 3;
 
-/// An invariant that did not hold.
+/// A broken invariant.
 #[derive(Clone, Debug)]
 pub(crate) struct Violation {
     pub(crate) invariant: &'static str,
     pub(crate) at: u64,
     pub(crate) what: String,
-    /// What everybody knew then.
+    /// The states of all processes then.
     pub(crate) states: String,
 }
 
@@ -43,13 +43,13 @@ impl fmt::Display for Violation {
     }
 }
 
-/// All that changes in a history.
+/// The changing state of a history.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) slots: Vec<Slot>,
     pub(crate) clients: Vec<Client>,
     pub(crate) links: Links,
-    /// Who can talk with whom, as of the last look at everything.
+    /// Which replicas can talk, as of the last check.
     pub(crate) groups: Vec<Group>,
     pub(crate) oracle: Oracle,
     pub(crate) rng: SmallRng,
@@ -57,7 +57,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Notes that an invariant does not hold; the first of a history counts.
+    /// Notes a broken invariant; the first one of a history counts.
     pub(crate) fn violated(&mut self, invariant: &'static str, at: u64, what: String) {
         if self.broken.is_none() {
             let states = table::of(self, at);
@@ -73,7 +73,7 @@ pub(crate) struct World {
     pub(crate) state: Mutex<State>,
 }
 
-/// Plays a script to its end, or until an invariant is broken. Says what happened, as one number.
+/// Plays a script to its end, or until an invariant is broken. Returns the history as one number.
 pub(crate) async fn play(script: &Script, aloud: bool) -> Result<u64, Violation> {
     let shape = &script.shape;
     let net = Net::new(script.seed, shape, Trace::new(aloud));
@@ -94,7 +94,7 @@ pub(crate) async fn play(script: &Script, aloud: bool) -> Result<u64, Violation>
     (0..readers::READERS).for_each(|reader| drop(living.spawn(readers::follow(Arc::clone(&world), reader))));
     let played = world.play(script).await;
     living.shutdown().await;
-    // The tasks of the replicas end with them; what still held the world goes with the tasks.
+    // The tasks of the replicas end with them, and so do their references to the world.
     let slots = std::mem::take(&mut world.state.lock().slots);
     slots.into_iter().for_each(Slot::end);
     played.map(|()| world.net.trace.sum())
@@ -118,7 +118,7 @@ impl World {
             self.apply(step.op);
         }
         self.until(HEALED).await?;
-        self.net.trace.say(format_args!("* everything is mended"));
+        self.net.trace.say(format_args!("* all faults end"));
         self.heal();
         let batches = self.net.batches();
         self.until(END).await?;
@@ -182,7 +182,7 @@ impl World {
         }
     }
 
-    /// Looks at everything.
+    /// Checks everything.
     pub(crate) fn tick(&self) {
         let now = self.now();
         for process in 0..self.net.shape.processes() {
@@ -196,7 +196,7 @@ impl World {
         state.check(&self.net.shape, now);
     }
 
-    /// Looks at one process, if anything changed there.
+    /// Checks one process, if anything changed there.
     pub(crate) fn inspect(&self, process: usize) {
         self.state.lock().inspect(process, &self.net.shape, self.now());
     }
@@ -205,7 +205,8 @@ impl World {
         let now = self.now();
         let mut state = self.state.lock();
         state.check_the_end(&self.net.shape, now);
-        // Each heartbeat goes to each peer, in a batch of its own at worst; what was passed on would multiply.
+        // Each heartbeat goes to each peer, at worst in a batch of its own. If replicas passed heartbeats on, there would be far
+        // more.
         let processes = self.net.shape.processes() as u64 - 1;
         let seconds = (END - HEALED) / 1000;
         let renewals = (seconds * RENEWALS_PER_LEASE / (clients::LEASE.as_secs()) + 1) * CLIENTS as u64;

@@ -1,4 +1,4 @@
-//! What the fuzz targets share: a registry without a network, and what has to hold of every answer.
+//! What the fuzz targets share: a registry without a network, and the properties of every answer.
 
 use std::sync::{Arc, LazyLock};
 
@@ -16,10 +16,10 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::runtime::Runtime;
 
-/// A time for everything that asks for one.
+/// The time of everything.
 pub const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
-/// The most of a body that the registry under test reads.
+/// Maximum length of a body that the registry under test reads.
 pub const LIMIT: usize = 1 << 20;
 
 /// The four forms in which the registry is read.
@@ -33,13 +33,13 @@ pub const FORMS: [Form; 4] = [
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
 
-/// A registry that answers calls and listens nowhere.
+/// A registry that answers calls without a socket.
 pub struct Subject {
     node: Node,
     pub registry: Arc<InstanceRegistry>,
 }
 
-/// What it answers.
+/// Its answer.
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -95,7 +95,7 @@ impl Subject {
         Some(answer)
     }
 
-    /// Everything that other clients read is well-formed, whatever one of them sent; and compressed it is the same.
+    /// Everything that other clients read is well-formed, whatever one of them sent, and is the same when compressed.
     pub fn assert_readable(&self) {
         for path in ["/eureka/apps", "/eureka/apps/delta", "/eureka/apps/GOOD", "/eureka/apps/GOOD/good"] {
             for (accept, detail) in [
@@ -133,12 +133,12 @@ pub fn lease(info: &InstanceInfo) -> LeaseInfo {
     }
 }
 
-/// What was read can be written and read again, and is the same; and a list with it in it is well-formed in every form.
+/// A decoded value can be written and read again, and is the same; and a list that contains it is well-formed in every form.
 pub fn assert_comes_back(info: &InstanceInfo) {
     if info.data_center_info == Some(DataCenterInfo::Unnamed) {
         return; // it is refused wherever it would be kept, and is never written
     }
-    // As the Java server has it: what JSON calls a group becomes upper case, what XML calls one does not; and some texts say nothing.
+    // As in the Java server, a group from JSON becomes upper case and one from XML does not; and some texts count as missing.
     let group = info.app_group_name.as_deref().map(|group| group.to_uppercase().into());
     let sid = info.sid.clone().filter(|sid| !matches!(&**sid, "na" | "unknown"));
     let info = &InstanceInfo { app_group_name: group, sid, ..info.clone() };
@@ -167,7 +167,7 @@ pub fn assert_comes_back(info: &InstanceInfo) {
     }
 }
 
-/// Whether a body is what its media type says, by libraries that have not written it.
+/// Checks that a body fits its media type, with libraries that have not written it.
 pub fn assert_well_formed(content_type: &str, body: &[u8]) {
     if content_type.starts_with("application/json") && !body.is_empty() {
         let text = std::str::from_utf8(body).expect("JSON is UTF-8");

@@ -32,7 +32,7 @@ fuzz_target!(|input: &str| {
     };
     let _was_not_there = fs::remove_file(other);
     fs::write(name, text).unwrap();
-    // Where it looks for files is not for the fuzzer to say.
+    // The fuzzer must not choose where files are looked for.
     let looks_elsewhere = |line: &str| {
         let plain: String = line.to_lowercase().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
         plain.contains("springconfig")
@@ -53,7 +53,7 @@ fuzz_target!(|input: &str| {
             Ok(Command::Version) => String::new(),
             Err(error) => error.to_string(),
         };
-        // Who writes the secret into another key by a placeholder has published it.
+        // A placeholder that puts the secret into another key publishes it.
         assert!(
             input.contains("${") || input.contains(SECRET) || !said.contains(SECRET),
             "it tells the password: {said}"

@@ -1,4 +1,4 @@
-//! Compressed bodies, as they arrive; and as they are put together of pieces.
+//! Compressed bodies, as they arrive, and as they are assembled from parts.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A request's head: what it sends, accepts, and claims to be. The lines are headers; each request that there is gets them.
+//! Request headers: content types, `Accept`, and those of replicas. The lines are headers; each request that there is gets them.
 
 #![no_main]
 

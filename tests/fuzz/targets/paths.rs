@@ -1,5 +1,5 @@
-//! Methods, paths and queries, one request a line: `PUT /eureka/apps/A/b?status=UP`. They go to a registry that is open, one below
-//! a context path, and one that asks who they are.
+//! Methods, paths and queries, one request a line: `PUT /eureka/apps/A/b?status=UP`. They go to an open registry, to one below a
+//! context path, and to one with users.
 
 #![no_main]
 

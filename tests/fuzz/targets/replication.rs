@@ -1,4 +1,4 @@
-//! What peers send each other: batches, digests, and what they answer. The first byte says which.
+//! The messages of peers: batches, digests and the answers to them. The first byte chooses.
 
 #![no_main]
 

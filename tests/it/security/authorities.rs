@@ -35,7 +35,7 @@ impl Authority {
     }
 }
 
-/// What a registry sees of a trust file while a Secret is changed by somebody who is not careful.
+/// The states of a trust file while a Secret is changed carelessly.
 #[tokio::test]
 async fn authorities_that_disappear_or_break_stay_trusted() {
     let authority = Authority::new();

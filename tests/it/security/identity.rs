@@ -1,4 +1,4 @@
-//! Who is a peer, who is let in while others guess, and by which names pages may be asked for.
+//! Which callers are peers, which logins are accepted while others guess, and under which host names pages are answered.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use eureka_registry::config::{self, Command};
 
 use super::*;
 
-/// `client:writes`, who may write, and `peer:replicates`, who has the role of peers.
+/// The users `client:writes`, which may write, and `peer:replicates`, which has the role of peers.
 const CLIENT: (&str, &str) = ("Authorization", "Basic Y2xpZW50OndyaXRlcw==");
 const PEER: (&str, &str) = ("Authorization", "Basic cGVlcjpyZXBsaWNhdGVz");
 const REPLICATION: (&str, &str) = ("X-Netflix-Discovery-Replication", "true");
@@ -51,7 +51,7 @@ async fn a_user_that_may_write_is_not_a_peer_for_that() {
     server.stop().await.unwrap();
 }
 
-/// As one user for all is configured everywhere: by its name alone, whatever else there is to read.
+/// With one user for everything, which is a peer by its name alone.
 #[tokio::test]
 async fn the_user_as_whom_peers_are_called_is_a_peer() {
     for named_by_url in [true, false] {
@@ -78,8 +78,8 @@ async fn the_user_as_whom_peers_are_called_is_a_peer() {
     }
 }
 
-/// While authentication is turned on under running replicas, all paths are open (deploy/README.md); opening those of clients opens
-/// none of peers.
+/// While authentication is turned on in running replicas, all paths are open (deploy/README.md). Opening the paths of clients
+/// opens none of peers.
 #[tokio::test]
 async fn replication_is_open_where_its_own_paths_are() {
     for (open, status) in [("/**", 200), ("/eureka/apps/**", 401)] {
@@ -145,7 +145,7 @@ async fn pages_are_shown_by_no_name_of_another_site() {
             assert!(answer.text().contains("registry.security.allowed-hosts"), "{}", answer.text());
         }
     }
-    // What a page of that name would have its visitor's browser send.
+    // The request that a page of that name would make its visitor's browser send.
     let path = "http://evil.example:8761/eureka/apps/ORDERS/o-1/status?value=DOWN";
     let headers = [("Origin", "http://evil.example:8761"), ("Sec-Fetch-Site", "same-origin")];
     assert_eq!(server.send("PUT", path, &headers, b"").await.status, 421);

@@ -1,4 +1,4 @@
-//! A name server that says what a test wants.
+//! A name server that a test controls.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,7 +20,7 @@ const NO_ERROR: u16 = 0x8580;
 /// The same, of a name that does not exist.
 const NO_SUCH_NAME: u16 = 0x8583;
 
-/// What a name server says, and what it was asked.
+/// The records of a name server, and its queries.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Zone {
     /// The data of the records, by name and type.
@@ -32,18 +32,18 @@ pub(crate) struct Zone {
 }
 
 impl Zone {
-    /// Gives a name these addresses and no others.
+    /// Sets the addresses of a name.
     pub(crate) fn addresses(&mut self, name: &str, addresses: impl IntoIterator<Item = Ipv4Addr>) {
         let records = addresses.into_iter().map(|address| address.octets().to_vec()).collect();
         self.records.insert((name.to_owned(), A), records);
     }
 
-    /// Gives a name one loopback address.
+    /// Sets the address of a name to one loopback address.
     pub(crate) fn address(&mut self, name: &str, host: u8) {
         self.addresses(name, [Ipv4Addr::new(127, 0, 0, host)]);
     }
 
-    /// Says which names are the members of a service.
+    /// Sets the members of a service.
     pub(crate) fn service(&mut self, name: &str, targets: &[&str], port: u16) {
         let records = targets.iter().map(|target| service_record(target, port)).collect();
         self.records.insert((name.to_owned(), SRV), records);

@@ -1,7 +1,7 @@
 //! Which module imports which, and whether some import each other in a circle.
 //!
 //! A module is a file. It imports another one by a `use`, or by a path in its code; through a `pub use` it imports the file where
-//! the item is written. A `pub use` itself is no import: it says where something is to be found.
+//! the item is written. A `pub use` itself is no import: it only makes an item available under another path.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ struct Import {
     is_reexport: bool,
 }
 
-/// What a module's code says of others.
+/// The imports and paths in a module's code.
 struct Module {
     imports: Vec<Import>,
     /// Paths in its code.
