@@ -20,7 +20,7 @@ COPY = ROOT / "target" / "faults"
 TARGET = ROOT / "target" / "faults-build"
 SEEDS = os.environ.get("SIM_SEEDS", "0..60")
 
-# The fault, the file, what stands there, and what takes its place.
+# The fault, the file, its code, and the code with the fault.
 FAULTS = [
     ("failed batches are dropped", "src/replication/batcher.rs",
      "            self.put_back(place, queued);", "            drop((place, queued));"),
@@ -76,9 +76,9 @@ FAULTS = [
      "        self.tasks.stop(deadline).await;", "        let _ = deadline;\n        drop(self.tasks);"),
     ("nothing is compared", "src/replication/peer_eureka_node.rs",
      "            self.compare(around).await?;", "            if false {\n                self.compare(around).await?;\n            }"),
-    ("a registration is not told", "src/replication/peer_aware_registry.rs",
-     "        self.replicate(Action::Register, registered.lease.key(), Some(&registered.lease), caller.source, now);\n        registered",
-     "        registered"),
+    ("a registration is not replicated", "src/replication/peer_aware_registry.rs",
+     "                self.replicate(Action::Register, registered.lease.key(), Some(&registered.lease), caller.source, now);",
+     "                let _ = registered;"),
     ("evictions are not in the delta", "src/registry/content.rs",
      "        self.changed(lease, last, now);\n", "        let _ = (last, now);\n"),
 ]

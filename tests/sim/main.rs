@@ -11,8 +11,8 @@
 //! - `SIM_SEEDS=0..20000 cargo test --profile sim --test sim` plays others, and counts which invariants they break;
 //! - `SIM_BRIEF=1` shrinks nothing;
 //! - `tests/sim/faults.py` breaks the product on purpose, fault by fault, and prints which invariant or test noticed;
-//! - `SIM_SEED=17 cargo test --test sim` plays one aloud, shrinks its script if it breaks an invariant, and prints it with what
-//!   everybody knew.
+//! - `SIM_SEED=17 cargo test --test sim` prints one history; if it breaks an invariant, its script is shrunk and printed with the
+//!   states of all processes.
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking and owns its tasks")]
 #![expect(clippy::print_stdout, reason = "a history that failed is printed")]
