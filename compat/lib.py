@@ -15,12 +15,12 @@ import sys
 import time
 import urllib.request
 
-# Seconds between two looks at what is waited for.
+# Seconds between two tries.
 PAUSE = 0.05
 
 
 class Wait:
-    """What has been looked for, until when, and what was seen last."""
+    """A condition that is waited for, its deadline, and the last thing that was seen."""
 
     def __init__(self, what, seconds):
         self.what, self.seconds, self.seen = what, seconds, None
@@ -37,7 +37,7 @@ class Wait:
 
 
 def until(what, condition, seconds=30, not_yet=OSError, pause=PAUSE):
-    """Looks again and again until `condition` gives something, and returns that. `not_yet`: exceptions that mean to look again."""
+    """Repeats `condition` until it returns something true, and returns that. After an exception of `not_yet` it is repeated, too."""
     wait = Wait(what, seconds)
     while True:
         try:
@@ -51,7 +51,7 @@ def until(what, condition, seconds=30, not_yet=OSError, pause=PAUSE):
 
 
 async def until_async(what, condition, seconds=30, not_yet=OSError, pause=PAUSE):
-    """The same, of a condition that is awaited."""
+    """The same for a coroutine."""
     wait = Wait(what, seconds)
     while True:
         try:

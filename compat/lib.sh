@@ -84,7 +84,7 @@ wait_until() {
   done
 }
 
-# reserve_ports N: sets $ports to as many, which nobody else is given while the check runs. For servers that have to know each
+# reserve_ports N: sets $ports to N ports, which no other process is given while the check runs. For servers that have to know each
 # other's before they start; any other binds port 0.
 reserve_ports() {
   background ports python3 "$compat/lib.py" reserve "$1"
@@ -126,7 +126,7 @@ register() {
     curl -sf -H 'Content-Type: application/json' --data-binary @- "$registry_url/eureka/apps/$1"
 }
 
-# status_of APP ID: the instance's status as the registry says it, or nothing.
+# status_of APP ID: prints the instance's status in the registry, or nothing.
 status_of() {
   curl -sf -H 'Accept: application/json' "$registry_url/eureka/apps/$1/$2" |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["instance"]["status"])'

@@ -1,4 +1,4 @@
-"""Holds the chart against Helm's linter, its schema, bad values, and the API schemas of three Kubernetes versions.
+"""Checks the chart with Helm's linter, its schema, bad values, and the API schemas of three Kubernetes versions.
 
 check.py SCHEMAS VERSION..., where SCHEMAS holds, by Kubernetes version, what deploy/check unpacked.
 """
@@ -76,7 +76,7 @@ def refuse(values, expected):
 
 
 def render(directory, values, wanted, unwanted):
-    """Holds all that is rendered, the notes too, against the lines it must and must not have."""
+    """Checks everything that is rendered, including the notes, for lines that it must and must not have."""
     text = must(template("registry", "--values", "-", chart=directory, stdin=values), values)
     for wrong in [one for one in wanted if one not in text] + [one for one in unwanted if one in text]:
         sys.exit(f"rendered with\n{values}{'no' if wrong in wanted else 'a'} line {wrong!r} in\n{text}")
@@ -116,7 +116,7 @@ def names():
 
 
 def secured():
-    """What follows from users and certificates: names that a wildcard covers, probes that reach, scrapes that are let in."""
+    """The effects of users and certificates: names that a wildcard covers, probes that work, scrapes that are admitted."""
     tls = ["tls.enabled=true", "tls.existingSecret=mine"]
     scrape = [*tls, "metrics.serviceMonitor.enabled=true"]
     for sets, lines in (

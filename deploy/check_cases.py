@@ -6,7 +6,7 @@ import base64
 HEALTH, METRICS = "path: /actuator/health/readiness\n", "path: /actuator/prometheus\n"
 MONITOR = "metrics: {serviceMonitor: {enabled: true}}\n"
 
-# What `config`, the environment and arguments move: values, what must be rendered of them, and what must not.
+# The effects of `config`, the environment and arguments: values, and what must and must not be rendered.
 MOVED = [
     (
         "config: {server: {servlet: {context-path: /registry}}}\n" + MONITOR,
@@ -124,7 +124,7 @@ MOVED = [
     ("config: {server.ssl: {enabled: false, key-store: k}}\n", [HEALTH], ["HTTPS"]),
 ]
 
-# Who logs in, and what Secrets hold.
+# Users and Secrets.
 USERS = [
     (
         "config: {spring.security.user: {name: ops, password: '{noop}s3cret'}}\n" + MONITOR,
@@ -181,7 +181,7 @@ NETWORK = [
     ("networkPolicy: {enabled: true, allowExternal: true}\n", [], ["      from:\n", "podSelector: {}"]),
 ]
 
-# The names by which pages may be asked for: those of the Ingress, unless the operator says which.
+# The host names under which pages are answered: those of the Ingress, unless the operator lists others.
 HOSTS = [
     ("ingress: {enabled: true, hosts: [a.example]}\n", ["REGISTRY_SECURITY_ALLOWEDHOSTS\n              value: \"a.example\"\n"], []),
     ("{}\n", [], ["REGISTRY_SECURITY_ALLOWEDHOSTS"]),

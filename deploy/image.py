@@ -18,7 +18,7 @@ PT_INTERP = 3
 
 
 def architecture(elf):
-    """The binary's architecture; fails where it is no static 64-bit ELF file."""
+    """The binary's architecture; fails if it is not a static 64-bit ELF file."""
     if elf[:5] != b"\x7fELF\x02":
         sys.exit("not a 64-bit ELF file")
     (machine,) = struct.unpack_from("<H", elf, 18)

@@ -1,4 +1,4 @@
-"""What bad clients do to a registry, one way after the other, and what good ones notice of it."""
+"""Abuses a registry in one way after the other, and measures what good clients notice."""
 
 import argparse
 import asyncio
@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 
 from good import Connection, instance
 
-# Each way of abuse lasts so long.
+# How long each kind of abuse lasts.
 SECONDS = 5
 # Instances of other clients, so that a full fetch is worth something: 2.5 MB of JSON.
 OTHERS = 2000
-# The server may take so much memory while all of this happens (kB): 1,000 connections, some with a body of a megabyte.
+# Maximum memory of the server meanwhile (kB): 1,000 connections, some with a body of a megabyte.
 MOST_MEMORY_KB = 400_000
 # Streams of events of one address: a fifth of the thousand that there are at most.
 MOST_STREAMS = 200
@@ -107,7 +107,7 @@ class Crowd:
         return self.counts
 
     async def drip(self, writer, text, pause):
-        """Sends byte by byte until the server has had enough."""
+        """Sends byte by byte until the server closes the connection."""
         for byte in text:
             if not self.goes_on():
                 return
@@ -220,7 +220,7 @@ async def malformed(server):
 
 
 async def never_read(server):
-    """Asks for everything again and again, and takes nothing of it."""
+    """Requests full fetches again and again, and reads nothing."""
     crowd = Crowd(server, "127.0.0.6")
     request = b"GET /eureka/apps HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n" + GOOD + b"\r\n"
 
@@ -246,7 +246,7 @@ async def half_bodies(server):
 
 
 async def idle(server):
-    """More connections than there are places, kept for nothing; each time one is closed, there is another."""
+    """More idle connections than the limit; each one that is closed is replaced."""
     crowd = Crowd(server, "127.0.0.8")
 
     async def one(_, reader, __):
@@ -257,7 +257,7 @@ async def idle(server):
 
 
 async def idle_after_a_request(server):
-    """The same, by those who look like clients."""
+    """The same, with connections that look like those of clients."""
     crowd = Crowd(server, "127.0.0.9")
 
     async def one(_, reader, writer):
@@ -271,7 +271,7 @@ async def idle_after_a_request(server):
 
 
 async def guess(server):
-    """Passwords, each another one; and right in between a client that was never there, with the right one."""
+    """Guesses passwords; and in between, a new client logs in with the right one."""
     crowd, dice = Crowd(server, "127.0.0.10"), random.Random(SEED)
 
     async def one(_, reader, writer):
@@ -282,7 +282,7 @@ async def guess(server):
     async def newcomer():
         await asyncio.sleep(SECONDS / 2)
         connection = Connection(server.host, server.port, local="127.0.0.11")
-        # As a client whose password was not checked yet: the same in other letters.
+        # As a client whose password was not checked yet: the same credentials in another spelling.
         connection.basic += " "
         begun = time.monotonic()
         status, _ = await asyncio.wait_for(connection.call("GET", "/eureka/apps/GOOD0", headers=["Accept: application/json"]), 10)
@@ -294,7 +294,7 @@ async def guess(server):
 
 
 async def streams(server):
-    """More event streams than are given."""
+    """More event streams than there are places."""
     crowd = Crowd(server, "127.0.0.12")
 
     async def one(_, reader, writer):
@@ -322,7 +322,7 @@ async def handshakes(server):
 
 
 async def deadlines(server):
-    """Whether those are closed who let the server wait, however little they ask of it."""
+    """Whether connections that let the server wait are closed, however little they cost."""
 
     async def is_closed(beginning, drips):
         reader, writer = await asyncio.open_connection(server.host, server.port)
@@ -352,7 +352,7 @@ async def preload(server):
 
 
 async def registered(server):
-    """Who is registered, and how."""
+    """The registered instances and their statuses."""
     connection = Connection(server.host, server.port)
     _, body = await connection.call("GET", "/eureka/apps", headers=["Accept: application/json"])
     connection.close()
@@ -366,7 +366,7 @@ async def registered(server):
 
 
 async def over_tls(server, authority, seconds):
-    """A good client by TLS: how its calls went."""
+    """A good client over TLS: the outcomes of its calls."""
     context, went, until = ssl.create_default_context(cafile=authority), [], time.monotonic() + seconds
     while time.monotonic() < until:
         begun, wrong, connection = time.time(), None, Connection(server.host, server.port, context)

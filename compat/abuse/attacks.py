@@ -13,7 +13,7 @@ import time
 
 import lib
 
-# More than the body of a request may have is refused before it is looked at.
+# A larger body is refused before it is read.
 BODY = 4_000_000
 JSON = {"Content-Type": "application/json"}
 # The user of good clients, where there are users.
@@ -26,7 +26,7 @@ class Attack:
         self.counts = collections.Counter()
 
     def goes_on(self):
-        """Whether it is not over yet. It begins when this is asked first: what is prepared before takes none of its time."""
+        """Whether the attack still runs. Its time begins with the first call, after all preparations."""
         if self.until is None:
             self.until = time.monotonic() + self.seconds
         return time.monotonic() < self.until
@@ -40,7 +40,7 @@ class Attack:
         return connection
 
     def request(self, method, path, body=b"", headers=()):
-        """The status of an answer on a connection of its own, or what happened instead."""
+        """Sends a request on a connection of its own; the status of the answer, or what happened instead."""
         try:
             with self.connect() as connection:
                 connection.sendall(whole(method, path, body, headers))
@@ -93,7 +93,7 @@ def huge_instances(attack):
 
 
 def readers(attack, path, connections, headers=(), pipelined=4, takes=True):
-    """Asks for the same again and again. Who `takes` nothing leaves the answers where they are."""
+    """Sends the same request again and again. Without `takes`, the answers are not read."""
     request = whole("GET", path, headers=headers)
     poll, open_ones = select.epoll(), {}
 
@@ -168,7 +168,7 @@ def metadata_in_a_loop(attack):
 
 
 def event_streams(attack):
-    """A hundred of one address, which take nothing."""
+    """A hundred streams of one address, which read nothing."""
     kept = []
     while attack.goes_on():
         while len(kept) < 100:
@@ -185,7 +185,7 @@ def register_and_cancel(attack):
 
 
 def fill(attack):
-    """Registers new instances until there is no more room for any."""
+    """Registers new instances until the registry is full."""
     pipeline(attack, lambda number: [("POST", f"FULL-{number % 100}", f"full-{number}")], {"long": "m" * 20_000})
 
 
@@ -209,7 +209,7 @@ def pipeline(attack, of, metadata=None):
 
 
 def name(number):
-    """Application and id of one of the instances that are there before."""
+    """Application and id of one of the instances that were registered before the attack."""
     return f"APP-{number % 1000}", f"host-{number}.local:app:8080"
 
 

@@ -14,7 +14,7 @@ PATIENCE = 10
 PAUSE = 0.03
 # A call that takes longer than this is harmed: a client of Eureka's waits for several seconds.
 SLOW_MS = 2000
-# So many calls, and the client takes a new connection.
+# After this many calls, a client makes a new connection.
 CALLS_OF_A_CONNECTION = 15
 
 

@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 # The limit of the chart.
 LIMIT = 128 * 1024 * 1024
 INSTANCES = 10_000
-# Each row lasts so long.
+# How long each row lasts.
 SECONDS = 5
 # Files that a container has by default, and connections of one address that are more.
 FEW_FILES = 1024
@@ -58,14 +58,14 @@ class Cgroup:
                 self.why = error
                 path.rmdir()
                 continue
-            # Swap would only make it slower. Where none is counted there is nothing to write.
+            # Swap would only make it slower. Without swap accounting there is no such file.
             with contextlib.suppress(OSError):
                 (path / wide).write_text("0" if wide == "memory.swap.max" else str(LIMIT))
             self.path = path
             return
 
     def command(self, command, files=None):
-        """The command that runs another one in it, with so many open files."""
+        """A command that runs another one in the cgroup, with this limit of open files."""
         limit = f"ulimit -n {files};" if files else ""
         return ["bash", "-c", f'echo $$ >"$0"; {limit} exec "$@"', str(self.path / "cgroup.procs"), *command]
 
@@ -79,7 +79,7 @@ class Registry:
     def __init__(self, cgroup, work, *arguments, stdout=None, files=None, instances=INSTANCES):
         self.log = Path(work) / "registry.log"
         command = [os.environ["EUREKA_REGISTRY_BIN"], "--server.address=127.0.0.1", "--server.port=0", *arguments]
-        # Nobody renews for the instances that are there to fill the registry.
+        # No client renews the instances that fill the registry.
         command += ["--registry.shutdown.lame-duck=0", "--eureka.server.eviction-interval-timer-in-ms=3600000"]
         with open(self.log, "w", encoding="utf-8") as log:
             command = cgroup.command(command, files)
@@ -93,7 +93,7 @@ class Registry:
             raise
 
     def listens(self):
-        """Its port, as the system says it."""
+        """The port on which it listens."""
         inodes = {os.readlink(file) for file in Path(f"/proc/{self.process.pid}/fd").iterdir()}
         for line in Path(f"/proc/{self.process.pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
             fields = line.split()
@@ -130,7 +130,7 @@ class Registry:
         return 0
 
     def watch(self, stop):
-        """Notes the most memory that it takes."""
+        """Notes the maximum memory that it takes."""
         self.most_kb = 0
         while not stop.wait(0.02):
             self.most_kb = max(self.most_kb, self.memory_kb())
@@ -141,7 +141,7 @@ class Registry:
 
 
 def attack(registry, names, seconds=SECONDS):
-    """Attacks in processes of their own, at the same time; what they were answered."""
+    """Runs attacks in processes of their own, at the same time; returns the answers that they got."""
     command = [sys.executable, HERE / "attacks.py"]
     place = [registry.host, str(registry.port), str(seconds)]
     running = [subprocess.Popen([*command, name, *place], stdout=subprocess.PIPE, text=True) for name in names]

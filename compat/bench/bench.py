@@ -46,7 +46,7 @@ def machine():
 
 
 class Bench:
-    """The parts of a run, each writing what it found into `results`."""
+    """The parts of a run, each of which adds its numbers to `results`."""
 
     def __init__(self, arguments):
         self.arguments = arguments
@@ -126,7 +126,7 @@ class Bench:
             self.put(kind.kind, "lag", found)
 
     def clusters(self, ours):
-        """Addresses for a cluster of each kind: two of Java, as many of ours as asked."""
+        """Addresses for a cluster of each kind: two Java servers, and the requested number of ours."""
         for kind in self.kinds:
             count, first = (2, 21) if kind is servers.Java else (ours, 11)
             yield kind, [f"127.0.0.{first + index}" for index in range(count)]

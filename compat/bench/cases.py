@@ -60,7 +60,7 @@ def one_round(server, effort, plan, connections, pause_ms, others):
     result["cores"] = spent[0] / result["seconds"]
     result["per_second"] = result["requests"] / result["seconds"]
     result["bytes_each"] = result["bytes"] / result["requests"]
-    # What neither the servers nor wrk used: builds and other work on the same machine.
+    # Processor time of other processes on the same machine, such as builds.
     result["foreign_cores"] = max(0.0, (busy() - machine - sum(spent) - (children() - driver)) / wall)
     return result
 
@@ -193,7 +193,7 @@ def paced_heartbeats(server, fleet, effort, connections=100):
 
 
 def register_at_rate(server, fleet, rate, stop, log):
-    """Registers changed instances at an even rate; tells when each was asked for and acknowledged."""
+    """Registers changed instances at an even rate; returns when each was sent and acknowledged."""
     connection = Connection(server)
     # Newer than all that wrk registered before, older than what it will register next.
     base = int(time.time() * 1000) + Wrk.runs * 10_000_000 + 5_000_000
@@ -212,7 +212,7 @@ def register_at_rate(server, fleet, rate, stop, log):
 
 
 def probe_full_fetches(server, stop, seen, every):
-    """Full fetches now and then; tells when each was asked for, when it came, and the newest change in it."""
+    """Full fetches at intervals; returns when each was sent and answered, and the newest change in it."""
     connection = Connection(server)
     answers = []
     while not stop.is_set():

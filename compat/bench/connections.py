@@ -13,17 +13,17 @@ import servers
 from instances import Fleet, get
 from load import AnswerWasAnError, register_all
 
-# So many from one address: ports are scarce, and a crowd of one address is what the server closes first.
+# Connections from one address: ports are scarce, and at the limit the server closes those of the largest crowd first.
 PER_ADDRESS = 1000
-# Nobody closes an idle connection while it is measured.
+# Longer than the measurement: the server closes no idle connection meanwhile.
 PATIENT = ["--server.tomcat.keep-alive-timeout=1h", "--server.tomcat.max-connections=15000"]
 JAVA_PATIENT = [*PATIENT, "--server.tomcat.connection-timeout=1h", "--server.tomcat.max-keep-alive-requests=-1"]
-# So many connections begin in a second: no more are busy at a time than of clients that call every 30 s.
+# Connections that begin in a second: no more are busy at a time than with clients that call every 30 s.
 PER_SECOND = 500
 
 
 class Certificate:
-    """A certificate of its own authority for 127.0.0.1, in files, and what the client believes."""
+    """A certificate for 127.0.0.1 in files, and a client configuration that trusts its authority."""
 
     def __init__(self):
         self.directory = tempfile.TemporaryDirectory(prefix="bench-tls-")
@@ -48,7 +48,7 @@ class Certificate:
 
 
 class Client:
-    """A keep-alive connection that keeps no more of Python's than it must: there are 10,000 of them."""
+    """A keep-alive connection with as little memory in Python as possible: there are 10,000 of them."""
 
     __slots__ = ("socket",)
 
@@ -210,7 +210,7 @@ def rushes(kind, count, certificate):
 
 
 def measure(kind, quick):
-    """All of it for one kind of server."""
+    """All measurements for one kind of server."""
     count, found = 1_000 if quick else 10_000, {}
     with Certificate() as certificate:
         found["plain"] = idle(kind, count)

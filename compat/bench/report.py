@@ -213,7 +213,7 @@ def growth(results):
 
 
 def noise(results):
-    """How much of the machine others used meanwhile: how far the numbers can be trusted."""
+    """How much of the machine other processes used meanwhile, and so how reliable the numbers are."""
     found = []
 
     def walk(value):

@@ -1,4 +1,4 @@
-"""Small configurations, and in what ours differs from Spring's, with the reason."""
+"""Small configurations, and where this server differs from Spring, with the reason."""
 
 from dataclasses import dataclass, field
 
@@ -9,9 +9,9 @@ class Case:
     files: dict[str, str | bytes] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     args: list[str] = field(default_factory=list)
-    # What differs, by key, and why. The key `refused` is for a start that only one of both refuses.
+    # The differences by key, with the reason. The key `refused` stands for a start that only one of the two refuses.
     differs: dict[str, str] = field(default_factory=dict)
-    # The same of older versions of Spring Boot alone.
+    # The same, for older versions of Spring Boot only.
     older: dict[str, str] = field(default_factory=dict)
 
 
@@ -211,7 +211,7 @@ CASES = [
 
 @dataclass
 class Served:
-    """A whole server, and what it answers: path, user and password or nothing, and on which port."""
+    """A whole server and its answers: the path, the user and password or nothing, and the port."""
 
     name: str
     files: dict[str, str]

@@ -56,7 +56,7 @@ def run(command, case, directory):
 
 
 def ours(case, directory):
-    """The settings that ours reads, by key; None if it refuses the configuration."""
+    """The settings that this server reads, by key; None if it refuses the configuration."""
     code, out, error = run([BINARY, "check-config", "--format=json", *case.args], case, directory)
     if code:
         return None, error
@@ -74,13 +74,13 @@ def springs(classes, case, directory, keys):
 
 
 def plain(value):
-    """A value as both write it."""
+    """A value in the form that both write."""
     text = ",".join(part.strip() for part in (value or "").strip().split(","))
     return "true" if text.lower() in TRUE else "false" if text.lower() in FALSE else text
 
 
 def compare(case, classes, keys):
-    """What differs, by key."""
+    """The differences, by key."""
     directory = lay(case.files, f"{case.name}-{Path(classes).name}")
     mine, why = ours(case, directory)
     java_values, java_why = springs(classes, case, directory, keys)

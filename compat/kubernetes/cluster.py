@@ -25,7 +25,7 @@ LABEL = "eureka-registry/test"
 
 
 class Failed(Exception):
-    """A scenario saw something else than it must."""
+    """A scenario failed."""
 
 
 def check(condition, what):
@@ -101,7 +101,7 @@ class Namespace:
         return dict(sorted(found.items(), key=lambda item: int(item[0].rpartition("-")[2])))
 
     def settled(self, replicas, statefulset="registry", seconds=120):
-        """Waits until the StatefulSet has so many replicas, all ready, none leaving."""
+        """Waits until the StatefulSet has this many replicas, all ready, none terminating."""
 
         def now():
             pods = self.pods(statefulset)

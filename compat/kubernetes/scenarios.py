@@ -114,7 +114,7 @@ class Run:
 
 
 def describe(ns):
-    """What a person would look at after a failure."""
+    """Prints what a person would look at after a failure."""
     for command in (["get", "pods", "-o", "wide"], ["get", "events", "--sort-by=.lastTimestamp"]):
         result = subprocess.run(["kubectl", "-n", ns.name, *command], capture_output=True, text=True, check=False)
         print("\n".join(f"   | {line}" for line in result.stdout.splitlines()[-12:]))
@@ -151,7 +151,7 @@ class OwnClients:
         self.group, self.total = Group(*args), Counter()
 
     def none_wrong(self, phase):
-        """Says what they counted since the last time, and fails where that is a fault."""
+        """Prints what they counted since the last time, and fails if there are faults."""
         seen = self.group.mark(phase)
         for what, times in sorted(seen.get("errors", {}).items(), key=lambda item: -item[1])[:5]:
             say(f"{times} times: {what}")
@@ -299,7 +299,7 @@ def pod_deleted(it):
 
 
 def replica_killed(it):
-    """A replica's process is killed, not told to stop: nothing that a second one has seen is lost."""
+    """A replica's process is killed: no change that a second replica has received is lost."""
     kill = os.environ.get("KUBE_KILL")
     if not kill:
         say("left out: KUBE_KILL names no command that kills a container")
@@ -419,7 +419,7 @@ def all_deleted(it):
     until("all replicas whole again", whole, 60)
     took = time.monotonic() - begin
     say(f"three new replicas, whole after {took:.1f} s")
-    # Until every client had its turn to renew and to register again, a fetch would lead it to give up the list it has.
+    # Until every client has registered again, an answered fetch would make clients drop their lists.
     check(took <= 30 + RESTART_SECS, f"longer than {RESTART_SECS} s and one heartbeat interval")
     mesh(3)
 
@@ -516,7 +516,7 @@ def plain_manifests(it):
         ns.delete()
 
 
-# A user who may only read, with the hash of `just-looking`; and one with a password that a URL cannot have as it is.
+# A read-only user, with the hash of `just-looking`; and one with a password that has to be encoded in a URL.
 READER = {"name": "reader", "password": "{bcrypt}$2b$04$abcdefghijklmnopqrstuuaMOvF1Zd2VXbRlkFehQR76ftTrg8U6.", "roles": ["READ_ONLY"]}
 PEERS_PASSWORD = "p/e@e:r%s?"
 
@@ -551,7 +551,7 @@ def authentication_on(it):
 
 
 def made_password(it):
-    """A password that nobody gave is made once: upgrades, a rollout and a new installation keep it."""
+    """A password is generated once: upgrades, a rollout and a new installation keep it."""
     ns = Namespace(f"{it.ns.name}-made", CHART, IMAGE)
     values = {"auth": {"enabled": True, "users": [{"name": "alice", "roles": ["READ_ONLY"]}]}}
     passwords = lambda: {
@@ -753,7 +753,7 @@ CUSTOM = ("Certificate", "HTTPRoute", "PrometheusRule", "ServiceMonitor")
 
 
 def custom_resources(it):
-    """What the chart makes for cert-manager, gateways and the Prometheus operator is what they know."""
+    """The chart's objects for cert-manager, gateways and the Prometheus operator fit their definitions."""
     define_custom_resources()
     seen = set()
     for values in sorted(os.listdir(os.path.join(CHART, "ci"))):

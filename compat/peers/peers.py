@@ -67,7 +67,7 @@ class Server:
 
 
 def one_cluster():
-    """Everything done at any one is seen at all."""
+    """Every change at one server is seen at all."""
     reserved = ReservedPort()
     port, hosts = reserved.number, ["127.0.0.21", "127.0.0.22", "127.0.0.23"]
     # An application of another name than Spring's: the Java server calls those available that are registered under it.
@@ -142,11 +142,11 @@ def rolling_replacement():
 
 
 def killed_under_load():
-    """One of three of ours is killed while it registers; what a second one has received is lost to nobody."""
+    """One of three replicas of ours is killed during registrations; none that a second one has received is lost."""
     reserved = ReservedPort()
     port, hosts = reserved.number, ["127.0.0.41", "127.0.0.42", "127.0.0.43"]
     first, victim, third = [Server("ours", host, hosts, port).ready() for host in hosts]
-    # Who registers itself counts for nothing here, but says that the replicas know each other.
+    # The replicas' own registrations are not counted, but they show that the replicas know each other.
     until("the replicas to know each other", lambda: all(len(one.ids("EUREKA")) == 3 for one in (first, victim, third)))
     acknowledged = []
 

@@ -51,11 +51,11 @@ def queries():
 
 
 class Complaint(Exception):
-    """What is not yet as it has to be."""
+    """The conditions that do not hold yet."""
 
 
 def until_none(what, complaints):
-    """Drives and looks again until there is nothing to complain of."""
+    """Sends requests and checks again until all conditions hold."""
     def look():
         if found := complaints():
             drive()

@@ -96,7 +96,7 @@ def run(command, directory, expected):
 
 
 def key_store():
-    """What the operator of a Java server has."""
+    """The files of an operator of a Java server."""
     (DIRECTORY / "operator").mkdir()
     made = [
         "openssl",

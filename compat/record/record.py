@@ -90,7 +90,7 @@ def comparable(scenario, response):
 
 
 class JavaServer:
-    """A Java server of its own, with an empty registry, that knows no other server."""
+    """A standalone Java server with an empty registry."""
 
     def __init__(self, jar, log):
         self.reserved, self.log = lib.ReservedPort(), log

@@ -74,7 +74,7 @@ async def guess(port, way):
 
 
 def play(binary, work, way, good_address):
-    """Logs users in, each for the first time and then again, while somebody guesses; gives whether all was well."""
+    """Logs users in, each for the first time and then again, while somebody guesses; returns whether all succeeded."""
     log = work / f"passwords-{way}.log"
     users = [
         f"--registry.security.users[{place}].{key}={value}"
@@ -94,10 +94,10 @@ def play(binary, work, way, good_address):
         time.sleep(1)
         logins, probes, spelt = [], [], 0
         while guesser.poll() is None:
-            # The user that is guessed comes last: the others are not guessed, but at first nobody knows.
+            # The guessed user comes last: the others are not guessed, but the server cannot know that at first.
             for name in USERS[-2::-1]:
                 spelt += 1
-                # As a client whose password was not looked at yet: the same in other letters.
+                # As a client whose password was not checked yet: the same credentials in another spelling.
                 logins.append((name, *login(port, basic(name, PASSWORD).replace(" ", " " * (1 + spelt % 500)), local=good_address)))
                 probes.append(login(port, None, "/actuator/health/liveness", local="127.0.0.201")[1])
             time.sleep(0.05)

@@ -17,7 +17,7 @@ import lib
 
 BINARY, WORK, SPRING = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 PKI = WORK / "pki"
-# Every character that means something in a URL, or in a header; but for the colon, with which Spring's client cannot have it.
+# Every character with a meaning in a URL or a header, except the colon, which Spring's client cannot handle.
 SECRET = "p@ss!w/rd?#%&+"
 READS = "only:reads"
 HASHED = "{bcrypt}$2b$10$abcdefghijklmnopqrstuuMwP0KmcXt6JkFbHYoMlCwdwhHKyI1lm"  # good-password
@@ -69,14 +69,14 @@ class Registry:
         Registry.started += 1
         self.log = WORK / f"registry-{Registry.started}.log"
         everything = [BINARY, "--server.address=127.0.0.1", f"--server.port={port}", "--registry.shutdown.lame-duck=0"]
-        # Debug, for all parts: nothing secret at any level.
+        # Debug level for all parts: no secret is logged at any level.
         everything += ["--logging.level.root=debug", "--registry.sync.timeout=1s", *arguments]
         with self.log.open("w") as out:
             self.process = subprocess.Popen(everything, stdout=out, stderr=subprocess.STDOUT, cwd=WORK)
         self.url, self.scheme, self.port = self.told(r"listening on ((https?)://127\.0\.0\.1:(\d+))")
 
     def told(self, pattern):
-        """The groups of what its log tells once it serves."""
+        """Reads the log line about listening, and returns its groups."""
         def look():
             assert self.process.poll() is None, self.logged()
             return re.search(pattern, self.logged())
@@ -143,7 +143,7 @@ def users(registry):
             holds = status == 401 and "www-authenticate: basic" in head
             if not holds or (method, user) == ("GET", user):
                 check(holds, f"{method} as {user and user.split(':')[0]} with a wrong password: 401 and a challenge", head)
-    check(registry.register() == 204, "who may change registers")
+    check(registry.register() == 204, "a user with write access registers")
     for method, path in [
         ("POST", "/eureka/apps/ORDERS"),
         ("PUT", "/eureka/apps/ORDERS/o-1"),
@@ -157,7 +157,7 @@ def users(registry):
 
 
 def ways_round(registry):
-    """Spellings of paths by which somebody without a password might come further than to the open page."""
+    """Spellings of paths by which a client without a password might get past the open page."""
     check(registry.status("/actuator/health") == 200, "the probes' page is open")
     for path in [
         "//actuator/health/..%2f..%2feureka/apps",
@@ -274,7 +274,7 @@ def pages(registry):
 
 
 def clients_refuse():
-    """What curl says of a registry that is not who it says."""
+    """curl's errors for a registry with a wrong certificate."""
     for name in ("expired", "another-authority", "another-host", "self-signed"):
         with Registry(*certificate(name)) as registry:
             status, code, _ = registry.curl("/actuator/health")
@@ -330,8 +330,8 @@ def good_peers():
             check(one.register(*own) == 204, f"client-auth={client_auth}: a client with a certificate and a password registers")
             eventually("its registration is at the peer", lambda: other.status("/eureka/apps/ORDERS/o-1", *own, user=READER) == 200)
             batch = {"method": "POST", "body": '{"replicationList":[]}', "user": EUREKA}
-            check(other.status("/eureka/peerreplication/batch/", *own, **batch) == 200, "who has a certificate and a password replicates")
-            check(other.status("/eureka/peerreplication/batch/", *own, **{**batch, "user": READER}) == 403, "who may only read does not")
+            check(other.status("/eureka/peerreplication/batch/", *own, **batch) == 200, "a peer with a certificate and a password replicates")
+            check(other.status("/eureka/peerreplication/batch/", *own, **{**batch, "user": READER}) == 403, "a read-only user does not")
             for bad in ("another-authority", "expired"):
                 wrong = ("--cert", str(PKI / f"{bad}.crt"), "--key", str(PKI / f"{bad}.key"))
                 check(other.status("/eureka/apps", *wrong, user=EUREKA) == 0, f"a client's certificate that is {bad} is refused")
@@ -346,7 +346,7 @@ def good_peers():
 
 
 def bad_peers():
-    """A replica tells nothing to a peer that shows a bad certificate, nor to one that refuses its own."""
+    """A replica sends nothing to a peer with a bad certificate, nor to one that refuses its own."""
     shown = {
         "expired": "the certificate of 127.0.0.1 has expired",
         "another-authority": "UnknownIssuer",
@@ -493,7 +493,7 @@ def secrets_stay(*registries):
 
 
 def messages():
-    """What the process says of its settings, right or wrong."""
+    """The messages of the process about right and wrong settings."""
     url = f"http://eureka:{quote(SECRET, safe='')}@127.0.0.1:1/eureka/"
     for what, arguments in [
         ("check-config", ["check-config", *USERS, f"--eureka.client.service-url.defaultZone={url}"]),

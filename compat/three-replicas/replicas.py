@@ -50,7 +50,7 @@ def serve_names(names):
 
 
 def peers_of(base):
-    """How many peers a replica calls available."""
+    """The number of peers that a replica shows as available."""
     return json.loads(lib.request(f"{base}/eureka/status"))["applicationStats"]["available-replicas"].count("http://")
 
 

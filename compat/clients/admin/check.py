@@ -1,4 +1,4 @@
-"""Reads what Spring Boot Admin says of the instances it watches, and says what it found of the registry, or what is missing."""
+"""Reads Spring Boot Admin's view of its instances, and prints what it shows of the registry, or what is missing."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Instances that behave as Netflix's client does, and what is true of each."""
+"""Instances that behave as Netflix's client does, and the true state of each."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from .http import NoAnswer
 
 DEFAULT_DATA_CENTER = "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo"
-# A client of the laboratory waits so long for an answer before it tries the next replica.
+# How long a client waits for an answer before it tries the next replica.
 PATIENCE = 1.0
 
 

@@ -16,9 +16,9 @@ from .replica import PORT, SERVICE, Replica
 from .switch import Switch
 from .watch import Follower, Watch, differences
 
-# What a heal may take: five seconds until replicas agree, and one to see it.
+# The maximum time of a repair: five seconds until replicas agree, and one to see it.
 HEALED = 6.0
-# At most so many sentences say what was wrong in one way.
+# Maximum number of sentences about one kind of failure.
 SENTENCES = 4
 
 
@@ -35,7 +35,7 @@ class Lab:
         self.replicas, self.everything, self.clients = [], [], []
         self.watches, self.followers, self.tasks = [], [], []
         self.marks, self.counts, self.figures, self.failures = [], Counter(), {}, []
-        # So long after a change readers may still see what was before.
+        # How long after a change readers may still see the former state.
         self.settle = 1.0
 
     def now(self):
@@ -58,7 +58,7 @@ class Lab:
         return task
 
     def mark(self, what):
-        """Something was done now that sentences may refer to."""
+        """Marks this moment, to which sentences can refer."""
         self.marks.append((self.now(), what))
         return self.now()
 
@@ -215,7 +215,7 @@ class Lab:
         )
 
     async def one_registry(self, replicas):
-        """These replicas, which were started, open, and what registers at each is soon at all of them."""
+        """These replicas open, and an instance that registers at one of them is soon at all of them."""
         for replica in replicas:
             await replica.ready()
         self.replicas = replicas
@@ -241,7 +241,7 @@ class Lab:
         return {client for client, _ in differing}
 
     async def differences(self, replicas):
-        """Which instances are shown otherwise than they should be, with a sentence for each."""
+        """The instances that are shown wrongly, with a sentence for each."""
         found, versions = [], {}
         for replica in replicas:
             try:

@@ -1,4 +1,4 @@
-"""A host that takes connections on the registry's port and answers whatever it is told to."""
+"""A host that accepts connections on the registry's port, with answers that a scenario chooses."""
 
 import asyncio
 import socket

@@ -6,17 +6,17 @@ import struct
 
 A, AAAA, SRV = 1, 28, 33
 NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
-# Nobody is to keep an answer for longer than a look.
+# No resolver may keep an answer for longer than one lookup.
 SECONDS_TO_LIVE = 1
 ADDRESS = "127.0.0.53"
 
 
 class Zone:
-    """What the names say. `mode`: `answer`, `nxdomain` (nothing exists), `servfail`, or `silent`."""
+    """The records. `mode`: `answer`, `nxdomain` (no name exists), `servfail`, or `silent`."""
 
     def __init__(self):
         self.services, self.hosts, self.hosts6 = {}, {}, {}
-        # For any name that is not there: None, or an address for all.
+        # The address of every name that has no record, or None.
         self.wildcard = None
         self.mode = "answer"
         self.questions = 0

@@ -13,7 +13,7 @@ from .namespace import Namespace, die_with_parent
 
 PORT = 8761
 SERVICE = "registry.lab.test"
-# What is freed goes back at once: memory then says what is held.
+# Freed memory goes back to the system at once, so that the process's memory is what it holds.
 QUIET_HEAP = {"MIMALLOC_PURGE_DELAY": "0", "MIMALLOC_PURGE_DECOMMITS": "1"}
 LEASES = [
     "--eureka.server.eviction-interval-timer-in-ms=1000",
@@ -102,7 +102,7 @@ class Replica(Host):
         beside.replace(self.clock_file())
 
     async def ready(self, patience=None):
-        """Until it answers a full fetch; says after how many seconds."""
+        """Waits until it answers a full fetch; returns after how many seconds."""
         patience = patience or (120 if self.kind == "java" else 30)
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Readers. One looks at full fetches and holds each against the truth; one follows deltas as Netflix's client does."""
+"""Readers. One compares full fetches with the truth; one follows deltas as Netflix's client does."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .http import NoAnswer
 from .replica import instances_of
 
-# A reader looks so often.
+# How often a reader looks.
 PAUSE = 0.2
 
 

@@ -83,7 +83,7 @@ async def commands_in_a_cut_with_wrong_clocks(lab):
 
 @scenario(seconds=40)
 async def clock_that_steps(lab):
-    """The clock of one replica steps an hour ahead, and later back, while it runs. Nobody may go."""
+    """The clock of one replica steps an hour ahead, and later back, while it runs. No instance may disappear."""
     replicas = await shifted(lab, 0, 0, 0)
     crowd = await lab.crowd(30)
     lab.watch(deltas=False)

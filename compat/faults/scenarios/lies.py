@@ -1,4 +1,4 @@
-"""What must not be believed: announcements, and answers of something that is no replica."""
+"""False announcements, and answers of something that is not a replica: they must not be trusted."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ PASSWORD = ["--registry.discovery.username=peer", "--registry.discovery.password
 
 
 async def announce(replicas, *urls):
-    """What anybody can send: one HEAD with a header."""
+    """A HEAD request with the header of an announcement, which anybody can send."""
     for replica in replicas:
         for url in urls:
             with contextlib.suppress(NoAnswer):

@@ -121,7 +121,7 @@ async def service_with_addresses_only(lab):
 
 
 async def counted(lab, first, second):
-    """How often what happens at `first` is told to `second`, by the bytes on the wire; and how many peers it lists."""
+    """How often a change at `first` is replicated to `second`, by the bytes on the wire; and how many peers `first` lists."""
     ends = [socket.inet_aton(one.address) for one in (first, second)]
     told = {"register": 0, "heartbeat": 0}
 
@@ -149,7 +149,7 @@ async def counted(lab, first, second):
 
 @scenario(seconds=20)
 async def peer_with_two_names(lab):
-    """A peer is found by its name and configured by its address, too. What happens must be told to it once."""
+    """A peer is found by its name and also configured by its address. Each change must be replicated to it once."""
     replicas = [await lab.replica(number) for number in range(2)]
     urls = ",".join(f"http://{one.address}:{PORT}/eureka/" for one in replicas)
     for replica in replicas:
@@ -164,7 +164,7 @@ async def peer_with_two_names(lab):
 
 @scenario(seconds=20)
 async def service_with_two_ports(lab):
-    """The Service has two ports that both lead to the registry, so SRV names each replica twice. A peer must be told once."""
+    """The Service has two ports that both lead to the registry, so SRV records name each replica twice. Each change must be replicated once."""
     replicas = [await lab.replica(number) for number in range(2)]
     lab.zone.services[SERVICE] += [(host, 8762) for host, _ in lab.zone.services[SERVICE]]
     for replica in replicas:
@@ -180,7 +180,7 @@ async def service_with_two_ports(lab):
 
 
 async def forward(replica):
-    """What connects to port 8762 of its host is led to the registry's port."""
+    """Forwards connections from port 8762 of its host to the registry's port."""
     async def carry(reader, writer):
         while data := await reader.read(65536):
             writer.write(data)

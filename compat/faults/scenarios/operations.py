@@ -14,7 +14,7 @@ async def begin(lab, size, **crowd):
 
 
 async def heal(lab, after, total):
-    """Heals the cut and counts which instances are not as the last command said."""
+    """Heals the cut and counts the instances that are not as the last command says."""
     await lab.sleep(after)
     lab.switch.heal()
     lab.mark("the heal")
@@ -30,7 +30,7 @@ async def take(lab, command, side):
 @scenario(seconds=25, short=True, java=True)
 async def overrides_in_a_cut(lab):
     """In a cut of 3 s an override is removed on one side and set to DOWN on the other a little later, 8 times; and the
-    other way round, 8 times. The later command has to hold."""
+    other way round, 8 times. The later command has to win."""
     first, second, third, crowd = await begin(lab, 16)
     for client in crowd:
         await client.override("OUT_OF_SERVICE")

@@ -1,4 +1,4 @@
-"""Peers: as whom they are called, what is said of them, what waits for them, and Java servers among them."""
+"""Peers: their credentials, log lines about them, their queues, and Java servers among them."""
 
 import asyncio
 import base64
@@ -22,7 +22,7 @@ async def users_alone(lab):
 
 @scenario(seconds=20, short=True)
 async def what_is_said_of_a_peer(lab):
-    """A peer is killed and comes back after 6 s, with nothing to tell it and with much. The log has to say so once each time."""
+    """A peer is killed and comes back after 6 s, with nothing to tell it and with much. The log has to have one line for each."""
     replicas = await lab.cluster(2)
     await lab.crowd(20, homes=replicas[:1])
     await lab.sleep(2)
@@ -61,7 +61,7 @@ async def queue_of_a_peer_that_is_down(lab):
         await come_and_go(lab, first, f"{number}-", 7_000)
         grown.append(first.memory_mb() - before)
     lab.figures["grown by"] = ", ".join(f"{one:.0f}" for one in grown) + " MB"
-    # What is remembered of those that left grows in either case, and is bounded or equal.
+    # The memory of instances that left grows in either case, up to a limit.
     leaked = grown[4] + grown[5] - 2 * max(grown[2], 0)
     lab.must(leaked < 20, f"{leaked:.0f} MB more for 14,000 instances that came and went while the peer was down")
 

@@ -1,4 +1,4 @@
-"""Replicas that start: with everything that there is, or closed."""
+"""Replicas that start: they open with the whole registry, or stay closed."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from lab.names import Zone
 from . import scenario
 
 INSTANCES = 100
-# So long the reason lasts for which the peers cannot be found; less than any replica waits.
+# How long the peers cannot be found; less than any replica waits.
 SECONDS = 8
 # Longer than a replica of version 0.1 waited, and shorter than `registry.sync.timeout`.
 LONG = 24
@@ -113,7 +113,7 @@ async def start_while_names_fail(lab):
 
 @scenario(seconds=12, short=True)
 async def first_installation(lab):
-    """Three replicas start at once and there is nothing to copy. They must not wait for one another."""
+    """Three replicas start at once without a registry to copy. They must not wait for one another."""
     replicas = [await lab.replica(number) for number in range(3)]
     for replica in replicas:
         replica.start()

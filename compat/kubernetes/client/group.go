@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// counts is what a group saw since the last mark; printed as one line of JSON per mark.
+// counts is the faults of a group since the last mark; printed as one line of JSON per mark.
 type counts struct {
 	Mark        string         `json:"mark"`
 	Seconds     float64        `json:"seconds"`
