@@ -65,8 +65,12 @@ impl Crowd {
             watch.close(why);
         }
         let now = Instant::now();
-        if members.said.is_none_or(|said| now.saturating_duration_since(said) > SAID_EVERY) {
+        let is_news = members.said.is_none_or(|said| now.saturating_duration_since(said) > SAID_EVERY);
+        if is_news {
             members.said = Some(now);
+        }
+        drop(members);
+        if is_news {
             warn!(client.address = %address, connections, reason = why.name(), "too many connections; closing some of {address}");
         }
         true
