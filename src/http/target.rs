@@ -6,16 +6,16 @@ use http::{Uri, Version};
 
 use super::resource::{PathError, Resource};
 
-/// Where the parts of the surface stand.
+/// The paths of the parts of the surface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Paths {
-    /// What stands before every path, empty or with a leading slash.
+    /// The prefix of every path: empty, or with a leading slash.
     pub(super) context_path: String,
-    /// Where the actuator stands below it.
+    /// The actuator's path below it.
     pub(super) actuator: String,
     /// The paths of its endpoints below that.
     pub(super) endpoints: Vec<String>,
-    /// Whether this port answers it.
+    /// Whether this port answers the actuator.
     pub(super) answers_actuator: bool,
 }
 
@@ -26,7 +26,7 @@ pub(super) enum Target<'a> {
     Eureka(&'a str, Result<Resource<'a>, PathError>),
     /// `/api/…`.
     Api(&'a str),
-    /// The actuator, wherever it stands.
+    /// The actuator, whatever its path is.
     Actuator(&'a str),
     /// Any other path: a page, or nothing.
     Page(&'a str),
@@ -59,7 +59,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The resource of Eureka's that is named.
+    /// The named Eureka resource.
     pub(super) fn resource(&self) -> Option<&Resource<'a>> {
         match self {
             Self::Eureka(_, Ok(resource)) => Some(resource),
@@ -68,8 +68,8 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Whether a request says for whom it is as RFC 9112 (3.2) demands: with one `Host`, without which only HTTP/1.0 does. Of two, a proxy may
-/// believe one and a server the other.
+/// Whether a request names its host as RFC 9112 (3.2) demands: with one `Host` header, which only HTTP/1.0 may leave out. Of two
+/// headers, a proxy may use one and a server the other.
 pub(super) fn names_its_host(request: &Parts) -> bool {
     match request.headers.get_all(HOST).iter().count() {
         0 => request.version < Version::HTTP_11,
