@@ -1,4 +1,4 @@
-//! Who answers which of Eureka's resources.
+//! Which handler answers which of Eureka's resources.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -33,18 +33,14 @@ async fn dispatch(
     let method = if request.method == Method::HEAD { &Method::GET } else { &request.method };
     let (query, headers) = (request.uri.query().unwrap_or_default(), &request.headers);
     match (resource, method) {
+        // The heartbeat: nearly every request is one.
         (Resource::Instance(key), &Method::PUT) => instance::renew(app, caller.source, key, query, headers, body).await,
+
+        // What clients fetch.
         (Resource::Applications, &Method::GET) => reads::applications(app, Scope::All, headers).await,
         (Resource::Delta, &Method::GET) => reads::applications(app, Scope::Delta, headers).await,
         (Resource::Application(name), &Method::GET) => reads::application(app, name, headers).await,
-        (Resource::Application(name), &Method::POST) => instance::register(app, caller, name, headers, body).await,
         (Resource::Instance(key), &Method::GET) => reads::instance(app, key, headers),
-        (Resource::Instance(key), &Method::DELETE) => instance::cancel(app, caller, key),
-        (Resource::InstanceStatus(key), &Method::PUT) => instance::status_update(app, caller, key, query, body).await,
-        (Resource::InstanceStatus(key), &Method::DELETE) => instance::delete_status_override(app, caller, key, query),
-        (Resource::InstanceMetadata(key), &Method::PUT) => {
-            instance::update_metadata(app, caller, key, query, body).await
-        }
         (Resource::InstanceById(id), &Method::GET) => reads::instance_by_id(app, id, headers),
         (Resource::Vip(vip), &Method::GET) => reads::vip(app, vip, false, headers).await,
         (Resource::SecureVip(vip), &Method::GET) => reads::vip(app, vip, true, headers).await,
@@ -55,11 +51,15 @@ async fn dispatch(
         (Resource::PeerDigests, &Method::POST) => peer_replication::digests(app, headers, body).await,
         (Resource::PeerRecords, &Method::POST) => peer_replication::records(app, headers, body).await,
         (Resource::PeerHeard, &Method::POST) => peer_replication::heard(app, headers, body).await,
+
+        // The state of the server, and AWS.
         (Resource::ServerStatus, &Method::GET) => status::status(app, headers),
-        // What the Java server answers wherever it is not on AWS.
+        // The answer of a Java server that does not run on AWS.
         (Resource::AutoScalingGroup, &Method::PUT) => {
             Err(ApiError::BadParameter("this registry manages no AWS auto-scaling groups".to_owned()))
         }
+
+        // Methods that a resource has in addition to those above, or does not have.
         (resource, &Method::OPTIONS) if app.security.may_replicate(caller) => {
             Ok(peer_replication::with_time(app, headers, options(resource)))
         }
