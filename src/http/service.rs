@@ -1,7 +1,7 @@
-//! [`Service`]: the way of a request, from its headers to the headers of its answer.
+//! [`Service`]: the steps of a request, from its headers to the headers of its answer.
 //!
-//! `serve` has the whole stack in one list: count the request, give it an id, parse its path, admit its caller, dispatch it,
-//! observe its metrics, log why it failed, add the headers of the answer, write the access log.
+//! `serve` has all steps in one list: count the request, give it an id, parse its path, admit its caller, dispatch it, observe
+//! its metrics, log why it failed, add the headers of the answer, write the access log.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -37,12 +37,12 @@ pub struct Service {
     state: Arc<AppState>,
     pages: Router<()>,
     paths: Paths,
-    /// The paths of the management port, to which the context path does not belong (in Spring neither).
+    /// The paths of the management port, without the context path, as in Spring.
     management_paths: Paths,
     access_log: AccessLog,
 }
 
-/// An answer, and what is noted of it.
+/// An answer, with its caller and operation for the metrics and logs.
 struct Answered {
     caller: Caller,
     operation: Operation,
@@ -122,7 +122,7 @@ impl Service {
         response
     }
 
-    /// Lets a request in and answers it, or refuses it.
+    /// Admits a request and answers it, or refuses it.
     async fn admit_and_answer(
         &self,
         request: &Parts,
@@ -132,14 +132,14 @@ impl Service {
         begun: Timestamp,
     ) -> Answered {
         let app = &self.state;
-        // What is called within the process has no socket, and no `Host`.
+        // A call within the process has no socket, and no `Host`.
         if connection.address.is_some() && !names_its_host(request) {
             let caller = app.security.caller(request, connection);
             let error = ApiError::BadParameter("a request needs one Host header".to_owned());
             let response = refused(error, target, &request.headers);
             return Answered { caller, operation: Operation::of_refused(target), response };
         }
-        // Before anybody is refused: this process may have called itself as somebody whom it does not let in.
+        // Before any refusal: this process may have called itself with credentials that it does not accept.
         clusters::note_token(app, request);
         let caller = match app.security.admit(target, request, connection, || clusters::own_names(app), begun).await {
             Ok(caller) => caller,
@@ -164,7 +164,7 @@ impl Service {
         Answered { caller, operation: Operation::of(target, &request.method), response }
     }
 
-    /// Refuses a request, in the name of the user that was tried.
+    /// Refuses a request. The caller gets the name of the attempted user.
     fn refuse(&self, request: &Parts, target: &Target<'_>, connection: Connection, refusal: Refusal) -> Answered {
         let mut caller = self.state.security.caller(request, connection);
         match &refusal {
@@ -212,13 +212,13 @@ impl Service {
     }
 }
 
-/// A handler panicked. That is a fault of this server, and harms the one request only.
+/// A handler panicked: a fault of this server, which affects only this request.
 #[derive(Debug, thiserror::Error)]
 #[error("the handler panicked: {0}")]
 struct Panic(String);
 
-/// What work gives, or what it said when it panicked. Without this the client would see a closed connection, and neither the
-/// metrics nor the access log would count the request.
+/// The result of `work`, or the message of its panic. Without this, the client would see a closed connection, and neither the
+/// metrics nor the access log would have the request.
 fn caught<T>(work: impl Future<Output = T>) -> impl Future<Output = Result<T, Panic>> {
     AssertUnwindSafe(work).catch_unwind().map(|done| {
         done.map_err(|payload| {
@@ -229,8 +229,8 @@ fn caught<T>(work: impl Future<Output = T>) -> impl Future<Output = Result<T, Pa
     })
 }
 
-/// What somebody is answered who is not let in. To a person in words; a Java client that accepts JSON or XML alone makes "no suitable
-/// converter" of them where without a body it says the status.
+/// The answer to a refused request. People get a line of text. A client that accepts only JSON or XML gets no body: with text, a
+/// Java client would report "no suitable converter" instead of the status.
 fn refused(error: ApiError, target: &Target<'_>, headers: &HeaderMap) -> Response {
     if matches!(target, Target::Api(_)) {
         return Problem(error).into_response();
@@ -245,13 +245,29 @@ fn refused(error: ApiError, target: &Target<'_>, headers: &HeaderMap) -> Respons
     response
 }
 
-/// Says in the log why a request was refused, or what made it fail.
-fn say_why(request: &Parts, caller: &Caller, status: StatusCode, why: &Why) {
-    let (method, path, status) = (&request.method, request.uri.path(), status.as_u16());
+/// Logs why a request was refused, or what made it fail. The fields are those of the access log.
+fn log_why(request: &Parts, caller: &Caller, status: StatusCode, why: &Why) {
+    let (method, path, status) = (&request.method, Printable(request.uri.path()), status.as_u16());
     let (address, user) = (caller.address.map(field::display), caller.user.as_deref());
     match why {
-        Why::Refused(why) => debug!(%method, path, status, address, user, why, "refused a request"),
-        Why::Failed(cause) => error!(%method, path, status, address, user, %cause, "cannot answer a request"),
+        Why::Refused(why) => debug!(
+            http.request.method = %method,
+            url.path = request.uri.path(),
+            http.response.status_code = status,
+            client.address = address,
+            user.name = user,
+            why,
+            "refused {method} {path} of {caller}"
+        ),
+        Why::Failed(cause) => error!(
+            http.request.method = %method,
+            url.path = request.uri.path(),
+            http.response.status_code = status,
+            client.address = address,
+            user.name = user,
+            why = %cause,
+            "cannot answer {method} {path} of {caller}"
+        ),
     }
 }
 

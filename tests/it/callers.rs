@@ -125,12 +125,9 @@ async fn a_refused_login_is_counted_and_logged() {
     capture_log();
     let server = TestServer::with(behind_a_proxy).await;
     server.send("GET", "/eureka/apps", &[WRONG, PROXIED], b"").await;
-    let line = logged("refused a request");
-    assert_eq!(
-        (&line["level"], &line["status"], &line["path"]),
-        (&json!("DEBUG"), &json!(401), &json!("/eureka/apps"))
-    );
-    assert_eq!((&line["user"], &line["address"]), (&json!("eureka"), &json!("203.0.113.7")));
+    let line = logged("refused GET /eureka/apps of eureka from 203.0.113.7");
+    assert_eq!((&line["level"], &line["http.response.status_code"]), (&json!("DEBUG"), &json!(401)));
+    assert_eq!((&line["user.name"], &line["client.address"]), (&json!("eureka"), &json!("203.0.113.7")));
 
     server.send("GET", "/eureka/apps", &[], b"").await;
     server.send("GET", "/", &[], b"").await;
@@ -149,8 +146,8 @@ async fn a_request_that_cannot_be_read_leaves_its_reason() {
         let server = TestServer::with(|settings| settings.http.max_body_bytes = 16).await;
         let answer = server.send("POST", "/eureka/apps/ORDERS", &[JSON], body.as_bytes()).await;
         assert_eq!(answer.status, status);
-        let line = logged("refused a request");
-        assert_eq!((&line["level"], &line["status"]), (&json!("DEBUG"), &json!(status)));
+        let line = logged("refused POST /eureka/apps/ORDERS of a client from 127.0.0.1");
+        assert_eq!((&line["level"], &line["http.response.status_code"]), (&json!("DEBUG"), &json!(status)));
         assert!(line["why"].as_str().is_some_and(|said| said.contains(why)), "{line}");
         server.stop().await.unwrap();
     }
