@@ -40,12 +40,12 @@ pub use lease::Lease;
 pub use measured_rate::MeasuredRate;
 pub use memory::PeerMemory;
 pub use merge::Repaired;
-pub use options::Options;
+pub use options::{Options, SelfPreservationMode};
 pub use pages::View;
 pub use response_cache::{Answer, Pending, ReadError, Reading, Scope};
 pub use restore::{Knowledge, Restore};
 pub use room::NoRoom;
-pub use self_preservation::SelfPreservation;
+pub use self_preservation::{Cause, Keeping, SelfPreservation, Short, Silence, Switch};
 
 /// Whether a change comes from a client or from a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::history::Sample;
 use super::instances::NONE;
 use super::peer::Peer;
 use super::replica::Replica;
-use super::self_preservation::{Preserving, SelfPreservation};
+use super::self_preservation::SelfPreservation;
 use super::snapshot::Snapshot;
 use crate::model::InstanceStatus;
 use crate::registry::View;
@@ -154,7 +154,7 @@ impl Overview {
                 counted(left, "second")
             ));
         }
-        if self.self_preservation.state == Preserving::Active && self.instances.total > 0 {
+        if self.self_preservation.state.deserves_attention() && self.instances.total > 0 {
             reasons.push(self.self_preservation.reason.clone());
         }
         reasons.extend(self.peers.iter().filter_map(|peer| peer.complaint(Timestamp(self.now))));

@@ -1,7 +1,7 @@
 //! `/api/v1`: the registry's state, for people and their scripts. The dashboard reads nothing else.
 //!
-//! `openapi.yaml` describes the answers, and a test compares it with the server. The interface is read-only: changes are made by
-//! Eureka's calls. Nothing here is hot, but reading must not slow down a registry of many thousand instances: an answer is made
+//! `openapi.yaml` describes the answers, and a test compares it with the server. The interface is read-only but for the switch of self-preservation: changes
+//! of instances are made by Eureka's calls. Nothing here is hot, but reading must not slow down a registry of many thousand instances: an answer is made
 //! on a thread of its own, from pages that were copied under the registry's lock.
 
 mod changes;
@@ -10,6 +10,7 @@ mod instances;
 mod overview;
 pub(super) mod query;
 pub(super) mod respond;
+mod self_preservation;
 pub(super) mod user;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ const OPENAPI: &str = include_str!("api/openapi.yaml");
 pub(super) fn routes() -> Router<Arc<AppState>> {
     Router::new()
         .route("/api/v1/overview", reading(get(overview::overview)))
+        .route("/api/v1/self-preservation", switching())
         .route("/api/v1/user", reading(get(user::user)))
         .route("/api/v1/applications", reading(get(instances::applications)))
         .route("/api/v1/applications/{application}/instances/{instanceId}", reading(get(instances::instance)))
@@ -51,6 +53,17 @@ fn reading(routes: MethodRouter<Arc<AppState>>) -> MethodRouter<Arc<AppState>> {
     routes
         .options(async || [(ALLOW, "GET,HEAD,OPTIONS")])
         .fallback(async || Problem(ApiError::MethodNotAllowed(vec![Method::GET, Method::HEAD])))
+}
+
+/// The one thing that Eureka has no call for.
+fn switching() -> MethodRouter<Arc<AppState>> {
+    get(self_preservation::read)
+        .put(self_preservation::switch)
+        .delete(self_preservation::switch_back)
+        .options(async || [(ALLOW, "GET,HEAD,PUT,DELETE,OPTIONS")])
+        .fallback(async || {
+            Problem(ApiError::MethodNotAllowed(vec![Method::GET, Method::HEAD, Method::PUT, Method::DELETE]))
+        })
 }
 
 async fn openapi() -> Response {

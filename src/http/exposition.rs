@@ -119,7 +119,7 @@ fn self_preservation(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Resu
     out.value(&catalog::RENEWALS_PER_MINUTE_THRESHOLD, f64::from(state.renews_per_minute_threshold))?;
     out.value(&catalog::EXPECTED_CLIENTS, f64::from(state.expected_clients))?;
     out.value(&catalog::SELF_PRESERVATION_ENABLED, flag(state.enabled))?;
-    out.value(&catalog::SELF_PRESERVATION_ACTIVE, flag(state.enabled && state.below_threshold))?;
+    out.value(&catalog::SELF_PRESERVATION_ACTIVE, flag(state.is_active(now)))?;
     out.value(&catalog::REPLICATIONS_RECEIVED_LAST_MINUTE, app.registry.replications_last_minute(now) as f64)
 }
 

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::Rng;
-use tracing::warn;
 
 use self::plan::{Facts, Plan};
 use super::journal::ChangeKind;
-use super::{InstanceRegistry, Lease, SelfPreservation};
+use super::{InstanceRegistry, Lease};
 use crate::codec::exchange::HeardAnswer;
 use crate::model::{Heard, InstanceKey};
 use crate::time::Timestamp;
@@ -23,12 +22,9 @@ pub(super) fn is_dead(silent: Duration, duration: Duration, uptime_of_who_lacks_
 }
 
 impl InstanceRegistry {
-    /// The instances whose leases have expired and would be evicted now. Peers have to be asked for their last renewals first
-    /// ([`InstanceRegistry::take_heard`]): an instance that renews at any replica is evicted at none.
+    /// The instances whose leases have expired, and would be evicted now unless self-preservation keeps them. Peers have to be asked
+    /// for their last renewals first ([`InstanceRegistry::take_heard`]): an instance that renews at any replica is evicted at none.
     pub fn expired(&self, now: Timestamp) -> Vec<InstanceKey> {
-        if !self.self_preservation.lease_expiration_enabled(now) {
-            return Vec::new();
-        }
         let compensation = self.self_preservation.compensation(now);
         keys(&self.leases.select(|lease| lease.is_expired(compensation, now)))
     }
@@ -82,6 +78,8 @@ impl InstanceRegistry {
     pub fn evict(&self, rng: &mut impl Rng, now: Timestamp) -> usize {
         let compensation = self.self_preservation.compensation(now);
         self.self_preservation.eviction_begins(now);
+        let view = self.view();
+        self.self_preservation.judge(view.iter().map(|(info, lease)| (&info.app, lease.is_silent(now))), now);
         let is_expired = |lease: &Lease| lease.is_expired(compensation, now);
         let facts = Facts {
             eviction_enabled: self.self_preservation.lease_expiration_enabled(now),
@@ -90,13 +88,6 @@ impl InstanceRegistry {
         };
         let plan = Plan::new(keys(&self.leases.select(is_expired)), facts, rng);
         self.self_preservation.kept(plan.kept_by_self_preservation, plan.kept_by_limit);
-        if plan.kept_by_self_preservation > 0 {
-            let SelfPreservation { renews_last_minute, renews_per_minute_threshold, .. } = self.self_preservation(now);
-            warn!(
-                expired = plan.kept_by_self_preservation,
-                renews_last_minute, renews_per_minute_threshold, "self-preservation keeps leases that have expired"
-            );
-        }
         plan.evict.iter().filter(|key| self.evict_if(key, is_expired, now)).count()
     }
 

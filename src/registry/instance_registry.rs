@@ -9,12 +9,13 @@ use super::memory::SharedMemory;
 use super::pages::View;
 use super::response_cache::ResponseCache;
 use super::room::{Admission, News, NoRoom, Room};
-use super::self_preservation::{SelfPreservation, SelfPreservationState};
+use super::self_preservation::{SelfPreservation, SelfPreservationState, Switch};
 use super::store::{ApplicationIndex, Leases};
-use super::{Lease, MeasuredRate, Options, Source};
+use super::{Caller, Lease, MeasuredRate, Options, Source};
 use crate::model::{InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo, Record};
 use crate::time::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
+use tracing::warn;
 
 /// How many changes are copied under the lock at a time when all are searched.
 const CHANGES_AT_A_TIME: usize = 500;
@@ -119,6 +120,25 @@ impl InstanceRegistry {
     pub fn self_preservation(&self, now: Timestamp) -> SelfPreservation {
         let expected_clients = self.content.lock().threshold.expected_clients();
         self.self_preservation.report(expected_clients, now)
+    }
+
+    /// Notes whether there are peers, and none of them answers: then this replica itself may be cut off.
+    pub fn note_reachability(&self, no_peer_answers: bool) {
+        self.self_preservation.note_reachability(no_peer_answers);
+    }
+
+    /// Evicts or keeps expired leases as an operator says, until the time that the operator gave; `None` takes that back. Gives
+    /// back what held before. Each decision is logged.
+    pub fn switch_self_preservation(&self, switch: Option<Switch>, caller: &Caller, now: Timestamp) -> Option<Switch> {
+        let (what, reason, for_secs) = match &switch {
+            Some(Switch { evict, reason, until, .. }) => {
+                let what = if *evict { "expired leases are evicted" } else { "expired leases are kept" };
+                (what, Some(reason.as_str()), Some(until.since(now).as_secs()))
+            }
+            None => ("self-preservation decides again", None, None),
+        };
+        warn!(reason, for_secs, "{caller} switched self-preservation: {what}");
+        self.self_preservation.set_switch(switch, now)
     }
 
     /// The number of renewals since the start.

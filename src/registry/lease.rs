@@ -135,6 +135,14 @@ impl Lease {
         now.since(self.last_heard()) > self.duration()
     }
 
+    /// Whether its client has missed two renewals, by its own interval, or its lease is over. One that was restored has time to
+    /// renew first.
+    pub(super) fn is_silent(&self, now: Timestamp) -> bool {
+        let interval = self.with_record(|record| u64::try_from(record.info.lease.renewal_interval_secs).unwrap_or(0));
+        let silent = now.since(self.last_heard().max(self.restored));
+        silent > self.duration() || (interval > 0 && silent > Duration::from_secs(interval) * 2)
+    }
+
     /// Whether its client has been silent for longer than half the duration: a client that renews three times within it has
     /// missed a heartbeat, or was heard by another replica.
     pub(super) fn is_quiet(&self, now: Timestamp) -> bool {

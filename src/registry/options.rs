@@ -2,12 +2,36 @@
 
 use std::time::Duration;
 
+/// How self-preservation decides that the network is at fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SelfPreservationMode {
+    /// Instances of many applications are silent at once, each by its own lease.
+    #[default]
+    PerApplication,
+    /// Fewer renewals arrived in the last minute than all clients together should send (src/PROTOCOL.md, section 5.5).
+    Java,
+}
+
+impl SelfPreservationMode {
+    /// As it is configured.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PerApplication => "per-application",
+            Self::Java => "java",
+        }
+    }
+}
+
 /// Settings of the registry; the names are `eureka.server.*`.
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch that operators know")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Whether self-preservation is on: nothing is evicted while too few renewals arrive.
     pub enable_self_preservation: bool,
+    /// How self-preservation decides that.
+    pub self_preservation_mode: SelfPreservationMode,
+    /// The longest time for which it keeps expired leases, in the mode `per-application`; `None` without an end.
+    pub self_preservation_max_duration: Option<Duration>,
     /// The share of the expected renewals below which self-preservation sets in, and of the registry that one
     /// eviction run leaves.
     pub renewal_percent_threshold: f64,
@@ -43,6 +67,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             enable_self_preservation: true,
+            self_preservation_mode: SelfPreservationMode::default(),
+            self_preservation_max_duration: Some(Duration::from_secs(30 * 60)),
             renewal_percent_threshold: 0.85,
             renewal_threshold_update_interval: Duration::from_secs(15 * 60),
             expected_client_renewal_interval: Duration::from_secs(30),

@@ -1,18 +1,34 @@
-//! Self-preservation: whether enough renewals arrive to conclude that an expired lease means a dead instance.
+//! Self-preservation: whether an expired lease means a dead instance, or a fault of the network.
 //!
-//! If fewer arrive than the threshold asks for, the network has probably failed, and no lease is evicted. The same state
-//! knows when the registry opened and when it evicted last, and what follows from that.
+//! By default instances are looked at, each by its own lease ([`Silence`]); with [`SelfPreservationMode::Java`], renewals are
+//! counted as the Java server does. While the network is at fault, no lease is evicted. The same state knows when the registry
+//! opened and when it evicted last, and what follows from that.
+
+mod judgement;
+mod silence;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use tracing::{info, warn};
+
 use super::measured_rate::MeasuredRate;
-use super::options::Options;
+use super::options::{Options, SelfPreservationMode};
+use crate::model::AppName;
 use crate::time::Timestamp;
 
+pub use judgement::{Keeping, Switch};
+pub use silence::{Cause, Short, Silence};
+
+use judgement::{Judgement, News};
+
+/// How many applications a line of the log names.
+const NAMES_IN_LINE: usize = 5;
+
 /// Whether expired leases are evicted, and the numbers that decide it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelfPreservation {
     /// Whether it is switched on.
     pub enabled: bool,
@@ -26,6 +42,25 @@ pub struct SelfPreservation {
     pub lease_expiration_enabled: bool,
     /// Whether the registry should report missing renewals: they are below the threshold, and the start is over.
     pub below_threshold: bool,
+    /// By what it decides.
+    pub mode: SelfPreservationMode,
+    /// Since when and why expired leases are kept, when the eviction ran last.
+    pub keeping: Option<Keeping>,
+    /// Who was silent then.
+    pub silence: Silence,
+    /// What an operator decided, while it holds.
+    pub switch: Option<Switch>,
+}
+
+impl SelfPreservation {
+    /// Whether expired leases are kept because the network seems to be at fault.
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        let is_kept = match self.mode {
+            SelfPreservationMode::PerApplication => self.keeping.is_some_and(|keeping| !keeping.is_exceeded(now)),
+            SelfPreservationMode::Java => self.below_threshold,
+        };
+        self.enabled && self.switch.is_none() && is_kept
+    }
 }
 
 /// The state by which self-preservation decides. A heartbeat is counted without a lock.
@@ -47,6 +82,9 @@ pub(super) struct SelfPreservationState {
     /// The expired leases that the last run of the eviction kept, because of self-preservation or of its limit.
     kept_by_self_preservation: AtomicU64,
     kept_by_limit: AtomicU64,
+    judgement: Mutex<Judgement>,
+    /// Whether there are peers, and none of them answers.
+    no_peer_answers: AtomicBool,
 }
 
 impl SelfPreservationState {
@@ -62,6 +100,8 @@ impl SelfPreservationState {
             last_eviction: AtomicI64::new(Timestamp::NEVER.0),
             kept_by_self_preservation: AtomicU64::new(0),
             kept_by_limit: AtomicU64::new(0),
+            judgement: Mutex::default(),
+            no_peer_answers: AtomicBool::new(false),
         }
     }
 
@@ -99,14 +139,68 @@ impl SelfPreservationState {
 
     /// Whether expired leases are evicted (`isLeaseExpirationEnabled`).
     pub(super) fn lease_expiration_enabled(&self, now: Timestamp) -> bool {
+        let judgement = self.judgement.lock();
+        if let Some(switch) = judgement.switch(now) {
+            return switch.evict;
+        }
+        if !self.options.enable_self_preservation {
+            return true;
+        }
+        match self.options.self_preservation_mode {
+            SelfPreservationMode::PerApplication => judgement.keeping().is_none_or(|keeping| keeping.is_exceeded(now)),
+            SelfPreservationMode::Java => self.enough_renewals(now),
+        }
+    }
+
+    fn enough_renewals(&self, now: Timestamp) -> bool {
         let threshold = self.renews_per_minute_threshold.load(Relaxed);
-        !self.options.enable_self_preservation || (threshold > 0 && self.renews_last_minute.count(now) > threshold)
+        threshold > 0 && self.renews_last_minute.count(now) > threshold
+    }
+
+    /// The share of instances that may be silent without a fault of the network.
+    fn tolerated(&self) -> f64 {
+        1.0 - self.options.renewal_percent_threshold
+    }
+
+    /// Looks at all instances, in the order of their applications, each with whether it is silent, and decides whether expired
+    /// leases are kept from now on. Beginning and end are logged.
+    pub(super) fn judge<'a>(&self, instances: impl Iterator<Item = (&'a AppName, bool)>, now: Timestamp) {
+        let silence = Silence::count(instances, self.tolerated());
+        let (cause, longest) = match self.options.self_preservation_mode {
+            _ if !self.options.enable_self_preservation => (None, None),
+            SelfPreservationMode::PerApplication => {
+                let alone = self.no_peer_answers.load(Relaxed);
+                (silence.cause(self.tolerated(), alone), self.options.self_preservation_max_duration)
+            }
+            SelfPreservationMode::Java => {
+                let missing = !self.enough_renewals(now) && silence.silent > 0;
+                (missing.then_some(Cause::FewRenewals), None)
+            }
+        };
+        let news = self.judgement.lock().judge(silence, cause, longest, now);
+        if let Some(news) = news {
+            say(&news, now);
+        }
+    }
+
+    /// Notes whether there are peers, and none of them answers.
+    pub(super) fn note_reachability(&self, no_peer_answers: bool) {
+        self.no_peer_answers.store(no_peer_answers, Relaxed);
+    }
+
+    /// Takes an operator's decision, or takes it back.
+    pub(super) fn set_switch(&self, switch: Option<Switch>, now: Timestamp) -> Option<Switch> {
+        self.judgement.lock().set_switch(switch, now)
     }
 
     /// Its state for operators.
     pub(super) fn report(&self, expected_clients: u32, now: Timestamp) -> SelfPreservation {
         let renews_last_minute = self.renews_last_minute.count(now);
         let threshold = self.renews_per_minute_threshold.load(Relaxed);
+        let (keeping, silence, switch) = {
+            let judgement = self.judgement.lock();
+            (judgement.keeping(), judgement.silence().clone(), judgement.switch(now).cloned())
+        };
         SelfPreservation {
             enabled: self.options.enable_self_preservation,
             renews_last_minute,
@@ -114,6 +208,10 @@ impl SelfPreservationState {
             expected_clients,
             lease_expiration_enabled: self.lease_expiration_enabled(now),
             below_threshold: renews_last_minute <= threshold && self.opened_at().is_some() && self.is_past_start(now),
+            mode: self.options.self_preservation_mode,
+            keeping,
+            silence,
+            switch,
         }
     }
 
@@ -147,6 +245,51 @@ impl SelfPreservationState {
     }
 }
 
+/// Says in the log what changed.
+fn say(news: &News, now: Timestamp) {
+    let figures = |silence: &Silence| {
+        let names = silence.short.iter().take(NAMES_IN_LINE).map(|short| short.application.as_str());
+        (
+            silence.silent,
+            silence.instances,
+            silence.short.len(),
+            silence.applications,
+            names.collect::<Vec<_>>().join(", "),
+        )
+    };
+    match news {
+        News::Began(keeping, silence) => {
+            let (silent, instances, short, applications, names) = figures(silence);
+            warn!(
+                cause = ?keeping.cause,
+                silent,
+                instances,
+                short,
+                applications,
+                names,
+                "self-preservation keeps expired leases from now on: that many are silent at once looks like a fault of the network"
+            );
+        }
+        News::Exceeded(keeping, silence) => {
+            let (silent, instances, short, applications, names) = figures(silence);
+            let after_secs = now.since(keeping.since).as_secs();
+            warn!(
+                after_secs,
+                silent,
+                instances,
+                short,
+                applications,
+                names,
+                "self-preservation has lasted for registry.self-preservation.max-duration: expired leases are evicted from now on"
+            );
+        }
+        News::Ended(keeping) => {
+            let after_secs = now.since(keeping.since).as_secs();
+            info!(after_secs, "self-preservation is over: expired leases are evicted again");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,13 +300,17 @@ mod tests {
         START + Duration::from_secs(secs)
     }
 
+    fn by_renewals() -> Options {
+        Options { self_preservation_mode: SelfPreservationMode::Java, ..Options::default() }
+    }
+
     fn state(options: Options, threshold: u32) -> SelfPreservationState {
         SelfPreservationState::new(Arc::new(options), threshold, START)
     }
 
     #[test]
     fn leases_expire_only_while_more_renewals_arrive_than_the_threshold() {
-        let state = state(Options::default(), 3);
+        let state = state(by_renewals(), 3);
         (0..3).for_each(|_| state.count_renewal(after(1)));
         (0..4).for_each(|_| state.count_renewal(after(61)));
         assert!(!state.lease_expiration_enabled(after(60)), "three renewals do not exceed three");
@@ -174,16 +321,16 @@ mod tests {
 
     #[test]
     fn a_threshold_of_zero_keeps_every_lease_and_the_switch_none() {
-        let none_expected = state(Options::default(), 0);
+        let none_expected = state(by_renewals(), 0);
         none_expected.count_renewal(after(1));
         assert!(!none_expected.lease_expiration_enabled(after(60)));
-        let off = Options { enable_self_preservation: false, ..Options::default() };
+        let off = Options { enable_self_preservation: false, ..by_renewals() };
         assert!(state(off, 0).lease_expiration_enabled(START));
     }
 
     #[test]
     fn missing_renewals_are_reported_once_the_start_is_over() {
-        let state = state(Options::default(), 3);
+        let state = state(by_renewals(), 3);
         assert!(!state.report(2, after(301)).below_threshold, "it has not opened");
         state.opened(1, START);
         assert!(!state.report(2, after(300)).below_threshold, "clients may still be about to register");
@@ -194,6 +341,10 @@ mod tests {
             expected_clients: 2,
             lease_expiration_enabled: false,
             below_threshold: true,
+            mode: SelfPreservationMode::Java,
+            keeping: None,
+            silence: Silence::default(),
+            switch: None,
         };
         assert_eq!(state.report(2, after(301)), expected);
         state.set_threshold(0);
@@ -203,7 +354,7 @@ mod tests {
 
     #[test]
     fn reads_wait_after_an_empty_start_until_the_wait_is_over() {
-        let state = state(Options::default(), 0);
+        let state = state(by_renewals(), 0);
         state.opened(0, START);
         assert!(state.waits_for_clients(after(300)));
         assert!(!state.waits_for_clients(after(301)));
@@ -213,10 +364,42 @@ mod tests {
 
     #[test]
     fn only_an_eviction_that_runs_late_is_compensated_for() {
-        let state = state(Options::default(), 0);
+        let state = state(by_renewals(), 0);
         assert_eq!(state.compensation(after(1_000)), Duration::ZERO, "it has not run yet");
         state.eviction_begins(START);
         assert_eq!(state.compensation(after(60)), Duration::ZERO);
         assert_eq!(state.compensation(after(75)), Duration::from_secs(15));
+    }
+
+    #[test]
+    fn many_silent_applications_keep_leases_until_that_has_lasted_too_long() {
+        let state = state(Options::default(), 3);
+        let names: Vec<AppName> = (0..12).map(|number| AppName::new(&number.to_string())).collect();
+        let judge = |silent: bool, secs| state.judge(names.iter().map(|name| (name, silent)), after(secs));
+        judge(true, 60);
+        assert!(!state.lease_expiration_enabled(after(60)) && state.report(12, after(60)).is_active(after(60)));
+        judge(true, 1860);
+        assert!(state.lease_expiration_enabled(after(1860)), "thirty minutes are enough");
+        judge(false, 1920);
+        judge(true, 1980);
+        assert!(!state.lease_expiration_enabled(after(1980)), "it is another time");
+    }
+
+    #[test]
+    fn an_operator_decides_for_a_while() {
+        let kept = state(Options::default(), 3);
+        let switch = |evict| Switch {
+            evict,
+            reason: "a drill".to_owned(),
+            caller: crate::registry::Caller::from(crate::registry::Source::Client),
+            since: START,
+            until: after(60),
+        };
+        kept.set_switch(Some(switch(false)), START);
+        assert!(!kept.lease_expiration_enabled(after(59)));
+        assert!(kept.lease_expiration_enabled(after(60)), "the decision is over");
+        let off = state(Options { enable_self_preservation: false, ..Options::default() }, 3);
+        off.set_switch(Some(switch(false)), START);
+        assert!(!off.lease_expiration_enabled(START), "also where self-preservation is off");
     }
 }

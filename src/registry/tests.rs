@@ -110,7 +110,7 @@ fn every_lease_is_extended_by_the_delay_of_a_late_eviction() {
 
 #[test]
 fn self_preservation_evicts_only_while_enough_renewals_arrive() {
-    let registry = registry(Options::default());
+    let registry = registry(Options { self_preservation_mode: SelfPreservationMode::Java, ..Options::default() });
     let mut rng = SmallRng::seed_from_u64(1);
     up(&registry, 10, START);
     assert_eq!(registry.evict(&mut rng, START + Duration::from_secs(91)), 0, "no renewals at all");
@@ -248,7 +248,7 @@ fn registering_again_keeps_when_it_was_first_up_and_starts_the_lease_anew() {
 #[test]
 fn an_expired_lease_is_hidden_from_a_look_up_only_while_leases_expire() {
     let later = START + Duration::from_secs(91);
-    let preserving = registry(Options::default());
+    let preserving = registry(Options { self_preservation_mode: SelfPreservationMode::Java, ..Options::default() });
     up(&preserving, 1, START);
     assert!(preserving.instance("A/0000", later).is_some());
     let expiring = registry(Options { enable_self_preservation: false, ..Options::default() });

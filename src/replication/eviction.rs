@@ -16,7 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Evicts expired leases, after asking the peers that are up when they last heard those instances.
 pub async fn evict(nodes: Option<&PeerEurekaNodes>, registry: &InstanceRegistry, rng: &mut impl Rng, clock: Clock) {
     if let Some(nodes) = nodes {
-        ask_peers(&nodes.peers(), nodes.around()).await;
+        let peers = nodes.peers();
+        ask_peers(&peers, nodes.around()).await;
+        registry.note_reachability(!peers.is_empty() && !peers.iter().any(|peer| peer.is_available()));
     }
     registry.evict(rng, clock.now());
 }

@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use crate::security::{EUREKA, READER, with_users};
+use eureka_registry::registry::SelfPreservationMode;
+
 use crate::support::{Answer, Client, DEADLINE, NEVER, TestServer, instance, until, wait_for};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -213,6 +215,7 @@ async fn every_answer_is_as_described() {
     let one = "/api/v1/applications/{application}/instances/{instanceId}";
     for (described, path) in [
         ("/api/v1/overview", "/api/v1/overview"),
+        ("/api/v1/self-preservation", "/api/v1/self-preservation"),
         ("/api/v1/user", "/api/v1/user"),
         ("/api/v1/applications", "/api/v1/applications"),
         ("/api/v1/instances", "/api/v1/instances"),
@@ -338,7 +341,7 @@ async fn the_overview_shows_what_was_acknowledged() {
     let server = TestServer::start().await;
     let overview = server.get_json("/api/v1/overview").await;
     assert_eq!(overview["health"], json!({ "state": "healthy", "reasons": [] }));
-    assert_eq!(overview["selfPreservation"]["state"], "starting");
+    assert_eq!(overview["selfPreservation"]["state"], "inactive");
     assert_eq!(overview["history"].as_array().unwrap().len(), 1, "the start is a sample");
     register(&server, "ORDERS", "o-1", "UP", "eu-1", "1").await;
     register(&server, "ORDERS", "o-2", "DOWN", "eu-1", "1").await;
@@ -359,6 +362,7 @@ async fn the_overview_shows_what_was_acknowledged() {
 #[tokio::test]
 async fn self_preservation_and_overdue_leases_are_said_with_their_numbers() {
     let server = TestServer::with(|settings| {
+        settings.registry.self_preservation_mode = SelfPreservationMode::Java;
         settings.registry.eviction_interval = Duration::from_millis(20);
         settings.registry.wait_time_when_sync_empty = Duration::ZERO;
     })
@@ -380,12 +384,56 @@ async fn self_preservation_and_overdue_leases_are_said_with_their_numbers() {
     let state = &overview["selfPreservation"];
     assert_eq!(state["state"], "active");
     let reason = "Self-preservation keeps expired leases: 0 renewals arrived in the last minute, but more than 3 are needed \
-                  (85 % of what 2 clients send). 1 expired lease is kept.";
+                  (85 % of what 2 clients send). 1 of 1 instance is silent; 1 of 1 application is short (ORDERS lacks 1 of 1). 1 \
+                  expired lease is kept.";
     assert_eq!(state["reason"], reason);
     assert_eq!(overview["health"]["reasons"][0], reason);
     let rows = server.get_json("/api/v1/instances?overdue=true").await;
     assert_eq!((&rows["total"], &rows["instances"][0]["expired"]), (&json!(1), &json!(true)));
     assert_eq!(server.get_json("/api/v1/instances?overdue=false").await["total"], 0);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn many_silent_applications_are_kept_until_an_operator_decides() {
+    let server = TestServer::with(|settings| settings.registry.eviction_interval = Duration::from_millis(20)).await;
+    let mut client = Client::connect(server.address).await;
+    for number in 0..12 {
+        let app = format!("APP-{number}");
+        // Silent after two seconds, expired after five: all are known to be silent before the first one expires.
+        let short = instance(&app, "1")
+            .replace("\"app\"", "\"leaseInfo\":{\"renewalIntervalInSecs\":1,\"durationInSecs\":5},\"app\"");
+        assert_eq!(client.send("POST", &format!("/eureka/apps/{app}"), &[JSON], short.as_bytes()).await.status, 204);
+    }
+    let path = "/api/v1/self-preservation";
+    wait_for("all leases to expire and be kept", async || {
+        (server.get_json("/api/v1/overview").await["leases"]["keptBySelfPreservation"] == 12).then_some(())
+    })
+    .await;
+    let state = server.get_json(path).await;
+    assert_eq!((&state["state"], &state["mode"]), (&json!("active"), &json!("per-application")));
+    assert_eq!((&state["silent"], &state["shortApplications"]), (&json!(12), &json!(12)));
+    assert_eq!(state["shortestApplications"][0], json!({"name": "APP-0", "instances": 1, "silent": 1}));
+    let reason = state["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("12 of 12 instances are silent; 12 of 12 applications are short (APP-0 lacks 1 of 1,"),
+        "{reason}"
+    );
+
+    for wrong in ["", "?evict=maybe&reason=x", "?evict=true", "?reason=x", "?evict=true&reason=x&seconds=86401"] {
+        assert_eq!(server.send("PUT", &format!("{path}{wrong}"), &[], b"").await.status, 400, "{wrong}");
+    }
+    let switched = server.send("PUT", &format!("{path}?evict=true&reason=zone+b+is+gone&seconds=60"), &[], b"").await;
+    assert_eq!(switched.status, 200);
+    let switched: Value = serde_json::from_slice(&switched.body).unwrap();
+    assert_eq!((&switched["state"], &switched["switch"]["reason"]), (&json!("switched"), &json!("zone b is gone")));
+    wait_for("all to be evicted", async || {
+        (server.get_json("/api/v1/overview").await["instances"]["total"] == 0).then_some(())
+    })
+    .await;
+    assert_eq!(server.send("DELETE", path, &[], b"").await.status, 200);
+    let state = server.get_json(path).await;
+    assert_eq!((&state["state"], &state["switch"]), (&json!("inactive"), &json!(null)));
     server.stop().await.unwrap();
 }
 

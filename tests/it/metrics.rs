@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use eureka_registry::registry::SelfPreservationMode;
+
 use crate::support::{TestServer, instance, until};
 
 /// The samples of a scrape, by name and labels.
@@ -88,6 +90,7 @@ async fn no_label_grows_with_what_clients_send() {
 #[tokio::test]
 async fn expired_leases_that_stay_are_counted_with_the_reason() {
     let server = TestServer::with(|settings| {
+        settings.registry.self_preservation_mode = SelfPreservationMode::Java;
         settings.registry.eviction_interval = std::time::Duration::from_millis(20);
     })
     .await;

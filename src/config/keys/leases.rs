@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::key::{Group, Key};
 use crate::config::values::{boolean, count, positive, put, share, some_time, time};
+use crate::registry::SelfPreservationMode;
 
 /// Leases, eviction and self-preservation.
 pub(super) const GROUP: Group = Group {
@@ -12,8 +13,23 @@ pub(super) const GROUP: Group = Group {
         Key {
             name: "eureka.server.enable-self-preservation",
             default: "true",
-            meaning: "Evict nothing while too few renewals arrive.",
+            meaning: "Keep expired leases while the network seems to be at fault (`registry.self-preservation.mode`).",
             set: |draft, value| put(&mut draft.settings.registry.enable_self_preservation, boolean(value)),
+        },
+        Key {
+            name: "registry.self-preservation.mode",
+            default: "per-application",
+            meaning: "When self-preservation keeps expired leases. `per-application`: instances of many applications are silent at once, each by its own lease, or this replica is cut off from all peers. `java`: fewer renewals arrive in a minute than all clients should send.",
+            set: |draft, value| put(&mut draft.settings.registry.self_preservation_mode, mode(value)),
+        },
+        Key {
+            name: "registry.self-preservation.max-duration",
+            default: "30m",
+            meaning: "Maximum time for which expired leases are kept, in the mode `per-application`. 0: no maximum.",
+            set: |draft, value| {
+                let longest = time(value).map(|longest| (!longest.is_zero()).then_some(longest));
+                put(&mut draft.settings.registry.self_preservation_max_duration, longest)
+            },
         },
         Key {
             name: "eureka.server.renewal-percent-threshold",
@@ -79,3 +95,9 @@ pub(super) const GROUP: Group = Group {
         },
     ],
 };
+
+fn mode(value: &str) -> Result<SelfPreservationMode, &'static str> {
+    let all = [SelfPreservationMode::PerApplication, SelfPreservationMode::Java];
+    let named = all.into_iter().find(|mode| mode.name().eq_ignore_ascii_case(value.trim()));
+    named.ok_or("per-application or java")
+}

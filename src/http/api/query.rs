@@ -68,7 +68,7 @@ pub(crate) fn number<N: FromStr + PartialOrd + Display + Copy>(
     number.ok_or_else(|| expected(name, value, format_args!("a number from 0 to {most}")))
 }
 
-fn expected(name: &str, value: &str, what: impl Display) -> ApiError {
+pub(super) fn expected(name: &str, value: &str, what: impl Display) -> ApiError {
     ApiError::BadParameter(format!("{name}={value}: expected {what}"))
 }
 
