@@ -8,7 +8,7 @@ pub enum SelfPreservationMode {
     /// Instances of many applications are silent at once, each by its own lease.
     #[default]
     PerApplication,
-    /// Fewer renewals arrived in the last minute than all clients together should send (src/PROTOCOL.md, section 5.5).
+    /// Fewer renewals arrived in the last minute than all clients together should send (src/PROTOCOL.md, section 6).
     Java,
 }
 
