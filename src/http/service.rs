@@ -28,6 +28,7 @@ use super::security::Refusal;
 use super::state::{self, AppState};
 use super::target::{Paths, Target, names_its_host};
 use super::{actuator, clusters, eureka, pages};
+use crate::model::Printable;
 use crate::registry::Caller;
 use crate::time::Timestamp;
 
@@ -112,7 +113,7 @@ impl Service {
         self.state.metrics.answered(operation, response.status(), begun.elapsed());
         let why = response.extensions_mut().remove::<Why>();
         if let Some(why) = &why {
-            say_why(parts, &caller, response.status(), why);
+            log_why(parts, &caller, response.status(), why);
         }
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         clusters::add_headers(&self.state, parts, &caller, response.headers_mut());
