@@ -26,7 +26,7 @@ const BLOCKING_THREADS: usize = 2;
 /// The settings cannot be read (`EX_USAGE`).
 const BAD_CONFIGURATION: u8 = 64;
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "what a terminal is told before there are logs")]
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "output for a terminal, before logging starts")]
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("smoke-test") {
         return smoke_test(std::env::args().skip(2));

@@ -548,7 +548,7 @@ async function users() {
   const address = '?application=ORDERS&instance=orders-1';
   await check('users: without a password, nothing is shown', async () => assert.equal((await registry.call('GET', '')).status, 401));
   const reader = await open(registry, address, credentials('reader'));
-  await check('users: a read-only user has no button, and is told so', async () => {
+  await check('users: a read-only user has no button, and sees why', async () => {
     await shows(reader, '#instance', 'Your user is read-only.');
     assert.equal(await reader.locator('#take-out').count(), 0);
     await shows(reader, '#user', 'reader, read-only');

@@ -117,7 +117,7 @@ def play(binary, work, way, good_address):
     warned = len(re.findall("failed logins from", log.read_text()))
     well = not refused and slowest < WAIT + 3 * hash_takes + max(probes) and max(probes) < WAIT and 0 < warned < 25
     verdict = "ok" if well else "FAIL"
-    print(f"  {verdict}: {way}: good logins are let in soon, and the log says so in {warned} lines", refused[:3] or "", flush=True)
+    print(f"  {verdict}: {way}: good logins are accepted soon, and the log has {warned} lines about it", refused[:3] or "", flush=True)
     return well
 
 

@@ -185,7 +185,7 @@ mod tests {
 
     use super::*;
 
-    /// A body of so many pieces of 16 KiB, and no end if there is `more` to come.
+    /// A body of this many pieces of 16 KiB, without an end if there is `more` to come.
     fn body(pieces: usize, more: bool) -> Body {
         let sent = stream::repeat(Ok::<_, Infallible>(Bytes::from(vec![b'a'; FREE]))).take(pieces);
         if more { Body::from_stream(sent.chain(stream::pending())) } else { Body::from_stream(sent) }

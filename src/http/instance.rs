@@ -104,7 +104,7 @@ pub(super) fn delete_status_override(
     found(readable && app.peer_aware.delete_status_override(key, status, last_dirty, caller, now))
 }
 
-/// `PUT /apps/{app}/{id}/metadata?name=value…`. Counts as a registration, and peers are told so whoever asks.
+/// `PUT /apps/{app}/{id}/metadata?name=value…`. Counts as a registration, and is replicated as one, even if a peer sent it.
 pub(super) async fn update_metadata(
     app: &AppState,
     caller: &Caller,

@@ -7,7 +7,7 @@ use axum::Router;
 use super::state::AppState;
 use super::{ApiError, Options, actuator, api, dashboard};
 
-/// Every path that is not below `/eureka`, grouped by who calls it.
+/// Every path that is not below `/eureka`, grouped by its callers.
 pub(super) fn routes(options: &Options) -> Router<Arc<AppState>> {
     Router::new()
         // probes and scrapers

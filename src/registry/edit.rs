@@ -23,7 +23,7 @@ pub(super) struct Edit<'a> {
     registry: &'a InstanceRegistry,
     content: Option<MutexGuard<'a, Content>>,
     lines: Lines,
-    /// Who asks for the change; `None` is the registry itself.
+    /// The caller of the change; `None` is the registry itself.
     caller: Option<Caller>,
     now: Timestamp,
 }

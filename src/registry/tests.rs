@@ -210,7 +210,7 @@ fn an_override_holds_until_it_is_taken_back() {
     register(Up, Source::Client);
     assert_eq!(status(), (OutOfService, OutOfService));
     register(Down, Source::Client);
-    assert_eq!(status(), (Down, OutOfService), "who says it is down is believed");
+    assert_eq!(status(), (Down, OutOfService), "an instance that reports that it is down is down");
     register(Up, Source::Peer);
     assert_eq!(status(), (OutOfService, OutOfService));
     registry.delete_status_override("A/0000", Unknown, None, Source::Client, START);

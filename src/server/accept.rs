@@ -148,7 +148,7 @@ impl Guest {
     }
 }
 
-/// Says what a slow stop waits for.
+/// Logs what a slow stop waits for.
 fn log_what_is_waited_for(crowd: &Crowd) {
     let (connections, Some((address, oldest))) = crowd.oldest() else { return };
     let (phase, age) = (oldest.phase().name(), Instant::now().saturating_duration_since(oldest.began()));

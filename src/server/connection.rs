@@ -1,7 +1,7 @@
 //! One client's connection, from its first byte to its end.
 //!
-//! It sleeps until there is something to read, waits for a place among those that are busy, is given to hyper, and is taken back when
-//! it has been idle for a second: a sleeping connection costs no more than its task, its timer and its socket.
+//! It sleeps until there is something to read, waits for a place among the busy ones, is given to hyper, and is taken back when
+//! it has been idle for a second. A sleeping connection costs only its task, its timer and its socket.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -36,16 +36,16 @@ use crate::metrics::connections::{Connections, Why};
 /// cheaper than several for each request.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The most bytes of a request's head.
+/// Maximum bytes of request headers.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 
-/// The most bytes that wait to be written: more would be memory that clients decide about.
+/// Maximum bytes that wait to be written. Without it, clients would decide how much memory is used.
 const MAX_BUFFERED_BYTES: usize = 64 * 1024;
 
 /// How long a connection may keep a place with one request after the other while others wait for one.
 const FAIR_SHARE: Duration = Duration::from_secs(1);
 
-/// What the connections of a port share.
+/// The parts that the connections of a port share.
 #[derive(Debug)]
 pub(super) struct Common {
     pub(super) options: Arc<Options>,
@@ -54,7 +54,7 @@ pub(super) struct Common {
     pub(super) counted: Arc<Connections>,
 }
 
-/// One connection of them.
+/// One of these connections.
 #[derive(Clone, Debug)]
 pub(super) struct One {
     pub(super) common: Arc<Common>,
@@ -81,9 +81,9 @@ impl From<Verdict> for Next {
     }
 }
 
-/// A stream that can be waited for without a buffer.
+/// A stream that can wait for input without a buffer.
 pub(super) trait Sleeper: AsyncRead + AsyncWrite + Unpin {
-    /// Whether there may be something to read, or the other end is gone.
+    /// Ready when there may be something to read, or the other end is gone.
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
@@ -93,7 +93,7 @@ impl Sleeper for TcpStream {
     }
 }
 
-/// Why a connection goes no further: the server closes it, for this reason or because it drains; or its client has left.
+/// Why a connection ends: the server closes it, for this reason or because it drains; or its client has left.
 pub(super) type Ended = Option<Why>;
 
 impl One {
@@ -132,10 +132,10 @@ impl One {
 
     /// Serves a connection until it is closed by its client, by a deadline, by its age, or because the server drains.
     ///
-    /// It is never closed between two requests while it is used: the answer that is to be its last says
-    /// `Connection: close`, so a client never sends into a closed connection.
+    /// It is never closed between two requests while it is used: its last answer has `Connection: close`, so a client never sends
+    /// into a closed connection.
     ///
-    /// `awake` says that there may be bytes already that the stream no longer tells of.
+    /// `awake` means that there may be bytes already that the stream no longer reports.
     pub(super) async fn serve<S, F>(&self, stream: S, mut awake: bool, answer: impl Fn(Request<Body>) -> F) -> Ended
     where
         S: Sleeper,
@@ -158,7 +158,7 @@ impl One {
                     Ok(rested) => rested,
                     Err(ended) => return ended,
                 };
-                // What was read ahead would wait in a buffer.
+                // Otherwise, bytes that were read ahead would wait in a buffer.
                 if !stream.has_ahead() {
                     break;
                 }
@@ -167,7 +167,7 @@ impl One {
         }
     }
 
-    /// Answers requests until the connection has been idle for a while, and gives the stream back then.
+    /// Answers requests until the connection has been idle for a while, and then returns the stream.
     async fn exchange<S, F>(
         &self,
         stream: Watched<S>,
@@ -194,7 +194,7 @@ impl One {
                 self.watch.woken(Instant::now());
                 let polled = Pin::new(&mut connection).poll(cx);
                 let is_wanted = polled.is_pending() && buffers.are_short() && self.watch.is_idle();
-                // Errors are the client's: it went away, or sent what is no HTTP and was answered 400.
+                // Errors are the client's: it went away, or what it sent was not HTTP and was answered 400.
                 if is_wanted { Poll::Ready(Next::Rest) } else { polled.map(|_ended| Next::End(None)) }
             });
             let next = tokio::select! {
@@ -222,7 +222,7 @@ impl One {
                         return Ok(stream);
                     }
                     Poll::Ready(Err(_of_client)) => return Err(None),
-                    // It was not idle to hyper, which ends it now as soon as it is.
+                    // To hyper it was not idle; hyper ends it as soon as it is.
                     Poll::Pending => told_to_finish = true,
                 },
                 Next::Rest | Next::GoOn => {}
@@ -246,7 +246,7 @@ impl One {
         finished
     }
 
-    /// Answers a request; if the answer is to be the connection's last, it says so.
+    /// Answers a request. The last answer of a connection has `Connection: close`.
     async fn respond<F>(
         &self,
         request: Request<Incoming>,
@@ -271,7 +271,7 @@ impl One {
             place.give_up();
         }
         let is_old = self.watch.age() > self.max_age;
-        // A client that sends ahead has no pause in which it could give its place to others.
+        // A client that sends ahead never pauses, so it would never give its place to others.
         let is_long = self.common.buffers.are_short() && self.watch.held() > FAIR_SHARE;
         if is_old
             || is_long
@@ -284,7 +284,7 @@ impl One {
     }
 }
 
-/// A body that was refused is still on its way; the connection cannot be used for anything else.
+/// A refused body is still on its way, so the connection cannot be used for anything else.
 fn closes_connection(status: StatusCode) -> bool {
     matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT)
 }

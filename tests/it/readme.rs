@@ -178,7 +178,7 @@ impl Family {
 }
 
 /// Compares the text between the marks of a page with the generated one; writes it if `UPDATE_README` is set.
-#[expect(clippy::disallowed_methods, reason = "a switch for whoever edits the table")]
+#[expect(clippy::disallowed_methods, reason = "a switch for people who edit the table")]
 fn assert_generated(page: &str, mark: &str, expected: &str) {
     let (begin, end) = (format!("<!-- {mark}:begin -->\n"), format!("<!-- {mark}:end -->"));
     let text = read(page);

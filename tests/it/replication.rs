@@ -397,7 +397,7 @@ async fn a_registry_that_lost_its_memory_refuses_fetches_and_says_so() {
     assert_eq!(
         server.send("GET", "/eureka/apps/delta", &[], b"").await.status,
         403,
-        "whoever asks for it holds a list"
+        "a client that asks for it has a list"
     );
     assert_eq!(server.send("GET", "/eureka/apps", &[], b"").await.status, 403);
     server.register("ORDERS", "o-1").await;

@@ -81,7 +81,7 @@ impl Links {
         self.orderly.get(&(from, to)).copied()
     }
 
-    /// Since when two have been able to talk, whoever calls whom.
+    /// Since when two have been able to talk, in either direction.
     fn talk_since(&self, one: usize, other: usize) -> Option<u64> {
         let ways = [self.orderly_since(one, other), self.orderly_since(other, one)];
         ways.into_iter().flatten().min()

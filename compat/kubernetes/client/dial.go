@@ -80,7 +80,7 @@ type security struct {
 }
 
 func (s *security) flags(flags *flag.FlagSet) {
-	flags.StringVar(&s.ca, "ca", "", "PEM file with the authority that is believed")
+	flags.StringVar(&s.ca, "ca", "", "PEM file with the trusted authority")
 	flags.StringVar(&s.certificate, "certificate", "", "PEM file with the certificate to show")
 	flags.StringVar(&s.key, "key", "", "PEM file with its key")
 }

@@ -15,7 +15,7 @@ fn bytes(len: usize) -> Bytes {
     vec![b'a'; len].into()
 }
 
-/// Whoever owns the connection that an answer is written to: it drops the answer when it has to.
+/// The owner of the connection of an answer: it drops the answer when it has to.
 fn connection(mut response: Response) -> (Arc<AtomicBool>, Arc<Mutex<Option<Body>>>) {
     let (closed, body) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Option<Body>>>::default());
     let revocable = response.extensions_mut().remove::<Revocable>().expect("it is large");

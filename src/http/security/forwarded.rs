@@ -21,7 +21,8 @@ pub enum ForwardHeaders {
     /// `X-Forwarded-For`, as Tomcat reads it (`RemoteIpValve` with Spring's `internal-proxies`): only where the connection comes from a
     /// private address; from right to left, the first address that is not private.
     Native,
-    /// `Forwarded`, or else `X-Forwarded-For`, as Spring reads them (`ForwardedHeaderFilter`): the first address, whoever sent it.
+    /// `Forwarded`, or else `X-Forwarded-For`, as Spring reads them (`ForwardedHeaderFilter`): the first address, from any
+    /// sender.
     Framework,
 }
 

@@ -34,7 +34,7 @@ struct Limit {
     every: Duration,
 }
 
-/// Who tries a password: the address and the user name.
+/// The origin of a login: the address and the user name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Guess {
     /// Where the connection comes from.

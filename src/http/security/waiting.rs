@@ -241,7 +241,7 @@ mod tests {
         Rank::new(guesses / 100, guesses.into())
     }
 
-    /// Keeps whoever enters waiting.
+    /// Lets every password wait.
     struct Lobby {
         waiting: Waiting,
         places: Vec<Place>,
