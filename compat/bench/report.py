@@ -193,7 +193,7 @@ def growth(results):
         first, last = next(iter(sizes)), list(sizes)[-1]
         grown = [f"{name} {sizes[last][name]['cpu_us'] / sizes[first][name]['cpu_us']:.1f}" for name in columns]
         lines += ["", f"  From {int(first):,} to {int(last):,} instances, {int(last) // int(first)} times as many, CPU per request grows "
-                      f"as many times as shown: {', '.join(grown)}"]
+                      f"by these factors: {', '.join(grown)}"]
     rates = results.get("ours", {}).get("churn", {})
     if rates:
         lines += [

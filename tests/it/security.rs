@@ -408,7 +408,7 @@ async fn certificates_are_read_again_when_they_change() {
     assert!(tls::Tls::load(authority.options(ClientAuth::None)).is_ok(), "a Secret need not have an authority");
     assert!(
         tls::Tls::load(authority.options(ClientAuth::Need)).is_err(),
-        "but with client-auth, certificates are required"
+        "but asking clients for certificates needs one"
     );
 }
 
