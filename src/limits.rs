@@ -71,8 +71,8 @@ impl Default for Limits {
 /// body.
 const MAX_BODIES: usize = 128 * 1024 * 1024;
 
-/// However little memory there is, an answer of a peer may have so many bytes: replicas divide what they tell each other into parts of a
-/// MiB of text, which is several when every character has to be escaped.
+/// Minimum limit of an answer of a peer, however little memory there is: replicas divide records into parts of a MiB of text,
+/// which becomes several when every character has to be escaped.
 const LEAST_ANSWER_OF_PEER: usize = 8 * 1024 * 1024;
 /// However much memory there is.
 const MOST_ANSWER_OF_PEER: usize = 16 * 1024 * 1024;

@@ -158,7 +158,7 @@ def full(server, fleet, effort, **how):
 
 
 def delta_traffic(make, rate):
-    """Bytes that one client takes in a minute, which asks for the delta every 30 s, while so many instances change a second.
+    """Bytes that one client reads in a minute, with a delta every 30 s, while this many instances change a second.
 
     The delta holds what changed in three minutes. Here as many instances register at once, which makes the same answer.
     """

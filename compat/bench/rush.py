@@ -58,7 +58,7 @@ class Client:
 
 
 def drive(make, count, at_a_time):
-    """Runs `count` clients, so many at a time, and gives them when all were answered, with how long each took."""
+    """Runs `count` clients, a limited number at a time, and returns them with their times when all were answered."""
     selector, begun, finished = selectors.DefaultSelector(), 0, []
     deadline = time.monotonic() + PATIENCE_SECONDS
     while len(finished) < count:

@@ -10,7 +10,7 @@ import lib
 from calls import request
 
 PER_APPLICATION = 10
-# Replicas agree within so many seconds (src/ARCHITECTURE.md): before that, readers may see what was.
+# Seconds within which replicas agree (src/ARCHITECTURE.md): before that, readers may see the former state.
 SETTLED = 5.0
 # Seconds after a cancellation until it has to be everywhere, and after an eviction was due: a replica evicts nothing by itself before
 # it has counted renewals for a whole minute, which takes up to two after a start.

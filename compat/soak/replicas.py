@@ -15,7 +15,7 @@ LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
 TICK = os.sysconf("SC_CLK_TCK")
 ADDRESSES = ["127.0.0.21", "127.0.0.22", "127.0.0.23"]
-# A replica that is told to stop ends, and one that starts is ready, within so many seconds.
+# Maximum seconds until a stopping replica has ended, and until a starting one is ready.
 LONGEST_END, LONGEST_START = 60, 90
 # After a restart it may take so long until this process sees that a kept connection was closed by it.
 SECOND_THOUGHT = 2.0

@@ -130,7 +130,8 @@ pub(super) struct Security {
 }
 
 impl Security {
-    /// `called_as` are the names of the users as whom this replica calls its peers; so many connections may be `busy` at a time.
+    /// `called_as` are the names of the users as whom this replica calls its peers; `busy` is the maximum number of busy
+    /// connections.
     pub(super) fn new(options: &Options, called_as: Vec<String>, busy: usize) -> Self {
         let (users, limiter) = (Users::new(options.users.clone(), busy), RateLimiter::new(options.rate_limit.clone()));
         let hosts = Hosts::new(&options.allowed_hosts, users.is_empty());

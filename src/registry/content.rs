@@ -204,8 +204,9 @@ impl Content {
             self.gone_bytes -= weight_if_gone(&earlier);
         }
         self.changes.insert(self.version, (now, lease.key().clone()));
-        // Who registers and cancels in a loop would else fill the registry with what left. A client that misses a change finds that its
-        // list has another hash code, and fetches everything, which is less than a delta with so much in it.
+        // Otherwise, a client that registers and cancels in a loop would fill the registry with instances that left. A client
+        // that misses a change finds that its list has another hash code, and sends a full fetch, which is smaller than such a
+        // delta.
         for _ in 0..FORGOTTEN_AT_ONCE {
             if self.gone_bytes <= self.most_gone_bytes {
                 break;

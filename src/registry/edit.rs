@@ -231,9 +231,9 @@ impl Happened {
             );
             return;
         }
-        // Whoever restores says how many, in one line.
+        // The caller of a restore logs the number of instances in one line.
         if self.kind == ChangeKind::Restored {
-            debug!(app.name = app, instance.id = id, status, source, "{words} from its snapshot");
+            debug!(app.name = app, instance.id = id, instance.status = status, source, "{words} from its snapshot");
             return;
         }
         let before = self.before.as_ref().map(|before| before.info.status.name());

@@ -86,7 +86,7 @@ impl InstanceRegistry {
         Knowledge { pages, cancelled, clock: digest.clock, digest: digest.total }
     }
 
-    /// Takes a part of what this registry knew before it stopped. Says what that changed.
+    /// Restores a part of what this registry knew before it stopped. Returns what that changed.
     pub fn restore(&self, records: Records, how: Restore, now: Timestamp) -> Repaired {
         let unknown = match how {
             Restore::Alone => Unknown::Restored,
@@ -202,7 +202,7 @@ mod tests {
         };
         assert_eq!(taken(60), (2, 0), "their leases have not expired");
         assert_eq!(taken(92), (1, 0), "one was heard 90 seconds ago");
-        assert_eq!(taken(200), (0, 0), "who renews would have renewed at the peer");
+        assert_eq!(taken(200), (0, 0), "an instance that renews would have renewed at the peer");
     }
 
     #[test]

@@ -22,8 +22,8 @@ const ANNOUNCEMENT_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long to wait for the other peers once one has answered: as long as an answer from 600 ms away takes.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Copies the registry of a peer, and waits for one while a peer is known or likely; `remembered` are those of a snapshot. Says what
-/// came of it.
+/// Copies the registry of a peer, and waits for one while a peer is known or likely; `remembered` are those of a snapshot.
+/// Returns the result.
 pub async fn sync_up(
     nodes: &PeerEurekaNodes,
     transport: Arc<dyn PeerTransport>,

@@ -33,7 +33,7 @@ impl Remembering {
         on_a_thread(move || snapshots.look(is_other)).within(SLOW).await.flatten()
     }
 
-    /// Takes what the snapshot has that the start's copy lacks. Says how much the registry remembers of what clients know.
+    /// Restores what the snapshot has and the copy at the start lacks. Returns whether the registry knows what clients know.
     pub(super) async fn restore(&self, header: Header, opening: &Opening) -> PeerMemory {
         let (memory, how) = match opening {
             Opening::Copied { whole: true, .. } => (PeerMemory::Whole, Restore::BesideCopy),

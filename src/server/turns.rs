@@ -30,7 +30,7 @@ struct State {
     of_others: usize,
     most_of_others: usize,
     known: Known,
-    /// Who waits of the addresses that are known, and of the others.
+    /// The queues of known addresses, and of the others.
     known_ones: Queues,
     others: Queues,
     /// How many known addresses were given a place since the last other one that had to wait.

@@ -90,8 +90,8 @@ impl Directory {
         replaced
     }
 
-    /// Puts a snapshot aside that cannot be used, so that a person can look at it and the next one has its place. Says what it is called
-    /// now. The last few are kept.
+    /// Puts a snapshot aside that cannot be used, so that a person can look at it and the next one has its place. Returns its new
+    /// path. The last few are kept.
     pub(super) fn put_aside(&self, now: Timestamp) -> io::Result<PathBuf> {
         let to = self.path.join(format!("{REFUSED}{now}.json.gz"));
         fs::rename(self.path.join(NAME), &to)?;

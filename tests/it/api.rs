@@ -251,7 +251,7 @@ async fn every_answer_is_as_described() {
     let refused = server.send("GET", "/api/v1/events", &[], b"").await;
     contract.hold("/api/v1/events", &refused);
     drop(streams);
-    until("who left makes room", async || open_stream(&server).await.1.status == 200).await;
+    until("a stream that ended makes room", async || open_stream(&server).await.1.status == 200).await;
     for path in contract.paths() {
         for (hosts, status) in
             [("", 400), ("Host: a.example\r\nHost: localhost\r\n", 400), ("Host: a.example\r\n", 421)]

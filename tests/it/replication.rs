@@ -249,7 +249,7 @@ async fn replicas_that_were_cut_off_from_each_other_agree_again() {
     b.stop().await.unwrap();
 }
 
-/// Answers as a Java server that knows one instance, in a document that ends with so many spaces; tells each time that it was asked for it.
+/// Answers as a Java server that knows one instance, in a document that ends with this many spaces; reports each request.
 async fn java_server(length: usize) -> (SocketAddr, UnboundedReceiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -57,7 +57,7 @@ async fn a_cluster_that_was_down_answers_who_knew_it() {
             answer.text()
         );
     }
-    // Whoever registered after the snapshot was written is missing: what clients know is more.
+    // Instances that registered after the snapshot was written are missing, so clients know more.
     assert_eq!(server.send("PUT", "/eureka/apps/ORDERS/two", &[], b"").await.status, 404);
     assert_eq!(server.send("GET", "/eureka/apps", &[], b"").await.status, 403);
 }

@@ -14,9 +14,9 @@ use crate::http::ApiError;
 use crate::http::state::AppState;
 use crate::registry::{Caller, Switch};
 
-/// How long a decision holds where nothing else is said.
+/// How long a decision holds by default.
 const SOME_SECONDS: u64 = 30 * 60;
-/// The longest time for which one holds: whoever forgets it is not reminded by an outage of tomorrow.
+/// The maximum time for which one holds, so that a forgotten decision has no effect on tomorrow's outage.
 const MOST_SECONDS: u64 = 24 * 60 * 60;
 /// Maximum bytes of a reason.
 const MOST_REASON_BYTES: usize = 500;

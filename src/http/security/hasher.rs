@@ -36,7 +36,7 @@ struct State {
 }
 
 impl Hasher {
-    /// Where so many connections may be busy at a time, those whose passwords wait here among them.
+    /// `busy` is the maximum number of busy connections, including those whose passwords wait here.
     pub(super) fn new(proofs: &Arc<Proofs>, busy: usize) -> Self {
         let state = State { waiting: Waiting::new(busy), is_running: false, is_stopped: false };
         let shared = Shared { proofs: Arc::clone(proofs), state: Mutex::new(state), changed: Condvar::new() };

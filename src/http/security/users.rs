@@ -72,7 +72,7 @@ struct Sent {
 }
 
 impl Users {
-    /// These users, where so many connections may be busy at a time.
+    /// These users; `busy` is the maximum number of busy connections.
     pub(crate) fn new(users: Vec<User>, busy: usize) -> Self {
         let slow = users.iter().enumerate().filter_map(|(place, user)| Some((user.password.cost()?, place)));
         let slowest = slow.max().map(|(_, place)| place);

@@ -255,7 +255,7 @@ mod tests {
     }
 
     impl Lobby {
-        /// Where so many connections may be busy.
+        /// `busy` is the maximum number of busy connections.
         fn of(busy: usize) -> Self {
             Self { waiting: Waiting::new(busy), places: Vec::new(), lost: Vec::new() }
         }

@@ -75,8 +75,8 @@ impl Silence {
         }
     }
 
-    /// Whether so many are silent that the network is more likely at fault than they are. `alone` says that there are peers, and
-    /// that none of them answers.
+    /// Why so many instances are silent that the network is the likely cause; `None` if they are few. `alone` means that there
+    /// are peers, but all of them are unreachable.
     pub(super) fn cause(&self, tolerated: f64, alone: bool) -> Option<Cause> {
         if !exceeds(self.silent, self.instances, tolerated) {
             return None;
@@ -100,7 +100,7 @@ mod tests {
 
     const TOLERATED: f64 = 0.15;
 
-    /// Applications with so many instances, of which so many are silent.
+    /// Applications, each with its number of instances and of silent ones.
     fn silence(applications: &[(usize, usize)]) -> Silence {
         let names: Vec<AppName> =
             (0..applications.len()).map(|number| AppName::new(&format!("app-{number}"))).collect();

@@ -311,7 +311,7 @@ impl PeerEurekaNodes {
         }
     }
 
-    /// A name did not say who it is. Says whether that is known of it from before.
+    /// Notes that a name did not answer. Returns whether its process was identified before.
     fn unanswered(&self, key: &NameKey, unknown: &Unknown, now: Timestamp) -> bool {
         let mut is_known = false;
         self.update(|state| {
@@ -390,7 +390,7 @@ mod tests {
         (urls, names, nodes)
     }
 
-    /// What is sent to a peer whose clock is not known is what a Java server is sent: nobody is told when instances were heard.
+    /// A peer whose clock is unknown is sent what a Java server is sent, without the times of renewals.
     #[tokio::test(start_paused = true)]
     async fn the_clock_of_a_peer_is_known_from_its_first_answer_on() {
         let (urls, [one, two], nodes) = two();
