@@ -44,6 +44,19 @@ async fn dispatch(
         (Resource::InstanceById(id), &Method::GET) => reads::instance_by_id(app, id, headers),
         (Resource::Vip(vip), &Method::GET) => reads::vip(app, vip, false, headers).await,
         (Resource::SecureVip(vip), &Method::GET) => reads::vip(app, vip, true, headers).await,
+
+        // What clients change: their own registrations.
+        (Resource::Application(name), &Method::POST) => instance::register(app, caller, name, headers, body).await,
+        (Resource::Instance(key), &Method::DELETE) => instance::cancel(app, caller, key),
+        (Resource::InstanceMetadata(key), &Method::PUT) => {
+            instance::update_metadata(app, caller, key, query, body).await
+        }
+
+        // What operators change: overrides.
+        (Resource::InstanceStatus(key), &Method::PUT) => instance::status_update(app, caller, key, query, body).await,
+        (Resource::InstanceStatus(key), &Method::DELETE) => instance::delete_status_override(app, caller, key, query),
+
+        // Calls of peers. The first one is Eureka's; the others are between our own replicas.
         // In a box, so that heartbeats do not carry the room for it.
         (Resource::PeerReplication, &Method::POST) => {
             Box::pin(peer_replication::batch(app, caller, headers, body)).await
