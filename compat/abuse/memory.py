@@ -18,10 +18,10 @@ from abuse import Checks
 from good import SLOW_MS
 
 HERE = Path(__file__).parent
-# The limit of the chart.
-LIMIT = 128 * 1024 * 1024
-INSTANCES = 10_000
-# How long each row lasts.
+# The limits of the chart, for ten thousand instances and for a thousand.
+LIMIT, SMALL_LIMIT = 128 * 1024 * 1024, 64 * 1024 * 1024
+INSTANCES, FEW_INSTANCES = 10_000, 1000
+# Each row lasts so long.
 SECONDS = 5
 # Files that a container has by default, and connections of one address that are more.
 FEW_FILES = 1024
@@ -53,16 +53,29 @@ class Cgroup:
                 self.why = error
                 continue
             try:
-                (path / limit).write_text(str(LIMIT))
+                self.set_limit(path, limit, wide, LIMIT)
             except OSError as error:
                 self.why = error
                 path.rmdir()
                 continue
-            # Swap would only make it slower. Without swap accounting there is no such file.
-            with contextlib.suppress(OSError):
-                (path / wide).write_text("0" if wide == "memory.swap.max" else str(LIMIT))
-            self.path = path
+            self.path, self.files = path, (path, limit, wide)
             return
+
+    @staticmethod
+    def set_limit(path, limit, wide, memory):
+        """The limit of memory, and of memory with swap, which would only make it slower. Neither may pass the other."""
+
+        def without_swap():
+            # Where none is counted there is nothing to write.
+            with contextlib.suppress(OSError):
+                (path / wide).write_text("0" if wide == "memory.swap.max" else str(memory))
+
+        without_swap()
+        (path / limit).write_text(str(memory))
+        without_swap()
+
+    def allow(self, memory):
+        self.set_limit(*self.files, memory)
 
     def command(self, command, files=None):
         """A command that runs another one in the cgroup, with this limit of open files."""
@@ -153,9 +166,12 @@ def attack(registry, names, seconds=SECONDS):
     return {name: json.loads(text or '{"failed": 1}') for name, text in zip(names, answered, strict=True)}
 
 
-def play(checks, cgroup, work, row, names, arguments=(), files=None, expected=None, slow_ms=SLOW_MS):
+def play(
+    checks, cgroup, work, row, names, arguments=(), files=None, expected=None, slow_ms=SLOW_MS, memory=LIMIT, instances=INSTANCES, room_after=False
+):
     """One row: a registry, good clients, and an attack."""
-    registry = Registry(cgroup, work, *arguments, files=files)
+    cgroup.allow(memory)
+    registry = Registry(cgroup, work, *arguments, files=files, instances=instances)
     alive, records, stop = Path(work) / "alive", Path(work) / "records", threading.Event()
     alive.touch()
     good = subprocess.Popen([sys.executable, HERE / "good.py", registry.host, str(registry.port), alive, records])
@@ -170,6 +186,10 @@ def play(checks, cgroup, work, row, names, arguments=(), files=None, expected=No
         stop.set()
         watch.join()
         survived = registry.is_alive()
+        if room_after:
+            one = attacks.Attack(registry.host, registry.port, 60)
+            status = one.request("POST", "/eureka/apps/LATER", lib.instance("LATER", "later-1"), attacks.JSON)
+            checks.check(status == 204, f"{row}: a new instance is registered right after ({status})")
     finally:
         alive.unlink()
         if not registry.is_alive():
@@ -226,12 +246,15 @@ ROWS = {
     "versions": (["readers_of_everything", "readers_of_everything_as_xml", "metadata_in_a_loop"], {}),
     "versions, never taken": (["readers_of_everything_that_take_nothing", "metadata_in_a_loop"], {}),
     "event streams": (["event_streams", "metadata_in_a_loop"], {"expected": [("event_streams", "503")]}),
-    "register and cancel": (["register_and_cancel"], {}),
+    "register and cancel": (["register_and_cancel"], {"room_after": True}),
     "fill": (["fill"], {"expected": [("fill", "507")]}),
     "half heads": (["half_heads"], {}),
     "half heads of 200 addresses": (["half_heads_of_many"], {"slow_ms": SLOW_AMONG_MANY_MS}),
     "half bodies": (["half_bodies"], {}),
-    "guessed passwords": (["guesses"], {"arguments": USERS, "expected": [("guesses", "429")]}),
+    "guessed passwords": (
+        ["guesses"],
+        {"arguments": USERS, "expected": [("guesses", "429")], "memory": SMALL_LIMIT, "instances": FEW_INSTANCES},
+    ),
     "idle": (["idle"], {}),
     "few open files": (["idle_of_one"], {"files": FEW_FILES}),
 }
