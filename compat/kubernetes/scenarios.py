@@ -16,6 +16,8 @@ from base64 import b64decode
 from collections import Counter
 from urllib.parse import quote
 
+import java
+import pages
 from cluster import (
     LABEL,
     Authority,
@@ -41,6 +43,7 @@ CLIENTS = 20
 # Values beside the chart's defaults, to compare what they cost: `KUBE_SETS=headless.publishNotReadyAddresses=true`.
 SETS = os.environ.get("KUBE_SETS", "").split()
 FLEET_SETS = os.environ.get("KUBE_FLEET_SETS", "resources.limits.cpu=250m resources.limits.memory=128M resources.requests.cpu=100m").split()
+PASSWORD_OF_JAVA = "open-sesame"
 SPRING = {"shop": 18081, "stock": 18082}
 
 # What every scenario must leave at zero, unless it says that it takes the whole registry away.
@@ -722,6 +725,78 @@ def secured(it):
         ns.delete()
 
 
+def java_servers_replaced(it):
+    """Three Java servers with users are replaced by the commands of deploy/README.md, while applications use the old name and the new."""
+    ns = Namespace(f"{it.ns.name}-java", CHART, IMAGE)
+    blocks = pages.blocks(pages.section("deploy/README.md", "## Moving from a Java StatefulSet"))
+    steps = [pages.commands(body) for kind, body in blocks if kind == "sh"]
+    check(len(steps) == 4, f"the page has {len(steps)} steps")
+    url = lambda name: f"http://eureka:{PASSWORD_OF_JAVA}@{name}.{ns.name}:8761/eureka/"
+    directory = os.path.join(it.directory, "java")
+    os.makedirs(directory)
+    os.symlink(os.path.dirname(CHART), os.path.join(directory, "deploy"))
+    for name, text in pages.files(blocks).items():
+        with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+            file.write(text)
+    try:
+        ns.kubectl("create", "secret", "generic", "eureka-password", f"--from-literal=EUREKA_PASSWORD={PASSWORD_OF_JAVA}")
+        java.install(ns, "eureka", os.environ["KUBE_JAVA_IMAGE"], pages.files(blocks)["application.yml"])
+        ns.settled(3, "eureka", 240)
+        known = lambda: json.loads(answered(f"{url('eureka')}apps/EUREKA", 200))["application"]["instance"]
+        until("the Java servers to know each other", lambda: len(known()) == 3, 120)
+        old = OwnClients(url("eureka"), 3, "1s", "--app=OLD")
+        say("three Java servers with a user know each other, and clients use them")
+
+        shell(ns, directory, steps[0])
+        new = OwnClients(url("registry"), 3, "1s", "--app=NEW")
+        until("the new replicas to know what the Java servers know", lambda: '"OLD"' in answered(f"{url('registry')}apps", 200), 30)
+        shell(ns, directory, steps[1])
+        java_saw = old.group.mark("restarts")
+        say(f"clients of the Java servers, while these restart: {', '.join(f'{key} {java_saw[key]}' for key in FAULTS[:4])}")
+        new.none_wrong("clients of the new replicas, while the Java servers restart")
+        for app, name in ("NEW", "eureka"), ("OLD", "registry"):
+            until(f"{app} at {name}", lambda app=app, name=name: f'"{app}"' in answered(f"{url(name)}apps", 200), 60)
+
+        shell(ns, directory, steps[2])
+        until("the old name to lead to the new replicas", lambda: addresses_of(ns, "eureka") == addresses_of(ns, "registry"), 30)
+        shell(ns, directory, steps[3])
+        pods = ns.settled(3)
+        check(not ns.pods("eureka"), "Java servers are left")
+        mesh(3, url("eureka"))
+        for name in "eureka", "registry":
+            answered(f"http://{name}.{ns.name}:8761/eureka/apps", 401)
+        check(not any(restarts(pods).values()), f"restarts: {restarts(pods)}")
+        old.none_wrong("clients of the old name")
+        new.none_wrong("clients of the new name")
+        return dict(Counter(old.stop()) + Counter(new.stop())) | dict.fromkeys(FAULTS[:4], 0)
+    finally:
+        ns.delete()
+
+
+def shell(ns, directory, commands):
+    """Runs commands of a page in a directory, for this namespace and the image of the test."""
+    config = os.path.join(directory, "kubeconfig")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(run("kubectl", "config", "view", "--raw", "--flatten"))
+    run("kubectl", "--kubeconfig", config, "config", "set-context", "--current", f"--namespace={ns.name}")
+    repository, _, tag = IMAGE.rpartition(":")
+    image = f"image.repository={repository},image.tag={tag},image.pullPolicy={os.environ['KUBE_PULL_POLICY']}"
+    for command in commands:
+        say(f"$ {command[:110]}")
+        more = f" --set {image}" if command.startswith("helm install") else ""
+        done = subprocess.run(
+            ["bash", "-c", command + more], cwd=directory, env=os.environ | {"KUBECONFIG": config}, capture_output=True, text=True,
+            check=False, timeout=600,
+        )
+        check(done.returncode == 0, f"{command}: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def addresses_of(ns, service):
+    """The addresses to which a Service's name leads."""
+    subsets = ns.get("endpoints", service).get("subsets", [])
+    return sorted(address["ip"] for subset in subsets for address in subset.get("addresses", []))
+
+
 def serials(pods):
     """The serial number of the certificate that each pod shows."""
     return {name: run(*client_command("serial", f"{address}:8761", "registry")).strip() for name, address in addresses(pods).items()}
@@ -888,7 +963,18 @@ def main():
         all_deleted,
         uninstalled,
     ]
-    alone = [other_names, other_domain, plain_manifests, custom_resources, authentication_on, made_password, moved_paths, secured, fleet]
+    alone = [
+        other_names,
+        other_domain,
+        plain_manifests,
+        custom_resources,
+        authentication_on,
+        made_password,
+        moved_paths,
+        java_servers_replaced,
+        secured,
+        fleet,
+    ]
     harmful = {all_deleted}  # takes the whole registry away, which clients see
     needed = (ordered_start, clients, uninstalled)  # by every other shared one
     plan = [one for one in shared + alone if not wanted or one.__name__ in wanted]
