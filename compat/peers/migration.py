@@ -122,7 +122,7 @@ def main():
     for number in NUMBERS:
         java(number)
     for number in NUMBERS:
-        until(f"Java's eureka-{number} to know the others", lambda number=number: len(ids(number, "EUREKA")) == 3, 60)
+        until(f"Java's eureka-{number} to know the others", lambda number=number: len(ids(number, "EUREKA")) == 3, 240)
     assert refused(1, None), "the Java server asks nobody for a password"
     clients = Clients([f"http://eureka-{number}:8761" for number in NUMBERS], USER)
     try:
