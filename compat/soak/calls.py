@@ -9,6 +9,7 @@ from collections import Counter, deque
 PATIENCE = 8.0
 # Connections to a replica that all clients share. They are taken in turn, so none of them is ever idle for long.
 CONNECTIONS = 12
+LATE = "answers after more than eight seconds"
 
 
 class NoAnswer(OSError):
@@ -101,16 +102,22 @@ class Caller:
                 status, body = await self.doors[number].call(asked)
             except NoAnswer as error:
                 # Where a replica is being restarted, calls may be refused, or cut off by the end of the process.
-                excused = error.kind != "late" and self.replicas[number].restarted_since(begun)
-                self.counts[error.kind if excused else f"{error.kind} outside of a restart"] += 1
+                if error.kind != "late" and self.replicas[number].restarted_since(begun):
+                    self.counts[error.kind] += 1
+                else:
+                    self.counts.fault(LATE if error.kind == "late" else f"{error.kind} outside of a restart", self.named(asked, number))
                 continue
             self.counts["calls"] += 1
             if status < 500:
                 self.counts["answered by another replica"] += bool(turn)
                 return status, body
-            self.counts["5xx"] += 1
-        self.counts["calls that no replica answered"] += 1
+            self.counts.fault("5xx", f"{self.named(asked, number)} was answered {status}")
+        self.counts.fault("calls that no replica answered", self.named(asked, home))
         return None
+
+    def named(self, asked, number):
+        """The request's method and path, for a sentence."""
+        return f"{asked.partition(b' HTTP')[0].decode()} at {self.replicas[number]}"
 
     def close(self):
         for door in self.doors:
@@ -122,9 +129,15 @@ class Tally(Counter):
 
     def __init__(self):
         super().__init__()
-        self.first = {}
+        self.first, self.began = {}, time.monotonic()
+
+    def begin(self):
+        """Forgets all that was counted."""
+        self.clear()
+        self.first.clear()
+        self.began = time.monotonic()
 
     def fault(self, what, detail):
         """Counts what must not be, and keeps the first of each kind for the report."""
         self[what] += 1
-        self.first.setdefault(what, detail)
+        self.first.setdefault(what, f"{detail}, after {time.monotonic() - self.began:.1f} s")

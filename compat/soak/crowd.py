@@ -277,8 +277,3 @@ class Crowd:
         """Whether this one, which was shown, had to be gone at that moment."""
         one = self.gone.get(identity)
         return one is not None and one.gone_by < moment
-
-    def evicted_by_now(self):
-        """How many of those that died have to be gone by now."""
-        now = time.monotonic()
-        return sum(one.died and one.gone_by < now for one in self.gone.values())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import figures
 import lib
-from calls import Caller, Tally, request
+from calls import LATE, Caller, Tally, request
 from crowd import Crowd
 from readers import Reader, differences
 from replicas import Replica
@@ -21,12 +21,12 @@ from replicas import Replica
 # What must not be counted once.
 NEVER = [
     "5xx", "calls that no replica answered", "unexpected answers", "404 of a living instance", "living instances absent",
-    "living instances with another status", "dead instances shown", "hash mismatches", "late", "late outside of a restart",
+    "living instances with another status", "dead instances shown", "hash mismatches", LATE,
     "refused outside of a restart", "closed outside of a restart", "errors of the soak itself",
 ]
 READERS_PER_REPLICA = 3
 # Replicas agree within 5 s; the rest is for fetching all of it from three.
-AGREED = 30
+AGREED = 60
 # Of the line of each minute. `closed`: calls that the end of a process cut off. `late s`: by which a heartbeat was sent late, at most.
 # `MiB` and `files`: the most of each replica. `own %`: the share of a core of this program.
 COLUMNS = {
@@ -60,7 +60,7 @@ class Scale:
     @property
     def silent(self):
         """The lease of those that die in silence, which have to be evicted before the end."""
-        return int(max(3, min(90, self.seconds // 10)))
+        return int(max(18, min(90, self.seconds // 10)))
 
     @property
     def overridden(self):
@@ -122,7 +122,7 @@ class Soak:
         await self.crowd.fill()
         await lib.until_async("all replicas to know all instances", self.all_known, 60)
         print(f"{self.chosen.instances} instances registered in {time.monotonic() - begun:.0f} s; {self.chosen.length} begin", flush=True)
-        self.tally.clear()
+        self.tally.begin()
         self.origin = time.monotonic()
         for coroutine in (self.sample(), self.say_each_minute(), *(one.run() for one in self.readers)):
             self.background(coroutine)
