@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_restored_gets_one_lease_duration_to_renew() {
+    fn a_restored_instance_has_one_lease_duration_to_renew() {
         let restored = registry(2, after(3600));
         restore(&restored, kept(&before(), after(5)), Restore::Alone, after(3600));
         assert!(restored.expired(after(3690)).is_empty());

@@ -38,7 +38,7 @@ async fn a_replica_opens_with_what_it_knew_when_it_stopped() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_was_down_answers_who_knew_it() {
+async fn a_cluster_that_was_down_answers_a_client_that_knew_it() {
     let data = DataDir::new("cluster");
     let port = ReservedPort::new();
     let down = || vec![ServiceUrl::parse(&format!("http://127.0.0.1:{}/eureka/", port.number)).unwrap()];

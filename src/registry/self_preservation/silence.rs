@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn many_applications_at_once_are() {
+    fn many_applications_at_once_are_a_fault_of_the_network() {
         assert_eq!(cause(&[(3, 1), (3, 1), (3, 1), (3, 1)]), Some(Cause::ManyApplications), "a zone of three");
         let few_of_many: Vec<_> = (0..40).map(|number| (3, if number < 4 { 3 } else { 0 })).collect();
         assert_eq!(cause(&few_of_many), None, "four of forty applications, a tenth of the instances");
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn who_hears_no_peer_either_is_cut_off() {
+    fn a_replica_that_hears_no_peer_either_is_cut_off() {
         let handful = silence(&[(1, 1), (2, 0)]);
         assert_eq!(handful.cause(TOLERATED, true), Some(Cause::NoPeer));
         assert_eq!(silence(&[(10, 1)]).cause(TOLERATED, true), None, "so few may be dead");
