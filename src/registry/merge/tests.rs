@@ -206,6 +206,18 @@ fn a_registration_that_never_arrived_is_taken_over_with_its_age() {
 }
 
 #[test]
+fn what_is_told_again_keeps_its_age() {
+    let mut cluster = Cluster::new(2);
+    cluster.register(0, "1", 1);
+    cluster.agree();
+    cluster.at(1).set(0, "1", InstanceStatus::Down);
+    cluster.at(60).compare(1, 0);
+    let lease = cluster.replicas[1].lease("A/1").unwrap();
+    assert_eq!(lease.status_override(), Some(InstanceStatus::Down));
+    assert_eq!(lease.last_heard(), clock(1, START) + Duration::from_millis(500), "not when it was told of");
+}
+
+#[test]
 fn an_evicted_instance_comes_back_from_no_replica() {
     let mut cluster = Cluster::new(2);
     cluster.register(0, "1", 1);
