@@ -225,5 +225,5 @@ def measure(kind, quick):
         found["rush"] = rushes(kind, count, certificate)
         for name, one in found["rush"].items():
             print(f"  {kind.kind:8} {one['clients']} clients at once, {name} handshakes: {one['cpu_us']:.0f} us each, the last after "
-                  f"{one['longest_seconds']:.1f} s, peak {one['peak_mb']:.0f} MB", flush=True)
+                  f"{one['longest_seconds']:.1f} s, {one['tried_again']} tried again, peak {one['peak_mb']:.0f} MB", flush=True)
     return found

@@ -19,34 +19,43 @@ PATIENCE_SECONDS = 120
 
 
 class Client:
-    """One connection by TLS: its handshake, one request, the head of its answer."""
+    """One client by TLS: its connection, its handshake, one request, the head of its answer. If the server closes its connection, as it
+    does with handshakes that wait too long while others wait for their place, it tries again."""
 
     def __init__(self, context, target, source, session, request):
-        self.request, self.answer, self.begun = request, b"", time.monotonic()
+        self.context, self.target, self.source, self.session, self.request = context, target, source, session, request
+        self.begun, self.attempts = time.monotonic(), 0
+        self.connect()
+
+    def connect(self):
+        self.attempts += 1
+        self.answer, self.connected, self.shaken = b"", False, False
         self.socket = socket.socket()
-        self.socket.bind((source, 0))
+        self.socket.bind((self.source, 0))
         self.socket.setblocking(False)
         # Where the server's queue is full, it takes a second or more until the next attempt.
-        self.socket.connect_ex(target)
-        self.begin_tls = lambda: context.wrap_socket(self.socket, server_hostname=target[0], session=session,
-                                                     do_handshake_on_connect=False)
-        self.connected = self.shaken = False
+        self.socket.connect_ex(self.target)
 
-    def advance(self):
-        """Goes on as far as it can; says what it waits for, or None when it was answered."""
+    def shake(self):
         if not self.connected:
             if failed := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise OSError(failed, os.strerror(failed))
-            self.socket, self.connected = self.begin_tls(), True
+            self.socket = self.context.wrap_socket(self.socket, server_hostname=self.target[0], session=self.session,
+                                                   do_handshake_on_connect=False)
+            self.connected = True
+        self.socket.do_handshake()
+        self.shaken = True
+        self.socket.sendall(self.request)
+
+    def advance(self):
+        """Goes on as far as it can; says what it waits for, or None when it was answered."""
         try:
             if not self.shaken:
-                self.socket.do_handshake()
-                self.shaken = True
-                self.socket.sendall(self.request)
+                self.shake()
             while b"\r\n\r\n" not in self.answer:
                 got = self.socket.recv(4096)
                 if not got:
-                    raise AnswerWasAnError("a connection was closed in the rush")
+                    raise ConnectionResetError("closed before the answer")
                 self.answer += got
         except ssl.SSLWantReadError:
             return selectors.EVENT_READ
@@ -68,7 +77,14 @@ def drive(make, count, at_a_time):
             begun += 1
         for key, _ in selector.select(timeout=1):
             client = key.data
-            waits_for = client.advance()
+            try:
+                waits_for = client.advance()
+            except OSError:
+                selector.unregister(client.socket)
+                client.socket.close()
+                client.connect()
+                selector.register(client.socket, selectors.EVENT_WRITE, client)
+                continue
             if waits_for is None:
                 selector.unregister(client.socket)
                 finished.append((client, time.monotonic() - client.begun))
@@ -96,11 +112,12 @@ def crowd(number, count, server, certificate, resume, ready, go, told):
             sessions.clear()
         ready.release()
         go.wait()
-        seconds = [(took, one.socket.session_reused) for one, took in drive(client, count, count)]
-        told.put((max(took for took, _ in seconds), sum(reused for _, reused in seconds), None))
+        rushed = drive(client, count, count)
+        told.put((max(took for _, took in rushed), sum(one.socket.session_reused for one, _ in rushed),
+                  sum(one.attempts - 1 for one, _ in rushed), None))
     except (AnswerWasAnError, OSError) as error:
         ready.release()
-        told.put((0.0, 0, f"{type(error).__name__}: {error}"))
+        told.put((0.0, 0, 0, f"{type(error).__name__}: {error}"))
 
 
 def measure(server, count, certificate, resume):
@@ -120,9 +137,9 @@ def measure(server, count, certificate, resume):
     wall = time.monotonic() - begun
     for one in crowds:
         one.join(20)
-    if failure := next((why for _, _, why in found if why), None):
+    if failure := next((why for *_, why in found if why), None):
         raise AnswerWasAnError(failure)
     clients = count // PROCESSES * PROCESSES
     return {"clients": clients, "cpu_us": (server.cpu() - before) / clients * 1e6, "seconds": wall,
-            "longest_seconds": max(took for took, _, _ in found), "resumed": sum(reused for _, reused, _ in found),
-            "peak_mb": server.memory("VmHWM")}
+            "longest_seconds": max(took for took, *_ in found), "resumed": sum(reused for _, reused, *_ in found),
+            "tried_again": sum(again for _, _, again, _ in found), "peak_mb": server.memory("VmHWM")}
