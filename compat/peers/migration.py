@@ -107,7 +107,7 @@ def move(number):
     # What is registered at the one that has just moved is known to the others, Java servers among them.
     app, more = f"MOVED{number}", f"moved:{number}"
     call(number, f"/eureka/apps/{app}", "POST", lib.instance(app, more))
-    until(f"{more} to be known everywhere", lambda: all(more in ids(other, app) for other in NUMBERS))
+    until(f"{more} to be known everywhere", lambda: all(more in ids(other, app) for other in NUMBERS), 120)
     print(f"  (e) eureka-{number} moved with all instances and its user; what it is told, the others know", flush=True)
     time.sleep(3)  # what clients see of this state is part of the count below
 
@@ -126,7 +126,7 @@ def main():
     assert refused(1, None), "the Java server asks nobody for a password"
     clients = Clients([f"http://eureka-{number}:8761" for number in NUMBERS], USER)
     try:
-        until("the Java servers to know all", lambda: all(ids(number) == EXPECTED for number in NUMBERS))
+        until("the Java servers to know all", lambda: all(ids(number) == EXPECTED for number in NUMBERS), 120)
         for number in NUMBERS:
             move(number)
     finally:

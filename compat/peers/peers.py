@@ -41,7 +41,7 @@ class Server:
         started.append(self.process)
 
     def ready(self):
-        until(f"{self.kind} {self.host} to answer", lambda: self.get("/eureka/apps") is not None, 90)
+        until(f"{self.kind} {self.host} to answer", lambda: self.get("/eureka/apps") is not None, 240)
         return self
 
     def stop(self):
