@@ -15,6 +15,9 @@ SETTLED = 5.0
 # Seconds after a cancellation until it has to be everywhere, and after an eviction was due: a replica evicts nothing by itself before
 # it has counted renewals for a whole minute, which takes up to two after a start.
 GONE, EVICTED = 15.0, 150.0
+# A heartbeat is due three times in a lease. If this program is not given the time to send it, what follows is no fault of the registry's.
+TOO_LATE = 10.0
+OWN_FAULT = "heartbeats that this machine was too slow to send"
 
 
 @dataclass(eq=False)
@@ -75,7 +78,7 @@ class Crowd:
         self.calm = asyncio.Event()
         self.calm.set()
         self.tasks = set()
-        # Seconds by which a heartbeat was sent late, at most, since somebody looked.
+        # By how many seconds a heartbeat was answered late, at most, since somebody looked.
         self.latest = 0.0
         self.size = size
 
@@ -136,15 +139,18 @@ class Crowd:
             while self.due and self.due[0][0] <= now:
                 due, _, one = heapq.heappop(self.due)
                 if one.present:
-                    self.latest = max(self.latest, now - due)
-                    self.spawn(self.renew(one))
+                    self.spawn(self.renew(one, due))
                     heapq.heappush(self.due, (max(due + one.renewal, now), one.id, one))
             await asyncio.sleep(0.02)
 
-    async def renew(self, one):
+    async def renew(self, one, due):
         answer = await self.caller.call(one.home, one.beat)
+        late = time.monotonic() - due
+        self.latest = max(self.latest, late)
         if answer is None or not one.present:
             return
+        if late > TOO_LATE:
+            self.tally.fault(OWN_FAULT, f"a heartbeat of {one} was answered {late:.0f} s after it was due")
         if answer[0] == 200:
             one.heard = time.monotonic()
             self.tally["heartbeats"] += 1
@@ -271,7 +277,10 @@ class Crowd:
 
     def living(self, moment):
         """The instances that readers have to be shown who asked at that moment."""
-        return [one for one in self.slots if one.present and one.changed + SETTLED < moment]
+        return [
+            one for one in self.slots
+            if one.present and one.changed + SETTLED < moment and moment < one.heard + one.renewal + TOO_LATE
+        ]
 
     def lingers(self, identity, moment):
         """Whether this one, which was shown, had to be gone at that moment."""

@@ -19,7 +19,7 @@ class Reader:
         self.replica, self.crowd, self.tally, self.pause = replicas[self.home], crowd, tally, pause
         self.caller = Caller(replicas, tally, connections=1)
         self.instances, self.fetched = None, 0.0
-        self.first = pause * number / 12
+        self.first = pause * number / (3 * len(replicas))
 
     async def run(self):
         await asyncio.sleep(self.first)
@@ -91,28 +91,36 @@ def instances_of(applications):
 
 async def differences(replicas, crowd):
     """Sentences about what the replicas show otherwise than each other, or than is true."""
-    found, shown = [], []
+    found, bodies = [], {}
     for replica in replicas:
         with contextlib.suppress(OSError):
             status, body = await replica.door.call(ALL, patience=30)
             if status == 200:
-                shown.append((replica, {one["instanceId"]: one for one in instances_of(json.loads(body)["applications"])}))
+                bodies[replica] = body
                 continue
         found.append(f"{replica} does not answer a full fetch")
-    if shown:
-        crowd.tally["evicted"] = sum(one.died and one.id not in shown[0][1] for one in crowd.gone.values())
-    now, first = time.monotonic(), shown[0][1] if shown else {}
-    for replica, instances in shown:
+    # Beside the loop: it takes a second, in which the instances have to renew.
+    return found + await asyncio.to_thread(differences_of, bodies, crowd)
+
+
+def differences_of(bodies, crowd):
+    shown = {
+        replica: {one["instanceId"]: one for one in instances_of(json.loads(body)["applications"])} for replica, body in bodies.items()
+    }
+    found, now = [], time.monotonic()
+    first_replica, first = next(iter(shown.items()), (None, {}))
+    crowd.tally["evicted"] = sum(one.died and one.id not in first for one in crowd.gone.values())
+    known = {one.id for one in crowd.slots} | crowd.gone.keys()
+    for replica, instances in shown.items():
         for one in crowd.slots:
             if (seen := instances.get(one.id)) is None:
                 found.append(f"{one} is missing at {replica}")
             elif differs := differs_from(one, seen):
                 found.append(f"{one} at {replica}: {differs}")
-        known = {one.id for one in crowd.slots} | crowd.gone.keys()
         found += [f"{each} is shown at {replica}, but it never was" for each in instances if each not in known]
         found += [f"{each} is shown at {replica}, but it is gone" for each in instances if crowd.lingers(each, now)]
         found += [
-            f"{each} at {replica} is not as at {shown[0][0]}" for each in sorted(first.keys() | instances.keys())
+            f"{each} at {replica} is not as at {first_replica}" for each in sorted(first.keys() | instances.keys())
             if compared(first.get(each)) != compared(instances.get(each))
         ]
     return found

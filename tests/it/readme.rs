@@ -86,6 +86,22 @@ fn what_replicas_promise_names_tests_that_exist() {
         assert!(scenarios.contains(&format!("def {}(", name.replace('-', "_"))), "there is no scenario {name}");
         found += 1;
     }
+    // Names in tables and sentences: scenarios have dashes, tests have underscores.
+    let tests = format!("{code}{}", sources("tests/it", "rs"));
+    let is_name = |span: &str, mark: char| {
+        span.contains(mark) && span.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == mark)
+    };
+    for name in code_spans(&page) {
+        if is_name(name, '-') && name != "per-application" {
+            let function = name.replace('-', "_");
+            assert!(scenarios.contains(&format!("def {function}(")), "there is no scenario {name}");
+            found += 1;
+        }
+        if is_name(name, '_') {
+            assert!(tests.contains(&format!("fn {name}(")), "there is no test {name}");
+            found += 1;
+        }
+    }
     for name in page.split("invariant \"").skip(1).filter_map(|after| after.split('"').next()) {
         assert!(simulation.contains(&format!("\"{name}\"")), "the simulation has no invariant {name:?}");
         found += 1;
