@@ -167,7 +167,8 @@ def attack(registry, names, seconds=SECONDS):
 
 
 def play(
-    checks, cgroup, work, row, names, arguments=(), files=None, expected=None, slow_ms=SLOW_MS, memory=LIMIT, instances=INSTANCES, room_after=False
+    checks, cgroup, work, row, names, arguments=(), files=None, expected=None, slow_ms=SLOW_MS, memory=LIMIT,
+    instances=INSTANCES, room_after=False,
 ):
     """One row: a registry, good clients, and an attack."""
     cgroup.allow(memory)
@@ -229,7 +230,8 @@ def unread(checks, cgroup, work):
         os.close(reading)
 
 
-# Whose password good clients have, and one who never logs in, so that every wrong password has to be hashed: by bcrypt at Spring's own cost.
+# Whose password good clients have, and one who never logs in, so that every wrong password has to be hashed,
+# by bcrypt at Spring's own cost.
 USERS = [
     "--spring.security.user.name=good",
     "--spring.security.user.password={bcrypt}$2b$10$abcdefghijklmnopqrstuuMwP0KmcXt6JkFbHYoMlCwdwhHKyI1lm",

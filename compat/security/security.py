@@ -330,7 +330,7 @@ def good_peers():
             check(one.register(*own) == 204, f"client-auth={client_auth}: a client with a certificate and a password registers")
             eventually("its registration is at the peer", lambda: other.status("/eureka/apps/ORDERS/o-1", *own, user=READER) == 200)
             batch = {"method": "POST", "body": '{"replicationList":[]}', "user": EUREKA}
-            check(other.status("/eureka/peerreplication/batch/", *own, **batch) == 200, "a peer with a certificate and a password replicates")
+            check(other.status("/eureka/peerreplication/batch/", *own, **batch) == 200, "a peer with both replicates")
             check(other.status("/eureka/peerreplication/batch/", *own, **{**batch, "user": READER}) == 403, "a read-only user does not")
             for bad in ("another-authority", "expired"):
                 wrong = ("--cert", str(PKI / f"{bad}.crt"), "--key", str(PKI / f"{bad}.key"))

@@ -164,7 +164,8 @@ async def peer_with_two_names(lab):
 
 @scenario(seconds=20)
 async def service_with_two_ports(lab):
-    """The Service has two ports that both lead to the registry, so SRV records name each replica twice. Each change must be replicated once."""
+    """The Service has two ports that both lead to the registry, so SRV records name each replica twice. Each change must be
+    replicated once."""
     replicas = [await lab.replica(number) for number in range(2)]
     lab.zone.services[SERVICE] += [(host, 8762) for host, _ in lab.zone.services[SERVICE]]
     for replica in replicas:
