@@ -1,9 +1,9 @@
 //! The snapshot: what a replica knows, kept on a disk (`registry.data-dir`), so that a cluster whose replicas all stopped at
 //! once opens with what it knew.
 //!
-//! [`Snapshots`] decides when to write and what becomes of what is read; [`file`] is what stands in the file, [`directory`] is
-//! how it gets there whole. A disk that is full, slow or gone never keeps a replica from answering: it is a warning, a metric
-//! and a reason to try again.
+//! [`Snapshots`] decides when to write and what becomes of what is read; [`mod@file`] is what stands in the file,
+//! [`mod@directory`] is how it gets there whole. A disk that is full, slow or gone never keeps a replica from answering: it
+//! is a warning, a metric and a reason to try again.
 
 mod directory;
 mod file;

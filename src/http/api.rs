@@ -1,8 +1,9 @@
 //! `/api/v1`: the registry's state, for people and their scripts. The dashboard reads nothing else.
 //!
-//! `openapi.yaml` describes the answers, and a test compares it with the server. The interface is read-only but for the switch of self-preservation: changes
-//! of instances are made by Eureka's calls. Nothing here is hot, but reading must not slow down a registry of many thousand instances: an answer is made
-//! on a thread of its own, from pages that were copied under the registry's lock.
+//! `openapi.yaml` describes the answers, and a test compares it with the server. The interface is read-only but for the
+//! switch of self-preservation: changes of instances are made by Eureka's calls. Nothing here is hot, but reading must not
+//! slow down a registry of many thousand instances: an answer is made on a thread of its own, from pages that were copied
+//! under the registry's lock.
 
 mod changes;
 mod events;

@@ -1,8 +1,8 @@
 //! All metrics: what each is called, what it means, and which labels it has.
 //!
-//! A metric is declared here and nowhere else, but for those of the process, which only Linux has (`metrics/process/linux.rs`); the compiler refuses one that is never written. Names follow Prometheus: base units,
-//! and a counter's `_total` is added when it is written. No label grows with what clients send, but for those of
-//! [`INSTANCES_BY_APPLICATION`], which operators turn on.
+//! A metric is declared here and nowhere else, but for those of the process, which only Linux has (`metrics/process/linux.rs`); the
+//! compiler refuses one that is never written. Names follow Prometheus: base units, and a counter's `_total` is added when it is
+//! written. No label grows with what clients send, but for those of [`INSTANCES_BY_APPLICATION`], which operators turn on.
 
 use super::{Histogram, Metric};
 

@@ -1,8 +1,9 @@
 //! [`Buffers`]: the places of busy connections, which are limited.
 //!
-//! Only a busy connection has buffers and an HTTP connection of hyper's. When all places are taken, a connection that needs one
-//! waits for the turn of its address; addresses whose last connection here was answered go before the others. Meanwhile, connections between two requests give their buffers back; and of half requests,
-//! slow senders and slow readers, the oldest one of the address that has the most is closed.
+//! Only a busy connection has buffers and an HTTP connection of hyper's. When all places are taken, a connection that needs
+//! one waits for the turn of its address; addresses whose last connection here was answered go before the others.
+//! Meanwhile, connections between two requests give their buffers back; and of half requests, slow senders and slow
+//! readers, the oldest one of the address that has the most is closed.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -104,7 +104,8 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Each password that waits keeps one of the connections that may be `busy` at a time: together they leave a quarter of those to others.
+    /// Each password that waits keeps one of the connections that may be `busy` at a time: together they leave a quarter of
+    /// those to others.
     pub(super) fn new(busy: usize) -> Self {
         Self {
             places: PLACES.min(busy / 4).max(1),
