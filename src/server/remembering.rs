@@ -67,9 +67,13 @@ impl Remembering {
         let cluster = self.nodes.as_ref().and_then(|nodes| nodes.cluster());
         let peers = self.peer_aware.peers().all().iter().map(|peer| peer.shown_url()).collect();
         let snapshots = Arc::clone(&self.snapshots);
-        let mut writing = on_a_thread(move || snapshots.write(cluster, peers));
-        while writing.is_still_going_after(SLOW).await {
-            self.snapshots.note_slow();
+        let Working(mut writing) = on_a_thread(move || snapshots.write(cluster, peers));
+        loop {
+            match tokio::time::timeout(SLOW, &mut writing).await {
+                Ok(Ok(())) => return,
+                Ok(Err(_)) => return self.snapshots.note_failure("the thread that writes it ended"),
+                Err(_) => self.snapshots.note_failure("the disk does not answer"),
+            }
         }
     }
 }
@@ -110,10 +114,5 @@ impl<T> Working<T> {
                 None
             }
         }
-    }
-
-    /// Waits for the end of the work, but no longer than this.
-    async fn is_still_going_after(&mut self, time: Duration) -> bool {
-        tokio::time::timeout(time, &mut self.0).await.is_err()
     }
 }

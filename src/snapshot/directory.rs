@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufReader};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
@@ -72,7 +73,9 @@ impl Directory {
     /// bytes it has.
     pub(super) fn write(&self, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<u64> {
         let written = self.path.join(WRITTEN);
-        let whole = File::create(&written).and_then(|file| {
+        // Instances may have passwords in their metadata.
+        let private = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&written);
+        let whole = private.and_then(|file| {
             write(&file)?;
             file.sync_all()?;
             file.metadata()

@@ -231,9 +231,9 @@ impl Snapshots {
         }
     }
 
-    /// Notes that writing takes very long: the disk hangs. It counts as a failure until it ends.
-    pub fn note_slow(&self) {
-        self.failed(&io::Error::other("the disk does not answer"), self.clock.now());
+    /// Notes that no snapshot was written, or not yet, for this reason. It counts as a failure until one is written.
+    pub fn note_failure(&self, why: &'static str) {
+        self.failed(&io::Error::other(why), self.clock.now());
     }
 
     /// How snapshots are doing.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -107,6 +108,8 @@ async fn what_was_written_is_found() {
     let (place, clock) = (Place::new(), Clock::starting_at(NOW));
     written(&place, clock);
     assert_eq!(place.names(), ["snapshot.json.gz"]);
+    let mode = fs::metadata(place.file()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "instances may have passwords in their metadata");
     tokio::time::advance(Duration::from_secs(1)).await;
     check_found(&place, clock);
 }
@@ -247,7 +250,7 @@ async fn two_processes_do_not_share_a_directory() {
 async fn a_disk_that_does_not_answer_counts_as_failing() {
     let (place, clock) = (Place::new(), Clock::starting_at(NOW));
     let snapshots = snapshots(&place.0, &registry(1, clock), clock);
-    snapshots.note_slow();
+    snapshots.note_failure("the disk does not answer");
     assert_eq!(snapshots.status().failing.unwrap().why, "the disk does not answer");
     snapshots.write(None, Vec::new());
     assert_eq!(snapshots.status().failing, None);
