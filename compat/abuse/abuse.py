@@ -1,4 +1,7 @@
-"""Abuses a registry in one way after the other, and measures what good clients notice."""
+"""Abuses a registry in one way after the other, and measures what good clients notice.
+
+It is one long file, because each abuse is a function of its own that is read alone.
+"""
 
 import argparse
 import asyncio

@@ -1,19 +1,23 @@
 """The scenarios of `compat/run kubernetes`, on a real cluster; `run` prepares what the environment names.
 
-Beside all of them 20 clients renew and fetch on the headless name, and Spring Boot applications live there.
+Beside all of them 20 clients renew and fetch on the headless name, and Spring Boot applications live there. It is one long file,
+because each scenario is a function of its own, and they are read in the order in which they are played.
 """
 
 import itertools
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from base64 import b64decode
 from collections import Counter
+from pathlib import Path
 from urllib.parse import quote
 
 import java
@@ -597,6 +601,70 @@ def made_password(it):
         ns.delete()
 
 
+def volume(namespace, node, directory, number):
+    """A volume of this node for the claim of a replica: kubelet gives it to the group of the pod, as a cloud's volumes."""
+    path = Path(directory, str(number))
+    path.mkdir()
+    hostname = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": f"{namespace}-{number}"},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "local": {"path": str(path)},
+            "claimRef": {"namespace": namespace, "name": f"data-registry-{number}"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [hostname]}]}},
+        },
+    }
+
+
+def volumes(it):
+    """All replicas are killed at once, with volumes: no fetch is answered with a part, and nobody has to register again."""
+    ns = Namespace(f"{it.ns.name}-volumes", CHART, IMAGE)
+    directory = tempfile.mkdtemp()
+    # The pods' user has to reach the volumes below.
+    Path(directory).chmod(0o755)
+    node = json.loads(run("kubectl", "get", "nodes", "-o", "json"))["items"][0]["metadata"]["labels"]["kubernetes.io/hostname"]
+    made = [volume(ns.name, node, directory, number) for number in range(3)]
+    try:
+        run("kubectl", "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
+        ns.install("registry", "persistence.enabled=true", "persistence.storageClass=-")
+        ns.settled(3)
+        group = OwnClients(f"http://registry.{ns.name}:8761/eureka/", CLIENTS, "1s")
+        group.none_wrong("before")
+        until("every replica to have written all instances", lambda: all(written(ns, pod) == CLIENTS for pod in ns.pods()), 60)
+        before, begin = ns.pods(), time.monotonic()
+        ns.kubectl("delete", "pod", *before, "--force", "--grace-period=0")
+
+        def back():
+            pods = ns.pods()
+            return len(pods) == 3 and not set(uids(pods).values()) & set(uids(before).values()) and all(map(is_ready, pods.values()))
+
+        until("three new replicas", back, 60)
+        say(f"three new replicas after {time.monotonic() - begin:.1f} s")
+        seen = group.group.mark("killed")
+        say(f"{seen['calls']} calls, of them {seen['failed']} without an answer while no replica was up")
+        wrong = {key: seen[key] for key in ("partial", "renewals_404", "lost") if seen[key]}
+        check(not wrong, f"clients: {wrong}")
+        counted = group.stop() | {"calls": seen["calls"]}
+        ns.helm("uninstall", "registry", "--wait", "--timeout", "60s")
+        claims = [one["metadata"]["name"] for one in ns.get("persistentvolumeclaims")["items"]]
+        check(claims == [f"data-registry-{number}" for number in range(3)], f"uninstalling left the claims {claims}")
+        say("uninstalled: the volumes stay")
+        return counted
+    finally:
+        ns.delete()
+        run("kubectl", "delete", "pv", "--ignore-not-found", *(one["metadata"]["name"] for one in made))
+        shutil.rmtree(directory)
+
+
+def written(ns, pod):
+    """How many instances the last snapshot of a replica has."""
+    return json.loads(ns.ask(pod, "/api/v1/overview"))["snapshot"]["instances"]
+
+
 def moved_paths(it):
     """Ports, paths and a user that `config` moves: probes, `helm test` and the notes follow."""
     ns = Namespace(f"{it.ns.name}-moved", CHART, IMAGE)
@@ -970,6 +1038,7 @@ def main():
         custom_resources,
         authentication_on,
         made_password,
+        volumes,
         moved_paths,
         java_servers_replaced,
         secured,

@@ -1,4 +1,7 @@
-"""A secured registry, seen by curl, openssl, Spring and peers. The scenarios are at the end, in `main`."""
+"""A secured registry, seen by curl, openssl, Spring and peers. The scenarios are at the end, in `main`.
+
+It is one long file, because each check is a few lines that need the same servers, certificates and users.
+"""
 
 import base64
 import json
