@@ -5,8 +5,8 @@ import math
 # A process first fills what is bounded: pages, buffers, and the changes that the delta keeps for three minutes and a half. Slopes are of
 # what follows; of a process that lives less than twice as long, of its second half.
 WARM_UP = 240.0
-# A slope is judged where it is of so many seconds; a shorter one says little about an hour.
-JUDGED = 300.0
+# A slope is judged where it is of so many seconds, and shown where it is of so many: a shorter one says nothing about an hour.
+JUDGED, SHOWN = 300.0, 60.0
 # What may be added to the memory in an hour. Cancellations are remembered for three hours, and the last 10,000 changes are kept for people:
 # both are bounded, and not full after an hour.
 MOST_KIB_PER_HOUR = 8 * 1024
@@ -67,11 +67,13 @@ class Cost:
 
     def row(self, origin):
         one = self.lifetime
-        began, hour, uncertain = one.began - origin, self.memory.slope * 3600, 2 * self.memory.error * 3600
+        began, slope, files = one.began - origin, f"{'-':>22}", f"{'-':>8}"
+        if self.memory.span >= SHOWN:
+            slope = f"{self.memory.slope * 3600:+12.0f} ± {2 * self.memory.error * 3600:<7.0f}"
+            files = f"{self.files.slope * 3600:+8.1f}"
         return (
-            f"{one.replica}  {began:6.0f}  {began + one.seconds():6.0f}  {one.ended:8}  {self.most_kib:8}  "
-            f"{hour:+12.0f} ± {uncertain:<7.0f}  {self.memory.span:5.0f}  "
-            f"{self.most_files:5}  {self.files.slope * 3600:+8.1f}  {100 * self.share:5.1f}"
+            f"{one.replica}  {began:6.0f}  {began + one.seconds():6.0f}  {one.ended:8}  {self.most_kib:8}  {slope}  {self.memory.span:5.0f}  "
+            f"{self.most_files:5}  {files}  {100 * self.share:5.1f}"
         )
 
 

@@ -50,7 +50,8 @@ class Lifetime:
 class Replica:
     def __init__(self, number, binary, port, work, options):
         self.name, self.address, self.port = f"replica-{number}", ADDRESSES[number], port.number
-        self.work, self.log = work, Path(work, f"replica-{number}.log")
+        # No name that ends with `.log`: of these the shell prints the last lines of a run that failed, and here they are registrations.
+        self.work, self.log = work, Path(work, f"replica-{number}.txt")
         peers = ",".join(f"http://{address}:{self.port}/eureka/" for address in ADDRESSES)
         self.command = [
             binary, f"--server.address={self.address}", f"--server.port={self.port}", f"--eureka.instance.hostname={self.address}",
@@ -128,6 +129,7 @@ class Replica:
         cpu = sum(int(each) for each in ticks) / TICK
         self.lifetimes[-1].samples.append(Sample(time.monotonic(), int(memory.split()[1]), files, cpu))
 
-    def logged(self, word):
-        """How many lines of its log have the word."""
-        return sum(word in line for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines())
+    def logged(self, *words):
+        """The lines of its log that have one of the words."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [line for line in lines if any(word in line for word in words)]

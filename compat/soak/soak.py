@@ -289,7 +289,7 @@ class Soak:
         for cost in costs:
             self.wrong += cost.wrong()
         self.wrong += figures.growth(most) if most else []
-        if panics := sum(one.logged("panicked") for one in self.replicas):
+        if panics := sum(len(one.logged("panicked")) for one in self.replicas):
             self.wrong.append(f"{panics} panics")
         for how in (signal.SIGTERM, signal.SIGKILL):
             if not any(each[1] == how for each in self.restarted):
@@ -302,6 +302,9 @@ class Soak:
         print(f"\nnot once: {', '.join(rows)}")
         for sentence in self.wrong:
             print(f"WRONG: {sentence}")
+        for one in self.replicas if self.wrong else []:
+            for line in one.logged(" WARN ", " ERROR ", "panicked")[-8:]:
+                print(f"{one}: {line}")
         print(f"\n{len(self.wrong)} failed, {self.chosen.length} with {self.chosen.instances} instances")
 
     def end(self):
