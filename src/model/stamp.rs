@@ -29,8 +29,12 @@ impl Stamp {
 
     /// A stamp as it came from a peer; `None` if its time is out of range.
     pub fn received(time: u64, node: u64, now: Timestamp) -> Option<Self> {
-        let latest = u64::try_from(now.0).unwrap_or(0) + Self::MOST_AHEAD;
-        (time >> COUNTER_BITS <= latest).then_some(Self { time, node })
+        (time >> COUNTER_BITS <= Self::latest(now)).then_some(Self { time, node })
+    }
+
+    /// The latest milliseconds that are in range.
+    fn latest(now: Timestamp) -> u64 {
+        u64::try_from(now.0).unwrap_or(0) + Self::MOST_AHEAD
     }
 
     /// Reads what [`Display`](fmt::Display) writes, as it came from a peer; `None` if it is no stamp or out of range.
@@ -95,7 +99,7 @@ impl StampClock {
 
     /// Notes the time of another replica's stamp clock: this one is not behind it from now on. A time out of range is ignored.
     pub fn meet(&mut self, millis: u64, now: Timestamp) {
-        if Stamp::received(millis << COUNTER_BITS, 0, now).is_some() {
+        if millis <= Stamp::latest(now) {
             self.ahead += millis.saturating_sub(self.millis(now));
         }
     }
@@ -149,6 +153,8 @@ mod tests {
         assert_eq!(clock.millis(NOW), 1_700_000_000_500, "one that is behind changes nothing");
         clock.meet(1_700_000_000_000 + Stamp::MOST_AHEAD + 1, NOW);
         assert_eq!(clock.millis(NOW), 1_700_000_000_500, "one that is out of range is not believed");
+        clock.meet(1 << 48, NOW);
+        assert_eq!(clock.millis(NOW), 1_700_000_000_500, "nor one of which a stamp has no room for the upper bits");
     }
 
     #[test]
