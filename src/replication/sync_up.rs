@@ -133,9 +133,11 @@ impl Joining<'_> {
             Ok(reply) => return Answer::Open(complaint(reply.status)),
             Err(error) => return failed(&error),
         };
-        let (Some(node), Some(_)) = (reply.node.clone(), reply.time) else {
+        let (Some(node), Some(time)) = (reply.node.clone(), reply.time) else {
             return self.copy_of_java_server(peer).await;
         };
+        // If the copy fails, and this replica opens without one, its stamps are later than those that the peer has made.
+        self.around.registry.meet(u64::try_from(time.0).unwrap_or_default(), clock.now());
         // It has a queue of its own: this peer exists only while the copy is made.
         let peer = PeerEurekaNode::new(peer.clone(), 1);
         peer.identified(Identity::Ours(node), clock.now());
@@ -216,4 +218,62 @@ fn copy(registry: &InstanceRegistry, body: &[u8], clock: Clock) -> Result<u32, S
         }
     }
     Ok(copied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry;
+    use crate::replication::discovery::{LookingUp, PeerDiscovery};
+    use crate::replication::transport::Calling;
+    use crate::replication::{PeerAwareInstanceRegistry, Place};
+
+    const START: Timestamp = Timestamp(1_700_000_000_000);
+    const AHEAD: Duration = Duration::from_secs(12 * 60);
+
+    /// A peer whose clock is ahead. It says who it is, but no answer to a comparison arrives.
+    #[derive(Debug)]
+    struct Peer(Clock);
+
+    impl PeerTransport for Peer {
+        fn call<'a>(&'a self, _service_url: &'a ServiceUrl, call: Call) -> Calling<'a> {
+            let reply = Reply {
+                status: 200,
+                node: Some("peer".to_owned()),
+                time: matches!(call, Call::Identify { .. }).then(|| self.0.now()),
+                memory: PeerMemory::Whole,
+                peers: Vec::new(),
+                cluster: None,
+                body: bytes::Bytes::new(),
+            };
+            let is_lost = matches!(call, Call::Digests(_));
+            Box::pin(async move { if is_lost { Err(PeerError::Timeout) } else { Ok(reply) } })
+        }
+    }
+
+    impl PeerDiscovery for Peer {
+        fn endpoints<'a>(&'a self, _service: &'a str, _port: u16) -> LookingUp<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_replica_that_opens_without_a_copy_stamps_no_earlier_than_a_peer_that_it_identified() {
+        let clock = Clock::starting_at(START);
+        let registry = Arc::new(InstanceRegistry::new(registry::Options::default(), 1, START));
+        let options = Options {
+            service_urls: vec![ServiceUrl::new("http", "peer", 8761, "/eureka/")],
+            registry_sync_timeout: Duration::from_secs(1),
+            ..Options::default()
+        };
+        let peer_aware = PeerAwareInstanceRegistry::new(Arc::clone(&registry), &options);
+        let place = Place { scheme: "http", port: 8761, context_path: String::new() };
+        let peer = Arc::new(Peer(Clock::starting_at(START + AHEAD)));
+        let by = (Arc::clone(&peer) as Arc<dyn PeerDiscovery>, Arc::clone(&peer) as Arc<dyn PeerTransport>);
+        let nodes = PeerEurekaNodes::new(options.clone(), place, &peer_aware, by, clock);
+        let opening = sync_up(&nodes, Arc::clone(&peer) as Arc<dyn PeerTransport>, &options, Vec::new()).await;
+        assert!(matches!(opening, Opening::GaveUp(_)), "{opening:?}");
+        let stamped_at = registry.digest(clock.now()).clock;
+        assert_eq!(i64::try_from(stamped_at).unwrap(), peer.0.now().0, "a command at the peer was earlier");
+    }
 }
