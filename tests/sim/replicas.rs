@@ -202,9 +202,10 @@ fn open(world: &Arc<World>, process: usize, node: Node) {
     rename(world, process, true, lag);
 }
 
-/// Those with which a starting process cannot talk are not met; those that do not answer, or have no name, are not known.
+/// Those with which a starting process cannot talk are not met; those that do not answer, or have no name, are not known. One that
+/// stops does not answer any more while it sends its queue: it refuses connections, as a process does that never ran.
 pub(crate) fn keep_those_met(state: &mut State, net: &Net) {
-    let open: Vec<bool> = state.slots.iter().map(|slot| slot.opened.is_some()).collect();
+    let open: Vec<bool> = (0..state.slots.len()).map(|process| net.service(process).is_some()).collect();
     for (process, slot) in state.slots.iter_mut().enumerate().filter(|(_, slot)| slot.opened.is_none()) {
         let is_there = |other: usize| open[other] && net.is_named(other) && net.leads_right(other);
         slot.met
