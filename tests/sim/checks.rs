@@ -110,6 +110,10 @@ impl State {
                 self.last_command(group, now);
             }
             self.oracle.knows_the_same(&group.members, now - group.takes());
+            let ahead = group.members.iter().map(|member| self.slots[*member].stamps_at_least_ahead).max();
+            for member in &group.members {
+                self.slots[*member].stamps_at_least_ahead = ahead.unwrap();
+            }
         }
         for client in 0..CLIENTS {
             for replica in 0..shape.replicas {
@@ -133,7 +137,7 @@ impl State {
     /// with it.
     pub(crate) fn must_show(&self, client: usize, replica: usize, now: u64) -> bool {
         let Some(last) = self.oracle.last(client, Aspect::Presence) else { return false };
-        if last.value != Value::Present(true) || !self.clients[client].lives {
+        if last.value != Value::Present(true) || !self.clients[client].lives || self.oracle.may_be_cancelled(client) {
             return false;
         }
         if self

@@ -197,6 +197,7 @@ impl State {
             }
             return;
         }
+        let stamping = (skewed, self.slots[place].stamps_ahead(now));
         let silent = now - self.oracle.touched[client];
         self.oracle.touched[client] = now;
         let value = match what {
@@ -210,7 +211,7 @@ impl State {
                 }
                 self.oracle.contact(client, place, true, now);
                 let present = (client, Value::Present(true), place);
-                self.oracle.note(present, (issued, now), &self.links, skewed);
+                self.oracle.note(present, (issued, now), &self.links, stamping);
                 Value::Data { last_dirty, tag: None }
             }
             Ask::Cancel => {
@@ -221,13 +222,13 @@ impl State {
                 // The status that it leaves in the data wins over all earlier changes of the data, including metadata.
                 if let Some(held) = held.filter(Held::command_changed_data) {
                     let data = Value::Data { last_dirty: held.seen.last_dirty, tag: held.seen.tag };
-                    self.oracle.note((client, data, place), (issued, now), &self.links, skewed);
+                    self.oracle.note((client, data, place), (issued, now), &self.links, stamping);
                 }
                 let status = if let Ask::SetStatus(status) = what { status } else { InstanceStatus::Up };
                 Value::Status(status)
             }
             Ask::Put(tag) => Value::Data { last_dirty: held.map_or(0, |held| held.seen.last_dirty), tag: Some(tag) },
         };
-        self.oracle.note((client, value, place), (issued, now), &self.links, skewed);
+        self.oracle.note((client, value, place), (issued, now), &self.links, stamping);
     }
 }

@@ -61,6 +61,8 @@ pub(crate) struct Event {
     pub(crate) value: Value,
     pub(crate) place: usize,
     pub(crate) applied: u64,
+    /// By how much the stamp clock was ahead that stamped it.
+    ahead: i64,
     /// Whether it is certainly later than all before it, whatever the clocks say.
     is_ordered: bool,
     /// The replicas that certainly have it.
@@ -74,6 +76,14 @@ impl Event {
     fn is_firm(&self) -> bool {
         self.is_ordered && !(self.holders.is_empty() && self.awaited.is_empty())
     }
+}
+
+/// By how many milliseconds the stamp clock of a replica is ahead.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ahead {
+    pub(crate) is: i64,
+    /// By how much it has to be, since the replica has talked with others. One that has not, knows no clock but its own.
+    pub(crate) at_least: i64,
 }
 
 /// The log of all changes.
@@ -99,23 +109,27 @@ impl Oracle {
     }
 
     /// Notes an event. It is later than all events that were accepted anywhere before it was requested. Where clocks differ, the
-    /// replicas agree on the time to within a call and its answer: there it is later than those that are older than that, or that
-    /// its replica has for sure.
+    /// replicas that have talked agree on the time to within a call and its answer: there it is later than those that are older
+    /// than that, or that its replica has for sure. A replica that has reached nobody since it started, and whose clock is behind,
+    /// cannot know that an event elsewhere is earlier.
     pub(crate) fn note(
         &mut self,
         event: (usize, Value, usize),
         (issued, applied): (u64, u64),
         links: &Links,
-        skewed: bool,
+        (skewed, ahead): (bool, Ahead),
     ) {
         let (client, value, place) = event;
+        // Events at a Java server are stamped by the replica that it tells.
+        let has_stamps = |place: usize| place < links.open.len();
         let earlier = self.rivals(client, value.aspect());
         let is_ordered = earlier.iter().all(|earlier| {
             let close = if skewed { AGREED_TO } else { 0 };
             // Metadata is a change of the registration that its replica knows, and gives way to a later one that it does not.
             let is_of_its_own = matches!(value, Value::Data { tag: Some(_), .. }) && earlier.value.is_registration();
-            let is_later = earlier.applied + close < issued && !is_of_its_own;
-            earlier.holders.contains(&place) || earlier.place == place || is_later
+            let may_be_behind = has_stamps(place) && has_stamps(earlier.place) && ahead.at_least < earlier.ahead;
+            let is_later = earlier.applied + close < issued && !may_be_behind && !is_of_its_own;
+            earlier.holders.contains(&place) || is_later
         });
         let awaited = (0..links.open.len()).filter(|peer| *peer != place).filter_map(|peer| {
             let since = links.orderly_since(place, peer)?;
@@ -124,7 +138,7 @@ impl Oracle {
         });
         let awaited = awaited.collect();
         let holders = BTreeSet::from([place]);
-        self.events.push(Event { client, value, place, applied, is_ordered, holders, awaited });
+        self.events.push(Event { client, value, place, applied, ahead: ahead.is, is_ordered, holders, awaited });
     }
 
     fn of(&self, client: usize, aspect: Aspect) -> impl DoubleEndedIterator<Item = &Event> {
@@ -149,6 +163,12 @@ impl Oracle {
             }
         }
         rivals
+    }
+
+    /// Whether the last registration may turn out to be earlier than a cancellation.
+    pub(crate) fn may_be_cancelled(&self, client: usize) -> bool {
+        self.last(client, Aspect::Presence).is_none_or(|last| !last.is_ordered)
+            && self.rivals(client, Aspect::Presence).iter().any(|event| event.value == Value::Present(false))
     }
 
     /// The states that are right in the end; `None` if no change has to have lasted.

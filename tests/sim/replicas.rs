@@ -18,8 +18,9 @@ use tokio::time::sleep;
 
 use crate::clients::RENEWAL;
 use crate::net::{From, Net, PATIENCE, PATIENCE_AT_START, host};
+use crate::oracle::Ahead;
 use crate::script::Shape;
-use crate::view::View;
+use crate::view::{View, stamp_clock};
 use crate::world::{State, World};
 
 /// The time at which histories begin.
@@ -38,6 +39,8 @@ pub(crate) struct Slot {
     /// By how much the clock is ahead of the one that runs there, and of the next.
     pub(crate) ahead: i64,
     pub(crate) ahead_next: i64,
+    /// By how much the process's stamp clock is ahead at least, since it has talked with others.
+    pub(crate) stamps_at_least_ahead: i64,
     /// How many processes there were; another process is another incarnation.
     pub(crate) incarnation: u64,
     pub(crate) registry: Option<Arc<InstanceRegistry>>,
@@ -84,6 +87,15 @@ impl Slot {
     /// Translates a time by the process's clock to milliseconds since the start of the history.
     pub(crate) fn real(&self, by_clock: i64) -> i64 {
         by_clock - EPOCH - self.ahead
+    }
+
+    /// By how much its stamp clock is ahead.
+    pub(crate) fn stamps_ahead(&self, now: u64) -> Ahead {
+        let true_now = EPOCH + i64::try_from(now).unwrap();
+        let stamp_clock =
+            self.registry.as_ref().map(|registry| stamp_clock(registry, Timestamp(true_now + self.ahead)));
+        let is = stamp_clock.map_or(self.ahead, |stamp_clock| stamp_clock - true_now);
+        Ahead { is, at_least: self.stamps_at_least_ahead }
     }
 
     fn empty(&mut self) -> Option<Node> {
@@ -159,7 +171,7 @@ fn begin(world: &Arc<World>, process: usize) {
     let seed = state.rng.random();
     let others: Vec<usize> = (0..shape.replicas).filter(|other| *other != process).collect();
     let Some(slot) = state.slots.get_mut(process) else { return };
-    slot.ahead = slot.ahead_next;
+    (slot.ahead, slot.stamps_at_least_ahead) = (slot.ahead_next, slot.ahead_next);
     slot.incarnation += 1;
     (slot.began, slot.starts_waiting, slot.met, slot.known) = (now, false, others.clone(), others);
     let epoch = EPOCH + slot.ahead + i64::try_from(now).unwrap();
@@ -189,7 +201,13 @@ fn open(world: &Arc<World>, process: usize, node: Node) {
     let lag = {
         let mut state = world.state.lock();
         keep_those_met(&mut state, &world.net);
+        // It has copied the registry of a peer, and met the stamp clock there.
+        let open = state.slots[..world.net.shape.replicas].iter().filter(|other| other.opened.is_some());
+        let least_met = open.map(|other| other.stamps_at_least_ahead).min();
         let slot = &mut state.slots[process];
+        if let Some(met) = least_met.filter(|_| !slot.met.is_empty()) {
+            slot.stamps_at_least_ahead = slot.stamps_at_least_ahead.max(met);
+        }
         (slot.task, slot.opened) = (None, Some(now));
         slot.opened_empty = node.registry().is_empty();
         slot.node = Some(node);

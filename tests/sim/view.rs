@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use eureka_registry::model::InstanceStatus;
 use eureka_registry::registry::{InstanceRegistry, Lease};
+use eureka_registry::time::Timestamp;
 
 /// What readers see of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,11 @@ pub(crate) fn view(registry: &InstanceRegistry) -> View {
         (held.info().id().to_owned(), Held { seen, lease: held.lease })
     });
     held.collect()
+}
+
+/// The stamp clock of a replica whose own clock reads `now`, in milliseconds.
+pub(crate) fn stamp_clock(registry: &InstanceRegistry, now: Timestamp) -> i64 {
+    i64::try_from(registry.digest(now).clock).unwrap()
 }
 
 /// The metadata that operators set.
