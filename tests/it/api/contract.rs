@@ -142,10 +142,15 @@ async fn refused_as_busy() -> Vec<(&'static str, Answer)> {
     let (clock, rng) = (Clock::system(), SmallRng::seed_from_u64(0));
     let mut node = Node::build(&settings, ([127, 0, 0, 1], 8761).into(), None, clock, rng);
     node.join().await;
-    for number in 0..100 {
-        let info = InstanceInfo::new(AppName::new("ORDERS"), &format!("o-{number}"), "10.0.0.1", clock.now());
+    // Every answer is too large to be given without memory: a small one may be made in the moment in which its time is over.
+    let register = |application: &str, id: &str, version: &str| {
+        let mut info = InstanceInfo::new(AppName::new(application), id, "10.0.0.1", clock.now());
+        info.instance_id = Some(id.into());
+        info.metadata = [("version", version)].map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
         node.registry().register(info, Source::Client, clock.now());
-    }
+    };
+    (0..200).for_each(|number| register(&format!("app-{number}"), &"i".repeat(100), &"v".repeat(100)));
+    register("{application}", "{instanceId}", &"v".repeat(20_000));
     let get = async |path: &str| {
         let request = Request::get(path).body(Body::empty()).unwrap();
         node.service().handle(Connection::default(), request).await
