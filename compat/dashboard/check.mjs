@@ -519,7 +519,9 @@ async function peers() {
 }
 
 async function selfPreservation() {
-  const registry = await Registry.start({ 'eureka.server.wait-time-in-ms-when-sync-empty': 0, 'eureka.server.eviction-interval-timer-in-ms': 300 });
+  const registry = await Registry.start({
+    'eureka.server.wait-time-in-ms-when-sync-empty': 0, 'eureka.server.eviction-interval-timer-in-ms': 300, 'registry.self-preservation.mode': 'java',
+  });
   for (let number = 1; number <= 5; number += 1) await registry.register(instance('ORDERS', `orders-${number}`, { duration: 1 }));
   const page = await open(registry);
   await check('self-preservation: the reason with its numbers, and the leases that it keeps', async () => {

@@ -21,7 +21,7 @@ const MOST_APPLICATIONS: usize = 50;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SelfPreservation {
     pub(crate) enabled: bool,
-    mode: &'static str,
+    pub(crate) mode: &'static str,
     pub(crate) state: Preserving,
     pub(crate) reason: String,
     since: Option<i64>,

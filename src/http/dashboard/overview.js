@@ -30,7 +30,7 @@ function showVerdict({ state, reasons }, selfPreservation) {
 }
 
 function showMetrics({ instances, applications, leases, selfPreservation, zones }) {
-  const { renewalsLastMinute, renewalsThreshold, state } = selfPreservation;
+  const { renewalsLastMinute, state } = selfPreservation;
   const kept = leases.keptBySelfPreservation + leases.keptByEvictionLimit;
   const others = instances.total - instances.byStatus.UP;
   const metric = (title, value, href, small, mood) =>
@@ -44,13 +44,20 @@ function showMetrics({ instances, applications, leases, selfPreservation, zones 
     ),
     metric(
       'Renewals in the last minute', renewalsLastMinute, undefined,
-      state === 'disabled' ? 'self-preservation is off' : `more than ${number(renewalsThreshold)} needed`, state === 'active' && 'warn',
+      decidedBy(selfPreservation), state === 'active' && 'warn',
     ),
     metric(
       'Overdue leases', leases.overdue, '?overdue=true',
       kept ? `${number(kept)} expired and kept` : leases.overdue > 0 && (leases.expired ? `${number(leases.expired)} expired` : 'none expired yet'), leases.overdue > 0 && 'warn',
     ),
   );
+}
+
+/** The figure that self-preservation decides by. */
+function decidedBy({ state, mode, renewalsThreshold, silent }) {
+  if (state === 'disabled') return 'self-preservation is off';
+  if (mode === 'java') return `more than ${number(renewalsThreshold)} needed`;
+  return silent > 0 && `${count(silent, 'instance')} silent`;
 }
 
 const lag = ({ oldestWaitingSince }) => (oldestWaitingSince === null ? '–' : duration(serverNow() - oldestWaitingSince));
