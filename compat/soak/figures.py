@@ -72,8 +72,8 @@ class Cost:
             slope = f"{self.memory.slope * 3600:+12.0f} ± {2 * self.memory.error * 3600:<7.0f}"
             files = f"{self.files.slope * 3600:+8.1f}"
         return (
-            f"{one.replica}  {began:6.0f}  {began + one.seconds():6.0f}  {one.ended:8}  {self.most_kib:8}  {slope}  {self.memory.span:5.0f}  "
-            f"{self.most_files:5}  {files}  {100 * self.share:5.1f}"
+            f"{one.replica}  {began:6.0f}  {began + one.seconds():6.0f}  {one.ended:8}  {self.most_kib:8}  {slope}  "
+            f"{self.memory.span:5.0f}  {self.most_files:5}  {files}  {100 * self.share:5.1f}"
         )
 
 
