@@ -632,7 +632,9 @@ def volumes(it):
         run("kubectl", "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
         ns.install("registry", "persistence.enabled=true", "persistence.storageClass=-")
         ns.settled(3)
-        group = OwnClients(f"http://registry.{ns.name}:8761/eureka/", CLIENTS, "1s")
+        url = f"http://registry.{ns.name}:8761/eureka/"
+        group = OwnClients(url, CLIENTS, "1s")
+        mesh(3, url)
         group.none_wrong("before")
         until("every replica to have written all instances", lambda: all(written(ns, pod) == CLIENTS for pod in ns.pods()), 60)
         before, begin = ns.pods(), time.monotonic()
