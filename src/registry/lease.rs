@@ -20,7 +20,7 @@ pub struct Lease {
     duration_ms: i64,
     registration: Timestamp,
     /// When it was restored from a snapshot; `NEVER` if a client or a peer brought it.
-    restored: Timestamp,
+    restored_ms: AtomicI64,
     /// When its client last registered or renewed, at this replica or another one.
     heard_ms: AtomicI64,
     /// Whether it renewed since it registered.
@@ -44,7 +44,7 @@ impl Lease {
             record: ArcSwap::new(record),
             duration_ms: millis(duration),
             registration: now,
-            restored: Timestamp::NEVER,
+            restored_ms: AtomicI64::new(Timestamp::NEVER.0),
             heard_ms: AtomicI64::new(heard.at.0),
             renewed: AtomicBool::new(heard.renewed),
             eviction_ms: AtomicI64::new(0),
@@ -52,15 +52,19 @@ impl Lease {
         }
     }
 
-    /// The same lease as one that was restored from a snapshot now: its client gets one duration to renew, however long ago
-    /// it was heard. When it was heard stays true, since peers compare that.
-    pub(super) fn restored(self, now: Timestamp) -> Self {
-        Self { restored: now, ..self }
+    /// Notes that it was restored from a snapshot, here or at the peer that it was copied from: its client gets one duration to
+    /// renew, however long ago it was heard. When it was heard stays true, since peers compare that.
+    pub(super) fn restore(&self, now: Timestamp) {
+        self.restored_ms.store(now.0, Relaxed);
+    }
+
+    fn restored(&self) -> Timestamp {
+        Timestamp(self.restored_ms.load(Relaxed))
     }
 
     /// Whether it was restored from a snapshot, and its client was not heard since, by any replica.
     pub fn is_restored(&self) -> bool {
-        self.restored > self.last_heard()
+        self.restored() > self.last_heard()
     }
 
     /// What it is found by.
@@ -114,7 +118,7 @@ impl Lease {
     /// lasts two durations; operators and mixed clusters count on it (src/PROTOCOL.md, section 5.1). One that was restored
     /// lasts one duration from then on.
     pub fn is_expired(&self, compensation: Duration, now: Timestamp) -> bool {
-        let until = self.last_renewal().max(self.restored).0.saturating_add(self.duration_ms);
+        let until = self.last_renewal().max(self.restored()).0.saturating_add(self.duration_ms);
         self.is_cancelled() || now.0 > until.saturating_add(millis(compensation))
     }
 
@@ -139,7 +143,7 @@ impl Lease {
     /// renew first.
     pub(super) fn is_silent(&self, now: Timestamp) -> bool {
         let interval = self.with_record(|record| u64::try_from(record.info.lease.renewal_interval_secs).unwrap_or(0));
-        let silent = now.since(self.last_heard().max(self.restored));
+        let silent = now.since(self.last_heard().max(self.restored()));
         silent > self.duration() || (interval > 0 && silent > Duration::from_secs(interval) * 2)
     }
 

@@ -13,6 +13,10 @@ impl InstanceRegistry {
             memory.opened(with, now);
             None
         });
+        if with != PeerMemory::Whole {
+            // What was restored, or copied from a peer that had restored it, was last heard when the snapshot was written.
+            self.leases.select(|_| true).iter().for_each(|lease| lease.restore(now));
+        }
     }
 
     /// Whether it knows what clients know.

@@ -189,7 +189,10 @@ impl InstanceRegistry {
         record.info.last_updated = now;
         record.show();
         let lease = Lease::new(key, Arc::new(record), Timestamp::NEVER, heard, now);
-        let lease = Arc::new(if unknown == Unknown::Restored { lease.restored(now) } else { lease });
+        if unknown == Unknown::Restored {
+            lease.restore(now);
+        }
+        let lease = Arc::new(lease);
         // Beside a copy, it is the peer that lacks it, and the peer was up all the time.
         let uptime = if unknown == Unknown::LackedByCopy { Duration::MAX } else { self.uptime(now) };
         let dead = is_dead(now.since(heard.at), lease.duration(), uptime);
@@ -201,6 +204,10 @@ impl InstanceRegistry {
             return false;
         }
         edit.put_lease(&lease, None);
+        if self.memory(now).is_in_doubt() {
+            // The peer may have restored it, too, and then the time of its last heartbeat is that of the snapshot.
+            lease.restore(now);
+        }
         true
     }
 

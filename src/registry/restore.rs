@@ -184,6 +184,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_copied_from_a_peer_that_restored_it_has_the_same_time_to_renew() {
+        let (peer, copied) = (registry(2, after(3600)), registry(3, after(3600)));
+        restore(&peer, kept(&before(), after(5)), Restore::Alone, after(3600));
+        for records in kept(&peer, after(3600)) {
+            copied.merge(records, after(3600));
+        }
+        assert_eq!(copied.expired(after(3600)).len(), 2, "they were last heard an hour ago");
+        copied.opened_in_a_cluster(PeerMemory::Fetched, after(3600));
+        assert!(copied.expired(after(3690)).is_empty());
+        let late = registry(4, after(3600));
+        late.opened_in_a_cluster(PeerMemory::InDoubt, after(3600));
+        for records in kept(&peer, after(3610)) {
+            late.merge(records, after(3610));
+        }
+        assert!(late.expired(after(3700)).is_empty(), "nor where a comparison brings them");
+        assert_eq!(late.expired(after(3701)).len(), 2);
+    }
+
+    #[test]
     fn what_was_cancelled_does_not_come_back_from_a_peer() {
         let (before, restored) = (before(), registry(2, after(10)));
         let peer = registry(3, NOW);
