@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use file::Header;
-pub use snapshots::{Failing, Restored, Snapshots, Status, Written};
+pub use snapshots::{Failing, Snapshots, Status, Written};
 
 /// Where and how often snapshots are written.
 #[derive(Clone, Debug, PartialEq, Eq)]

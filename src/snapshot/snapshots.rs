@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::Options;
 use super::directory::Directory;
 use super::file::{self, Header, Reader, Refused, Unread};
-use crate::registry::{InstanceRegistry, Restore};
+use crate::registry::{InstanceRegistry, Repaired, Restore};
 use crate::time::{Clock, Timestamp};
 
 /// How often a registry is written that does not change: instances are heard all the time, and a disk that fails is noticed.
@@ -77,15 +77,6 @@ pub struct Failing {
     pub why: String,
 }
 
-/// What a snapshot brought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Restored {
-    /// How many instances were taken.
-    pub instances: usize,
-    /// How many cancellations.
-    pub cancelled: usize,
-}
-
 impl Snapshots {
     /// The snapshots of a registry; `None` where none are kept.
     pub fn new(options: &Options, registry: &Arc<InstanceRegistry>, clock: Clock) -> Option<Self> {
@@ -125,15 +116,15 @@ impl Snapshots {
         }
     }
 
-    /// Takes what the snapshot has that [`Snapshots::look`] found.
-    pub fn restore(&self, header: &Header, how: Restore) -> Restored {
-        let mut restored = Restored::default();
+    /// Takes what the snapshot has that [`Snapshots::look`] found. Says what that changed.
+    pub fn restore(&self, header: &Header, how: Restore) -> Repaired {
+        let mut restored = Repaired::default();
         let now = self.clock.now();
         self.registry.meet(header.clock, now);
         if let Err(why) = self.restore_parts(how, now, &mut restored) {
             self.unread(&why);
         }
-        let (instances, cancelled) = (restored.instances, restored.cancelled);
+        let Repaired { registered: instances, cancelled } = restored;
         let age_secs = now.since(Timestamp(header.written)).as_secs();
         match how {
             Restore::Alone => info!(
@@ -149,16 +140,14 @@ impl Snapshots {
         restored
     }
 
-    fn restore_parts(&self, how: Restore, now: Timestamp, restored: &mut Restored) -> Result<(), Unread> {
+    fn restore_parts(&self, how: Restore, now: Timestamp, restored: &mut Repaired) -> Result<(), Unread> {
         let Some(file) = self.directory.read()? else { return Ok(()) };
         let mut reader = Reader::open(file)?;
         while let Some(mut records) = reader.next(now)? {
             if let (skipped @ 1.., why) = std::mem::take(&mut records.skipped) {
                 warn!(skipped, why, "skipping instances of the snapshot that cannot be decoded");
             }
-            let taken = self.registry.restore(records, how, now);
-            restored.instances += taken.registered;
-            restored.cancelled += taken.cancelled;
+            *restored += self.registry.restore(records, how, now);
         }
         Ok(())
     }

@@ -85,7 +85,7 @@ fn written(place: &Place, clock: Clock) {
 }
 
 /// What a replica finds that starts there.
-fn found(place: &Place, clock: Clock) -> Option<(Header, Restored, Arc<InstanceRegistry>)> {
+fn found(place: &Place, clock: Clock) -> Option<(Header, Repaired, Arc<InstanceRegistry>)> {
     let registry = registry(2, clock);
     let snapshots = snapshots(&place.0, &registry, clock);
     let header = snapshots.look(|cluster| cluster != CLUSTER)?;
@@ -98,7 +98,7 @@ fn check_found(place: &Place, clock: Clock) {
     let (header, restored, registry) = found(place, clock).unwrap();
     assert_eq!((header.instances, header.cancelled), (2, 1));
     assert_eq!(header.peers, ["http://registry-1.registry:8761/eureka/"]);
-    assert_eq!(restored, Restored { instances: 2, cancelled: 1 });
+    assert_eq!(restored, Repaired { registered: 2, cancelled: 1 });
     let two = registry.instance("A/two", clock.now()).unwrap();
     assert_eq!((two.info().status, registry.restored()), (InstanceStatus::OutOfService, 2));
 }
