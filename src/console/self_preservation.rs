@@ -3,8 +3,6 @@
 mod preserving;
 mod sentence;
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use crate::registry::{InstanceRegistry, Short, Switch};
@@ -59,8 +57,7 @@ impl SelfPreservation {
         let figures = registry.self_preservation(now);
         let (state, options) = (Preserving::of(&figures, now), registry.options());
         let (kept, _) = registry.expired_kept();
-        let judged_after: Duration = options.wait_time_when_sync_empty;
-        let share = options.renewal_percent_threshold;
+        let (judged_after, share) = (options.wait_time_when_sync_empty, options.renewal_percent_threshold);
         let reason = Sentence { state, figures: &figures, share, kept, judged_after, now }.to_string();
         let mut short: Vec<&Short> = figures.silence.short.iter().collect();
         short.sort_by_key(|short| std::cmp::Reverse(short.silent));

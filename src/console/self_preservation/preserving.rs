@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::registry::{SelfPreservation as Figures, SelfPreservationMode};
+use crate::registry::SelfPreservation as Figures;
 use crate::time::Timestamp;
 
 /// Whether expired leases are kept.
@@ -25,15 +25,14 @@ pub(crate) enum Preserving {
 
 impl Preserving {
     pub(super) fn of(figures: &Figures, now: Timestamp) -> Self {
-        match (figures.mode, figures.keeping) {
-            _ if figures.switch.is_some() => Self::Switched,
-            _ if !figures.enabled => Self::Disabled,
-            (SelfPreservationMode::PerApplication, Some(keeping)) if keeping.is_exceeded(now) => Self::Exceeded,
-            (SelfPreservationMode::PerApplication, Some(_)) => Self::Active,
-            (SelfPreservationMode::PerApplication, None) => Self::Inactive,
-            (SelfPreservationMode::Java, _) if figures.lease_expiration_enabled => Self::Inactive,
-            (SelfPreservationMode::Java, _) if figures.below_threshold => Self::Active,
-            (SelfPreservationMode::Java, _) => Self::Starting,
+        let is_exceeded = || figures.keeping.is_some_and(|keeping| keeping.is_exceeded(now));
+        match figures {
+            Figures { switch: Some(_), .. } => Self::Switched,
+            Figures { enabled: false, .. } => Self::Disabled,
+            _ if figures.is_active(now) => Self::Active,
+            _ if is_exceeded() => Self::Exceeded,
+            Figures { lease_expiration_enabled: true, .. } => Self::Inactive,
+            Figures { .. } => Self::Starting,
         }
     }
 

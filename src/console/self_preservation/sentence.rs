@@ -119,7 +119,7 @@ impl Sentence<'_> {
     }
 }
 
-/// `40 of 120 instances are silent, in 12 of 30 applications (ORDERS 3 of 9, and 11 more)`.
+/// `36 of 120 instances are silent; 12 of 30 applications are short (ORDERS lacks 3 of 9, and 11 more)`.
 struct Silent<'a>(&'a Silence);
 
 impl fmt::Display for Silent<'_> {
