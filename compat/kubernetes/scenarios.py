@@ -1047,10 +1047,10 @@ def main():
     named = [volumes, java_servers_replaced]  # long, or not yet steady: played only where they are named
     harmful = {all_deleted}  # takes the whole registry away, which clients see
     needed = (ordered_start, clients, uninstalled)  # by every other shared one
-    plan = [one for one in shared + alone if not wanted or one.__name__ in wanted]
-    plan += [one for one in named if one.__name__ in wanted]
+    every = shared + alone + named
+    plan = [one for one in every if one.__name__ in wanted] if wanted else shared + alone
     if set(plan) & set(shared):
-        plan = [one for one in shared + alone if one in plan or one in needed]
+        plan = [one for one in every if one in plan or one in needed]
     unknown = set(wanted) - {one.__name__ for one in plan}
     if unknown:
         sys.exit(f"no such scenario: {', '.join(sorted(unknown))}")
