@@ -102,6 +102,8 @@ pub struct Start {
     round: BTreeMap<ServiceUrl, Option<Answer>>,
     /// The peers that nobody but another peer or a snapshot named.
     told: BTreeSet<ServiceUrl>,
+    /// The replicas of ours that were up in this round.
+    ours: BTreeSet<ServiceUrl>,
     copied: Option<Opening>,
     said: Option<String>,
 }
@@ -120,6 +122,7 @@ impl Start {
             names,
             round: BTreeMap::new(),
             told: BTreeSet::new(),
+            ours: BTreeSet::new(),
             copied: None,
             said: None,
         }
@@ -136,6 +139,7 @@ impl Start {
     pub fn named(&mut self, names: Names, same: impl Fn(&ServiceUrl, &ServiceUrl) -> bool) {
         self.round.clear();
         self.told.clear();
+        self.ours.clear();
         if let Names::Listed(listed) = &names {
             for peer in listed {
                 self.add(peer.clone());
@@ -162,7 +166,10 @@ impl Start {
     /// Notes the answer of a peer.
     pub fn answered(&mut self, peer: &ServiceUrl, answer: Answer) {
         match &answer {
-            Answer::Up { peers, .. } => {
+            Answer::Up { peers, is_ours } => {
+                if *is_ours {
+                    self.ours.insert(peer.clone());
+                }
                 for other in peers.iter().filter(|other| !self.round.contains_key(other)).cloned().collect::<Vec<_>>() {
                     self.told.insert(other.clone());
                     self.add(other);
@@ -190,7 +197,7 @@ impl Start {
         if let Some(whole @ Opening::Copied { whole: true, .. }) = &self.copied {
             return Step::Open(whole.clone());
         }
-        if let Some(peer) = self.best_copy() {
+        if let Some(peer) = self.best_copy(now) {
             return Step::Copy(peer);
         }
         let Some(waits_for) = self.waits_for() else {
@@ -206,15 +213,17 @@ impl Start {
         Step::Again(PAUSE.min(left.max(Duration::from_millis(1))), line)
     }
 
-    /// The next peer to copy. The instances of a Java server have no stamps, and would count as registered just now, so it is
-    /// copied only if no replica of ours is up.
-    fn best_copy(&self) -> Option<ServiceUrl> {
+    /// The next peer to copy. The instances of a Java server have no stamps, and would count as registered just now. So it is
+    /// copied only if no replica of ours is up, or if none could be copied in time.
+    fn best_copy(&self, now: Timestamp) -> Option<ServiceUrl> {
         let up = |ours: bool| {
             let is_it =
                 move |answer: &Option<Answer>| matches!(answer, Some(Answer::Up { is_ours, .. }) if *is_ours == ours);
             self.round.iter().find(|(_, answer)| is_it(answer)).map(key)
         };
-        up(true).or_else(|| up(false))
+        let failed = |peer: &ServiceUrl| matches!(self.round.get(peer), Some(Some(Answer::Open(_))));
+        let is_tried_again = now < self.deadline && self.ours.iter().any(failed);
+        up(true).or_else(|| up(false).filter(|_| !is_tried_again))
     }
 
     /// Why it is still open whether there is a registry to copy; `None` if it is not.

@@ -73,6 +73,25 @@ fn a_replica_of_ours_is_copied_from_before_a_java_server() {
 }
 
 #[test]
+fn a_java_server_is_copied_only_if_a_replica_of_ours_could_not_be_copied_in_time() {
+    let mut start = start(&[]);
+    let names = || listed(&["ours", "java"]);
+    let answer = |peer: &str, copying: bool| match (peer, copying) {
+        ("ours", true) => Answer::Open("timed out".to_owned()),
+        (_, true) => up(true),
+        (peer, false) => Answer::Up { peers: Vec::new(), is_ours: peer == "ours" },
+    };
+    assert!(is_again(&round(&mut start, names(), answer, BEGUN)), "one lost answer is no reason");
+    let from_java = Step::Open(Opening::Copied { from: url("java"), instances: 3, whole: true });
+    assert_eq!(round(&mut start, names(), answer, BEGUN + TIMEOUT), from_java, "nothing else was there in time");
+    let forgetful = |peer: &str, copying: bool| match (peer, copying) {
+        ("ours", true) => Answer::Forgetful,
+        (peer, copying) => answer(peer, copying),
+    };
+    assert_eq!(round(&mut self::start(&[]), names(), forgetful, BEGUN), from_java, "ours has nothing to copy");
+}
+
+#[test]
 fn a_peer_that_is_up_is_copied_from_whatever_the_others_do() {
     let mut start = start(&["a"]);
     let answer = |peer: &str, copying| if peer == "c" { up(copying) } else { Answer::Open("timed out".to_owned()) };
