@@ -43,11 +43,12 @@ impl InstanceRegistry {
         });
     }
 
-    /// Notes that a client renewed an unknown instance. An instance that was here and left is no sign.
-    pub fn client_renewed_unknown(&self, key: &str, now: Timestamp) {
+    /// Notes that a client renewed an unknown instance, whose data it last changed then. An instance that was here and left is no
+    /// sign.
+    pub fn client_renewed_unknown(&self, key: &str, last_dirty: Option<Timestamp>, now: Timestamp) {
         let is_unknown = || self.history(key).changes.is_empty() && self.content.lock().tombstone(key).is_none();
         if self.memory(now).is_in_doubt() && is_unknown() {
-            self.memory.change(now, |memory| memory.renewed_unknown(now));
+            self.memory.change(now, |memory| memory.renewed_unknown(last_dirty, now));
         }
     }
 
@@ -88,7 +89,7 @@ mod tests {
         let registry = opened(PeerMemory::InDoubt);
         assert_eq!((registry.memory(NOW), registry.lost_memory(NOW)), (PeerMemory::InDoubt, None));
         assert!(registry.access_allowed(NOW));
-        registry.client_renewed_unknown("A/1", NOW);
+        registry.client_renewed_unknown("A/1", None, NOW);
         assert!(registry.lost_memory(NOW).is_some() && !registry.access_allowed(NOW));
         assert_eq!(registry.memory(NOW), PeerMemory::Lost);
         let end = NOW + Duration::from_secs(30);
@@ -104,7 +105,7 @@ mod tests {
         let key = info.key();
         registry.register(info, Source::Client, NOW);
         registry.cancel(key.as_str(), Source::Client, NOW);
-        registry.client_renewed_unknown(key.as_str(), NOW);
+        registry.client_renewed_unknown(key.as_str(), None, NOW);
         assert_eq!(registry.memory(NOW), PeerMemory::InDoubt);
         registry.client_reads(Scope::All, NOW);
         assert_eq!(registry.memory(NOW), PeerMemory::Fetched);
@@ -116,7 +117,7 @@ mod tests {
     fn a_registry_with_a_copy_is_never_in_doubt() {
         let registry = opened(PeerMemory::Whole);
         registry.client_reads(Scope::Delta, NOW);
-        registry.client_renewed_unknown("A/1", NOW);
+        registry.client_renewed_unknown("A/1", None, NOW);
         assert_eq!((registry.memory(NOW), registry.lost_memory(NOW)), (PeerMemory::Whole, None));
     }
 }

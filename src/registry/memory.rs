@@ -106,6 +106,7 @@ enum State {
     #[default]
     Whole,
     InDoubt {
+        since: Timestamp,
         until: Timestamp,
         /// Whether a client sent a full fetch: from then on a delta is no sign.
         fetched: bool,
@@ -132,16 +133,16 @@ impl Memory {
         let until = now + self.renewal_interval * INTERVALS_IN_DOUBT;
         self.state = match with {
             PeerMemory::Whole => State::Whole,
-            PeerMemory::InDoubt | PeerMemory::Lost => State::InDoubt { until, fetched: false },
-            PeerMemory::Fetched => State::InDoubt { until, fetched: true },
+            PeerMemory::InDoubt | PeerMemory::Lost => State::InDoubt { since: now, until, fetched: false },
+            PeerMemory::Fetched => State::InDoubt { since: now, until, fetched: true },
         };
     }
 
     /// The state of the memory, which peers are sent.
     pub fn is(&self, now: Timestamp) -> PeerMemory {
         match self.state {
-            State::InDoubt { until, fetched: false } if now < until => PeerMemory::InDoubt,
-            State::InDoubt { until, fetched: true } if now < until => PeerMemory::Fetched,
+            State::InDoubt { until, fetched: false, .. } if now < until => PeerMemory::InDoubt,
+            State::InDoubt { until, fetched: true, .. } if now < until => PeerMemory::Fetched,
             State::Lost(lost) if now < lost.until => PeerMemory::Lost,
             State::Whole | State::InDoubt { .. } | State::Lost(_) => PeerMemory::Whole,
         }
@@ -176,8 +177,13 @@ impl Memory {
         self.shown(Sign::Delta, now)
     }
 
-    /// Notes the renewal of an instance that is unknown, and was never here.
-    pub fn renewed_unknown(&mut self, now: Timestamp) -> Option<News> {
+    /// Notes the renewal of an instance that is unknown, and was never here. `last_dirty` is when its client last changed its data,
+    /// by the client's clock. One that did so since this replica opened is no sign: it may have registered at a peer a moment ago.
+    pub fn renewed_unknown(&mut self, last_dirty: Option<Timestamp>, now: Timestamp) -> Option<News> {
+        let State::InDoubt { since, .. } = self.state else { return None };
+        if last_dirty.is_some_and(|last_dirty| last_dirty > since) {
+            return None;
+        }
         self.shown(Sign::Renewal, now)
     }
 
@@ -267,7 +273,7 @@ mod tests {
         copied.opened(PeerMemory::Whole, OPENED);
         for mut memory in [Memory::new(INTERVAL), copied] {
             assert_eq!(memory.delta_asked(OPENED), None);
-            assert_eq!(memory.renewed_unknown(OPENED), None);
+            assert_eq!(memory.renewed_unknown(None, OPENED), None);
             assert_eq!(memory.compared_with(PeerMemory::Lost, OPENED), None);
             assert_eq!(memory.is(OPENED), PeerMemory::Whole);
         }
@@ -279,7 +285,7 @@ mod tests {
             let (mut memory, at) = (in_doubt(), OPENED + Duration::from_secs(7));
             let show = |memory: &mut Memory, at| match sign {
                 Sign::Delta => memory.delta_asked(at),
-                Sign::Renewal => memory.renewed_unknown(at),
+                Sign::Renewal => memory.renewed_unknown(Some(OPENED), at),
                 Sign::Peer => memory.compared_with(PeerMemory::Lost, at),
             };
             let lost = Lost { sign, since: at, until: at + INTERVAL };
@@ -310,20 +316,32 @@ mod tests {
         let before = end - Duration::from_millis(1);
         assert_eq!((quiet.is(before), memory.is(before)), (PeerMemory::InDoubt, PeerMemory::Fetched));
         assert_eq!((quiet.is(end), quiet.tick(end), memory.is(end)), (PeerMemory::Whole, None, PeerMemory::Whole));
-        assert_eq!(quiet.renewed_unknown(end), None);
+        assert_eq!(quiet.renewed_unknown(None, end), None);
     }
 
     #[test]
     fn a_client_from_before_shows_it_even_after_a_full_fetch() {
         let mut memory = in_doubt();
         memory.fetched();
-        assert!(matches!(memory.renewed_unknown(OPENED), Some(News::Began(_))));
+        assert!(matches!(memory.renewed_unknown(None, OPENED), Some(News::Began(_))));
+    }
+
+    #[test]
+    fn an_instance_that_registered_since_then_is_no_sign() {
+        let (mut memory, at) = (in_doubt(), OPENED + Duration::from_secs(2));
+        assert_eq!(
+            memory.renewed_unknown(Some(OPENED + Duration::from_secs(1)), at),
+            None,
+            "a peer has not told it yet"
+        );
+        assert_eq!(memory.is(at), PeerMemory::InDoubt);
+        assert!(memory.renewed_unknown(Some(OPENED), at).is_some(), "its data is from before");
     }
 
     #[test]
     fn only_a_peer_with_a_whole_memory_ends_the_loss() {
         let mut memory = in_doubt();
-        let Some(News::Began(lost)) = memory.renewed_unknown(OPENED) else { panic!("it begins") };
+        let Some(News::Began(lost)) = memory.renewed_unknown(None, OPENED) else { panic!("it begins") };
         assert_eq!(memory.compared_with(PeerMemory::InDoubt, OPENED), None);
         assert_eq!(memory.compared_with(PeerMemory::Lost, OPENED), None);
         assert_eq!(memory.is(OPENED), PeerMemory::Lost);

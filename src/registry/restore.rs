@@ -248,9 +248,9 @@ mod tests {
         let restored = registry(2, after(10));
         restore(&restored, kept(&before(), after(5)), Restore::Alone, after(10));
         restored.opened_in_a_cluster(PeerMemory::Fetched, after(10));
-        restored.client_renewed_unknown("A/b", after(11));
+        restored.client_renewed_unknown("A/b", None, after(11));
         assert_eq!(restored.memory(after(11)), PeerMemory::Fetched);
-        restored.client_renewed_unknown("A/x", after(11));
+        restored.client_renewed_unknown("A/x", None, after(11));
         assert_eq!(restored.memory(after(11)), PeerMemory::Lost, "it registered after the snapshot was written");
     }
 }

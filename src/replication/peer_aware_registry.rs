@@ -162,7 +162,7 @@ impl PeerAwareInstanceRegistry {
     pub fn renew(&self, key: &str, heartbeat: Heartbeat, source: Source, now: Timestamp) -> HeartbeatOutcome {
         let Renewal::Renewed(lease) = self.registry.renew(key, now) else {
             if source == Source::Client {
-                self.registry.client_renewed_unknown(key, now);
+                self.registry.client_renewed_unknown(key, heartbeat.last_dirty, now);
             }
             return HeartbeatOutcome::NotFound;
         };
