@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -56,12 +57,21 @@ pub fn millis(duration: Duration) -> i64 {
 pub struct Clock {
     started: Instant,
     epoch: Timestamp,
+    /// By how many milliseconds it has leapt since, where leaps are simulated.
+    leapt: Option<&'static AtomicI64>,
 }
 
 impl Clock {
     /// A clock that says `epoch` now and advances from here.
     pub fn starting_at(epoch: Timestamp) -> Self {
-        Self { started: Instant::now(), epoch }
+        Self { started: Instant::now(), epoch, leapt: None }
+    }
+
+    /// The same clock, which somebody else can make leap by milliseconds, as a monotonic clock does when its process is restored
+    /// elsewhere, or as it falls behind while its machine is suspended. For simulations.
+    #[must_use]
+    pub fn leaping(self, leapt: &'static AtomicI64) -> Self {
+        Self { leapt: Some(leapt), ..self }
     }
 
     /// A clock set by the system's wall clock, which is read this once.
@@ -78,7 +88,8 @@ impl Clock {
 
     /// What it said at this instant.
     pub fn at(&self, instant: Instant) -> Timestamp {
-        self.epoch + instant.saturating_duration_since(self.started)
+        let Timestamp(steady) = self.epoch + instant.saturating_duration_since(self.started);
+        Timestamp(steady + self.leapt.map_or(0, |leapt| leapt.load(Relaxed)))
     }
 
     /// The time this clock was started at.

@@ -35,7 +35,7 @@ impl State {
         }
         for (id, held) in before.iter().flatten().filter(|(id, _)| !after.contains_key(*id)) {
             let slot = &mut self.slots[process];
-            let heard = slot.real(held.heard());
+            let heard = slot.certainly_real(held.heard());
             slot.gone.insert(id.clone(), (now, heard));
         }
         for (id, held) in &after {
@@ -84,7 +84,7 @@ impl State {
         let knew = last.is_some_and(|event| event.holders.contains(&process));
         // An instance that registered since then came back by itself, even in the same millisecond.
         let left = slot.gone.get(id).filter(|(left, _)| knew && last.is_some_and(|event| event.applied < *left));
-        let heard = left.and_then(|(_, heard)| u64::try_from(*heard).ok());
+        let heard = left.and_then(|(_, heard)| *heard);
         // Of two that are so close, a registration and a heartbeat, it may have heard the first and come back by the second.
         let contacts = &self.oracle.contacts[client];
         let is_one = |heard: u64| contacts.iter().filter(|(when, _)| when + SLACK >= heard).count() <= 1;
@@ -212,10 +212,8 @@ impl State {
             let changed =
                 self.oracle.events.iter().filter(|event| event.client == client).map(|event| event.applied).max();
             let is_quiet = changed.is_none_or(|changed| now >= changed + group.takes());
-            // An instance that has been silent for a lease is evicted by one replica before another. A heartbeat may be known to
-            // some of them only, if the process that accepted it has ended since, or is in no group with these.
-            let heard = group.members.iter().filter_map(|member| self.heard_here(client, *member)).max();
-            if !is_quiet || heard.is_none_or(|heard| now > heard + LEASE_MS) {
+            // An instance that has been silent for a lease is evicted by one replica before another.
+            if !is_quiet || self.is_silent(client, group, now) {
                 continue;
             }
             let first = self.seen(client, group.members[0]);
@@ -229,6 +227,13 @@ impl State {
         }
     }
 
+    /// Whether a group has not heard a client for a lease. A heartbeat may be known to some members only, if the process that
+    /// accepted it has ended since, or is in no group with these.
+    fn is_silent(&self, client: usize, group: &Group, now: u64) -> bool {
+        let heard = group.members.iter().filter_map(|member| self.heard_here(client, *member)).max();
+        heard.is_none_or(|heard| now > heard + LEASE_MS)
+    }
+
     /// If all replicas can talk, the last command wins.
     fn last_command(&mut self, group: &Group, now: u64) {
         for client in 0..CLIENTS {
@@ -240,7 +245,8 @@ impl State {
             for aspect in [Aspect::Presence, Aspect::Status, Aspect::Data] {
                 let Some(expected) = self.oracle.expected(client, aspect) else { continue };
                 // An instance that has been silent for long may be evicted, and its override with it.
-                let is_silent = now > self.oracle.heard(client) + LEASE_MS;
+                let was_long_ago = now > self.oracle.heard(client) + LEASE_MS;
+                let is_silent = was_long_ago || self.is_silent(client, group, now);
                 if is_silent && !expected.iter().all(|value| *value == Value::Present(false)) {
                     continue;
                 }

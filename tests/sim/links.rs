@@ -71,6 +71,14 @@ impl Links {
         lost
     }
 
+    /// Calls of a replica and to it count anew from now on. Returns its links.
+    pub(crate) fn interrupted(&mut self, replica: usize) -> Vec<(usize, usize)> {
+        let links = self.pairs().into_iter().filter(|(from, to)| *from == replica || *to == replica);
+        let links: Vec<_> = links.filter(|link| self.orderly.contains_key(link)).collect();
+        self.orderly.retain(|link, _| !links.contains(link));
+        links
+    }
+
     fn pairs(&self) -> Vec<(usize, usize)> {
         let all = 0..self.replicas;
         all.clone().flat_map(|from| all.clone().map(move |to| (from, to))).filter(|(from, to)| from != to).collect()

@@ -207,6 +207,8 @@ impl Net {
             && !state.frozen.contains(&to)
             && !state.cut.contains(&(from, to))
             && !state.wrong_names.contains_key(&to)
+            // Who is told another name for it, may take the two for one, or for two.
+            && !state.wrong_names.values().any(|leads| *leads == Some(to))
             && state.lost == (0, 0)
             && state.longest_delay <= ORDERLY_DELAY
     }

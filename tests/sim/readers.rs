@@ -21,6 +21,9 @@ pub(crate) const READERS: usize = 2;
 /// Some read so rarely that the delta no longer has what they missed.
 const POLLS: [Duration; READERS] = [Duration::from_secs(3), Duration::from_secs(17)];
 
+/// For how long replicas may tell each other of a full fetch: each is in doubt for three renewal intervals.
+const PASSED_ON: u64 = 2 * 3 * RENEWAL.as_secs() * 1000;
+
 /// The list of a reader, and its origin.
 #[derive(Debug, Default)]
 struct Known {
@@ -78,13 +81,15 @@ async fn fetch(world: &Arc<World>, replica: usize, path: &str) -> Option<(Option
     let request = request(Method::GET, path, Bytes::new());
     let (status, body) = send(world, replica, request, move |_| {
         let now = handle.now();
-        let slots = &mut handle.state.lock().slots;
-        // A replica that opened without a copy tells its peers about a full fetch.
-        let was_fetched = slots.iter().any(|slot| slot.opened_empty && slot.fetched.is_some());
-        if !is_delta {
-            slots[replica].fetched.get_or_insert(now);
-        } else if !was_fetched {
-            slots[replica].first_sign.get_or_insert(now);
+        let mut state = handle.state.lock();
+        // A replica that opened without a copy tells its peers about a full fetch, even if it ends soon after: from then on a delta
+        // is no sign that a client had a list before.
+        let was_fetched = state.fetched_in_doubt.is_some_and(|at| now < at + PASSED_ON);
+        let slot = &mut state.slots[replica];
+        if is_delta && !was_fetched {
+            slot.first_sign.get_or_insert(now);
+        } else if !is_delta && slot.opened_empty {
+            state.fetched_in_doubt = Some(now);
         }
     })
     .await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use eureka_registry::registry::{self, InstanceRegistry};
@@ -39,6 +40,8 @@ pub(crate) struct Slot {
     /// By how much the clock is ahead of the one that runs there, and of the next.
     pub(crate) ahead: i64,
     pub(crate) ahead_next: i64,
+    /// By how much it has leapt of that.
+    leapt: Option<&'static AtomicI64>,
     /// By how much the process's stamp clock is ahead at least, since it has talked with others.
     pub(crate) stamps_at_least_ahead: i64,
     /// How many processes there were; another process is another incarnation.
@@ -61,12 +64,10 @@ pub(crate) struct Slot {
     pub(crate) view: Option<View>,
     pub(crate) version: u64,
     /// When instances that it no longer holds left it, and when they had been heard, as far as it knew.
-    pub(crate) gone: BTreeMap<String, (u64, i64)>,
+    pub(crate) gone: BTreeMap<String, (u64, Option<u64>)>,
     /// Whether it opened without a copy, and since when clients have shown that they knew a registry.
     pub(crate) opened_empty: bool,
     pub(crate) first_sign: Option<u64>,
-    /// The first full fetch: from then on a delta is no sign that a client had a list before.
-    pub(crate) fetched: Option<u64>,
 }
 
 impl Slot {
@@ -87,6 +88,12 @@ impl Slot {
     /// Translates a time by the process's clock to milliseconds since the start of the history.
     pub(crate) fn real(&self, by_clock: i64) -> i64 {
         by_clock - EPOCH - self.ahead
+    }
+
+    /// The same, if the clock has not leapt: it is unknown whether a time is from before that.
+    pub(crate) fn certainly_real(&self, by_clock: i64) -> Option<u64> {
+        let has_leapt = self.leapt.is_some_and(|leapt| leapt.load(Relaxed) != 0);
+        u64::try_from(self.real(by_clock)).ok().filter(|_| !has_leapt)
     }
 
     /// By how much its stamp clock is ahead.
@@ -177,7 +184,10 @@ fn begin(world: &Arc<World>, process: usize) {
     let epoch = EPOCH + slot.ahead + i64::try_from(now).unwrap();
     let from = |patience| Arc::new(From { net: Arc::clone(&world.net), process, patience, cluster: Mutex::default() });
     let access = PeerAccess { discovery: from(PATIENCE), transport: from(PATIENCE), joining: from(PATIENCE_AT_START) };
-    let clock = Clock::starting_at(Timestamp(epoch));
+    // Clocks are copied freely, so what they share lives as long as this program.
+    let leapt: &AtomicI64 = Box::leak(Box::default());
+    slot.leapt = Some(leapt);
+    let clock = Clock::starting_at(Timestamp(epoch)).leaping(leapt);
     let settings = settings(shape, process);
     let rng = SmallRng::seed_from_u64(seed);
     let mut node = Node::build(&settings, ([10, 0, 0, 1], 8761).into(), Some(access), clock, rng);
@@ -239,8 +249,8 @@ fn rename(world: &Arc<World>, process: usize, named: bool, lag: u64) {
         sleep(Duration::from_millis(lag)).await;
         let state = world.state.lock();
         let Some(slot) = state.slots.get(process) else { return };
-        // A process that came in the meantime goes on under the name.
-        if slot.incarnation == incarnation && (slot.opened.is_some() == named) {
+        // A process that came in the meantime goes on under the name, and one that stops has none.
+        if slot.incarnation == incarnation && (slot.node.is_some() == named) {
             drop(state);
             world.net.name(process, named);
         }
@@ -286,6 +296,20 @@ pub(crate) fn stop(world: &Arc<World>, process: usize) {
         gone(&handle, process, false);
     });
     world.state.lock().slots[process].task = Some(task.abort_handle());
+}
+
+/// The clock of the process leaps. What others know of it is out of date until they have talked again.
+pub(crate) fn leap(world: &Arc<World>, process: usize, by: i64) {
+    let mut guard = world.state.lock();
+    let state = &mut *guard;
+    let slot = &mut state.slots[process];
+    let Some(leapt) = slot.leapt.filter(|_| slot.registry.is_some()) else { return };
+    leapt.fetch_add(by, Relaxed);
+    slot.ahead += by;
+    slot.stamps_at_least_ahead += by;
+    for (from, to) in state.links.interrupted(process) {
+        state.oracle.excuse(from, to);
+    }
 }
 
 /// SIGSTOP and SIGCONT.

@@ -80,6 +80,11 @@ pub(crate) enum Op {
         replica: usize,
         ahead: i64,
     },
+    /// The clock of a process leaps while it runs, as when it is restored elsewhere, or falls behind while its machine is suspended.
+    Leap {
+        replica: usize,
+        by: i64,
+    },
     NamesFail,
     NamesAnswer,
     /// A replica's name leads to another process, or nowhere.
@@ -153,6 +158,9 @@ impl Script {
         let mut writer = Writer { kinds: kinds(&mut rng, skewed), rng, shape: shape.clone(), steps: Vec::new() };
         writer.clients_come();
         writer.faults();
+        if skewed {
+            writer.leaps();
+        }
         writer.steps.sort_by_key(|step| step.at);
         Self { seed, shape, steps: writer.steps }
     }
@@ -239,6 +247,22 @@ impl Writer {
             let kind = self.kinds[self.rng.random_range(0..self.kinds.len())];
             self.write(kind, at);
             at += self.rng.random_range(100..1500);
+        }
+    }
+
+    /// Suspended machines, and processes that are restored elsewhere.
+    fn leaps(&mut self) {
+        for _ in 0..self.rng.random_range(0..3) {
+            let (at, replica) = (self.rng.random_range(CALM..HEALED), self.replica());
+            if self.rng.random_range(0..2) == 0 {
+                let by = self.rng.random_range(1_000..3_600_000);
+                self.step(at, Op::Leap { replica, by });
+            } else {
+                let suspended = self.rng.random_range(300..14_000);
+                self.step(at, Op::Freeze(replica));
+                self.step(at + suspended, Op::Leap { replica, by: -i64::try_from(suspended).unwrap() });
+                self.step(at + suspended, Op::Thaw(replica));
+            }
         }
     }
 

@@ -52,6 +52,8 @@ pub(crate) struct State {
     /// Which replicas can talk, as of the last check.
     pub(crate) groups: Vec<Group>,
     pub(crate) oracle: Oracle,
+    /// When everything was last fetched from a replica that had opened without a copy.
+    pub(crate) fetched_in_doubt: Option<u64>,
     pub(crate) rng: SmallRng,
     pub(crate) broken: Option<Violation>,
 }
@@ -84,6 +86,7 @@ pub(crate) async fn play(script: &Script, aloud: bool) -> Result<u64, Violation>
         links: Links::new(shape.replicas),
         groups: Vec::new(),
         oracle: Oracle::new(CLIENTS),
+        fetched_in_doubt: None,
         rng: SmallRng::seed_from_u64(script.seed.wrapping_mul(31)),
         broken: None,
     };
@@ -154,6 +157,7 @@ impl World {
             Op::Freeze(replica) => replicas::freeze(self, replica, true),
             Op::Thaw(replica) => replicas::freeze(self, replica, false),
             Op::SetClock { replica, ahead } => self.state.lock().slots[replica].ahead_next = ahead,
+            Op::Leap { replica, by } => replicas::leap(self, replica, by),
             Op::NamesFail => self.net.names_answer(false),
             Op::NamesAnswer => self.net.names_answer(true),
             Op::NameWrong { name, to } => self.net.name_leads(name, Some(to)),
