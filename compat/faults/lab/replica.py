@@ -61,14 +61,15 @@ class Replica(Host):
         self.arguments = arguments
         return self
 
-    def start(self, *more, clock=None):
-        """Starts the process. `clock`: seconds that its clock is ahead of this machine's."""
+    def start(self, *more, clock=None, monotonic=False):
+        """Starts the process. `clock`: seconds that its clock is ahead of this machine's; with `monotonic`, steps of it move its
+        monotonic clock, too."""
         with self.log.open("a", encoding="utf-8") as log, self.namespace:
             log.write(f"### started {self.lab.now():.1f} s into the scenario\n")
             log.flush()
             self.process = subprocess.Popen(
                 self.command(more), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.lab.empty,
-                env=self.environment(clock), preexec_fn=die_with_parent,  # noqa: PLW1509, there is one thread
+                env=self.environment(clock, monotonic), preexec_fn=die_with_parent,  # noqa: PLW1509, there is one thread
             )
         self.started = self.lab.now()
         return self
@@ -82,14 +83,15 @@ class Replica(Host):
             return java + common + JAVA + identity + self.arguments + list(more)
         return [self.lab.options.binary, *common, *OURS, *self.arguments, *more]
 
-    def environment(self, clock):
+    def environment(self, clock, monotonic):
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.lab.empty), "NO_COLOR": "1", **QUIET_HEAP}
         if clock is not None:
             self.clock_file().write_text(f"{clock:+d}\n", encoding="ascii")
             environment |= {
                 "LD_PRELOAD": faketime(), "FAKETIME_TIMESTAMP_FILE": str(self.clock_file()), "FAKETIME_NO_CACHE": "1",
-                "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             }
+            if not monotonic:
+                environment |= {"DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         return environment
 
     def clock_file(self):

@@ -18,10 +18,10 @@ async def ahead(lab, replica):
     return int(answer.json()["instance"]["leaseInfo"]["registrationTimestamp"]) / 1000 - before
 
 
-async def shifted(lab, *seconds):
+async def shifted(lab, *seconds, monotonic=False):
     replicas = [await lab.replica(number) for number in range(len(seconds))]
     for replica, clock in zip(replicas, seconds, strict=True):
-        replica.start(clock=clock)
+        replica.start(clock=clock, monotonic=monotonic)
     for replica in replicas:
         await replica.ready()
     lab.replicas = replicas
@@ -100,3 +100,58 @@ async def clock_that_steps(lab):
     await lab.sleep(8)
     lab.truthful()
     await lab.agree(what="the clock was right again")
+
+
+async def moved(replica, lab, clock):
+    """The replica's clock, which the scenario has moved while it runs: the monotonic one, or nothing would show."""
+    measured = await ahead(lab, replica)
+    if abs(measured - clock) > 5:
+        raise SystemExit(f"libfaketime has no effect on the monotonic clock of {replica}: it is {measured:+.0f} s ahead, not {clock:+d}")
+
+
+@scenario(seconds=40)
+async def monotonic_clock_that_leaps(lab):
+    """The monotonic clock of one replica leaps an hour ahead while it runs, as that of a process does which is restored from a
+    checkpoint elsewhere. No instance may disappear, and who dies or is cancelled has to go."""
+    replicas = await shifted(lab, 0, 0, 0, monotonic=True)
+    crowd = await lab.crowd(30)
+    lab.watch(deltas=False)
+    await lab.sleep(2)
+    replicas[2].step_clock(HOUR)
+    lab.mark("the clock leapt ahead")
+    crowd[0].die()
+    lab.must(await crowd[1].cancel(replicas[2]), "a cancellation was not taken")
+    await crowd[2].override("DOWN", replicas[2])
+    await lab.sleep(1)
+    await crowd[2].remove_override(replicas[0])
+    await moved(replicas[2], lab, HOUR)
+    await lab.sleep(16)
+    lab.truthful()
+    await lab.agree(what="the clock leapt")
+
+
+@scenario(seconds=40)
+async def machine_that_is_suspended(lab):
+    """The machine of one replica is suspended for two leases, in which its monotonic clock stands still. Meanwhile instances come,
+    die and are cancelled. When it is back it may not bring back what is gone, and nobody who lives may disappear."""
+    replicas = await shifted(lab, 0, 0, 0, monotonic=True)
+    crowd = await lab.crowd(30)
+    lab.watch(deltas=False)
+    await lab.sleep(2)
+    replicas[2].freeze()
+    suspended = time.monotonic()
+    lab.mark("suspended")
+    crowd[0].die()
+    lab.must(await crowd[1].cancel(replicas[0]), "a cancellation was not taken")
+    await crowd[2].override("DOWN", replicas[1])
+    await lab.sleep(13)
+    behind = -round(time.monotonic() - suspended)
+    replicas[2].step_clock(behind)
+    replicas[2].thaw()
+    lab.mark("resumed")
+    await lab.sleep(3)
+    await moved(replicas[2], lab, behind)
+    await crowd[2].remove_override(replicas[2])
+    await lab.sleep(16)
+    lab.truthful()
+    await lab.agree(what="the machine was resumed")
