@@ -190,7 +190,7 @@ impl State {
         let held = self.slots[place].registry.as_ref().and_then(|registry| view(registry).remove(&id(client)));
         if !accepted {
             if matches!(what, Ask::Renew { .. }) {
-                self.slots[place].first_sign.get_or_insert(now);
+                self.signs.push((now, place));
             }
             if held.is_some() {
                 self.oracle.touched[client] = now;

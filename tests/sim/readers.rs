@@ -85,10 +85,9 @@ async fn fetch(world: &Arc<World>, replica: usize, path: &str) -> Option<(Option
         // A replica that opened without a copy tells its peers about a full fetch, even if it ends soon after: from then on a delta
         // is no sign that a client had a list before.
         let was_fetched = state.fetched_in_doubt.is_some_and(|at| now < at + PASSED_ON);
-        let slot = &mut state.slots[replica];
         if is_delta && !was_fetched {
-            slot.first_sign.get_or_insert(now);
-        } else if !is_delta && slot.opened_empty {
+            state.signs.push((now, replica));
+        } else if !is_delta && state.slots[replica].opened_empty {
             state.fetched_in_doubt = Some(now);
         }
     })
@@ -134,9 +133,14 @@ impl State {
         let Some(client) = client_of(id).filter(|client| self.clients[*client].lives) else { return };
         let slot = &self.slots[replica];
         let renewal = u64::try_from(RENEWAL.as_millis()).unwrap();
-        // A registry that has lost its memory refuses reads until its clients have had time to register again.
-        let may_not_be_read = slot.opened_empty && slot.first_sign.is_some_and(|sign| now < sign + renewal);
         let opened = slot.opened.unwrap_or_default();
+        // A registry that has lost its memory refuses reads until its clients have had time to register again: since the first sign
+        // that it saw, or that a peer told it of.
+        let sign_here = self.signs.iter().find(|(at, place)| *place == replica && *at >= opened).map(|(at, _)| *at);
+        let was_told =
+            |sign: u64| self.signs.iter().any(|(at, place)| *place != replica && *at < sign && *at + renewal >= opened);
+        let may_not_be_read =
+            slot.opened_empty && sign_here.is_some_and(|sign| now < sign + renewal && !was_told(sign));
         // A process that was frozen answers all waiting requests in one millisecond, perhaps the reader's first.
         let registered_just_now = self.oracle.last(client, Aspect::Presence).is_some_and(|event| event.applied == now);
         if may_not_be_read && self.was_present_before(client, opened) {

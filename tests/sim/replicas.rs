@@ -65,9 +65,8 @@ pub(crate) struct Slot {
     pub(crate) version: u64,
     /// When instances that it no longer holds left it, and when they had been heard, as far as it knew.
     pub(crate) gone: BTreeMap<String, (u64, Option<u64>)>,
-    /// Whether it opened without a copy, and since when clients have shown that they knew a registry.
+    /// Whether it opened without a copy.
     pub(crate) opened_empty: bool,
-    pub(crate) first_sign: Option<u64>,
 }
 
 impl Slot {

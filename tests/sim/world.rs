@@ -54,6 +54,8 @@ pub(crate) struct State {
     pub(crate) oracle: Oracle,
     /// When everything was last fetched from a replica that had opened without a copy.
     pub(crate) fetched_in_doubt: Option<u64>,
+    /// When clients showed which replica that they had known a registry.
+    pub(crate) signs: Vec<(u64, usize)>,
     pub(crate) rng: SmallRng,
     pub(crate) broken: Option<Violation>,
 }
@@ -87,6 +89,7 @@ pub(crate) async fn play(script: &Script, aloud: bool) -> Result<u64, Violation>
         groups: Vec::new(),
         oracle: Oracle::new(CLIENTS),
         fetched_in_doubt: None,
+        signs: Vec::new(),
         rng: SmallRng::seed_from_u64(script.seed.wrapping_mul(31)),
         broken: None,
     };
