@@ -70,6 +70,12 @@ impl InstanceRegistry {
         gone
     }
 
+    /// Notes that this replica's clock stood still for so long, as that of a suspended machine does: all instances have been silent
+    /// for that much longer. Those that renewed since then, or at a peer, renew again or are found there before they are evicted.
+    pub fn clock_stood_still(&self, by: Duration) {
+        self.leases.select(|_| true).iter().for_each(|lease| lease.age(by));
+    }
+
     /// Evicts expired leases, at random and at most the share that self-preservation allows (`evict`). Returns the number of
     /// evicted instances.
     ///
@@ -134,6 +140,17 @@ mod tests {
         assert!(is_dead(secs(91), secs(90), secs(92)));
         assert!(!is_dead(secs(90), secs(90), secs(92)), "its lease is not over");
         assert!(!is_dead(secs(91), secs(90), secs(91)), "it may have been heard before the other replica opened");
+    }
+
+    #[test]
+    fn what_was_heard_before_the_clock_stood_still_is_older_by_that() {
+        let now = Timestamp(1_700_000_000_000);
+        let registry = InstanceRegistry::new(Options::default(), 1, now);
+        registry.register(InstanceInfo::new(AppName::new("a"), "h", "10.0.0.1", now), Source::Client, now);
+        registry.clock_stood_still(secs(91));
+        assert_eq!(registry.expired(now).len(), 1);
+        registry.renew("A/h", now);
+        assert_eq!(registry.expired(now).len(), 0, "it lives");
     }
 
     #[test]

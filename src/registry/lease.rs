@@ -103,6 +103,11 @@ impl Lease {
         }
     }
 
+    /// Notes that its client was heard so much longer ago than the clock made it seem.
+    pub(super) fn age(&self, by: Duration) {
+        self.heard_ms.fetch_sub(millis(by), Relaxed);
+    }
+
     /// When its client was last heard, by any replica.
     pub fn heard(&self) -> Heard {
         Heard { at: self.last_heard(), renewed: self.renewed.load(Relaxed) }

@@ -55,8 +55,8 @@ impl PeerEurekaNode {
             let reply = self.ask(around, Call::Records(request.encode().into())).await?;
             let now = around.clock.now();
             let mut records: Records = exchange::decode_records(&reply.body, now).map_err(|error| error.to_string())?;
-            for (_, heard) in &mut records.registered {
-                heard.at = self.to_ours(heard.at);
+            for (record, heard) in &mut records.registered {
+                heard.at = self.to_ours(heard.at, around.registry.lease(record.info.key().as_str()).is_some());
             }
             if let (skipped @ 1.., first) = &records.skipped {
                 warn!(
@@ -99,7 +99,7 @@ impl PeerEurekaNode {
             let reply = self.ask(around, Call::Heard(body.into())).await?;
             let mut answer: HeardAnswer = exchange::decode_heard(&reply.body).map_err(|error| error.to_string())?;
             for heard in answer.heard.iter_mut().flatten() {
-                heard.at = self.to_ours(heard.at);
+                heard.at = self.to_ours(heard.at, true);
             }
             let gone = around.registry.take_heard(keys, &answer, around.clock.now());
             if gone > 0 {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::Notify;
@@ -162,9 +162,16 @@ impl PeerEurekaNode {
         self.clock.lock().to_ours(Timestamp::NEVER).is_some()
     }
 
-    /// Translates a time from the peer's clock to ours.
-    pub(super) fn to_ours(&self, theirs: Timestamp) -> Timestamp {
-        self.clock.lock().to_ours(theirs).unwrap_or(Timestamp::NEVER)
+    /// Its clock.
+    pub(super) fn clock(&self) -> MutexGuard<'_, PeerClock> {
+        self.clock.lock()
+    }
+
+    /// Translates a time from the peer's clock to ours, of an instance that is registered here or not.
+    pub(super) fn to_ours(&self, theirs: Timestamp, is_registered: bool) -> Timestamp {
+        let clock = self.clock.lock();
+        let ours = if is_registered { clock.to_ours(theirs) } else { clock.to_ours_at_most(theirs) };
+        ours.unwrap_or(Timestamp::NEVER)
     }
 
     /// Sends the queue until `stop`, and then the rest of it, up to the first failure.

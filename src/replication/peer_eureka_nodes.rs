@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::discovery::{Found, LookupError, PeerDiscovery};
 use super::membership::{Change, Membership, NameKey, PeerId};
+use super::peer_clock::fell_behind;
 use super::peer_eureka_node::{PeerEurekaNode, Peers, Surroundings};
 use super::self_check::SelfCheck;
 use super::transport::PeerTransport;
@@ -265,6 +266,22 @@ impl PeerEurekaNodes {
     /// The peers.
     pub(super) fn peers(&self) -> Arc<Vec<Arc<PeerEurekaNode>>> {
         self.peers.all()
+    }
+
+    /// Finds out whether this replica's own clock stood still, as that of a suspended machine does, and corrects what depends on it.
+    /// To be called about once a second.
+    pub fn check_own_clock(&self) {
+        let peers = self.peers();
+        let mut clocks: Vec<_> =
+            peers.iter().filter(|peer| peer.is_ours() && peer.is_available()).map(|peer| peer.clock()).collect();
+        let Some(by) = fell_behind(clocks.iter_mut().map(|clock| &mut **clock)) else { return };
+        drop(clocks);
+        self.around.registry.clock_stood_still(by);
+        warn!(
+            for_secs = by.as_secs(),
+            "this replica's clock stood still, as that of a suspended machine does: all instances count as silent for that much \
+             longer. Times that this replica shows are early by that until it restarts"
+        );
     }
 
     /// The number of lookups by outcome.

@@ -35,6 +35,8 @@ const JOINING_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const JOINING_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often the registry checks whether the time of a lost memory is over.
 const MEMORY_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a replica checks by its peers whether its own clock stood still.
+const OWN_CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How a replica finds its peers, and how it calls them.
 #[derive(Clone, Debug)]
@@ -219,6 +221,10 @@ impl Node {
         self.tasks.every("delta-retention", options.delta_retention_timer_interval, move || {
             expiring.expire_recent_changes(clock.now());
         });
+        if let Some(Peers { nodes, .. }) = &self.peers {
+            let nodes = Arc::clone(nodes);
+            self.tasks.every("own-clock", OWN_CLOCK_INTERVAL, move || nodes.check_own_clock());
+        }
         let remembering = Arc::clone(registry);
         self.tasks.every("memory", MEMORY_INTERVAL, move || remembering.tick_memory(clock.now()));
         let updating = Arc::clone(registry);
