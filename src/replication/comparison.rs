@@ -7,7 +7,7 @@
 
 use tracing::{info, warn};
 
-use super::peer_eureka_node::{PeerEurekaNode, Surroundings};
+use super::peer_eureka_node::{PeerEurekaNode, Surroundings, Use};
 use super::transport::Call;
 use crate::codec::exchange::{self, Digests, HeardAnswer, Records, RecordsRequest};
 use crate::model::InstanceKey;
@@ -55,8 +55,8 @@ impl PeerEurekaNode {
             let reply = self.ask(around, Call::Records(request.encode().into())).await?;
             let now = around.clock.now();
             let mut records: Records = exchange::decode_records(&reply.body, now).map_err(|error| error.to_string())?;
-            for (record, heard) in &mut records.registered {
-                heard.at = self.to_ours(heard.at, around.registry.lease(record.info.key().as_str()).is_some());
+            for (_, heard) in &mut records.registered {
+                heard.at = self.to_ours(heard.at, Use::Comparison);
             }
             if let (skipped @ 1.., first) = &records.skipped {
                 warn!(
@@ -85,21 +85,26 @@ impl PeerEurekaNode {
         after: Option<&InstanceKey>,
     ) -> Result<Option<InstanceKey>, String> {
         let quiet = around.registry.quiet(after, INSTANCES_ASKED, around.clock.now());
-        self.ask_when_heard(around, &quiet).await?;
+        self.ask_when_heard(around, &quiet, Use::Comparison).await?;
         Ok(quiet.last().cloned())
     }
 
     /// Asks for the peer's last renewals of these instances.
     ///
     /// # Errors The reason, in words.
-    pub(super) async fn ask_when_heard(&self, around: &Surroundings, keys: &[InstanceKey]) -> Result<(), String> {
+    pub(super) async fn ask_when_heard(
+        &self,
+        around: &Surroundings,
+        keys: &[InstanceKey],
+        use_of_it: Use,
+    ) -> Result<(), String> {
         for keys in keys.chunks(INSTANCES_ASKED) {
             let mut body = Vec::new();
             exchange::encode_keys(keys, &mut body);
             let reply = self.ask(around, Call::Heard(body.into())).await?;
             let mut answer: HeardAnswer = exchange::decode_heard(&reply.body).map_err(|error| error.to_string())?;
             for heard in answer.heard.iter_mut().flatten() {
-                heard.at = self.to_ours(heard.at, true);
+                heard.at = self.to_ours(heard.at, use_of_it);
             }
             let gone = around.registry.take_heard(keys, &answer, around.clock.now());
             if gone > 0 {

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use rand::Rng;
 
 use super::PeerEurekaNodes;
-use super::peer_eureka_node::{PeerEurekaNode, Surroundings};
+use super::peer_eureka_node::{PeerEurekaNode, Surroundings, Use};
 use crate::registry::InstanceRegistry;
 use crate::time::Clock;
 
@@ -31,7 +31,8 @@ async fn ask_peers(peers: &[std::sync::Arc<PeerEurekaNode>], around: &Surroundin
         return;
     }
     let able = peers.iter().filter(|peer| peer.is_ours() && peer.is_available());
-    let asked = able.map(|peer| tokio::time::timeout(PATIENCE, peer.ask_when_heard(around, &expired)));
+    let asked =
+        able.map(|peer| tokio::time::timeout(PATIENCE, peer.ask_when_heard(around, &expired, Use::BeforeEviction)));
     // A failed call is noted where calls are made, and says nothing about these instances.
     join_all(asked).await;
 }

@@ -70,13 +70,13 @@ impl PeerClock {
         Some(Timestamp(ours.0.saturating_add(jump.map_or(least, |jump| jump.before.0.min(least)))))
     }
 
-    /// Translates a time from the peer's clock to ours; `None` before the peer's clock was ever read. For an instance that is
-    /// registered here: who was heard before a jump does not seem older by it.
+    /// Translates a time from the peer's clock to ours; `None` before the peer's clock was ever read. For the question that comes
+    /// before an eviction: who was heard before a jump does not seem older by it.
     pub fn to_ours(&self, theirs: Timestamp) -> Option<Timestamp> {
         self.bounds().map(|(_, most)| Timestamp(theirs.0.saturating_sub(most)))
     }
 
-    /// The same, for an instance that is not registered here, and that must not come back.
+    /// The same, for everything else: who was heard before a jump does not seem younger by it.
     pub fn to_ours_at_most(&self, theirs: Timestamp) -> Option<Timestamp> {
         let (_, most) = self.bounds()?;
         let jump = self.jump.filter(|jump| theirs < jump.theirs);

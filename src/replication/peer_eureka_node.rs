@@ -74,6 +74,15 @@ pub(super) struct Surroundings {
     pub(super) clock: Clock,
 }
 
+/// What a peer's time of a renewal is needed for. They differ while one of the two clocks has just jumped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Whether an expired instance may be evicted: who lives must not go.
+    BeforeEviction,
+    /// A comparison: who is gone must not come back.
+    Comparison,
+}
+
 /// How a node's task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -167,10 +176,13 @@ impl PeerEurekaNode {
         self.clock.lock()
     }
 
-    /// Translates a time from the peer's clock to ours, of an instance that is registered here or not.
-    pub(super) fn to_ours(&self, theirs: Timestamp, is_registered: bool) -> Timestamp {
+    /// Translates a time from the peer's clock to ours.
+    pub(super) fn to_ours(&self, theirs: Timestamp, use_of_it: Use) -> Timestamp {
         let clock = self.clock.lock();
-        let ours = if is_registered { clock.to_ours(theirs) } else { clock.to_ours_at_most(theirs) };
+        let ours = match use_of_it {
+            Use::BeforeEviction => clock.to_ours(theirs),
+            Use::Comparison => clock.to_ours_at_most(theirs),
+        };
         ours.unwrap_or(Timestamp::NEVER)
     }
 

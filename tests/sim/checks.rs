@@ -71,7 +71,7 @@ impl State {
         }
         let rivals = self.oracle.rivals(client, Aspect::Presence);
         let is_cancelled = rivals.iter().all(|event| event.value == Value::Present(false));
-        let knew = rivals.first().is_some_and(|event| event.holders.contains(&process));
+        let knew = rivals.iter().all(|event| event.holders.contains(&process)) && !rivals.is_empty();
         if is_cancelled && knew && was_looked_at {
             return self.violated(
                 "no revival",
@@ -153,10 +153,11 @@ impl State {
         settled && self.no_cancel_since(client, within.0) && self.oracle.was_heard_by(client, &group.members, within)
     }
 
-    /// When a client was last answered successfully by the process that runs there now.
+    /// When a client was last answered successfully by the process that runs there now, and by its clock not long ago.
     fn heard_here(&self, client: usize, replica: usize) -> Option<u64> {
-        let opened = self.slots[replica].opened?;
-        self.oracle.contact_at(client, replica).filter(|at| *at >= opened)
+        let slot = &self.slots[replica];
+        let since = slot.leapt_at.max(slot.opened)?;
+        self.oracle.contact_at(client, replica).filter(|at| *at >= since)
     }
 
     fn no_cancel_since(&self, client: usize, since: u64) -> bool {
@@ -265,7 +266,8 @@ impl State {
     pub(crate) fn is_whole(&mut self, process: usize, now: u64) {
         let Some(slot) = self.slots[..self.links.open.len()].get(process) else { return };
         let waited = u128::from(now - slot.began);
-        if slot.known.is_empty() || waited >= crate::replicas::SYNC_TIMEOUT.as_millis() {
+        // Where the clock leaps, the time is over earlier.
+        if slot.leapt_at.is_some() || slot.known.is_empty() || waited >= crate::replicas::SYNC_TIMEOUT.as_millis() {
             return;
         }
         let lacks = |peer: usize| {

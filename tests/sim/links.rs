@@ -19,6 +19,8 @@ pub(crate) struct Links {
     acquainted: BTreeMap<(usize, usize), bool>,
     /// Since when calls from one to another have got through.
     orderly: BTreeMap<(usize, usize), u64>,
+    /// Since when a replica's clock has run evenly, where it has leapt.
+    even: BTreeMap<usize, u64>,
 }
 
 impl Links {
@@ -29,6 +31,7 @@ impl Links {
             named: BTreeMap::new(),
             acquainted: BTreeMap::new(),
             orderly: BTreeMap::new(),
+            even: BTreeMap::new(),
         }
     }
 
@@ -71,8 +74,9 @@ impl Links {
         lost
     }
 
-    /// Calls of a replica and to it count anew from now on. Returns its links.
-    pub(crate) fn interrupted(&mut self, replica: usize) -> Vec<(usize, usize)> {
+    /// A replica's clock has leapt: calls of it and to it count anew from now on. Returns its links.
+    pub(crate) fn interrupted(&mut self, replica: usize, now: u64) -> Vec<(usize, usize)> {
+        self.even.insert(replica, now);
         let links = self.pairs().into_iter().filter(|(from, to)| *from == replica || *to == replica);
         let links: Vec<_> = links.filter(|link| self.orderly.contains_key(link)).collect();
         self.orderly.retain(|link, _| !links.contains(link));
@@ -116,7 +120,8 @@ impl Links {
                 }
                 next += 1;
             }
-            group.since = group.members.iter().filter_map(|member| self.open[*member]).fold(group.since, u64::max);
+            let since = |member: &usize| self.even.get(member).copied().max(self.open[*member]);
+            group.since = group.members.iter().filter_map(since).fold(group.since, u64::max);
             groups.extend(self.apart(&group));
         }
         groups

@@ -122,7 +122,11 @@ impl Oracle {
         let (client, value, place) = event;
         // Events at a Java server are stamped by the replica that it tells.
         let has_stamps = |place: usize| place < links.open.len();
-        let earlier = self.rivals(client, value.aspect());
+        let mut earlier = self.rivals(client, value.aspect());
+        if value.aspect() == Aspect::Status {
+            // A cancellation takes the override with it.
+            earlier.extend(self.of(client, Aspect::Presence).filter(|event| event.value == Value::Present(false)));
+        }
         let is_ordered = earlier.iter().all(|earlier| {
             let close = if skewed { AGREED_TO } else { 0 };
             // Metadata is a change of the registration that its replica knows, and gives way to a later one that it does not.
@@ -168,7 +172,7 @@ impl Oracle {
     /// Whether the last registration may turn out to be earlier than a cancellation.
     pub(crate) fn may_be_cancelled(&self, client: usize) -> bool {
         self.last(client, Aspect::Presence).is_none_or(|last| !last.is_ordered)
-            && self.rivals(client, Aspect::Presence).iter().any(|event| event.value == Value::Present(false))
+            && self.of(client, Aspect::Presence).any(|event| event.value == Value::Present(false))
     }
 
     /// The states that are right in the end; `None` if no change has to have lasted.

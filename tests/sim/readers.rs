@@ -31,6 +31,8 @@ struct Known {
     /// The process that answered last, and when.
     from: (usize, u64),
     at: u64,
+    /// Whether a delta lacked changes, and the hash code was right by chance.
+    is_doubtful: bool,
 }
 
 /// A reader's life.
@@ -54,7 +56,12 @@ async fn read(world: &Arc<World>, replica: usize, known: &mut Known, poll: Durat
         let after = applied(before, &delta);
         let is_right = hash_of(&after) == delta["applications"]["apps__hashcode"].as_str().unwrap();
         let now = world.now();
-        let follows = known.from == from && now - known.at + 500 < u64::try_from(RETENTION.as_millis()).unwrap();
+        // A replica whose clock leaps keeps no change for as long as it should.
+        let leapt = world.state.lock().slots[replica].leapt_at;
+        known.is_doubtful |= leapt.is_some_and(|leapt| leapt >= known.at);
+        let follows = known.from == from
+            && !known.is_doubtful
+            && now - known.at + 500 < u64::try_from(RETENTION.as_millis()).unwrap();
         if is_right {
             read_through(world, known, after, from);
             return true;
@@ -71,6 +78,7 @@ async fn read(world: &Arc<World>, replica: usize, known: &mut Known, poll: Durat
         world.state.lock().violated("an answer has its hash code", world.now(), full.to_string());
     }
     read_through(world, known, after, from);
+    known.is_doubtful = false;
     true
 }
 
@@ -139,8 +147,9 @@ impl State {
         let sign_here = self.signs.iter().find(|(at, place)| *place == replica && *at >= opened).map(|(at, _)| *at);
         let was_told =
             |sign: u64| self.signs.iter().any(|(at, place)| *place != replica && *at < sign && *at + renewal >= opened);
-        let may_not_be_read =
-            slot.opened_empty && sign_here.is_some_and(|sign| now < sign + renewal && !was_told(sign));
+        let may_not_be_read = slot.opened_empty
+            && slot.leapt_at.is_none()
+            && sign_here.is_some_and(|sign| now < sign + renewal && !was_told(sign));
         // A process that was frozen answers all waiting requests in one millisecond, perhaps the reader's first.
         let registered_just_now = self.oracle.last(client, Aspect::Presence).is_some_and(|event| event.applied == now);
         if may_not_be_read && self.was_present_before(client, opened) {

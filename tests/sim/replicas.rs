@@ -42,6 +42,10 @@ pub(crate) struct Slot {
     pub(crate) ahead_next: i64,
     /// By how much it has leapt of that.
     leapt: Option<&'static AtomicI64>,
+    /// When it leapt last.
+    pub(crate) leapt_at: Option<u64>,
+    /// Since when its machine has been suspended.
+    suspended: Option<u64>,
     /// By how much the process's stamp clock is ahead at least, since it has talked with others.
     pub(crate) stamps_at_least_ahead: i64,
     /// How many processes there were; another process is another incarnation.
@@ -91,8 +95,7 @@ impl Slot {
 
     /// The same, if the clock has not leapt: it is unknown whether a time is from before that.
     pub(crate) fn certainly_real(&self, by_clock: i64) -> Option<u64> {
-        let has_leapt = self.leapt.is_some_and(|leapt| leapt.load(Relaxed) != 0);
-        u64::try_from(self.real(by_clock)).ok().filter(|_| !has_leapt)
+        u64::try_from(self.real(by_clock)).ok().filter(|_| self.leapt_at.is_none())
     }
 
     /// By how much its stamp clock is ahead.
@@ -299,6 +302,7 @@ pub(crate) fn stop(world: &Arc<World>, process: usize) {
 
 /// The clock of the process leaps. What others know of it is out of date until they have talked again.
 pub(crate) fn leap(world: &Arc<World>, process: usize, by: i64) {
+    let now = world.now();
     let mut guard = world.state.lock();
     let state = &mut *guard;
     let slot = &mut state.slots[process];
@@ -306,15 +310,39 @@ pub(crate) fn leap(world: &Arc<World>, process: usize, by: i64) {
     leapt.fetch_add(by, Relaxed);
     slot.ahead += by;
     slot.stamps_at_least_ahead += by;
-    for (from, to) in state.links.interrupted(process) {
+    slot.leapt_at = Some(now);
+    for (from, to) in state.links.interrupted(process, now) {
         state.oracle.excuse(from, to);
     }
 }
 
+/// The machine of the process is suspended.
+pub(crate) fn suspend(world: &Arc<World>, process: usize) {
+    let now = world.now();
+    {
+        let slot = &mut world.state.lock().slots[process];
+        if slot.gate.is_none() {
+            return;
+        }
+        slot.suspended.get_or_insert(now);
+    }
+    freeze(world, process, true);
+}
+
+/// The machine goes on, and the clock with it.
+pub(crate) fn resume(world: &Arc<World>, process: usize) {
+    let Some(since) = world.state.lock().slots[process].suspended.take() else { return };
+    leap(world, process, -i64::try_from(world.now() - since).unwrap());
+    freeze(world, process, false);
+}
+
 /// SIGSTOP and SIGCONT.
 pub(crate) fn freeze(world: &Arc<World>, process: usize, frozen: bool) {
-    let gate = world.state.lock().slots[process].gate.clone();
-    if let Some(gate) = gate {
+    let (gate, is_suspended) = {
+        let slot = &world.state.lock().slots[process];
+        (slot.gate.clone(), slot.suspended.is_some())
+    };
+    if let Some(gate) = gate.filter(|_| frozen || !is_suspended) {
         world.state.lock().slots[process].is_frozen = frozen;
         if frozen {
             gate.close();

@@ -80,11 +80,14 @@ pub(crate) enum Op {
         replica: usize,
         ahead: i64,
     },
-    /// The clock of a process leaps while it runs, as when it is restored elsewhere, or falls behind while its machine is suspended.
+    /// The clock of a process leaps ahead while it runs, as when it is restored elsewhere.
     Leap {
         replica: usize,
-        by: i64,
+        by: u64,
     },
+    /// Its machine is suspended: it is frozen, and its clock stands still.
+    Suspend(usize),
+    Resume(usize),
     NamesFail,
     NamesAnswer,
     /// A replica's name leads to another process, or nowhere.
@@ -250,18 +253,18 @@ impl Writer {
         }
     }
 
-    /// Suspended machines, and processes that are restored elsewhere.
+    /// A process that is restored elsewhere, or whose machine is suspended, perhaps twice.
     fn leaps(&mut self) {
+        let (replica, is_restored) = (self.replica(), self.rng.random_range(0..2) == 0);
         for _ in 0..self.rng.random_range(0..3) {
-            let (at, replica) = (self.rng.random_range(CALM..HEALED), self.replica());
-            if self.rng.random_range(0..2) == 0 {
+            let at = self.rng.random_range(CALM..HEALED);
+            if is_restored {
                 let by = self.rng.random_range(1_000..3_600_000);
                 self.step(at, Op::Leap { replica, by });
             } else {
-                let suspended = self.rng.random_range(300..14_000);
-                self.step(at, Op::Freeze(replica));
-                self.step(at + suspended, Op::Leap { replica, by: -i64::try_from(suspended).unwrap() });
-                self.step(at + suspended, Op::Thaw(replica));
+                self.step(at, Op::Suspend(replica));
+                let suspended = self.rng.random_range(300..28_000);
+                self.step(at + suspended, Op::Resume(replica));
             }
         }
     }

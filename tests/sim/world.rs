@@ -160,7 +160,9 @@ impl World {
             Op::Freeze(replica) => replicas::freeze(self, replica, true),
             Op::Thaw(replica) => replicas::freeze(self, replica, false),
             Op::SetClock { replica, ahead } => self.state.lock().slots[replica].ahead_next = ahead,
-            Op::Leap { replica, by } => replicas::leap(self, replica, by),
+            Op::Leap { replica, by } => replicas::leap(self, replica, i64::try_from(by).unwrap()),
+            Op::Suspend(replica) => replicas::suspend(self, replica),
+            Op::Resume(replica) => replicas::resume(self, replica),
             Op::NamesFail => self.net.names_answer(false),
             Op::NamesAnswer => self.net.names_answer(true),
             Op::NameWrong { name, to } => self.net.name_leads(name, Some(to)),
@@ -181,6 +183,7 @@ impl World {
 
     fn heal(self: &Arc<Self>) {
         for process in 0..self.net.shape.processes() {
+            replicas::resume(self, process);
             replicas::freeze(self, process, false);
         }
         self.net.heal();
