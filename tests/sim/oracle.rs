@@ -138,6 +138,10 @@ impl Oracle {
         let awaited = (0..links.open.len()).filter(|peer| *peer != place).filter_map(|peer| {
             let since = links.orderly_since(place, peer)?;
             let is_settled = applied >= since + DELIVERED_WITHIN;
+            // Otherwise the peer has to ask for it.
+            if !is_settled && links.orderly_since(peer, place).is_none() {
+                return None;
+            }
             Some((peer, (applied + if is_settled { DELIVERED_WITHIN } else { KNOWN_WITHIN }, is_settled)))
         });
         let awaited = awaited.collect();
@@ -188,10 +192,15 @@ impl Oracle {
         }
     }
 
-    /// The link is out of order: it is unknown what arrives over it.
+    /// The link is out of order: it is unknown what arrives over it, and nobody asks for anything over it.
     pub(crate) fn excuse(&mut self, from: usize, to: usize) {
         for event in self.events.iter_mut().filter(|event| event.place == from) {
             event.awaited.remove(&to);
+        }
+        for event in self.events.iter_mut().filter(|event| event.place == to) {
+            if event.awaited.get(&from).is_some_and(|(_, is_settled)| !is_settled) {
+                event.awaited.remove(&from);
+            }
         }
     }
 
