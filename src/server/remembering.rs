@@ -16,6 +16,12 @@ use crate::tasks::Tasks;
 /// How long the disk may take before that is said, and before a start goes on without the snapshot.
 const SLOW: Duration = Duration::from_secs(30);
 
+/// How long a start waits for the process before it, which may still use the directory: a pod that was deleted by force ends while the
+/// one in its place starts. So many times it looks again.
+const ENDING_LOOKS: usize = 100;
+/// After so long each time.
+const ENDING_INTERVAL: Duration = Duration::from_millis(100);
+
 /// The snapshots of a replica, and what they say about it.
 #[derive(Clone, Debug)]
 pub(super) struct Remembering {
@@ -30,7 +36,12 @@ impl Remembering {
     pub(super) async fn look(&self) -> Option<Header> {
         let (snapshots, nodes) = (Arc::clone(&self.snapshots), self.nodes.clone());
         let is_other = move |name: &str| nodes.as_ref().is_some_and(|nodes| nodes.is_another_cluster(name));
-        on_a_thread(move || snapshots.look(is_other)).within(SLOW).await.flatten()
+        let mut looks = 0..ENDING_LOOKS;
+        let wait = move || {
+            thread::sleep(ENDING_INTERVAL);
+            looks.next().is_some()
+        };
+        on_a_thread(move || snapshots.look(is_other, wait)).within(SLOW).await.flatten()
     }
 
     /// Restores what the snapshot has and the copy at the start lacks. Returns whether the registry knows what clients know.

@@ -55,8 +55,20 @@ impl Directory {
                 *lock = Some(file);
                 Ok(())
             }
-            Err(TryLockError::WouldBlock) => Err(io::Error::other("another process uses this directory")),
+            Err(TryLockError::WouldBlock) => {
+                Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process uses this directory"))
+            }
             Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// The same; but while another process uses the directory, it is tried again for as long as `wait` says so.
+    pub(super) fn take_over(&self, mut wait: impl FnMut() -> bool) -> io::Result<()> {
+        loop {
+            match self.take() {
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy && wait() => {}
+                done => return done,
+            }
         }
     }
 

@@ -86,9 +86,10 @@ impl Snapshots {
     }
 
     /// Reads the snapshot that there is, whole, and says what it says about itself; `None` if there is none that can be used. One that
-    /// is damaged, foreign, newer or of another cluster is put aside, with a line in the log; the start goes on without it.
-    pub fn look(&self, is_other_cluster: impl Fn(&str) -> bool) -> Option<Header> {
-        if let Err(error) = self.directory.take() {
+    /// is damaged, foreign, newer or of another cluster is put aside, with a line in the log; the start goes on without it. `wait` is
+    /// called while another process uses the directory, and says whether to try again: who is replaced by force may still be ending.
+    pub fn look(&self, is_other_cluster: impl Fn(&str) -> bool, wait: impl FnMut() -> bool) -> Option<Header> {
+        if let Err(error) = self.directory.take_over(wait) {
             self.failed(&error, self.clock.now());
             return None;
         }

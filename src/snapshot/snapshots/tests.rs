@@ -88,7 +88,7 @@ fn written(place: &Place, clock: Clock) {
 fn found(place: &Place, clock: Clock) -> Option<(Header, Repaired, Arc<InstanceRegistry>)> {
     let registry = registry(2, clock);
     let snapshots = snapshots(&place.0, &registry, clock);
-    let header = snapshots.look(|cluster| cluster != CLUSTER)?;
+    let header = snapshots.look(|cluster| cluster != CLUSTER, || false)?;
     let restored = snapshots.restore(&header, Restore::Alone);
     registry.check();
     Some((header, restored, registry))
@@ -237,13 +237,25 @@ async fn two_processes_do_not_share_a_directory() {
     let first = snapshots(&place.0, &registry(1, clock), clock);
     first.write(None, Vec::new());
     let second = snapshots(&place.0, &registry(2, clock), clock);
-    assert_eq!(second.look(|_| false), None);
+    assert_eq!(second.look(|_| false, || false), None);
     second.write(None, Vec::new());
     let failing = second.status().failing.unwrap();
     assert_eq!(failing.why, "another process uses this directory");
     drop(first);
     second.write(None, Vec::new());
     assert_eq!(second.status().failing, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_starts_while_the_process_before_it_is_ending_waits_for_the_snapshot() {
+    let (place, clock) = (Place::new(), Clock::starting_at(NOW));
+    written(&place, clock);
+    let mut ending = Some(snapshots(&place.0, &registry(1, clock), clock));
+    ending.as_ref().unwrap().look(|_| false, || false).unwrap();
+    let next = snapshots(&place.0, &registry(2, clock), clock);
+    let found = next.look(|_| false, || ending.take().is_some());
+    assert_eq!(found.unwrap().instances, 2);
+    assert_eq!(next.status().failing, None);
 }
 
 #[tokio::test(start_paused = true)]
