@@ -92,7 +92,7 @@ mod tests {
         registry.client_renewed_unknown("A/1", None, NOW);
         assert!(registry.lost_memory(NOW).is_some() && !registry.access_allowed(NOW));
         assert_eq!(registry.memory(NOW), PeerMemory::Lost);
-        let end = NOW + Duration::from_secs(30);
+        let end = NOW + Duration::from_secs(45);
         registry.tick_memory(end);
         assert!(registry.access_allowed(end));
         assert_eq!(registry.memory(end), PeerMemory::Whole);

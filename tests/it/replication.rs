@@ -406,7 +406,7 @@ async fn a_registry_that_lost_its_memory_refuses_fetches_and_says_so() {
     let details = &health["components"]["registry"]["details"];
     assert_eq!(details["memory"], "lost");
     let (since, until) = (&details["fetchesRefusedSince"], &details["fetchesRefusedUntil"]);
-    assert_eq!(until.as_i64().unwrap() - since.as_i64().unwrap(), 30_000);
+    assert_eq!(until.as_i64().unwrap() - since.as_i64().unwrap(), 45_000);
     let metrics = server.send("GET", "/actuator/prometheus", &[], b"").await.text();
     assert!(metrics.contains("\neureka_registry_memory_lost 1.0\n"), "{metrics}");
     let overview = server.get_json("/api/v1/overview").await;
