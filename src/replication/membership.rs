@@ -110,6 +110,11 @@ impl Membership {
         self.names.iter().map(|(key, name)| (key, &name.url))
     }
 
+    /// The names that are configured.
+    pub fn fixed(&self) -> impl Iterator<Item = &ServiceUrl> {
+        self.names.values().filter(|name| name.origin == Origin::Fixed).map(|name| &name.url)
+    }
+
     /// The peer behind a name.
     pub fn peer_of(&self, key: &NameKey) -> Option<PeerId> {
         self.names.get(key)?.peer

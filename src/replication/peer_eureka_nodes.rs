@@ -16,8 +16,9 @@ use super::membership::{Change, Membership, NameKey, PeerId};
 use super::peer_clock::fell_behind;
 use super::peer_eureka_node::{PeerEurekaNode, Peers, Surroundings};
 use super::self_check::SelfCheck;
+use super::start::{self, Names};
 use super::transport::PeerTransport;
-use super::{Options, PeerAwareInstanceRegistry, Place, ServiceUrl, start};
+use super::{Options, PeerAwareInstanceRegistry, Place, ServiceUrl};
 use crate::time::Clock;
 
 /// Maximum callers of other clusters that are remembered, so that each is logged once.
@@ -236,14 +237,20 @@ impl PeerEurekaNodes {
         }
     }
 
-    /// The service URLs of the names now, including fixed ones. This replica's own may be one of them.
-    ///
-    /// # Errors If the name servers do not answer. A Service without a replica is an answer.
-    pub async fn service_urls(&self) -> Result<BTreeSet<ServiceUrl>, LookupError> {
-        if let Err(error @ LookupError::NoAnswer(_)) = self.look().await {
-            return Err(error);
+    /// Looks up the names, and returns the service URLs of those that are known, including fixed ones. This replica's own may be one
+    /// of them.
+    pub(super) async fn listed(&self) -> Names {
+        let looked = self.look().await;
+        if let Err(error @ LookupError::NoAnswer(_)) = looked {
+            return Names::Unknown(error.to_string());
         }
-        Ok(self.state.lock().membership.names().map(|(_, url)| url.clone()).collect())
+        let state = self.state.lock();
+        let known = state.membership.names().map(|(_, url)| url.clone()).collect();
+        if looked.is_ok() {
+            return Names::Listed(known);
+        }
+        let fixed: BTreeSet<ServiceUrl> = state.membership.fixed().cloned().collect();
+        Names::Nobody { before: &known - &fixed, fixed }
     }
 
     /// The service URLs of the replicas that must have been started before this one: those with lower ordinals.

@@ -6,7 +6,7 @@
 //!
 //! CoreDNS answers NXDOMAIN for a headless Service without a ready pod, as for one that does not exist, and remembers it
 //! for five seconds. So an empty answer alone proves nothing to a replica that others must have started before: those are
-//! [likely](Start::new), and asked by their own names.
+//! [likely](Start::new), and asked by their own names. For as long it still lists replicas that were all killed at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,12 +18,22 @@ use crate::time::Timestamp;
 const MOST_PEERS: usize = 100;
 /// The pause between two rounds of questions.
 const PAUSE: Duration = Duration::from_millis(200);
+/// After a Service has listed nobody for so long, each of its name servers has forgotten what it answered before: CoreDNS remembers an
+/// answer for five seconds.
+const FORGOTTEN: Duration = Duration::from_secs(6);
 
 /// The result of a lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Names {
     /// These replicas are listed, perhaps none.
     Listed(BTreeSet<ServiceUrl>),
+    /// The Service lists nobody.
+    Nobody {
+        /// The configured peers, which do not depend on it.
+        fixed: BTreeSet<ServiceUrl>,
+        /// The replicas that it listed before, since this one started.
+        before: BTreeSet<ServiceUrl>,
+    },
     /// No name server answered.
     Unknown(String),
 }
@@ -52,7 +62,7 @@ pub enum Answer {
     /// It is this replica, or belongs to another cluster.
     NoPeer,
     /// Its name does not exist. Of a peer that only another peer or a snapshot named that settles it: anybody may have invented the
-    /// name, or the peer is gone.
+    /// name, or the peer is gone. It also settles it of one that the Service listed, and has not for a while.
     NoSuchName,
     /// No answer that settles the question: a time-out, a name that does not resolve, an error.
     Open(String),
@@ -100,7 +110,9 @@ pub struct Start {
     names: Names,
     /// What each peer answered in this round; `None` before it is asked.
     round: BTreeMap<ServiceUrl, Option<Answer>>,
-    /// The peers that nobody but another peer or a snapshot named.
+    /// Since when the Service lists nobody, though it listed replicas before.
+    nobody_since: Option<Timestamp>,
+    /// The peers that nobody but another peer or a snapshot named, and those that the Service listed and has not for a while.
     told: BTreeSet<ServiceUrl>,
     /// The replicas of ours that were up in this round.
     ours: BTreeSet<ServiceUrl>,
@@ -121,6 +133,7 @@ impl Start {
             deadline,
             names,
             round: BTreeMap::new(),
+            nobody_since: None,
             told: BTreeSet::new(),
             ours: BTreeSet::new(),
             copied: None,
@@ -136,14 +149,29 @@ impl Start {
     }
 
     /// Begins a round with the result of a lookup. `same` tells whether two names belong to one replica.
-    pub fn named(&mut self, names: Names, same: impl Fn(&ServiceUrl, &ServiceUrl) -> bool) {
+    pub fn named(&mut self, names: Names, now: Timestamp, same: impl Fn(&ServiceUrl, &ServiceUrl) -> bool) {
         self.round.clear();
         self.told.clear();
         self.ours.clear();
-        if let Names::Listed(listed) = &names {
-            for peer in listed {
-                self.add(peer.clone());
+        let since = self.nobody_since.take().unwrap_or(now);
+        match &names {
+            Names::Listed(listed) => listed.iter().for_each(|peer| self.add(peer.clone())),
+            Names::Nobody { fixed, before } => {
+                fixed.iter().for_each(|peer| self.add(peer.clone()));
+                self.nobody_since = Some(since);
+                let forgotten = now.since(since) >= FORGOTTEN;
+                for peer in before {
+                    let settled = forgotten && !self.likely.iter().any(|likely| same(likely, peer));
+                    if settled {
+                        self.told.insert(peer.clone());
+                    }
+                    // An address does not say that it is nobody's any more. It was asked meanwhile.
+                    if !settled || peer.address().is_none() {
+                        self.add(peer.clone());
+                    }
+                }
             }
+            Names::Unknown(_) => {}
         }
         let unlisted = |likely: &&ServiceUrl| !self.round.keys().any(|listed| same(listed, likely));
         for likely in self.likely.iter().filter(unlisted).cloned().collect::<Vec<_>>() {
@@ -243,7 +271,7 @@ impl Start {
         });
         let names = match &self.names {
             Names::Unknown(why) => Some(why.clone()),
-            Names::Listed(_) => None,
+            Names::Listed(_) | Names::Nobody { .. } => None,
         };
         let all: Vec<String> = names.into_iter().chain(unsettled).collect();
         (!all.is_empty()).then(|| all.join("; "))

@@ -38,7 +38,7 @@ pub async fn sync_up(
     let mut start = Start::new(nodes.own_service_url(), nodes.started_before(), deadline).remembering(believed);
     let joining = Joining { nodes, around };
     loop {
-        start.named(joining.names().await, |one, other| nodes.is_same_replica(one, other));
+        start.named(joining.names().await, clock.now(), |one, other| nodes.is_same_replica(one, other));
         loop {
             match start.next(clock.now()) {
                 Step::Announce(peers) => joining.announce(&mut start, peers).await,
@@ -71,15 +71,11 @@ struct Joining<'a> {
 
 impl Joining<'_> {
     async fn names(&self) -> Names {
-        match self.nodes.service_urls().await {
-            Ok(urls) => {
-                if let Some(cluster) = self.nodes.cluster() {
-                    self.around.transport.belongs_to(&cluster);
-                }
-                Names::Listed(urls)
-            }
-            Err(error) => Names::Unknown(error.to_string()),
+        let names = self.nodes.listed().await;
+        if let (Names::Listed(_) | Names::Nobody { .. }, Some(cluster)) = (&names, self.nodes.cluster()) {
+            self.around.transport.belongs_to(&cluster);
         }
+        names
     }
 
     /// Announces this replica to peers, so that what any of them accepts from now on reaches it. One that does not answer
@@ -222,9 +218,11 @@ fn copy(registry: &InstanceRegistry, body: &[u8], clock: Clock) -> Result<u32, S
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
     use super::*;
     use crate::registry;
-    use crate::replication::discovery::{LookingUp, PeerDiscovery};
+    use crate::replication::discovery::{Endpoint, Found, LookingUp, LookupError, PeerDiscovery};
     use crate::replication::transport::Calling;
     use crate::replication::{PeerAwareInstanceRegistry, Place};
 
@@ -255,6 +253,43 @@ mod tests {
         fn endpoints<'a>(&'a self, _service: &'a str, _port: u16) -> LookingUp<'a> {
             Box::pin(std::future::pending())
         }
+    }
+
+    /// A cluster whose replicas were all killed: name servers list one for a moment, and nobody answers.
+    #[derive(Debug, Default)]
+    struct Killed(AtomicBool);
+
+    impl PeerTransport for Killed {
+        fn call<'a>(&'a self, _service_url: &'a ServiceUrl, _call: Call) -> Calling<'a> {
+            Box::pin(std::future::ready(Err(PeerError::NoSuchName)))
+        }
+    }
+
+    impl PeerDiscovery for Killed {
+        fn endpoints<'a>(&'a self, service: &'a str, port: u16) -> LookingUp<'a> {
+            let endpoints = [Endpoint { host: format!("registry-1.{service}"), port }].into();
+            let found = Found { service: service.to_owned(), endpoints };
+            let forgotten = self.0.swap(true, Relaxed);
+            Box::pin(std::future::ready(if forgotten { Err(LookupError::NoSuchName) } else { Ok(found) }))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_replica_after_all_were_killed_opens_before_its_time_is_over() {
+        let clock = Clock::starting_at(START);
+        let registry = Arc::new(InstanceRegistry::new(registry::Options::default(), 1, START));
+        let options = Options {
+            hostname: Some("registry-0.registry".to_owned()),
+            discovery_service: Some("registry".to_owned()),
+            ..Options::default()
+        };
+        let peer_aware = PeerAwareInstanceRegistry::new(registry, &options);
+        let place = Place { scheme: "http", port: 8761, context_path: String::new() };
+        let killed = Arc::new(Killed::default());
+        let by = (Arc::clone(&killed) as Arc<dyn PeerDiscovery>, Arc::clone(&killed) as Arc<dyn PeerTransport>);
+        let nodes = PeerEurekaNodes::new(options.clone(), place, &peer_aware, by, clock);
+        assert_eq!(sync_up(&nodes, killed, &options, Vec::new()).await, Opening::Nobody);
+        assert!(clock.now().since(START) < options.registry_sync_timeout);
     }
 
     #[tokio::test(start_paused = true)]

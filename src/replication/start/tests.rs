@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Answer, Names, Opening, Start, Step, started_before};
+use super::{Answer, FORGOTTEN, Names, Opening, Start, Step, started_before};
 use crate::replication::ServiceUrl;
 use crate::time::Timestamp;
 
@@ -25,7 +25,7 @@ fn same(one: &ServiceUrl, other: &ServiceUrl) -> bool {
 
 /// Plays one round with these names and answers, and returns its result.
 fn round(start: &mut Start, names: Names, answer: impl Fn(&str, bool) -> Answer, now: Timestamp) -> Step {
-    start.named(names, same);
+    start.named(names, now, same);
     // Each of a few peers is announced to once and copied once.
     for _ in 0..100 {
         match start.next(now) {
@@ -147,7 +147,7 @@ fn a_failed_copy_leads_to_another_peer() {
 #[test]
 fn peers_of_peers_are_announced_to_before_anybody_is_copied_from() {
     let mut start = start(&[]);
-    start.named(listed(&["b"]), same);
+    start.named(listed(&["b"]), BEGUN, same);
     assert_eq!(start.next(BEGUN), Step::Announce(vec![url("b")]));
     start.answered(&url("b"), known_by(&["own", "c"]));
     assert_eq!(start.next(BEGUN), Step::Announce(vec![url("c")]));
@@ -173,7 +173,7 @@ fn a_peer_that_lost_its_memory_is_not_copied_and_a_whole_registry_is_preferred()
 #[test]
 fn the_peers_that_a_peer_names_are_bounded() {
     let mut start = start(&[]);
-    start.named(listed(&["b"]), same);
+    start.named(listed(&["b"]), BEGUN, same);
     let peers = (0..10_000).map(|number| url(&format!("p{number}"))).collect();
     start.answered(&url("b"), Answer::Up { peers, is_ours: true });
     let Step::Announce(asked) = start.next(BEGUN) else { panic!("they are asked") };
@@ -228,4 +228,39 @@ fn a_name_that_only_a_peer_told_and_that_does_not_exist_is_waited_for_by_nobody(
     };
     assert!(matches!(answer(false), Step::Open(Opening::Copied { .. })));
     assert!(is_again(&answer(true)), "one that the names list may be about to exist");
+}
+
+#[test]
+fn replicas_that_were_all_killed_are_waited_for_until_name_servers_have_forgotten_them() {
+    let long = FORGOTTEN;
+    let moment = Duration::from_millis(1);
+    let begun = |likely: &[&str]| {
+        let mut start = start(likely);
+        let dead = |_: &str, _| Answer::Open("no answer in time".to_owned());
+        assert!(is_again(&round(&mut start, listed(&["own", "b"]), dead, BEGUN)));
+        start
+    };
+    let peers = |peers: &[&str]| peers.iter().map(|peer| url(peer)).collect();
+    let gone = |start: &mut Start, fixed: &[&str], now| {
+        let names = Names::Nobody { fixed: peers(fixed), before: peers(&["own", "b", "10.0.0.3"]) };
+        let answer = |peer: &str, _| match peer {
+            "10.0.0.3" => Answer::Open("no answer in time".to_owned()),
+            _ => Answer::NoSuchName,
+        };
+        round(start, names, answer, now)
+    };
+    let mut start = begun(&[]);
+    assert!(is_again(&gone(&mut start, &[], BEGUN)), "another name server may still list it");
+    assert!(is_again(&gone(&mut start, &[], BEGUN + long - moment)));
+    assert_eq!(gone(&mut start, &[], BEGUN + long), Step::Open(Opening::Nobody));
+
+    let mut again = begun(&[]);
+    assert!(is_again(&gone(&mut again, &[], BEGUN)));
+    assert!(is_again(&round(&mut again, listed(&["b"]), |_, _| Answer::NoSuchName, BEGUN + long)), "it is listed");
+    assert!(is_again(&gone(&mut again, &[], BEGUN + long)), "the time begins anew");
+    for (likely, fixed) in [(&["b.long"][..], &[][..]), (&[], &["c"])] {
+        let mut start = begun(likely);
+        assert!(is_again(&gone(&mut start, fixed, BEGUN)));
+        assert!(is_again(&gone(&mut start, fixed, BEGUN + long)), "{likely:?} {fixed:?} may be about to exist");
+    }
 }
