@@ -314,9 +314,12 @@ def replica_killed(it):
     for name in ("registry-1", "registry-0"):
         status = it.ns.pods()[name]["status"]["containerStatuses"][0]
         run(*shlex.split(kill), status["containerID"].partition("//")[2])
-        killed = lambda: it.ns.pods()[name]["status"]["containerStatuses"][0]
-        again = until(f"{name} killed", lambda: killed() if killed()["restartCount"] > status["restartCount"] else None, 60)
-        ended = again["lastState"]["terminated"]
+
+        def terminated(name=name, before=status["restartCount"]):
+            now = it.ns.pods()[name]["status"]["containerStatuses"][0]
+            return now["restartCount"] > before and now["lastState"].get("terminated")
+
+        ended = until(f"{name} killed", terminated, 60)
         check(ended["exitCode"] == 137, f"it ended with {ended}")
         it.ns.settled(3)
         say(f"{name} ended with code {ended['exitCode']}, back in the same pod")
