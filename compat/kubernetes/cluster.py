@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import threading
+from contextlib import contextmanager
 
 import lib
 
@@ -31,6 +32,10 @@ class Failed(Exception):
 def check(condition, what):
     if not condition:
         raise Failed(what)
+
+
+def say(text):
+    print(f"   {text}", flush=True)
 
 
 def run(*args, stdin=None, timeout=120):
@@ -158,6 +163,14 @@ def ready_since(pod):
     return next(item["lastTransitionTime"] for item in pod["status"]["conditions"] if item["type"] == "Ready")
 
 
+def addresses(pods):
+    return {name: pod["status"]["podIP"] for name, pod in pods.items()}
+
+
+def uids(pods):
+    return {name: pod["metadata"]["uid"] for name, pod in pods.items()}
+
+
 class Authority:
     """An authority of the test's own that signs certificates, by openssl."""
 
@@ -207,6 +220,11 @@ def client_command(*args):
     return [*shlex.split(os.environ["KUBE_CLIENT_EXEC"]), os.environ["KUBE_CLIENT"], *args]
 
 
+def answered(url, status, *args):
+    """The answer to a GET, which must have this status."""
+    return run(*client_command("get", f"--status={status}", *args, url), timeout=30)
+
+
 class Group:
     """The counting clients, running beside the scenarios."""
 
@@ -234,8 +252,9 @@ class Group:
         return self.line(60)
 
     def stop(self):
-        self.process.stdin.close()
-        self.process.wait(timeout=60)
+        if not self.process.stdin.closed:
+            self.process.stdin.close()
+            self.process.wait(timeout=60)
 
 
 class SpringApplication:
@@ -278,6 +297,32 @@ class SpringApplication:
             self.read_up_to = log.tell()
         return [line for line in text.splitlines() if self.FAULT.search(line)]
 
+    def ask(self, path, method="GET"):
+        """What it answers for itself."""
+        return json.loads(answered(f"http://127.0.0.1:{self.port}/{path}", 200, f"--method={method}"))
+
     def stop(self):
         self.process.terminate()
         self.process.wait(timeout=60)
+
+
+# Their ports, where the clients are.
+SPRING = {"shop": 18081, "stock": 18082, "cart": 18083, "mail": 18084}
+
+
+def spring_applications(url, directory):
+    """Starts all of them."""
+    return [SpringApplication(os.environ["KUBE_SPRING_JAR"], name, port, url, directory) for name, port in SPRING.items()]
+
+
+@contextmanager
+def spring_running(url, directory):
+    """All of them, which are ended afterwards."""
+    applications = spring_applications(url, directory)
+    try:
+        yield applications
+    finally:
+        for application in applications:
+            application.process.terminate()
+        for application in applications:
+            application.stop()

@@ -20,21 +20,28 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import quote
 
+import deletion
 import java
 import pages
 from cluster import (
     LABEL,
+    SPRING,
     Authority,
     Failed,
     Group,
     Namespace,
-    SpringApplication,
+    addresses,
+    answered,
     check,
     client_command,
     contents,
     is_ready,
     ready_since,
     run,
+    say,
+    spring_applications,
+    spring_running,
+    uids,
     until,
 )
 
@@ -48,7 +55,6 @@ CLIENTS = 20
 SETS = os.environ.get("KUBE_SETS", "").split()
 FLEET_SETS = os.environ.get("KUBE_FLEET_SETS", "resources.limits.cpu=250m resources.limits.memory=128M resources.requests.cpu=100m").split()
 PASSWORD_OF_JAVA = "open-sesame"
-SPRING = {"shop": 18081, "stock": 18082}
 
 # What every scenario must leave at zero, unless it says that it takes the whole registry away.
 FAULTS = ("failed", "partial", "renewals_404", "lost", "spring")
@@ -59,11 +65,11 @@ class Run:
 
     def __init__(self):
         self.ns = Namespace(os.environ["KUBE_NAMESPACE"], CHART, IMAGE)
-        self.group, self.spring, self.rows = None, [], []
+        self.group, self.spring, self.rows, self.deletions = None, [], [], []
         self.directory = os.environ["KUBE_LOGS"]
 
-    def scenario(self, function, harmless=True):
-        """Runs one, prints what it saw, and adds what the clients counted meanwhile."""
+    def scenario(self, function, zero=FAULTS):
+        """Runs one, prints what it saw, and adds what the clients counted meanwhile, of which the faults of `zero` fail it."""
         name = function.__name__.replace("_", " ")
         print(f"\n== {name}: {function.__doc__.splitlines()[0]}", flush=True)
         begin, verdict, counted = time.monotonic(), "ok", None
@@ -79,12 +85,12 @@ class Run:
         seconds = time.monotonic() - begin
         row = {"scenario": name, "seconds": seconds}
         if self.group:
-            if self.spring and verdict == "ok" and harmless:
+            if self.spring and verdict == "ok":
                 verdict = self.spring_sees_itself()
             seen = self.group.mark(name)
             lines = [line for application in self.spring for line in application.faults()]
             row |= {key: seen[key] for key in ("calls", *FAULTS[:4])} | {"spring": len(lines)}
-            if harmless and any(row[key] for key in FAULTS):
+            if any(row[key] for key in zero):
                 verdict = "FAILED"
             for what, times in sorted(seen.get("errors", {}).items(), key=lambda item: -item[1])[:5]:
                 print(f"   {times} times: {what}")
@@ -118,6 +124,8 @@ class Run:
         for line in lines:
             cells = enumerate(zip(line, widths, strict=True))
             print("  ".join(cell.ljust(width) if at in (0, 8) else cell.rjust(width) for at, (cell, width) in cells).rstrip())
+        if self.deletions:
+            deletion.table(self.deletions)
 
 
 def describe(ns):
@@ -133,18 +141,10 @@ def describe(ns):
         print("\n".join(f"   {pod} | {line}" for line in (result.stdout + result.stderr).splitlines()))
 
 
-def say(text):
-    print(f"   {text}", flush=True)
-
-
 def mesh(replicas, url=URL, *args):
     """Registers at every replica, sees it at every other."""
     seen = json.loads(run(*client_command("mesh", f"--url={url}", f"--replicas={replicas}", "--within=40s", *args), timeout=90))
     say(f"{replicas} replicas, a registration at each seen at all others, slowest {seen['slowest_ms']:.0f} ms")
-
-
-def addresses(pods):
-    return {name: pod["status"]["podIP"] for name, pod in pods.items()}
 
 
 def revisions(pods):
@@ -175,10 +175,6 @@ class OwnClients:
         """Ends them, and returns all that they counted, for the table."""
         self.group.stop()
         return dict(self.total)
-
-
-def uids(pods):
-    return {name: pod["metadata"]["uid"] for name, pod in pods.items()}
 
 
 # === scenarios
@@ -239,7 +235,7 @@ def helm_test(it):
 def clients(it):
     """20 clients and Spring Boot applications register under the headless name and see each other."""
     it.group = Group(URL, CLIENTS, os.environ.get("KUBE_INTERVAL", "2s"), f"--dns-ttl={os.environ.get('KUBE_DNS_TTL', '0')}")
-    it.spring = [SpringApplication(os.environ["KUBE_SPRING_JAR"], name, port, URL, it.directory) for name, port in SPRING.items()]
+    it.spring = spring_applications(URL, it.directory)
     until("Spring applications in the registry", lambda: spring_seen(it), 90)
     say(f"Spring applications {', '.join(SPRING)} registered, each sees the other")
 
@@ -250,7 +246,7 @@ def spring_seen(it):
     if not all(f'"name":"{name.upper()}"' in text for name in SPRING):
         return False
     for application in it.spring:
-        seen = json.loads(run(*client_command("get", f"http://127.0.0.1:{application.port}/seen")))
+        seen = application.ask("seen")
         if not all(seen.get(name) == 1 for name in SPRING):
             return False
     return True
@@ -407,30 +403,19 @@ def failed_update(it):
     mesh(3)
 
 
-# What three pods that are deleted at once take to be ready again, at most.
-RESTART_SECS = 20
+# What three pods that are killed at once take to be ready again, at most, and their name to lead to them.
+RESTART_SECS = 30
 
 
 def all_deleted(it):
-    """All replicas deleted at once: back, and after one heartbeat interval of 30 s, in which fetches are refused, whole."""
-    before, begin = it.ns.pods(), time.monotonic()
-    it.ns.kubectl("delete", "pod", *before, "--wait=false")
-
-    def whole():
-        pods = it.ns.pods()
-        if len(pods) < 3 or set(uids(pods).values()) & set(uids(before).values()) or not all(map(is_ready, pods.values())):
-            return False
-        answers = [it.ns.ask(name, "/eureka/apps/") for name in pods]
-        expected = [f"group-{number:03d}" for number in range(CLIENTS)] + [f'"name":"{name.upper()}"' for name in SPRING]
-        missing = {text for answer in answers for text in expected if text not in answer}
-        check(not missing, f"missing {sorted(missing)[:4]}")
-        return True
-
-    until("all replicas whole again", whole, 60)
-    took = time.monotonic() - begin
-    say(f"three new replicas, whole after {took:.1f} s")
+    """All replicas are killed and deleted at once: back, and after 45 s in which fetches are refused, whole."""
+    with deletion.crowd(URL, it.spring) as crowd:
+        seen = crowd.kill_servers(it.ns, "three replicas without volumes")
+    it.deletions.append(seen)
+    say(f"three new replicas, whole after {seen['whole']:.1f} s")
     # Until every client has registered again, an answered fetch would make clients drop their lists.
-    check(took <= 30 + RESTART_SECS, f"longer than {RESTART_SECS} s and one heartbeat interval")
+    deletion.none_lost(seen)
+    check(seen["whole"] <= 45 + RESTART_SECS, f"longer than {RESTART_SECS} s and one and a half renewal intervals")
     mesh(3)
 
 
@@ -624,7 +609,7 @@ def volume(namespace, node, directory, number):
 
 
 def volumes(it):
-    """All replicas are killed at once, with volumes: no fetch is answered with a part, and nobody has to register again."""
+    """All replicas are killed and deleted at once, with volumes: no fetch is answered with a part, and nobody has to register again."""
     ns = Namespace(f"{it.ns.name}-volumes", CHART, IMAGE)
     directory = tempfile.mkdtemp()
     # The pods' user has to reach the volumes below.
@@ -634,26 +619,22 @@ def volumes(it):
     try:
         run("kubectl", "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
         ns.install("registry", "persistence.enabled=true", "persistence.storageClass=-")
-        ns.settled(3)
         url = f"http://registry.{ns.name}:8761/eureka/"
-        group = OwnClients(url, CLIENTS, "1s")
         mesh(3, url)
-        group.none_wrong("before")
-        until("every replica to have written all instances", lambda: all(written(ns, pod) >= CLIENTS for pod in ns.pods()), 60)
-        before, begin = ns.pods(), time.monotonic()
-        ns.kubectl("delete", "pod", *before, "--force", "--grace-period=0")
-
-        def back():
-            pods = ns.pods()
-            return len(pods) == 3 and not set(uids(pods).values()) & set(uids(before).values()) and all(map(is_ready, pods.values()))
-
-        until("three new replicas", back, 60)
-        say(f"three new replicas after {time.monotonic() - begin:.1f} s")
-        seen = group.group.mark("killed")
-        say(f"{seen['calls']} calls, of them {seen['failed']} without an answer while no replica was up")
-        wrong = {key: seen[key] for key in ("partial", "renewals_404", "lost") if seen[key]}
-        check(not wrong, f"clients: {wrong}")
-        counted = group.stop() | {"calls": seen["calls"]}
+        group = OwnClients(url, CLIENTS, "1s")
+        with spring_running(url, it.directory) as applications, deletion.crowd(url, applications) as crowd:
+            group.none_wrong("before")
+            everybody = CLIENTS + sum(deletion.WANTED.values())
+            until("every replica to have written all instances", lambda: all(written(ns, pod) >= everybody for pod in ns.pods()), 60)
+            seen = crowd.kill_servers(ns, "three replicas with volumes")
+            it.deletions.append(seen)
+            say(f"three new replicas, whole after {seen['whole']:.1f} s")
+            until("every instance that was restored to have renewed", lambda: not any(restored(ns, pod) for pod in ns.pods()), 60)
+            parts = seen, crowd.clients.mark("renewed"), group.group.mark("deleted")
+        counted = {key: sum(part[key] for part in parts) for key in ("calls", *FAULTS[:4])}
+        say(f"{counted['calls']} calls, of them {counted['failed']} without an answer while no replica was up")
+        deletion.none_lost(counted | {"short": seen["short"]}, "renewals_404")
+        group.stop()
         ns.helm("uninstall", "registry", "--wait", "--timeout", "60s")
         claims = [one["metadata"]["name"] for one in ns.get("persistentvolumeclaims")["items"]]
         check(claims == [f"data-registry-{number}" for number in range(3)], f"uninstalling left the claims {claims}")
@@ -667,7 +648,12 @@ def volumes(it):
 
 def written(ns, pod):
     """How many instances the last snapshot of a replica has."""
-    return json.loads(ns.ask(pod, "/api/v1/overview"))["snapshot"]["instances"]
+    return json.loads(ns.ask(pod, "/api/v1/overview"))["snapshot"]["instances"] or 0
+
+
+def restored(ns, pod):
+    """How many instances of a replica have not renewed since it restored its snapshot."""
+    return json.loads(ns.ask(pod, "/api/v1/overview"))["leases"]["restored"]
 
 
 def moved_paths(it):
@@ -817,10 +803,15 @@ def java_servers_replaced(it):
         ns.settled(3, "eureka", 240)
         known = lambda: json.loads(answered(f"{url('eureka')}apps/EUREKA", 200))["application"]["instance"]
         until("the Java servers to know each other", lambda: len(known()) == 3, 120)
+        say("three Java servers with a user know each other")
+        with spring_running(url("eureka"), it.directory) as applications, deletion.crowd(url("eureka"), applications) as crowd:
+            it.deletions.append(crowd.kill_servers(ns, "three Java servers", "eureka"))
+        until("the Java servers to know each other again", lambda: len(known()) == 3, 120)
         old = OwnClients(url("eureka"), 3, "1s", "--app=OLD")
-        say("three Java servers with a user know each other, and clients use them")
 
         shell(ns, directory, steps[0])
+        # The name server keeps for seconds that the name does not exist: the new replicas asked for it before there was one of them.
+        mesh(3, url("registry"))
         new = OwnClients(url("registry"), 3, "1s", "--app=NEW")
         until("the new replicas to know what the Java servers know", lambda: '"OLD"' in answered(f"{url('registry')}apps", 200), 30)
         shell(ns, directory, steps[1])
@@ -877,11 +868,6 @@ def serials(pods):
 
 def restarts(pods):
     return {name: pod["status"]["containerStatuses"][0]["restartCount"] for name, pod in pods.items()}
-
-
-def answered(url, status, *args):
-    """The answer to a GET, which must have this status."""
-    return run(*client_command("get", f"--status={status}", *args, url), timeout=30)
 
 
 def define_custom_resources():
@@ -1043,15 +1029,16 @@ def main():
         custom_resources,
         authentication_on,
         made_password,
+        volumes,
         moved_paths,
+        java_servers_replaced,
         secured,
         fleet,
     ]
-    named = [volumes, java_servers_replaced]  # long, or not yet steady: played only where they are named
-    harmful = {all_deleted}  # takes the whole registry away, which clients see
+    harmful = {all_deleted: ("partial", "lost")}  # takes the whole registry away: calls fail, but clients lose nobody
     needed = (ordered_start, clients, uninstalled)  # by every other shared one
-    every = shared + alone + named
-    plan = [one for one in every if one.__name__ in wanted] if wanted else shared + alone
+    every = shared + alone
+    plan = [one for one in every if one.__name__ in wanted] if wanted else every
     if set(plan) & set(shared):
         plan = [one for one in every if one in plan or one in needed]
     unknown = set(wanted) - {one.__name__ for one in plan}
@@ -1059,7 +1046,7 @@ def main():
         sys.exit(f"no such scenario: {', '.join(sorted(unknown))}")
     try:
         for function in plan:
-            it.scenario(function, function not in harmful)
+            it.scenario(function, harmful.get(function, FAULTS))
             if function in needed[:2] and it.rows[-1]["verdict"] != "ok":
                 break  # the others would only say the same again
     finally:

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ type counts struct {
 	Calls       int            `json:"calls"`
 	Failed      int            `json:"failed"`       // calls without an answer, or with one that is not the expected status
 	Partial     int            `json:"partial"`      // full answers that lack a registered instance of the group
+	Empty       int            `json:"empty"`        // of them, those that have none
 	Unknown     int            `json:"renewals_404"` // renewals answered 404
 	Lost        int            `json:"lost"`         // instances of the group that some replica behind the name lacks at the mark
 	NextAddress int            `json:"next_address"` // addresses that refused while the next one answered: no fault
@@ -76,6 +78,11 @@ func runGroup(args []string) error {
 			Timeout:   13 * time.Second, // a Eureka client's connect and read time-outs: 5 and 8 seconds
 			Transport: &http.Transport{DialContext: d.dial, MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second, TLSClientConfig: config},
 		})
+	}
+	g.reset()
+	// As Java's client does first, and then asks for deltas.
+	for id := range *count {
+		g.get(id, "apps/")
 	}
 	for id := range *count {
 		if err := g.register(id); err != nil {
@@ -163,8 +170,9 @@ func (g *group) lost() int {
 		if err != nil {
 			continue
 		}
+		present := g.present(body)
 		for id := range g.count {
-			if !bytes.Contains(body, []byte(`"`+g.instanceID(id)+`"`)) {
+			if !present[g.instanceID(id)] {
 				missing[g.instanceID(id)] = true
 			}
 		}
@@ -215,18 +223,21 @@ func (g *group) call(id int, method, path string, body []byte) (int, []byte, err
 	return response.StatusCode, answer, err
 }
 
-// renewAndFetch is one client's life: a renewal and, half an interval later, a full fetch.
+// renewAndFetch is one client's life: renewals and, half an interval later, fetches. As in Java's client, the one does not wait for the
+// other.
 func (g *group) renewAndFetch(ctx context.Context, id int) {
 	offset := g.interval * time.Duration(id) / time.Duration(g.count)
-	if !sleep(ctx, offset) {
-		return
-	}
-	for sleep(ctx, g.interval/2) {
-		g.renew(id)
-		if !sleep(ctx, g.interval/2) {
-			return
-		}
-		g.fetch(id)
+	var renewing sync.WaitGroup
+	renewing.Add(1)
+	go func() { defer renewing.Done(); every(ctx, offset, g.interval, func() { g.renew(id) }) }()
+	every(ctx, (offset+g.interval/2)%g.interval, g.interval, func() { g.fetch(id) })
+	renewing.Wait()
+}
+
+// every does it the first time after an offset, and from then on a pause after it was done.
+func every(ctx context.Context, offset, pause time.Duration, do func()) {
+	for wait := offset; sleep(ctx, wait); wait = pause {
+		do()
 	}
 }
 
@@ -237,33 +248,71 @@ func (g *group) renew(id int) {
 	case err == nil && status == http.StatusNotFound:
 		g.note(begin, func(c *counts) { c.Unknown++ })
 		if err := g.register(id); err != nil {
-			g.failed(begin, "register: "+err.Error())
+			g.failed(begin, "register: "+plain(err).Error())
 		}
 	case err == nil && status == http.StatusOK:
 		g.note(begin, func(*counts) {})
 	default:
-		g.failed(begin, fmt.Sprintf("renew: %d %.80s %v", status, answer, err))
+		g.failed(begin, fmt.Sprintf("renew: %d %.80s %v", status, answer, plain(err)))
 	}
 }
 
+// fetch asks for a delta, as a client that holds a list does. If it is answered, everything follows, as if the delta did not fit: what
+// the list would become is looked at each time.
 func (g *group) fetch(id int) {
-	begin := time.Now()
-	status, answer, err := g.call(id, http.MethodGet, "apps/", nil)
-	if err != nil || status != http.StatusOK {
-		g.failed(begin, fmt.Sprintf("fetch: %d %.80s %v", status, answer, err))
+	if _, answered := g.get(id, "apps/delta"); !answered {
 		return
 	}
-	seen := 0
-	for other := range g.count {
-		if bytes.Contains(answer, []byte(`"`+g.instanceID(other)+`"`)) {
-			seen++
-		}
+	begin := time.Now()
+	answer, answered := g.get(id, "apps/")
+	if !answered {
+		return
 	}
+	seen := len(g.present(answer))
 	g.note(begin, func(c *counts) {
 		if seen < g.count {
 			c.Partial++
 		}
+		if seen == 0 {
+			c.Empty++
+		}
 	})
+}
+
+// get is an answer with a body; whether there was one.
+func (g *group) get(id int, path string) ([]byte, bool) {
+	begin := time.Now()
+	status, answer, err := g.call(id, http.MethodGet, path, nil)
+	if err != nil || status != http.StatusOK {
+		g.failed(begin, fmt.Sprintf("fetch: %d %.80s %v", status, answer, plain(err)))
+		return nil, false
+	}
+	return answer, true
+}
+
+// present is the instances of the group that an answer has.
+func (g *group) present(answer []byte) map[string]bool {
+	found := map[string]bool{}
+	before := []byte(`"instanceId":"`)
+	for {
+		_, rest, more := bytes.Cut(answer, before)
+		if !more {
+			return found
+		}
+		if id, _, _ := bytes.Cut(rest, []byte(`"`)); bytes.HasPrefix(id, []byte(strings.ToLower(g.app)+"-")) {
+			found[string(id)] = true
+		}
+		answer = rest
+	}
+}
+
+// plain is why a call failed, without its URL: so that the same of many clients is one line.
+func plain(err error) error {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
 }
 
 func (g *group) note(begin time.Time, change func(*counts)) {
