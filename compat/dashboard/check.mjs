@@ -539,14 +539,118 @@ async function selfPreservation() {
   await registry.stop();
 }
 
+/** A registry that keeps the leases of twelve applications, which all fell silent. */
+async function keepingRegistry() {
+  const registry = await Registry.start({
+    'eureka.server.eviction-interval-timer-in-ms': 300,
+    'spring.security.user.name': 'operator', 'spring.security.user.password': 'secret',
+    'registry.security.users[0].name': 'reader', 'registry.security.users[0].password': 'secret', 'registry.security.users[0].roles': 'READ_ONLY',
+  });
+  const leaseInfo = { renewalIntervalInSecs: 1, durationInSecs: 4 };
+  for (let number = 1; number <= 12; number += 1) await registry.register(instance(`SERVICE-${number}`, `service-${number}`, { leaseInfo }), OPERATOR);
+  return registry;
+}
+
+const OPERATOR = { authorization: `Basic ${Buffer.from('operator:secret').toString('base64')}` };
+const credentials = (username) => ({ httpCredentials: { username, password: 'secret' } });
+
+async function switching() {
+  const registry = await keepingRegistry();
+  const decision = async () => JSON.parse((await registry.call('GET', 'api/v1/self-preservation', undefined, OPERATOR)).text).switch;
+  const page = await open(registry, '', credentials('operator'));
+  const reader = await open(registry, '', credentials('reader'));
+  const line = '#self-preservation';
+  await check('the switch: the page says that self-preservation is active, since when and until when', async () => {
+    await shows(page, line, /Self-preservation is active since \d\d:\d\d:\d\d, until .*\d\d:\d\d:\d\d at the latest\. Switch on… Switch off…$/);
+    await shows(page, '#verdict', '12 of 12 instances are silent');
+  });
+  await check('the switch: a decision without a reason is refused, by the page and by the registry', async () => {
+    await page.click('#switch-off');
+    await shows(page, '#confirm', /Switch self-preservation off for a while\? .*however many instances are silent/);
+    assert.equal(await focused(page), 'reason');
+    await page.click('#confirm-do');
+    assert.equal(await page.locator('#reason:invalid').count(), 1);
+    assert.equal(await page.locator('#confirm').isVisible(), true);
+    await page.fill('#reason', '   ');
+    await page.click('#confirm-do');
+    await shows(page, '#confirm-error', 'Nothing was changed: reason is missing');
+    await page.fill('#minutes', '1441');
+    await page.click('#confirm-do');
+    assert.equal(await page.locator('#minutes:invalid').count(), 1);
+    await picture(page, 'switch-asking');
+    await page.keyboard.press('Escape');
+    assert.equal(await page.locator('#confirm').isVisible(), false);
+    assert.equal(await focused(page), 'switch-off');
+    assert.equal(await decision(), null);
+  });
+  await check('the switch, by keyboard: off, for some minutes, with a reason; who, why and until when is shown to everybody', async () => {
+    await page.keyboard.press('Enter');
+    await page.keyboard.type('zone b is <b>gone</b>');
+    await page.keyboard.press('Tab');
+    await page.keyboard.type('10');
+    await page.keyboard.press('Enter');
+    for (const one of [page, reader]) {
+      await shows(one, line, /is switched off since \d\d:\d\d:\d\d, until .*\d\d:\d\d:\d\d\./);
+      await shows(one, '#verdict', /operator from 127\.0\.0\.1 switched self-preservation \d+ s ago: expired leases are evicted for (10 min|9 min \d+ s) more\. The reason: zone b is <b>gone<\/b>/);
+    }
+    const { evict, user, since, until: end } = await decision();
+    assert.deepEqual([evict, user, end - since], [true, 'operator', 600_000]);
+    assert.equal(await focused(page), 'switch-off');
+  });
+  await check('the switch: expired leases are evicted while it is off', () => shows(page, '#metrics', /Instances UP 0 /));
+  await check('the switch: a decision replaces the one before it', async () => {
+    await page.click('#switch-on');
+    await shows(page, '#confirm', 'This replaces the decision of operator from 127.0.0.1.');
+    await page.fill('#reason', 'maintenance');
+    await page.click('#confirm-do');
+    await shows(page, line, 'is switched on since');
+    await shows(page, '#verdict', /expired leases are kept for .* The reason: maintenance/);
+    await picture(page, 'switched');
+  });
+  await check('the switch: a read-only user has no button, and sees why', async () => {
+    await shows(reader, line, /is switched on since .* Your user is read-only\.$/);
+    assert.equal(await reader.locator(`${line} button`).count(), 0);
+  });
+  await check('the switch: taking the decision back asks first, and the registry decides again', async () => {
+    await page.click('#switch-back');
+    await shows(page, '#confirm', /operator from 127\.0\.0\.1 switched self-preservation on\. The reason: maintenance\./);
+    assert.equal(await focused(page), 'Cancel');
+    await page.keyboard.press('Enter');
+    assert.notEqual(await decision(), null);
+    await page.click('#switch-back');
+    await page.click('#confirm-do');
+    for (const one of [page, reader]) await shows(one, line, 'Self-preservation is not active.');
+    assert.equal(await decision(), null);
+    assert.equal(await page.locator('#switch-back').count(), 0);
+    assert.equal(await focused(page), 'switch-on');
+  });
+  await check('the switch: a decision ends by itself', async () => {
+    assert.equal((await registry.call('PUT', 'api/v1/self-preservation?evict=false&seconds=8&reason=drill', undefined, OPERATOR)).status, 200);
+    await shows(page, line, 'is switched on since');
+    await shows(page, line, 'Self-preservation is not active.');
+    assert.equal(await decision(), null);
+  });
+  await check('the switch: the dialog says why a call was refused', async () => {
+    await page.click('#switch-on');
+    await page.fill('#reason', 'a try');
+    // As if the user had lost the right to change things since the page was opened.
+    await page.route('**/api/v1/self-preservation?*', (route) => route.continue({ headers: { ...route.request().headers(), authorization: `Basic ${Buffer.from('reader:secret').toString('base64')}` } }));
+    await page.click('#confirm-do');
+    await shows(page, '#confirm-error', /^Nothing was changed: \S/);
+    assert.equal(await decision(), null);
+    await page.keyboard.press('Escape');
+  });
+  await close(reader, 'as a reader of the switch');
+  await close(page, 'with the switch', /status of 40[03]/);
+  await registry.stop();
+}
+
 async function users() {
   const registry = await Registry.start({
     'spring.security.user.name': 'operator', 'spring.security.user.password': 'secret',
     'registry.security.users[0].name': 'reader', 'registry.security.users[0].password': 'secret', 'registry.security.users[0].roles': 'READ_ONLY',
   });
-  const credentials = (username) => ({ httpCredentials: { username, password: 'secret' } });
-  const headers = { authorization: `Basic ${Buffer.from('operator:secret').toString('base64')}` };
-  await registry.register(instance('ORDERS', 'orders-1'), headers);
+  await registry.register(instance('ORDERS', 'orders-1'), OPERATOR);
   const address = '?application=ORDERS&instance=orders-1';
   await check('users: without a password, nothing is shown', async () => assert.equal((await registry.call('GET', '')).status, 401));
   const reader = await open(registry, address, credentials('reader'));
@@ -563,7 +667,7 @@ async function users() {
     await operator.click('#confirm-do');
     await shows(operator, '#instance .title', /OUT_OF_SERVICE/);
     await shows(reader, '#instance .title', /OUT_OF_SERVICE/);
-    assert.equal((await registry.instance('ORDERS', 'orders-1', headers)).status, 'OUT_OF_SERVICE');
+    assert.equal((await registry.instance('ORDERS', 'orders-1', OPERATOR)).status, 'OUT_OF_SERVICE');
   });
   await close(reader, 'as a reader');
   await close(operator, 'as an operator');
@@ -601,7 +705,7 @@ try {
   const registry = await busyRegistry();
   for (const part of [busy, oneInstance, hostile, keyboard, withoutScript, looks]) await part(registry);
   await registry.stop();
-  for (const part of [full, peers, selfPreservation, users, restart]) await part();
+  for (const part of [full, peers, selfPreservation, switching, users, restart]) await part();
 } catch (error) {
   failed += 1;
   console.log(`  FAIL ${error.stack}`);

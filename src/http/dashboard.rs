@@ -49,11 +49,13 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("applications.js", SCRIPT, include_bytes!("dashboard/applications.js")),
     ("changes.js", SCRIPT, include_bytes!("dashboard/changes.js")),
     ("chart.js", SCRIPT, include_bytes!("dashboard/chart.js")),
+    ("confirm.js", SCRIPT, include_bytes!("dashboard/confirm.js")),
     ("dom.js", SCRIPT, include_bytes!("dashboard/dom.js")),
     ("format.js", SCRIPT, include_bytes!("dashboard/format.js")),
     ("instance.js", SCRIPT, include_bytes!("dashboard/instance.js")),
     ("instances.js", SCRIPT, include_bytes!("dashboard/instances.js")),
     ("overview.js", SCRIPT, include_bytes!("dashboard/overview.js")),
+    ("self_preservation.js", SCRIPT, include_bytes!("dashboard/self_preservation.js")),
     ("vendor/uPlot.iife.min.js", SCRIPT, include_bytes!("dashboard/vendor/uPlot.iife.min.js")),
     ("vendor/uPlot.min.css", CSS, include_bytes!("dashboard/vendor/uPlot.min.css")),
 ];

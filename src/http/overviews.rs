@@ -49,6 +49,11 @@ impl Overviews {
         self.get(|_| true).await
     }
 
+    /// Forgets the last overview: something has changed that the registry's version does not show.
+    pub(super) async fn forget(&self) {
+        *self.last.lock().await = None;
+    }
+
     async fn get(&self, may_be: impl Fn(&Encoded) -> bool) -> Arc<Encoded> {
         // One request makes it; the others wait for it.
         let mut last = self.last.lock().await;

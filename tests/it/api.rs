@@ -157,7 +157,10 @@ async fn many_silent_applications_are_kept_until_an_operator_decides() {
         (server.get_json("/api/v1/overview").await["instances"]["total"] == 0).then_some(())
     })
     .await;
+    let shown = async || server.get_json("/api/v1/overview").await["selfPreservation"]["state"].clone();
+    assert_eq!(shown().await, "switched");
     assert_eq!(server.send("DELETE", path, &[], b"").await.status, 200);
+    assert_eq!(shown().await, "inactive", "the overview is no older than the decision");
     let state = server.get_json(path).await;
     assert_eq!((&state["state"], &state["switch"]), (&json!("inactive"), &json!(null)));
     server.stop().await.unwrap();

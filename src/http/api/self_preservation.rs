@@ -49,6 +49,7 @@ pub(super) async fn switch(
     let until = since + Duration::from_secs(seconds);
     let switch = Switch { evict, reason, caller: caller.clone(), since, until };
     app.registry.switch_self_preservation(Some(switch), &caller, since);
+    app.overviews.forget().await;
     Ok(answer(&SelfPreservation::of(&app.registry, since)))
 }
 
@@ -56,5 +57,6 @@ pub(super) async fn switch(
 pub(super) async fn switch_back(State(app): State<Arc<AppState>>, Extension(caller): Extension<Caller>) -> Response {
     let now = app.now();
     app.registry.switch_self_preservation(None, &caller, now);
+    app.overviews.forget().await;
     answer(&SelfPreservation::of(&app.registry, now))
 }

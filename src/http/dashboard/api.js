@@ -43,6 +43,15 @@ export const takeOutOfService = (application, id) => ask(`${statusPath(applicati
 /** Eureka's own call that removes the override. The instance is shown as UP until it registers with another status. */
 export const removeOverride = (application, id) => ask(`${statusPath(application, id)}?value=UP`, { method: 'DELETE' });
 
+/** Has expired leases evicted, or kept, for some minutes. `reason` is shown to everybody. */
+export const switchSelfPreservation = (evict, minutes, reason) =>
+  ask(`${SELF_PRESERVATION}?${new URLSearchParams({ evict, seconds: Math.round(minutes * 60), reason })}`, { method: 'PUT' });
+
+/** Ends what an operator decided about self-preservation. */
+export const switchSelfPreservationBack = () => ask(SELF_PRESERVATION, { method: 'DELETE' });
+
+const SELF_PRESERVATION = `${root}api/v1/self-preservation`;
+
 const statusPath = (application, id) => `${root}eureka/apps/${encodeURIComponent(application)}/${encodeURIComponent(id)}/status`;
 
 /** A stream that is silent for this long is broken: the registry sends an event at least every five seconds. In milliseconds. */

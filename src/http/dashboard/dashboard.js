@@ -8,12 +8,14 @@ import { setServerTime, tick, timeOfDay } from './format.js';
 import { askInstance, showInstance } from './instance.js';
 import { askInstances, changed, showInstances } from './instances.js';
 import { showOverview } from './overview.js';
+import { showSelfPreservation } from './self_preservation.js';
 
 /** Minimum and maximum time between two automatic reads, in milliseconds. */
 const SOON = 1000;
 const ANYWAY = 10_000;
 
 let user;
+let overview;
 let live = false;
 let heardAt;
 let query = new URLSearchParams(location.search);
@@ -177,8 +179,21 @@ function connection(state, words) {
   text(byId('connection'), words);
 }
 
+/** Shows the top of the page. */
+function showTop() {
+  if (!overview) return;
+  showOverview(overview);
+  showSelfPreservation(overview.selfPreservation, user, readOverview);
+}
+
+async function readOverview() {
+  overview = await get('overview');
+  showTop();
+}
+
 async function readUser() {
   user = await get('user');
+  showTop();
   byId('open').hidden = !user.open;
   text(byId('user'), user.name ? `${user.name}${user.access === 'all' ? '' : ', read-only'}` : '');
 }
@@ -202,9 +217,10 @@ new Stream({
     if (!heardAt) readAll();
     connection('lost', heardAt ? `connection lost, shown as of ${timeOfDay(heardAt)}` : 'not connected yet');
   },
-  overview(overview) {
+  overview(sent) {
+    overview = sent;
     heard(overview.now);
-    showOverview(overview);
+    showTop();
     if (Date.now() - readAt > ANYWAY) readSoon();
   },
   change(change) {

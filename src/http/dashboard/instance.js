@@ -1,7 +1,8 @@
 // The page of an instance: the data that it sent, its history, and the button that takes it out of service or removes the override.
 
 import { get, instancePath, Refused, removeOverride, takeOutOfService } from './api.js';
-import { byId, fill, h, text, whenChanged } from './dom.js';
+import { ask } from './confirm.js';
+import { byId, fill, h, whenChanged } from './dom.js';
 import { ago, at, changeSource, changeStatus, changeWords, outward, status, timeOfDay } from './format.js';
 import { changed, mark, pageLinks } from './instances.js';
 
@@ -69,29 +70,6 @@ const removing = ({ application, instanceId, overriddenStatus }) => ({
   does: 'Remove the override',
   call: () => removeOverride(application, instanceId),
 });
-
-/** Asks for confirmation before the call. If the call fails, the dialog stays open and shows why. */
-function ask({ title, says, does, call }, refresh) {
-  const dialog = byId('confirm');
-  const button = byId('confirm-do');
-  text(byId('confirm-title'), title);
-  text(byId('confirm-text'), says);
-  text(byId('confirm-error'), '');
-  text(button, does);
-  button.disabled = false;
-  button.onclick = async () => {
-    button.disabled = true;
-    try {
-      await call();
-      dialog.close();
-      await refresh();
-    } catch (error) {
-      text(byId('confirm-error'), `Nothing was changed: ${error.message}`);
-      button.disabled = false;
-    }
-  };
-  dialog.showModal();
-}
 
 function history({ history: changes = [], changesKeptSince } = {}) {
   const line = (change) =>
