@@ -51,11 +51,17 @@ maven_jar() {
 }
 
 # eureka_server BOOT CLOUD: the directory with the classes of compat/configuration/java, a Java server with Spring Security, for these
-# versions. Classes that lie beside each other start in half the time of those in an archive of archives.
+# versions.
 eureka_server() {
-  local name=configuration-$1
-  local jar=$cache/$name.jar classes=$cache/$name
-  maven_jar "$compat/configuration/java" "$name" "$jar" -Dboot.version="$1" -Dcloud.version="$2" >&2
+  local jar=$cache/configuration-$1.jar
+  maven_jar "$compat/configuration/java" "configuration-$1" "$jar" -Dboot.version="$1" -Dcloud.version="$2" >&2
+  unpacked "$jar"
+}
+
+# unpacked JAR: a directory with the classes of a jar. Classes that lie beside each other start in half the time of those in an archive
+# of archives.
+unpacked() {
+  local jar=$1 classes=${1%.jar}
   if [[ ! $classes/BOOT-INF -nt $jar ]]; then
     rm -rf "$classes"
     mkdir -p "$classes"
