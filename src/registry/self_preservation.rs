@@ -22,7 +22,7 @@ use crate::time::Timestamp;
 pub use judgement::{Keeping, Switch};
 pub use silence::{Cause, Short, Silence};
 
-use judgement::{Judgement, News};
+use judgement::{Judgement, News, Terms};
 
 /// How many applications a line of the log names.
 const NAMES_IN_LINE: usize = 5;
@@ -166,18 +166,21 @@ impl SelfPreservationState {
     /// leases are kept from now on. Beginning and end are logged.
     pub(super) fn judge<'a>(&self, instances: impl Iterator<Item = (&'a AppName, bool)>, now: Timestamp) {
         let silence = Silence::count(instances, self.tolerated());
-        let (cause, longest) = match self.options.self_preservation_mode {
-            _ if !self.options.enable_self_preservation => (None, None),
+        let mut terms = Terms { longest: None, calm: Duration::ZERO };
+        let cause = match self.options.self_preservation_mode {
+            _ if !self.options.enable_self_preservation => None,
             SelfPreservationMode::PerApplication => {
-                let alone = self.no_peer_answers.load(Relaxed);
-                (silence.cause(self.tolerated(), alone), self.options.self_preservation_max_duration)
+                let (longest, calm) =
+                    (self.options.self_preservation_max_duration, self.options.expected_client_renewal_interval);
+                terms = Terms { longest, calm };
+                silence.cause(self.tolerated(), self.no_peer_answers.load(Relaxed))
             }
             SelfPreservationMode::Java => {
                 let missing = !self.enough_renewals(now) && silence.silent > 0;
-                (missing.then_some(Cause::FewRenewals), None)
+                missing.then_some(Cause::FewRenewals)
             }
         };
-        let news = self.judgement.lock().judge(silence, cause, longest, now);
+        let news = self.judgement.lock().judge(silence, cause, terms, now);
         if let Some(news) = news {
             say(&news, now);
         }

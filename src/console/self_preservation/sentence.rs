@@ -68,6 +68,10 @@ impl Sentence<'_> {
         }
         write!(f, "Self-preservation has kept expired leases for {lasts}. {}", Silent(silence))?;
         match keeping.cause {
+            _ if keeping.calm_since.is_some() => {
+                f.write_str(": the others are back, and these have one renewal interval to follow.")?;
+                return self.kept(f);
+            }
             Cause::NoPeer => f.write_str(", and no peer answers: this replica seems to be cut off.")?,
             Cause::ManyApplications | Cause::FewRenewals => {
                 f.write_str(": that many at once look like a fault of the network.")?;
@@ -190,6 +194,7 @@ mod tests {
             since: NOW - Duration::from_secs(300),
             cause: Cause::ManyApplications,
             until: Some(NOW + Duration::from_secs(1500)),
+            calm_since: None,
         };
         let active = Figures { keeping: Some(keeping), ..with_silent(mode, 12) };
         assert_eq!(
@@ -203,6 +208,12 @@ mod tests {
         assert!(said(Preserving::Active, &alone, 1).ends_with(
             "and no peer answers: this replica seems to be cut off. 1 expired lease is kept. It ends when they renew."
         ));
+        let calm = Figures { keeping: Some(Keeping { calm_since: Some(NOW), ..keeping }), ..with_silent(mode, 1) };
+        assert_eq!(
+            said(Preserving::Active, &calm, 3),
+            "Self-preservation has kept expired leases for 5 min. 3 of 120 instances are silent; 1 of 30 applications is short \
+             (APP-0 lacks 3 of 9): the others are back, and these have one renewal interval to follow. 3 expired leases are kept."
+        );
         assert!(said(Preserving::Exceeded, &active, 0).starts_with(
             "Self-preservation has lasted for 5 min, longer than registry.self-preservation.max-duration: expired leases are evicted."
         ));
