@@ -203,8 +203,12 @@ mod tests {
     use crate::model::{AppName, DataStamp, Stamp, StatusOverride};
 
     fn lease(at: Timestamp) -> Lease {
+        lease_of(2, 30, at)
+    }
+
+    fn lease_of(duration_secs: i32, renewal_interval_secs: i32, at: Timestamp) -> Lease {
         let mut info = InstanceInfo::new(AppName::new("a"), "h", "1.2.3.4", at);
-        info.lease.duration_secs = 2;
+        (info.lease.duration_secs, info.lease.renewal_interval_secs) = (duration_secs, renewal_interval_secs);
         let (key, sent_status) = (info.key(), info.status);
         let (data, cancelled, status_override) = (DataStamp::default(), Stamp::NEVER, StatusOverride::default());
         let record = Record { info, sent_status, data, cancelled, status_override };
@@ -235,6 +239,44 @@ mod tests {
         assert_eq!(lease.heard(), Heard { at: start + Duration::from_secs(1), renewed: true });
         let info = lease.with_record(|record| lease.info(&record.info));
         assert_eq!(info.last_renewal, start + Duration::from_secs(3), "shown one duration ahead");
+    }
+
+    #[test]
+    fn a_silence_is_overdue_after_the_duration_and_quiet_after_half_of_it() {
+        let start = Timestamp(1_000_000);
+        let after = |millis| start + Duration::from_millis(millis);
+        let (never, renewed) = (lease(start), lease(start));
+        renewed.renew(start);
+        for lease in [never, renewed] {
+            assert_eq!([1000, 1001].map(|millis| lease.is_quiet(after(millis))), [false, true]);
+            assert_eq!([2000, 2001].map(|millis| lease.is_overdue(after(millis))), [false, true]);
+        }
+    }
+
+    #[test]
+    fn a_client_is_silent_when_two_renewals_are_missing_or_its_lease_is_over() {
+        let (start, second) = (Timestamp(1_000_000), Duration::from_secs(1));
+        for (duration, interval, silent_after) in [(10, 3, 6), (4, 3, 4), (10, 0, 10)] {
+            let lease = lease_of(duration, interval, start);
+            let is_silent =
+                |since| [0, 1].map(|more| lease.is_silent(since + second * silent_after + second * more / 1000));
+            assert_eq!(is_silent(start), [false, true], "{duration} s, every {interval} s");
+            lease.restore(start + second * 100);
+            assert_eq!(is_silent(start + second * 100), [false, true], "it has time to renew first");
+        }
+    }
+
+    #[test]
+    fn who_was_heard_in_the_moment_of_the_restore_or_later_is_not_restored() {
+        let start = Timestamp(1_000_000);
+        let lease = lease(start);
+        assert!(!lease.is_restored(), "nobody restored it");
+        lease.restore(start);
+        assert!(!lease.is_restored());
+        lease.restore(start + Duration::from_millis(1));
+        assert!(lease.is_restored());
+        lease.renew(start + Duration::from_millis(2));
+        assert!(!lease.is_restored());
     }
 
     #[test]

@@ -172,16 +172,19 @@ mod tests {
 
     #[test]
     fn long_names_take_no_more_memory_than_as_many_short_ones() {
-        let long = |id: usize| InstanceKey::new(&AppName::new("a"), &format!("{id:01000}"));
+        let long = |id: usize| InstanceKey::new(&AppName::new("a"), &format!("{id:0998}"));
         let length = long(0).as_str().len();
         let fit = MOST_NAME_BYTES / length;
+        assert_eq!(fit * length, MOST_NAME_BYTES, "they fill it to the last byte");
         let (mut tombstones, mut evicted) = (Tombstones::default(), Evicted::default());
         let gone = |id: usize| Tombstone { key: long(id), ..cancelled(0, NOW + id as u64) };
         for id in 1..=fit {
+            assert!(!tombstones.would_drop(&gone(0), NOW), "there is room for one");
             tombstones.insert(gone(id));
             evicted.insert(&long(id), Timestamp(10), DataStamp::default());
         }
         assert_eq!(tombstones.take_outdated(NOW), None);
+        assert!(evicted.version(long(1).as_str()).is_some());
         assert!(tombstones.would_drop(&gone(0), NOW) && !tombstones.would_drop(&gone(fit + 1), NOW));
         tombstones.insert(gone(fit + 1));
         evicted.insert(&long(fit + 1), Timestamp(10), DataStamp::default());

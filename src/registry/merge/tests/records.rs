@@ -15,6 +15,8 @@ fn differences_that_a_comparison_repairs_are_counted() {
     assert!(cluster.compare(1, 0).is_none());
     cluster.cancel(0, "1");
     assert_eq!(cluster.compare(1, 0), Repaired { registered: 0, cancelled: 1 });
+    cluster.register(0, "3", 1);
+    assert_eq!(cluster.compare(1, 0), Repaired { registered: 1, cancelled: 0 }, "what was known comes, too");
     let mut sum = Repaired { registered: 1, cancelled: 2 };
     sum += Repaired { registered: 3, cancelled: 4 };
     assert_eq!(sum, Repaired { registered: 4, cancelled: 6 });
@@ -99,6 +101,10 @@ fn records_come_in_parts_where_they_are_many() {
             part.next.as_deref().is_none_or(|next| keys.iter().any(|key| key.as_str() == next)),
             "it ends with one"
         );
+        let names: usize = keys.iter().map(|key| key.as_str().len()).sum();
+        let records: usize = part.registered.iter().map(|(record, _)| approximate_len(record)).sum();
+        let reckoned = names + records + part.cancelled.len() * CANCELLED_BYTES;
+        assert!(reckoned <= RECORDS_BYTES, "{reckoned} bytes, as reckoned before");
         registered.extend(part.registered.into_iter().map(|(record, _)| record.info.key()));
         cancelled.extend(part.cancelled.into_iter().map(|gone| gone.key));
         parts += 1;
@@ -141,4 +147,28 @@ fn a_renewal_that_a_peer_heard_is_answered_with_the_version_that_is_known() {
     cluster.register(0, "1", 7);
     let renewed = |id: &str| cluster.replicas[0].merge_renewed(&key(id), cluster.now(0), cluster.now(0));
     assert_eq!((renewed("1"), renewed("2")), (Some(Timestamp(7)), None));
+}
+
+#[test]
+fn the_bytes_of_an_instance_in_an_answer_are_reckoned_well_enough() {
+    let plain = || instance("1", 1);
+    let url = Some(format!("http://{}/", "x".repeat(5_000)).into());
+    let urls = InstanceInfo {
+        home_page_url: url.clone(),
+        status_page_url: url.clone(),
+        health_check_url: url.clone(),
+        secure_health_check_url: url,
+        ..plain()
+    };
+    let entry = |number: usize| (format!("key-{number:06}"), format!("value-{number:06}"));
+    let metadata = InstanceInfo { metadata: (0..1_000).map(entry).collect(), ..plain() };
+    for info in [plain(), urls, metadata] {
+        let cluster = Cluster::new(1);
+        cluster.replicas[0].register(info, Source::Client, cluster.now(0));
+        let mut body = Vec::new();
+        let request = RecordsRequest { applications: vec!["A".to_owned()], after: None };
+        cluster.replicas[0].encode_records(&request, &mut body);
+        let reckoned = cluster.replicas[0].lease("A/1").unwrap().with_record(approximate_len);
+        assert!((body.len() * 2 / 3..body.len() * 3 / 2).contains(&reckoned), "{} bytes, not {reckoned}", body.len());
+    }
 }
