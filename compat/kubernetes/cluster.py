@@ -233,7 +233,7 @@ class Group:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.lines = queue.Queue()
         threading.Thread(target=self.read, daemon=True).start()
-        self.line(60)
+        self.line(120)
 
     def read(self):
         for line in self.process.stdout:

@@ -81,18 +81,14 @@ func runGroup(args []string) error {
 	}
 	g.reset()
 	// As Java's client does first, and then asks for deltas.
-	for id := range *count {
-		g.get(id, "apps/")
-	}
-	for id := range *count {
-		if err := g.register(id); err != nil {
-			return err
-		}
+	g.each(func(id int) error { g.get(id, "apps/"); return nil })
+	if err := g.each(g.register); err != nil {
+		return err
 	}
 	// Faults are counted from when every replica has them: of a release that has only just started one may need a moment.
-	for deadline := time.Now().Add(30 * time.Second); g.lost() > 0; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); g.lost() > 0; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			return fmt.Errorf("of %d registered instances not every replica has all after 30 s", g.count)
+			return fmt.Errorf("of %d registered instances not every replica has all after 60 s", g.count)
 		}
 	}
 	g.reset()
@@ -105,10 +101,31 @@ func runGroup(args []string) error {
 	g.obey(os.Stdin)
 	cancel()
 	running.Wait()
-	for id := range *count {
-		g.call(id, http.MethodDelete, g.instancePath(id), nil)
+	return g.each(func(id int) error { g.call(id, http.MethodDelete, g.instancePath(id), nil); return nil })
+}
+
+// each does something for every client, for some of them at a time, and returns an error if there was one.
+func (g *group) each(do func(id int) error) error {
+	left, failed := make(chan int), make(chan error, g.count)
+	var working sync.WaitGroup
+	for range min(g.count, 16) {
+		working.Add(1)
+		go func() {
+			defer working.Done()
+			for id := range left {
+				if err := do(id); err != nil {
+					failed <- err
+				}
+			}
+		}()
 	}
-	return nil
+	for id := range g.count {
+		left <- id
+	}
+	close(left)
+	working.Wait()
+	close(failed)
+	return <-failed
 }
 
 // obey reads marks until the input ends.
