@@ -12,26 +12,29 @@ from cluster import SPRING, Group, addresses, answered, check, is_ready, say, ui
 
 CLIENTS = int(os.environ.get("KUBE_CROWD", "1000"))
 APP = "CROWD"
-WANTED = {APP.lower(): CLIENTS} | dict.fromkeys(SPRING, 1)
+# Three Java servers on two cores take long to tell each other of a thousand.
+CLIENTS_OF_JAVA = min(CLIENTS, 200)
 HEADS = {
-    "servers": "all servers killed at once", "calls": "calls", "failed": "failed calls", "partial": "partial answers",
+    "servers": "all servers killed at once", "clients": "clients", "calls": "calls", "failed": "failed calls", "partial": "partial answers",
     "empty": "of them empty", "renewals_404": "404 renewals", "whole": "whole after (s)",
-    "fewest": f"fewest of {CLIENTS} in an application's list",
+    "fewest": "fewest in an application's list",
 }
 
 
 class Crowd:
     """Clients that renew and fetch every 30 s, which is Spring's default, and Spring Boot applications whose lists are looked at."""
 
-    def __init__(self, url, applications):
-        self.url, self.applications = url, applications
-        self.clients = Group(url, CLIENTS, "30s", f"--app={APP}")
+    def __init__(self, url, applications, count):
+        self.url, self.applications, self.count = url, applications, count
+        self.wanted = {APP.lower(): count} | dict.fromkeys(SPRING, 1)
+        self.clients = Group(url, count, "30s", f"--app={APP}")
 
     def settle(self):
         """Waits until each application sees everybody."""
         applications = self.applications
-        until("the applications to see everybody", lambda: not any(lacking(application.ask("seen")) for application in applications), 90)
-        say(f"{CLIENTS} clients, and {len(applications)} Spring Boot applications that see all of them and each other")
+        short = lambda: any(self.lacking(application.ask("seen")) for application in applications)
+        until("the applications to see everybody", lambda: not short(), 90)
+        say(f"{self.count} clients, and {len(applications)} Spring Boot applications that see all of them and each other")
 
     def kill_servers(self, ns, servers, statefulset="registry"):
         """Kills all, and waits until the new servers have everybody and the applications have fetched that. Returns what was seen."""
@@ -49,8 +52,8 @@ class Crowd:
                 return False
             # Not before all are ready: somebody who fetches everything first looks like a client that has no list to lose.
             for name, address in addresses(pods).items():
-                missing = CLIENTS - present(answered(at(self.url, address), 200))
-                check(not missing, f"{name} lacks {missing} of {CLIENTS}")
+                missing = self.count - present(answered(at(self.url, address), 200))
+                check(not missing, f"{name} lacks {missing} of {self.count}")
             return True
 
         until("the new servers to have everybody", whole, 180)
@@ -61,20 +64,25 @@ class Crowd:
         seen = self.clients.mark("deleted")
         fewest = {one.name: one.ask("fewest")["instances"] for one in self.applications}
         for name, instances in fewest.items():
-            if lost := lacking(instances):
-                say(f"{name} had a list with {', '.join(f'{few} of {WANTED[service]} {service}' for service, few in lost.items())}")
+            if lost := self.lacking(instances):
+                say(f"{name} had a list with {', '.join(f'{few} of {self.wanted[service]} {service}' for service, few in lost.items())}")
         for what, times in sorted(seen.get("errors", {}).items(), key=lambda item: -item[1])[:4]:
             say(f"{times} times: {what}")
         return {key: seen[key] for key in ("calls", "failed", "partial", "empty", "renewals_404", "lost")} | {
-            "servers": servers, "whole": took, "fewest": min(instances.get(APP.lower(), 0) for instances in fewest.values()),
-            "short": {name: lost for name, instances in fewest.items() if (lost := lacking(instances))},
+            "servers": servers, "clients": self.count, "whole": took,
+            "fewest": min(instances.get(APP.lower(), 0) for instances in fewest.values()),
+            "short": {name: lost for name, instances in fewest.items() if (lost := self.lacking(instances))},
         }
+
+    def lacking(self, instances):
+        """Of which services an application's list has fewer instances than there are."""
+        return {service: instances.get(service, 0) for service, all_of_it in self.wanted.items() if instances.get(service, 0) < all_of_it}
 
 
 @contextmanager
-def crowd(url, applications):
+def crowd(url, applications, count=CLIENTS):
     """A crowd that is settled, and is ended afterwards; not the applications."""
-    made = Crowd(url, applications)
+    made = Crowd(url, applications, count)
     try:
         made.settle()
         yield made
@@ -92,11 +100,6 @@ def kill(pods):
     killing = [subprocess.Popen([*shlex.split(command), container]) for container in containers]
     codes = [one.wait(timeout=30) for one in killing]
     check(not any(codes), f"the command of KUBE_KILL ended with {codes}")
-
-
-def lacking(instances):
-    """Of which services an application's list has fewer instances than there are."""
-    return {service: instances.get(service, 0) for service, all_of_it in WANTED.items() if instances.get(service, 0) < all_of_it}
 
 
 def present(answer):

@@ -624,7 +624,7 @@ def volumes(it):
         group = OwnClients(url, CLIENTS, "1s")
         with spring_running(url, it.directory) as applications, deletion.crowd(url, applications) as crowd:
             group.none_wrong("before")
-            everybody = CLIENTS + sum(deletion.WANTED.values())
+            everybody = CLIENTS + sum(crowd.wanted.values())
             until("every replica to have written all instances", lambda: all(written(ns, pod) >= everybody for pod in ns.pods()), 60)
             seen = crowd.kill_servers(ns, "three replicas with volumes")
             it.deletions.append(seen)
@@ -804,7 +804,8 @@ def java_servers_replaced(it):
         known = lambda: json.loads(answered(f"{url('eureka')}apps/EUREKA", 200))["application"]["instance"]
         until("the Java servers to know each other", lambda: len(known()) == 3, 120)
         say("three Java servers with a user know each other")
-        with spring_running(url("eureka"), it.directory) as applications, deletion.crowd(url("eureka"), applications) as crowd:
+        count = deletion.CLIENTS_OF_JAVA
+        with spring_running(url("eureka"), it.directory) as applications, deletion.crowd(url("eureka"), applications, count) as crowd:
             it.deletions.append(crowd.kill_servers(ns, "three Java servers", "eureka"))
         until("the Java servers to know each other again", lambda: len(known()) == 3, 120)
         old = OwnClients(url("eureka"), 3, "1s", "--app=OLD")

@@ -85,19 +85,23 @@ func runGroup(args []string) error {
 	if err := g.each(g.register); err != nil {
 		return err
 	}
-	// Faults are counted from when every replica has them: of a release that has only just started one may need a moment.
-	for deadline := time.Now().Add(60 * time.Second); g.lost() > 0; time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("of %d registered instances not every replica has all after 60 s", g.count)
-		}
-	}
-	g.reset()
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	var running sync.WaitGroup
 	for id := range *count {
 		running.Add(1)
 		go func() { defer running.Done(); g.renewAndFetch(ctx, id) }()
 	}
+	// Faults are counted from when every replica has them: of a release that has only just started one may need a moment, and a Java
+	// server may need a renewal.
+	for deadline := time.Now().Add(90 * time.Second); g.lost() > 0; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("of %d registered instances not every replica has all after 90 s", g.count)
+		}
+	}
+	g.mu.Lock()
+	g.reset()
+	g.mu.Unlock()
 	g.obey(os.Stdin)
 	cancel()
 	running.Wait()
