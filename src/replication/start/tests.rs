@@ -264,3 +264,17 @@ fn replicas_that_were_all_killed_are_waited_for_until_name_servers_have_forgotte
         assert!(is_again(&gone(&mut start, fixed, BEGUN + long)), "{likely:?} {fixed:?} may be about to exist");
     }
 }
+
+#[test]
+fn a_remembered_peer_is_asked_and_is_gone_if_its_name_is() {
+    let answer = |answer: Answer| {
+        let mut start = start(&[]).remembering([url("a")]);
+        round(&mut start, listed(&[]), |_, copying| if copying { up(true) } else { answer.clone() }, BEGUN)
+    };
+    assert!(matches!(answer(known_by(&[])), Step::Open(Opening::Copied { .. })));
+    assert!(is_again(&answer(Answer::Open("no answer in time".to_owned()))));
+    assert_eq!(answer(Answer::NoSuchName), Step::Open(Opening::Nobody));
+    let mut start = start(&[]).remembering([url("a.short"), url("b")]);
+    start.named(listed(&["a.long"]), BEGUN, same);
+    assert_eq!(start.next(BEGUN), Step::Announce(vec![url("a.long"), url("b")]), "a listed peer is asked by one name");
+}
