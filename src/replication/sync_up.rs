@@ -221,6 +221,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
     use super::*;
+    use crate::model::{AppName, InstanceInfo};
     use crate::registry;
     use crate::replication::discovery::{Endpoint, Found, LookingUp, LookupError, PeerDiscovery};
     use crate::replication::transport::Calling;
@@ -290,6 +291,37 @@ mod tests {
         let nodes = PeerEurekaNodes::new(options.clone(), place, &peer_aware, by, clock);
         assert_eq!(sync_up(&nodes, killed, &options, Vec::new()).await, Opening::Nobody);
         assert!(clock.now().since(START) < options.registry_sync_timeout);
+    }
+
+    #[test]
+    fn a_call_that_failed_settles_nothing_but_a_refusal_and_a_name_that_does_not_exist() {
+        assert_eq!(failed(&PeerError::Refused), Answer::Refused);
+        assert_eq!(failed(&PeerError::NoSuchName), Answer::NoSuchName);
+        let why = || "why".to_owned();
+        let (unresolved, certificate) = (PeerError::Unresolved(why()), PeerError::Certificate(why()));
+        let (no_route, broken) = (PeerError::Connect(why()), PeerError::Broken(why()));
+        for error in [PeerError::Timeout, PeerError::TooLarge(1), unresolved, certificate, no_route, broken] {
+            assert_eq!(failed(&error), Answer::Open(error.to_string()));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_client_registers_is_queued_for_a_newcomer_that_announced_itself() {
+        let clock = Clock::starting_at(START);
+        let registry = Arc::new(InstanceRegistry::new(registry::Options::default(), 1, START));
+        let options = Options { discovery_service: Some("registry".to_owned()), ..Options::default() };
+        let peer_aware = PeerAwareInstanceRegistry::new(registry, &options);
+        let place = Place { scheme: "http", port: 8761, context_path: String::new() };
+        let peer = Arc::new(Peer(clock));
+        let by = (Arc::clone(&peer) as Arc<dyn PeerDiscovery>, peer as Arc<dyn PeerTransport>);
+        let nodes = PeerEurekaNodes::new(options, place, &peer_aware, by, clock);
+        let newcomer = ServiceUrl::new("http", "registry-1.registry", 8761, "/eureka/");
+        nodes.announced(&newcomer);
+        let info = InstanceInfo::new(AppName::new("a"), "h", "10.0.0.1", START);
+        peer_aware.register(info, &Source::Client.into(), START);
+        let queues: Vec<_> =
+            peer_aware.peers().all().iter().map(|peer| (peer.service_url().to_string(), peer.state().queue)).collect();
+        assert_eq!(queues, [(newcomer.to_string(), 1)]);
     }
 
     #[tokio::test(start_paused = true)]
