@@ -283,3 +283,66 @@ impl Node {
         self.tasks.stop(deadline).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::model::AppName;
+    use crate::replication::ServiceUrl;
+    use crate::replication::discovery::LookingUp;
+    use crate::replication::transport::{Call, Calling, PeerError, Reply};
+    use crate::time::Timestamp;
+
+    /// A peer that takes batches, and whose registry cannot be copied. It notes how many batches it was sent.
+    #[derive(Debug, Default)]
+    struct Peer(Mutex<usize>);
+
+    impl PeerTransport for Peer {
+        fn call<'a>(&'a self, _service_url: &'a ServiceUrl, call: Call) -> Calling<'a> {
+            let is_batch = matches!(call, Call::Batch(_));
+            *self.0.lock() += usize::from(is_batch);
+            let is_answered = is_batch || matches!(call, Call::Identify { .. });
+            let reply = Reply {
+                status: 200,
+                node: Some("peer".to_owned()),
+                time: None,
+                memory: PeerMemory::Whole,
+                peers: Vec::new(),
+                cluster: None,
+                body: bytes::Bytes::new(),
+            };
+            Box::pin(async move { if is_answered { Ok(reply) } else { Err(PeerError::Timeout) } })
+        }
+    }
+
+    impl PeerDiscovery for Peer {
+        fn endpoints<'a>(&'a self, _service: &'a str, _port: u16) -> LookingUp<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_replica_that_stops_sends_what_is_queued_for_its_peers() {
+        let mut settings = Settings::default();
+        settings.replication.service_urls = vec![ServiceUrl::new("http", "peer", 8761, "/eureka/")];
+        settings.replication.registry_sync_timeout = Duration::from_secs(1);
+        let (peer, clock) = (Arc::new(Peer::default()), Clock::starting_at(Timestamp(1_700_000_000_000)));
+        let access = PeerAccess {
+            discovery: Arc::clone(&peer) as Arc<dyn PeerDiscovery>,
+            transport: Arc::clone(&peer) as Arc<dyn PeerTransport>,
+            joining: Arc::clone(&peer) as Arc<dyn PeerTransport>,
+        };
+        let rng = SmallRng::seed_from_u64(1);
+        let mut node = Node::build(&settings, ([127, 0, 0, 1], 8761).into(), Some(access), clock, rng);
+        node.join().await;
+        // The peer is identified, and there is nothing left to send.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let before = *peer.0.lock();
+        let info = InstanceInfo::new(AppName::new("a"), "h", "10.0.0.1", clock.now());
+        node.peer_aware().register(info, &Source::Client.into(), clock.now());
+        node.stop(Duration::from_secs(5)).await;
+        assert!(*peer.0.lock() > before, "the registration is on no other replica");
+    }
+}
