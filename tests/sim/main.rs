@@ -1,13 +1,13 @@
 //! Replicas, clients and faults under simulated time.
 //!
 //! Replicas run their real code, the product's own start and stop, over a network that cuts links, delays calls, loses requests,
-//! and loses answers after the request was applied. They crash, stop, freeze, and come back with other clocks; names are late or
-//! wrong. Clients register, renew, change and leave, operators send commands, readers follow deltas. Meanwhile the invariants are
-//! checked ([`checks`]) against a log of all changes ([`oracle`]).
+//! and loses answers after the request was applied. They crash, stop, freeze, are suspended, and come back with other clocks; names
+//! are late or wrong. Clients register, renew, change and leave, operators send commands, readers follow deltas. Meanwhile the
+//! invariants are checked ([`checks`]) against a log of all changes ([`oracle`]).
 //!
 //! One seed is one history, a script that can be cut down:
 //!
-//! - `cargo test --test sim` plays four hundred seeds;
+//! - `cargo test --test sim` plays 250 seeds;
 //! - `SIM_SEEDS=0..20000 cargo test --profile sim --test sim` plays others, and counts which invariants they break;
 //! - `SIM_BRIEF=1` shrinks nothing;
 //! - `tests/sim/faults.py` breaks the product on purpose, fault by fault, and prints which invariant or test noticed;
