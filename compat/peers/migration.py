@@ -75,12 +75,14 @@ def call(number, path, method="GET", body=None, user=USER):
 
 
 def ids(number, app="ORDERS"):
-    """The instances of an application that a server knows."""
+    """The instances of an application that a server knows, by its full answer: a Java server that is asked for one application in the
+    moment of its registration may say for three minutes that there is none."""
     try:
-        answer = call(number, f"/eureka/apps/{app}")
+        answer = call(number, "/eureka/apps")
     except OSError:
         return set()
-    return {one["instanceId"] for one in json.loads(answer)["application"]["instance"]}
+    known = json.loads(answer)["applications"]["application"]
+    return {one["instanceId"] for each in known if each["name"] == app for one in each["instance"]}
 
 
 def shown(command):
