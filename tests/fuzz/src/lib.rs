@@ -61,6 +61,8 @@ impl Default for Subject {
 impl Subject {
     /// A registry with the instance `GOOD/good`.
     pub fn with(change: impl FnOnce(&mut registry_http::Options)) -> Self {
+        // The tasks of the registry before this one end now, and free it: the runtime runs only while somebody waits.
+        RUNTIME.block_on(tokio::task::yield_now());
         let mut settings = Settings::default();
         settings.http.max_body_bytes = LIMIT;
         change(&mut settings.http);
