@@ -110,7 +110,6 @@ enum State {
     Whole,
     InDoubt {
         since: Timestamp,
-        until: Timestamp,
         /// Whether a client sent a full fetch: from then on a delta is no sign.
         fetched: bool,
     },
@@ -133,19 +132,19 @@ impl Memory {
 
     /// The replica of a cluster opens, with this memory.
     pub fn opened(&mut self, with: PeerMemory, now: Timestamp) {
-        let until = now + self.renewal_interval * INTERVALS_IN_DOUBT;
         self.state = match with {
             PeerMemory::Whole => State::Whole,
-            PeerMemory::InDoubt | PeerMemory::Lost => State::InDoubt { since: now, until, fetched: false },
-            PeerMemory::Fetched => State::InDoubt { since: now, until, fetched: true },
+            PeerMemory::InDoubt | PeerMemory::Lost => State::InDoubt { since: now, fetched: false },
+            PeerMemory::Fetched => State::InDoubt { since: now, fetched: true },
         };
     }
 
     /// The state of the memory, which peers are sent.
     pub fn is(&self, now: Timestamp) -> PeerMemory {
+        let longest = self.renewal_interval * INTERVALS_IN_DOUBT;
         match self.state {
-            State::InDoubt { until, fetched: false, .. } if now < until => PeerMemory::InDoubt,
-            State::InDoubt { until, fetched: true, .. } if now < until => PeerMemory::Fetched,
+            State::InDoubt { since, fetched: false } if now < since + longest => PeerMemory::InDoubt,
+            State::InDoubt { since, fetched: true } if now < since + longest => PeerMemory::Fetched,
             State::Lost(lost) if now < lost.until => PeerMemory::Lost,
             State::Whole | State::InDoubt { .. } | State::Lost(_) => PeerMemory::Whole,
         }
