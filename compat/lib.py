@@ -1,4 +1,4 @@
-"""What the checks in Python share: how to wait, ports, and what a client sends.
+"""What the checks in Python share: how to wait, ports, the end of a process, and what a client sends.
 
 `compat/lib.sh` puts this directory on `PYTHONPATH`, and uses it as a program:
 
@@ -11,6 +11,7 @@ import base64
 import json
 import signal
 import socket
+import subprocess
 import sys
 import time
 import urllib.request
@@ -75,6 +76,16 @@ class ReservedPort:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(("0.0.0.0", 0))
         self.number = self.socket.getsockname()[1]
+
+
+def end(process, seconds):
+    """Asks a process to end, and ends it if it has not done so in time."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def request(url, method="GET", body=None, accept="application/json", seconds=10, user=None):

@@ -78,13 +78,7 @@ class Server:
         if self not in RUNNING:
             return
         RUNNING.remove(self)
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(10)
+        lib.end(self.process, 20)
         self.log.close()
         os.unlink(self.log.name)
         self.directory.cleanup()

@@ -14,6 +14,7 @@ import time
 import traceback
 from pathlib import Path
 
+import lib
 from lab.lab import Lab
 from lab.namespace import die_with_parent
 from scenarios import load
@@ -108,12 +109,7 @@ class Running:
             self.process.kill()
 
     def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        lib.end(self.process, 10)
         shutil.rmtree(self.folder)
 
 

@@ -115,12 +115,7 @@ class JavaServer:
         return self
 
     def __exit__(self, failure=None, *_):
-        self.process.terminate()
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        lib.end(self.process, 30)
         if failure is None:
             self.log.unlink()
 

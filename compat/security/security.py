@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
@@ -94,11 +93,7 @@ class Registry:
 
     def __exit__(self, *_):
         lived = self.process.poll() is None
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+        lib.end(self.process, 20)
         if not lived or "panicked" in self.logged():
             check(False, "it lives to the end", self.logged()[-2000:])
 

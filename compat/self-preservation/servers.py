@@ -74,12 +74,7 @@ class Server:
             raise RuntimeError(f"a server ended with {self.process.returncode}: {end}")
 
     def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        lib.end(self.process, 20)
 
 
 class Java(Server):

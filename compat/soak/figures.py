@@ -84,7 +84,8 @@ def mean_slope(costs):
     judged = [cost for cost in costs if cost.is_judged()]
     if not judged:
         return 0.0, 0.0, 0
-    weights = [cost.memory.span / sum(other.memory.span for other in judged) for cost in judged]
+    whole = sum(cost.memory.span for cost in judged)
+    weights = [cost.memory.span / whole for cost in judged]
     slopes = [cost.memory.slope * 3600 for cost in judged]
     mean = sum(weight * slope for weight, slope in zip(weights, slopes, strict=True))
     if len(judged) == 1:
@@ -93,9 +94,8 @@ def mean_slope(costs):
     return mean, math.sqrt(spread / (len(judged) - 1)), len(judged)
 
 
-def grows(costs):
-    """Sentences about memory that grows by more than it may, and by more than chance explains."""
-    mean, error, judged = mean_slope(costs)
+def grows(mean, error, judged):
+    """Sentences about memory that grows by more than it may, and by more than chance explains: of what `mean_slope` found."""
     sure = mean - 2 * error
     if sure <= MOST_KIB_PER_HOUR:
         return []

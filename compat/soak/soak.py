@@ -271,7 +271,7 @@ class Soak:
         print(f"\n{figures.HEADER}")
         for cost in costs:
             print(cost.row(self.origin))
-        mean, error, judged = figures.mean_slope(costs)
+        slope = mean, error, judged = figures.mean_slope(costs)
         print(f"mean of {judged} processes that lived long enough: {mean:+.0f} ± {2 * error:.0f} KiB per hour" if judged else "")
         most = figures.maxima(self.replicas, self.origin, self.chosen.seconds)
         print("\nmost MiB of a replica in each minute: " + " ".join(f"{memory / 1024:.1f}" for memory, _ in most))
@@ -281,16 +281,16 @@ class Soak:
         print(self.agreed)
         for what in sorted(set(self.tally) - set(NEVER)):
             print(f"{self.tally[what]:9} {what}")
-        self.judge(costs, most)
+        self.judge(costs, slope, most)
         return not self.wrong
 
-    def judge(self, costs, most):
+    def judge(self, costs, slope, most):
         for what in NEVER:
             if self.tally[what]:
                 self.wrong.append(f"{self.tally[what]} {what}, first: {self.tally.first.get(what, '')}")
         for cost in costs:
             self.wrong += cost.wrong()
-        self.wrong += figures.grows(costs)
+        self.wrong += figures.grows(*slope)
         self.wrong += figures.growth(most) if most else []
         if panics := sum(len(one.logged("panicked")) for one in self.replicas):
             self.wrong.append(f"{panics} panics")

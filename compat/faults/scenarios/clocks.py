@@ -18,6 +18,16 @@ async def ahead(lab, replica):
     return int(answer.json()["instance"]["leaseInfo"]["registrationTimestamp"]) / 1000 - before
 
 
+async def has_clock(lab, replica, clock):
+    """The replica's clock is so many seconds ahead: a scenario whose clocks do not move would show nothing."""
+    measured = await ahead(lab, replica)
+    if abs(measured - clock) > 5:
+        raise SystemExit(
+            f"libfaketime has no effect on {replica}: its clock is {measured:+.0f} s ahead, not {clock:+d}. "
+            "A static binary cannot be tested."
+        )
+
+
 async def shifted(lab, *seconds, monotonic=False):
     replicas = [await lab.replica(number) for number in range(len(seconds))]
     for replica, clock in zip(replicas, seconds, strict=True):
@@ -26,12 +36,7 @@ async def shifted(lab, *seconds, monotonic=False):
         await replica.ready()
     lab.replicas = replicas
     for replica, clock in zip(replicas, seconds, strict=True):
-        measured = await ahead(lab, replica)
-        if abs(measured - clock) > 5:
-            raise SystemExit(
-                f"libfaketime has no effect on {replica}: its clock is {measured:+.0f} s ahead, not {clock:+d}. "
-                "A static binary cannot be tested."
-            )
+        await has_clock(lab, replica, clock)
     await lab.sleep(2)
     return replicas
 
@@ -102,13 +107,6 @@ async def clock_that_steps(lab):
     await lab.agree(what="the clock was right again")
 
 
-async def moved(replica, lab, clock):
-    """The replica's clock, which the scenario has moved while it runs: the monotonic one, or nothing would show."""
-    measured = await ahead(lab, replica)
-    if abs(measured - clock) > 5:
-        raise SystemExit(f"libfaketime has no effect on the monotonic clock of {replica}: it is {measured:+.0f} s ahead, not {clock:+d}")
-
-
 @scenario(seconds=40)
 async def monotonic_clock_that_leaps(lab):
     """The monotonic clock of one replica leaps an hour ahead while it runs, as that of a process does which is restored from a
@@ -124,7 +122,7 @@ async def monotonic_clock_that_leaps(lab):
     await crowd[2].override("DOWN", replicas[2])
     await lab.sleep(1)
     await crowd[2].remove_override(replicas[0])
-    await moved(replicas[2], lab, HOUR)
+    await has_clock(lab, replicas[2], HOUR)
     await lab.sleep(16)
     lab.truthful()
     await lab.agree(what="the clock leapt")
@@ -150,7 +148,7 @@ async def machine_that_is_suspended(lab):
     replicas[2].thaw()
     lab.mark("resumed")
     await lab.sleep(3)
-    await moved(replicas[2], lab, behind)
+    await has_clock(lab, replicas[2], behind)
     await crowd[2].remove_override(replicas[2])
     await lab.sleep(16)
     lab.truthful()
