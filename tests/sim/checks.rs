@@ -4,7 +4,7 @@ use eureka_registry::model::InstanceStatus;
 
 use crate::clients::LEASE;
 use crate::links::Group;
-use crate::oracle::{Aspect, Value};
+use crate::oracle::{Aspect, Event, Value};
 use crate::script::{CLIENTS, Shape};
 use crate::view::{Seen, View, client_of, id, view};
 use crate::world::State;
@@ -134,7 +134,7 @@ impl State {
     }
 
     /// An instance whose heartbeat was answered 200 at a replica that is up is shown there, and by all replicas that can talk
-    /// with it.
+    /// with it. A replica that was frozen may answer a heartbeat first, and apply an older cancellation then: both waited.
     pub(crate) fn must_show(&self, client: usize, replica: usize, now: u64) -> bool {
         let Some(last) = self.oracle.last(client, Aspect::Presence) else { return false };
         if last.value != Value::Present(true) || !self.clients[client].lives || self.oracle.may_be_cancelled(client) {
@@ -143,6 +143,7 @@ impl State {
         if self
             .heard_here(client, replica)
             .is_some_and(|at| now <= at + LEASE_MS && last.applied <= at && self.no_cancel_since(client, at))
+            && self.cancels(client).all(|cancel| cancel.holders.contains(&replica))
         {
             return true;
         }
@@ -160,15 +161,17 @@ impl State {
         self.oracle.contact_at(client, replica).filter(|at| *at >= since)
     }
 
+    fn cancels(&self, client: usize) -> impl Iterator<Item = &Event> {
+        self.oracle.events.iter().filter(move |event| event.client == client && event.value == Value::Present(false))
+    }
+
     fn no_cancel_since(&self, client: usize, since: u64) -> bool {
-        let cancels =
-            self.oracle.events.iter().filter(|event| event.client == client && event.value == Value::Present(false));
-        cancels.map(|event| event.applied).all(|applied| applied + LEASE_MS < since)
+        self.cancels(client).all(|cancel| cancel.applied + LEASE_MS < since)
     }
 
     /// Whether a client was registered some time before a moment, and has not been cancelled since.
     pub(crate) fn was_present_before(&self, client: usize, moment: u64) -> bool {
-        let is_registration = |event: &&crate::oracle::Event| event.value == Value::Present(true);
+        let is_registration = |event: &&Event| event.value == Value::Present(true);
         let first = self.oracle.events.iter().filter(|event| event.client == client).find(is_registration);
         let last = self.oracle.last(client, Aspect::Presence);
         first.is_some_and(|event| event.applied + LEASE_MS < moment)
