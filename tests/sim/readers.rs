@@ -140,16 +140,16 @@ impl State {
     fn lost_by_reader(&mut self, id: &str, replica: usize, now: u64) {
         let Some(client) = client_of(id).filter(|client| self.clients[*client].lives) else { return };
         let slot = &self.slots[replica];
-        let renewal = u64::try_from(RENEWAL.as_millis()).unwrap();
+        let refused = u64::try_from(RENEWAL.as_millis()).unwrap() * 3 / 2;
         let opened = slot.opened.unwrap_or_default();
         // A registry that has lost its memory refuses reads until its clients have had time to register again: since the first sign
         // that it saw, or that a peer told it of.
         let sign_here = self.signs.iter().find(|(at, place)| *place == replica && *at >= opened).map(|(at, _)| *at);
         let was_told =
-            |sign: u64| self.signs.iter().any(|(at, place)| *place != replica && *at < sign && *at + renewal >= opened);
+            |sign: u64| self.signs.iter().any(|(at, place)| *place != replica && *at < sign && *at + refused >= opened);
         let may_not_be_read = slot.opened_empty
             && slot.leapt_at.is_none()
-            && sign_here.is_some_and(|sign| now < sign + renewal && !was_told(sign));
+            && sign_here.is_some_and(|sign| now < sign + refused && !was_told(sign));
         // A process that was frozen answers all waiting requests in one millisecond, perhaps the reader's first.
         let registered_just_now = self.oracle.last(client, Aspect::Presence).is_some_and(|event| event.applied == now);
         if may_not_be_read && self.was_present_before(client, opened) {
