@@ -31,7 +31,7 @@ mod store;
 mod tests;
 mod tombstones;
 
-pub use caller::Caller;
+pub use caller::{Caller, Reason, WrongReason};
 pub use commands::Renewal;
 pub use edit::Done;
 pub use instance_registry::{InstanceRegistry, Registration};

@@ -4,13 +4,17 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::ALLOW;
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 
 use super::error::{ApiError, allow, empty};
+use super::query::Query;
 use super::resource::Resource;
 use super::state::AppState;
 use super::{instance, peer_replication, reads, status};
-use crate::registry::{Caller, Scope};
+use crate::registry::{Caller, Reason, Scope};
+
+/// The header that says why somebody sets or removes an override, or cancels an instance.
+const REASON: HeaderName = HeaderName::from_static("x-eureka-reason");
 
 /// Answers a request for one of Eureka's resources.
 pub(super) async fn answer(
@@ -47,14 +51,18 @@ async fn dispatch(
 
         // What clients change: their own registrations.
         (Resource::Application(name), &Method::POST) => instance::register(app, caller, name, headers, body).await,
-        (Resource::Instance(key), &Method::DELETE) => instance::cancel(app, caller, key),
+        (Resource::Instance(key), &Method::DELETE) => instance::cancel(app, &with_reason(caller, request)?, key),
         (Resource::InstanceMetadata(key), &Method::PUT) => {
             instance::update_metadata(app, caller, key, query, body).await
         }
 
         // What operators change: overrides.
-        (Resource::InstanceStatus(key), &Method::PUT) => instance::status_update(app, caller, key, query, body).await,
-        (Resource::InstanceStatus(key), &Method::DELETE) => instance::delete_status_override(app, caller, key, query),
+        (Resource::InstanceStatus(key), &Method::PUT) => {
+            instance::status_update(app, &with_reason(caller, request)?, key, query, body).await
+        }
+        (Resource::InstanceStatus(key), &Method::DELETE) => {
+            instance::delete_status_override(app, &with_reason(caller, request)?, key, query)
+        }
 
         // Calls of peers. The first one is Eureka's; the others are between our own replicas.
         // In a box, so that heartbeats do not carry the room for it.
@@ -79,6 +87,16 @@ async fn dispatch(
         (resource, &Method::OPTIONS) => Ok(options(resource)),
         (resource, _) => Err(ApiError::MethodNotAllowed(resource.methods().to_vec())),
     }
+}
+
+/// The caller with the reason that the request gives for its change, in its query (`reason`) or in a header. The Java server
+/// ignores both, so the same call can be sent to either.
+fn with_reason(caller: &Caller, request: &Parts) -> Result<Caller, ApiError> {
+    let query = Query(request.uri.query().unwrap_or_default()).get("reason");
+    let header = request.headers.get(REASON).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let reason = query.or(header).map(|text| Reason::parse(&text)).transpose();
+    let reason = reason.map_err(|wrong| ApiError::BadParameter(wrong.to_string()))?.flatten();
+    Ok(Caller { reason, ..caller.clone() })
 }
 
 fn options(resource: &Resource<'_>) -> Response {

@@ -166,7 +166,7 @@ impl Security {
         let is_peer = request.headers.get(REPLICATION).is_some_and(|value| value.as_bytes() == b"true");
         let source = if is_peer { Source::Peer } else { Source::Client };
         let address = self.options.forward_headers.address(&request.headers, connection.address);
-        Caller { user: None, address, certified: connection.certified, source }
+        Caller { address, certified: connection.certified, ..Caller::from(source) }
     }
 
     /// Admits a request and returns its caller, or returns why it is refused. `own_names` returns the names by which this server

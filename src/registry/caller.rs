@@ -1,4 +1,4 @@
-//! [`Caller`]: who sent a request, and from where.
+//! [`Caller`]: who sent a request, from where, and why; [`Reason`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,6 +18,50 @@ pub struct Caller {
     pub certified: bool,
     /// Whether it is a client or a peer.
     pub source: Source,
+    /// Why, in the caller's own words; `None` if it gave no reason. Only calls that an operator makes are asked for one.
+    pub reason: Option<Reason>,
+}
+
+/// Why somebody changed something: a line for people, of at most [`Reason::MOST`] characters and without control characters. Cheap to
+/// clone: all changes of one act share the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason(Arc<str>);
+
+impl Reason {
+    /// Maximum number of characters.
+    pub const MOST: usize = 200;
+
+    /// Reads a reason; spaces around it are left out. `Ok(None)` if nothing remains.
+    ///
+    /// # Errors
+    /// If it is too long, or has a control character: it is shown in logs and on pages.
+    pub fn parse(text: &str) -> Result<Option<Self>, WrongReason> {
+        let text = text.trim();
+        if text.chars().any(char::is_control) {
+            return Err(WrongReason::Control);
+        }
+        // Most of what is too long is refused without counting it.
+        if text.len() > 4 * Self::MOST || text.chars().count() > Self::MOST {
+            return Err(WrongReason::TooLong);
+        }
+        Ok((!text.is_empty()).then(|| Self(text.into())))
+    }
+
+    /// The reason as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a reason is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WrongReason {
+    /// It has more than [`Reason::MOST`] characters.
+    #[error("a reason has at most {} characters", Reason::MOST)]
+    TooLong,
+    /// It has a line break or another control character.
+    #[error("a reason has no line breaks and no other control characters")]
+    Control,
 }
 
 impl Caller {
@@ -35,7 +79,7 @@ impl Caller {
 impl From<Source> for Caller {
     /// A caller of which nothing else is known: this process itself, or a test.
     fn from(source: Source) -> Self {
-        Self { user: None, address: None, certified: false, source }
+        Self { user: None, address: None, certified: false, source, reason: None }
     }
 }
 
@@ -61,11 +105,25 @@ mod tests {
     fn a_caller_is_said_in_words() {
         let said = |user: Option<&str>, source| {
             let address = Some(IpAddr::from([10, 0, 0, 7]));
-            Caller { user: user.map(Arc::from), address, certified: false, source }.to_string()
+            Caller { user: user.map(Arc::from), address, ..Caller::from(source) }.to_string()
         };
         assert_eq!(said(Some("admin"), Source::Client), "admin from 10.0.0.7");
         assert_eq!(said(None, Source::Client), "a client from 10.0.0.7");
         assert_eq!(said(Some("eureka"), Source::Peer), "a peer from 10.0.0.7");
         assert_eq!(Caller::from(Source::Peer).to_string(), "a peer");
+    }
+
+    #[test]
+    fn a_reason_is_one_short_line() {
+        let parse = |text: &str| Reason::parse(text).map(|reason| reason.map(|reason| reason.as_str().to_owned()));
+        assert_eq!(parse(" deploy of 2.4 "), Ok(Some("deploy of 2.4".to_owned())));
+        assert_eq!(parse("  "), Ok(None));
+        assert_eq!(parse(&"ü".repeat(200)), Ok(Some("ü".repeat(200))));
+        for long in ["ü".repeat(201), "a".repeat(201), "a".repeat(10_000)] {
+            assert_eq!(parse(&long), Err(WrongReason::TooLong));
+        }
+        for control in ["a\nb", "\u{1b}[2J", "a\u{9b}b", "a\tb"] {
+            assert_eq!(parse(control), Err(WrongReason::Control), "{control:?}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use tracing::{debug, field, info};
 use super::content::Content;
 use super::journal::ChangeKind;
 use super::room::{self, Admission};
-use super::{Caller, InstanceRegistry, Lease, Source};
+use super::{Caller, InstanceRegistry, Lease, Reason, Source};
 use crate::model::{ActionType, InstanceKey, InstanceStatus, Printable, Record};
 use crate::time::Timestamp;
 
@@ -212,6 +212,7 @@ impl Happened {
         let user = caller.and_then(|caller| caller.user.as_deref());
         let address = address.as_deref().map(field::display);
         let certified = caller.is_some_and(|caller| caller.certified).then_some(true);
+        let reason = caller.and_then(|caller| caller.reason.as_ref()).map(Reason::as_str);
         let status = record.info.status.name();
         // A client that registers again without a change, as after a 404, is logged at `debug`.
         let is_no_news = self.kind == ChangeKind::Registered
@@ -250,6 +251,7 @@ impl Happened {
             user.name = user,
             client.address = address,
             client.certified = certified,
+            reason,
             "{words}"
         );
     }
@@ -284,6 +286,12 @@ impl fmt::Display for Words<'_> {
         f.write_str(before)?;
         write!(f, "{}", Printable(self.happened.lease.key().as_str()))?;
         f.write_str(after)?;
-        if after.is_empty() { Ok(()) } else { f.write_str(self.status.name()) }
+        if !after.is_empty() {
+            f.write_str(self.status.name())?;
+        }
+        match self.happened.caller.as_ref().and_then(|caller| caller.reason.as_ref()) {
+            Some(reason) => write!(f, " (reason: {})", Printable(reason.as_str())),
+            None => Ok(()),
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::model::{InstanceKey, InstanceStatus};
 use crate::time::Timestamp;
 
-use super::{Caller, Source};
+use super::{Caller, Reason, Source};
 
 /// How many registrations and cancellations `/lastn` shows (`CircularQueue(1000)`).
 const LEASES_KEPT: usize = 1000;
@@ -86,9 +86,15 @@ impl Change {
         self.caller.as_ref().map(|caller| caller.source)
     }
 
-    /// Who asked for it, in words for people.
+    /// Why, in the words of whoever asked for it; `None` without a reason.
+    pub fn reason(&self) -> Option<&str> {
+        self.caller.as_ref().and_then(|caller| caller.reason.as_ref()).map(Reason::as_str)
+    }
+
+    /// Who asked for it, in words for people, with the reason.
     pub fn who(&self) -> String {
-        self.caller.as_ref().map_or_else(|| "the registry itself".to_owned(), Caller::to_string)
+        let who = self.caller.as_ref().map_or_else(|| "the registry itself".to_owned(), Caller::to_string);
+        self.reason().map_or_else(|| who.clone(), |reason| format!("{who} (reason: {reason})"))
     }
 }
 

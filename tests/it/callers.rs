@@ -97,6 +97,48 @@ async fn a_change_has_its_caller() {
 }
 
 #[tokio::test]
+async fn a_change_has_its_reason() {
+    capture_log();
+    let server = TestServer::start().await;
+    server.register("ORDERS", "o-1").await;
+    let status = "/eureka/apps/ORDERS/o-1/status?value=OUT_OF_SERVICE";
+    let by_header = ("X-Eureka-Reason", "disk of node 7 is full");
+    assert_eq!(server.send("PUT", status, &[by_header], b"").await.status, 200);
+    let removed = "/eureka/apps/ORDERS/o-1/status?value=UP&reason=disk+replaced";
+    assert_eq!(server.send("DELETE", removed, &[by_header], b"").await.status, 200);
+    assert_eq!(server.send("DELETE", "/eureka/apps/ORDERS/o-1?reason=moved", &[], b"").await.status, 200);
+
+    let expected = [json!("moved"), json!("disk replaced"), json!("disk of node 7 is full"), Value::Null];
+    let reasons =
+        |changes: &Value| changes.as_array().unwrap().iter().map(|one| one["reason"].clone()).collect::<Vec<_>>();
+    let history = server.get_json("/api/v1/applications/ORDERS/instances/o-1").await;
+    assert_eq!(reasons(&history["history"]), expected);
+    let changes = server.get_json("/api/v1/changes").await;
+    assert_eq!(reasons(&changes["changes"]).into_iter().rev().collect::<Vec<_>>(), expected);
+    let page = server.send("GET", "/", &[], b"").await.text();
+    assert!(page.contains("by a client from 127.0.0.1 (reason: disk replaced)"), "{page}");
+    let line = logged("a client from 127.0.0.1 set ORDERS/o-1 to OUT_OF_SERVICE (reason: disk of node 7 is full)");
+    assert_eq!(line["reason"], "disk of node 7 is full");
+    logged("a client from 127.0.0.1 cancelled ORDERS/o-1 (reason: moved)");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reason_that_is_no_short_line_changes_nothing() {
+    let server = TestServer::start().await;
+    server.register("ORDERS", "o-1").await;
+    let status = "/eureka/apps/ORDERS/o-1/status?value=OUT_OF_SERVICE&reason=";
+    for wrong in ["a%0Ab".to_owned(), "%1B%5B2J".to_owned(), "a".repeat(201), "%00".to_owned()] {
+        let answer = server.send("PUT", &format!("{status}{wrong}"), &[], b"").await;
+        assert_eq!(answer.status, 400, "{wrong}");
+        assert!(answer.text().starts_with("a reason has "), "{}", answer.text());
+    }
+    let details = server.get_json("/api/v1/applications/ORDERS/instances/o-1").await;
+    assert_eq!(details["instance"]["overriddenStatus"], Value::Null);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn without_users_there_is_an_address() {
     let server = TestServer::start().await;
     server.register("ORDERS", "o-1").await;

@@ -33,6 +33,7 @@ pub(super) struct Change {
     user: Option<String>,
     address: Option<IpAddr>,
     certified: bool,
+    reason: Option<String>,
 }
 
 impl Change {
@@ -49,6 +50,7 @@ impl Change {
             user: change.caller.as_ref().and_then(|caller| caller.user.as_deref()).map(str::to_owned),
             address: change.caller.as_ref().and_then(|caller| caller.address),
             certified: change.caller.as_ref().is_some_and(|caller| caller.certified),
+            reason: change.reason().map(str::to_owned),
         }
     }
 }

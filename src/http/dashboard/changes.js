@@ -2,7 +2,7 @@
 
 import { get } from './api.js';
 import { byId, h, keep } from './dom.js';
-import { at, changeSource, changeStatus, changeWords, instanceLink } from './format.js';
+import { at, changeSource, changeStatus, changeWords, instanceLink, reason } from './format.js';
 
 /** Maximum number of changes on the page. */
 const SHOWN = 60;
@@ -50,6 +50,6 @@ function line(change) {
     'li', { 'data-kind': change.kind },
     at(change.at),
     h('p', {}, h('span', { class: 'app' }, application), ' ', h('a', { class: 'id', href: instanceLink(application, instanceId) }, instanceId)),
-    h('p', {}, `${changeWords(change)} `, changeStatus(change), source && h('small', {}, ` ${source}`)),
+    h('p', {}, `${changeWords(change)} `, changeStatus(change), source && h('small', {}, ` ${source}`), reason(change)),
   );
 }

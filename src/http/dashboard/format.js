@@ -114,3 +114,6 @@ export function changeStatus({ kind, status: after, previousStatus: before }) {
   if (kind === 'cancelled' || kind === 'evicted') return [];
   return before && before !== after ? [status(before), ' → ', status(after)] : [status(after)];
 }
+
+/** The reason of a change, in quotation marks; `undefined` without one. */
+export const reason = ({ reason: why }) => (why ? h('q', { class: 'reason' }, why) : undefined);

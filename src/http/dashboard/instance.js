@@ -3,7 +3,7 @@
 import { get, instancePath, Refused, removeOverride, takeOutOfService } from './api.js';
 import { ask } from './confirm.js';
 import { byId, fill, h, whenChanged } from './dom.js';
-import { ago, at, changeSource, changeStatus, changeWords, outward, status, timeOfDay } from './format.js';
+import { ago, at, changeSource, changeStatus, changeWords, outward, reason, status, timeOfDay } from './format.js';
 import { changed, mark, pageLinks } from './instances.js';
 
 /** Reads the instance that `query` names; `undefined` if the registry does not know it. */
@@ -73,7 +73,7 @@ const removing = ({ application, instanceId, overriddenStatus }) => ({
 
 function history({ history: changes = [], changesKeptSince } = {}) {
   const line = (change) =>
-    h('li', {}, at(change.at), h('p', {}, `${changeWords(change)} `, changeStatus(change), changeSource(change) && h('small', {}, ` ${changeSource(change)}`)));
+    h('li', {}, at(change.at), h('p', {}, `${changeWords(change)} `, changeStatus(change), changeSource(change) && h('small', {}, ` ${changeSource(change)}`), reason(change)));
   return h(
     'section', { class: 'sheet', 'aria-labelledby': 'history-title' },
     h('h3', { id: 'history-title' }, 'History'),
