@@ -80,6 +80,8 @@ async function shows(page, selector, wanted) {
 const rows = (page) => page.locator('#rows tr').count();
 const rowsAre = (page, count) => until(`${count} rows`, async () => (await rows(page)) === count);
 const row = (page, id) => page.locator('#rows tr', { hasText: id });
+/** The words of a row, behind its checkbox. */
+const words = async (locator) => (await locator.innerText()).replace(/\s+/g, ' ').trim();
 const search = (page) => new URL(page.url()).search;
 const focused = (page) => page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim());
 
@@ -157,7 +159,7 @@ async function busy(registry) {
   await check('every status has a word; rows have zone, version, ages and links', async () => {
     await rowsAre(page, 19);
     for (const status of ['UP', 'DOWN', 'STARTING', 'OUT_OF_SERVICE', 'UNKNOWN']) assert.ok(await page.locator(`#rows .status[data-status=${status}]`, { hasText: status }).count(), status);
-    assert.match((await row(page, 'payments-2').innerText()).replace(/\s+/g, ' '), /^DOWN PAYMENTS payments-2 payments-2\.example\.org:8080 eu-1b 4\.1\.0 \d+ s \d+ s home status/);
+    assert.match(await words(row(page, 'payments-2')), /^DOWN PAYMENTS payments-2 payments-2\.example\.org:8080 eu-1b 4\.1\.0 \d+ s \d+ s home status/);
     assert.equal(await row(page, 'orders-3').locator('a', { hasText: 'home' }).getAttribute('href'), 'http://orders-3.example.org:8080/');
   });
   await check('counts, and applications without an instance that is UP', async () => {
@@ -207,7 +209,7 @@ async function busy(registry) {
   await check('a status that changes is shown without a reload', async () => {
     await rowsAre(page, 19);
     await registry.register(instance('ORDERS', 'orders-7', { status: 'DOWN', metadata: { zone: 'eu-1b', version: '1.9.3' } }));
-    await until('DOWN', async () => (await row(page, 'orders-7').innerText()).startsWith('DOWN'));
+    await until('DOWN', async () => (await words(row(page, 'orders-7'))).startsWith('DOWN'));
     await shows(page, '#feed li:first-child', /ORDERS orders-7 .*UP → DOWN/);
   });
   await check('a hidden page has no event stream, and is up to date when it is shown again', async () => {
@@ -220,9 +222,25 @@ async function busy(registry) {
     await ended;
     await registry.call('PUT', 'eureka/apps/ORDERS/orders-8/status?value=OUT_OF_SERVICE');
     await hide(false);
-    await until('OUT_OF_SERVICE', async () => /^OUT_OF_SERVICE\s+overridden/.test(await row(page, 'orders-8').innerText()));
+    await until('OUT_OF_SERVICE', async () => /^OUT_OF_SERVICE overridden/.test(await words(row(page, 'orders-8'))));
     await registry.call('DELETE', 'eureka/apps/ORDERS/orders-8/status?value=UP');
-    await until('UP', async () => (await row(page, 'orders-8').innerText()).startsWith('UP'));
+    await until('UP', async () => (await words(row(page, 'orders-8'))).startsWith('UP'));
+  });
+  await check('a selection stays when the list is refreshed, and has no more than the rows that are checked', async () => {
+    const chosen = () => page.evaluate(async () => (await import(new URL('dashboard/selection.js', location.href).href)).selected());
+    await row(page, 'orders-8').getByLabel('Select orders-8').check();
+    await row(page, 'orders-9').getByLabel('Select orders-9').check();
+    await row(page, 'orders-9').getByLabel('Select orders-9').uncheck();
+    await registry.register(instance('ORDERS', 'orders-8', { status: 'STARTING', metadata: { zone: 'eu-1c', version: '1.9.3' } }));
+    await until('STARTING', async () => (await words(row(page, 'orders-8'))).startsWith('STARTING'));
+    assert.equal(await row(page, 'orders-8').getByLabel('Select orders-8').isChecked(), true);
+    assert.deepEqual(await chosen(), [{ application: 'ORDERS', instance: 'orders-8' }]);
+    await registry.register(instance('ORDERS', 'orders-8', { metadata: { zone: 'eu-1c', version: '1.9.3' } }));
+    await until('UP', async () => (await words(row(page, 'orders-8'))).startsWith('UP'));
+    await page.check('#pick-all');
+    assert.equal((await chosen()).length, await rows(page));
+    await page.uncheck('#pick-all');
+    assert.deepEqual(await chosen(), []);
   });
   await check('applications: those with a problem come first, and each links to its instances', async () => {
     await page.click('#views >> text=Applications');

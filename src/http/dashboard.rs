@@ -55,6 +55,7 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("instance.js", SCRIPT, include_bytes!("dashboard/instance.js")),
     ("instances.js", SCRIPT, include_bytes!("dashboard/instances.js")),
     ("overview.js", SCRIPT, include_bytes!("dashboard/overview.js")),
+    ("selection.js", SCRIPT, include_bytes!("dashboard/selection.js")),
     ("self_preservation.js", SCRIPT, include_bytes!("dashboard/self_preservation.js")),
     ("vendor/uPlot.iife.min.js", SCRIPT, include_bytes!("dashboard/vendor/uPlot.iife.min.js")),
     ("vendor/uPlot.min.css", CSS, include_bytes!("dashboard/vendor/uPlot.min.css")),

@@ -3,6 +3,7 @@
 import { byId, h, keep, text } from './dom.js';
 import { count, number, statuses } from './format.js';
 import { PAGE, showHeads, showPager } from './instances.js';
+import { pick, showPickAll } from './selection.js';
 
 const COLUMNS = [
   { title: 'Application', sort: 'application' },
@@ -25,6 +26,7 @@ export function showApplications({ applications }, query) {
   text(byId('found'), found.length ? count(found.length, 'application') : none);
   showHeads(COLUMNS, query);
   keep(byId('rows'), found.slice(offset, offset + PAGE), { key: ({ name }) => name, said: JSON.stringify, make: row });
+  showPickAll();
   showPager(found.length, offset, query);
 }
 
@@ -37,7 +39,8 @@ function rank({ byStatus, instances, overdue }) {
 function row(application) {
   const { name, instances, byStatus, overdue, zones, versions } = application;
   return h(
-    'tr', { class: rank(application) === 0 && 'overdue' },
+    'tr', { class: rank(application) === 0 && 'overdue', 'data-application': name },
+    pick(name),
     h('td', { title: name }, h('a', { href: `?${new URLSearchParams({ application: name })}` }, name)),
     h('td', { 'data-label': 'UP' }, `${number(byStatus.UP)} of ${number(instances)}`),
     h('td', { class: 'statuses' }, statuses(byStatus), overdue > 0 && h('span', { class: 'mark' }, `${number(overdue)} overdue`)),

@@ -35,16 +35,18 @@ export function whenChanged(name, value, show) {
   show(value);
 }
 
+const FOCUSABLE = 'a, button, input';
+
 /**
  * Makes `parent` hold one element for each item, in order. An element whose item has not changed stays, so a selection in it
- * stays, too. The focus stays on the same link or button of the same item.
+ * stays, too. The focus stays on the same link, button or checkbox of the same item.
  */
 export function keep(parent, items, { key, said, make, update }) {
   const before = new Map([...parent.children].map((element) => [element.dataset.key, element]));
   const focused = document.activeElement?.closest('[data-key]');
   const focus = focused?.parentElement === parent && {
     key: focused.dataset.key,
-    at: [...focused.querySelectorAll('a, button')].indexOf(document.activeElement),
+    at: [...focused.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement),
   };
   const elements = items.map((item) => {
     const name = key(item);
@@ -62,5 +64,5 @@ export function keep(parent, items, { key, said, make, update }) {
   parent.replaceChildren(...elements);
   if (!focus || document.activeElement !== document.body) return;
   const again = elements.find((element) => element.dataset.key === focus.key);
-  again?.querySelectorAll('a, button')[focus.at]?.focus({ preventScroll: true });
+  again?.querySelectorAll(FOCUSABLE)[focus.at]?.focus({ preventScroll: true });
 }

@@ -3,6 +3,7 @@
 import { get, root } from './api.js';
 import { byId, fill, h, keep, text, whenChanged } from './dom.js';
 import { ago, count, instanceLink, number, outward, setAgo, status, STATUSES } from './format.js';
+import { pick, pickAll, showPickAll } from './selection.js';
 
 /** Rows on a page. */
 export const PAGE = 100;
@@ -41,6 +42,7 @@ export function showInstances(answer, query) {
     make: row,
     update: (element, { lastRenewalAt }) => setAgo(element.querySelector('.renewal time'), lastRenewalAt),
   });
+  showPickAll();
   showPager(answer.total, answer.offset, query);
 }
 
@@ -61,7 +63,7 @@ export function showHeads(columns, query) {
       const link = () => h('a', { id: `sort-${sort}`, href: changed(query, { sort: order === 'ascending' ? `-${sort}` : sort, offset: undefined }) }, title);
       return h('th', { scope: 'col', 'aria-sort': order, class: name }, sort ? link() : title);
     };
-    fill(byId('heads'), columns.map(head));
+    fill(byId('heads'), pickAll(), columns.map(head));
   });
 }
 
@@ -79,7 +81,8 @@ function row(instance) {
   const { application, instanceId, hostName, ipAddr, port, securePort, registeredAt, lastRenewalAt } = instance;
   const overridden = instance.overriddenStatus && h('small', { title: 'An operator set this status. It holds until the override is removed.' }, ' overridden');
   return h(
-    'tr', { class: instance.overdue && 'overdue' },
+    'tr', { class: instance.overdue && 'overdue', 'data-application': application, 'data-instance': instanceId },
+    pick(application, instanceId),
     h('td', {}, status(instance.status), overridden),
     h('td', { title: application }, h('a', { href: `?${new URLSearchParams({ application })}` }, application)),
     h('td', { class: 'id instance', title: instanceId }, h('a', { href: instanceLink(application, instanceId) }, instanceId)),
