@@ -71,6 +71,14 @@ def config(arch, layer, version, revision, created):
             "User": "65532:65532",
             "ExposedPorts": {"8761/tcp": {}},
             "Entrypoint": ["/eureka-registry"],
+            # Docker's own field, in nanoseconds: Kubernetes has probes, and ignores it.
+            "Healthcheck": {
+                "Test": ["CMD", "/eureka-registry", "health"],
+                "Interval": 10_000_000_000,
+                "Timeout": 6_000_000_000,
+                "StartPeriod": 60_000_000_000,
+                "StartInterval": 1_000_000_000,
+            },
             "WorkingDir": "/",
             "Labels": {f"org.opencontainers.image.{key}": value for key, value in labels.items()},
         },

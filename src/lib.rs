@@ -16,4 +16,4 @@ pub mod tasks;
 pub mod telemetry;
 pub mod server;
 pub mod config;
-pub mod smoke_test;
+pub mod commands;

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use eureka_registry::commands::{health, smoke_test};
 use eureka_registry::config::{self, Command, Loaded, Notice, Unheeded};
 use eureka_registry::limits::Limits;
 use eureka_registry::server::Server;
 use eureka_registry::server::Settings;
-use eureka_registry::smoke_test;
 use eureka_registry::telemetry::{self, START};
 use eureka_registry::time::Clock;
 use rand::rngs::{SmallRng, SysRng};
@@ -28,8 +28,10 @@ const BAD_CONFIGURATION: u8 = 64;
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "output for a terminal, before logging starts")]
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("smoke-test") {
-        return smoke_test(std::env::args().skip(2));
+    match std::env::args().nth(1).as_deref() {
+        Some("smoke-test") => return command("smoke-test", smoke_test),
+        Some("health") => return command("health", health),
+        _ => {}
     }
     match config::parse(std::env::args_os().skip(1), std::env::vars_os(), Path::new(".")) {
         Ok(Command::Say(text)) => {
@@ -52,30 +54,47 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "what a person who tests a release reads")]
-fn smoke_test(arguments: impl IntoIterator<Item = String>) -> ExitCode {
+/// Runs a command that asks a running registry, with the arguments after its name.
+#[expect(clippy::print_stderr, reason = "what a person or a health check reads")]
+fn command(name: &str, run: impl AsyncFnOnce(Vec<String>) -> Result<(), Failure>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = runtime
+        .map_err(|error| Failure::Ran(error.into()))
+        .and_then(|runtime| runtime.block_on(run(std::env::args().skip(2).collect())));
+    let (code, error) = match done {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(error)) => (ExitCode::from(BAD_CONFIGURATION), error),
+        Err(Failure::Ran(error)) => (ExitCode::FAILURE, error),
+    };
+    eprintln!("eureka-registry {name}: {error:#}");
+    code
+}
+
+/// Why a command failed.
+enum Failure {
+    /// Its arguments.
+    Usage(anyhow::Error),
+    /// What it found.
+    Ran(anyhow::Error),
+}
+
+#[expect(clippy::print_stdout, reason = "what a person who tests a release reads")]
+async fn smoke_test(arguments: Vec<String>) -> Result<(), Failure> {
     let environment = |name: &str| {
         let mut variables = std::env::vars_os();
         variables.find_map(|(found, value)| if found == name { value.into_string().ok() } else { None })
     };
-    let options = match smoke_test::Options::parse(arguments, environment) {
-        Ok(options) => options,
-        Err(error) => {
-            eprintln!("eureka-registry smoke-test: {error:#}");
-            return ExitCode::from(BAD_CONFIGURATION);
-        }
-    };
-    let run = async {
-        let instance = format!("smoke-test-{:016x}", SmallRng::try_from_rng(&mut SysRng)?.next_u64());
-        smoke_test::run(&options, &instance, |step| println!("{step}")).await
-    };
-    match tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("eureka-registry smoke-test: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let options = smoke_test::Options::parse(arguments, environment).map_err(Failure::Usage)?;
+    let random = SmallRng::try_from_rng(&mut SysRng).map_err(|error| Failure::Ran(error.into()))?.next_u64();
+    let instance = format!("smoke-test-{random:016x}");
+    smoke_test::run(&options, &instance, |step| println!("{step}")).await.map_err(Failure::Ran)
+}
+
+#[expect(clippy::print_stdout, reason = "what `docker inspect` shows of a health check")]
+async fn health(arguments: Vec<String>) -> Result<(), Failure> {
+    let options = health::Options::parse(arguments).map_err(Failure::Usage)?;
+    println!("{}", health::run(&options).await.map_err(Failure::Ran)?);
+    Ok(())
 }
 
 fn serve(loaded: Loaded) -> ExitCode {

@@ -10,6 +10,7 @@ A Eureka-compatible service registry.
 Usage: eureka-registry [--KEY=VALUE ...]        serves
        eureka-registry check-config [OPTIONS]   prints what is set and what has no effect, and starts nothing
        eureka-registry smoke-test --url=URL     registers, reads and cancels an instance at a running registry
+       eureka-registry health [--url=URL]       asks a running registry whether it is ready: exit code 0 if it is, else 1
        eureka-registry --help [--all] | -h      prints this text; with --all, every key
        eureka-registry --version | -V
 
@@ -19,6 +20,11 @@ Options of check-config:
   --strict         ends with exit code 1 if there is a warning
   --all            prints the keys that have their defaults, too
   --KEY=VALUE      sets a key, as when it serves
+
+Options of health:
+  --url URL        what to ask, instead of http://127.0.0.1:8761/actuator/health/readiness
+  --ca FILE        the PEM file with the authority that signed the registry's certificate
+It reads no configuration. It asks for at most five seconds.
 
 Exit codes: 0; 1 if it cannot start or a check fails; 64 if a setting cannot be read.
 

@@ -13,6 +13,7 @@ mod config;
 mod dashboard;
 mod endpoints;
 mod golden;
+mod health;
 mod membership;
 mod metrics;
 mod readme;

@@ -24,7 +24,7 @@ const LAYERS: [&str; 17] = [
     "telemetry",
     "server",
     "config",
-    "smoke_test",
+    "commands",
     "main",
 ];
 

@@ -11,10 +11,11 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use hickory_resolver::TokioResolver;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Client, Identity, Method, StatusCode, Url};
+use reqwest::{Client, Identity, Method, StatusCode, Url};
 use tokio::time::{sleep, timeout};
+
+use super::client;
 
 /// The time a change may take until every replica shows it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -137,42 +138,20 @@ pub async fn run(options: &Options, instance: &str, say: impl Fn(String)) -> any
     Ok(())
 }
 
-/// The replicas behind the name. Names are looked up here because a static binary has no system resolver.
+/// The replicas behind the name.
 async fn replicas(options: &Options) -> anyhow::Result<Vec<Replica>> {
-    let host = options.url.host_str().context("a URL without a host")?;
-    let port = options.url.port_or_known_default().context("a URL without a port")?;
-    let addresses = match host.trim_matches(['[', ']']).parse() {
-        Ok(address) => vec![address],
-        Err(_not_an_address) => {
-            let resolver = TokioResolver::builder_tokio()?.build()?;
-            resolver.lookup_ip(host).await.with_context(|| format!("look up {host}"))?.iter().collect()
-        }
-    };
-    ensure!(!addresses.is_empty(), "{host} has no address");
-    // It fails if a provider is installed already, which is just as good.
-    let _installed = rustls::crypto::ring::default_provider().install_default();
-    let certificates = match &options.ca {
-        Some(path) => Certificate::from_pem_bundle(&std::fs::read(path).with_context(|| path.clone())?)?,
-        None => Vec::new(),
-    };
     let (identity, headers) = (options.identity()?, options.headers()?);
-    addresses
-        .into_iter()
-        .map(|address| {
-            let address = SocketAddr::new(address, port);
-            let builder = Client::builder()
-                .no_proxy()
-                .timeout(PATIENCE)
-                .default_headers(headers.clone())
-                .resolve(host, address)
-                .tls_certs_only(certificates.clone());
-            let builder = match &identity {
-                Some(identity) => builder.identity(identity.clone()),
-                None => builder,
-            };
-            Ok(Replica { address, client: builder.build()? })
-        })
-        .collect()
+    let addresses = client::addresses(&options.url).await?;
+    let to = |address| {
+        let builder = client::to(&options.url, address, options.ca.as_deref())?;
+        let builder = builder.timeout(PATIENCE).default_headers(headers.clone());
+        let builder = match &identity {
+            Some(identity) => builder.identity(identity.clone()),
+            None => builder,
+        };
+        Ok(Replica { address, client: builder.build()? })
+    };
+    addresses.into_iter().map(to).collect()
 }
 
 /// Polls the instance until the replica answers with `expected`.

@@ -1,0 +1,41 @@
+//! HTTP clients of the commands.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, ensure};
+use hickory_resolver::TokioResolver;
+use reqwest::{Certificate, Client, ClientBuilder, Url};
+
+/// The addresses behind the host of a URL, at least one. Names are looked up here because a static binary has no system resolver.
+///
+/// # Errors
+/// If the URL has no host or no port, or the name has no address.
+pub(super) async fn addresses(url: &Url) -> anyhow::Result<Vec<SocketAddr>> {
+    let host = url.host_str().context("a URL without a host")?;
+    let port = url.port_or_known_default().context("a URL without a port")?;
+    let addresses = match host.trim_matches(['[', ']']).parse() {
+        Ok(address) => vec![address],
+        Err(_not_an_address) => {
+            let resolver = TokioResolver::builder_tokio()?.build()?;
+            resolver.lookup_ip(host).await.with_context(|| format!("look up {host}"))?.iter().collect()
+        }
+    };
+    ensure!(!addresses.is_empty(), "{host} has no address");
+    Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
+}
+
+/// A client that connects to one address of the host of `url`, without a proxy. With https it trusts the authority in the PEM file `ca`,
+/// and nobody else.
+///
+/// # Errors
+/// If the file cannot be read, or has no certificates.
+pub(super) fn to(url: &Url, address: SocketAddr, ca: Option<&str>) -> anyhow::Result<ClientBuilder> {
+    // It fails if a provider is installed already, which is just as good.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let certificates = match ca {
+        Some(path) => Certificate::from_pem_bundle(&std::fs::read(path).with_context(|| path.to_owned())?)?,
+        None => Vec::new(),
+    };
+    let host = url.host_str().unwrap_or_default();
+    Ok(Client::builder().no_proxy().resolve(host, address).tls_certs_only(certificates))
+}
