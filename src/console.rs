@@ -3,6 +3,7 @@
 //! Each answer is a value of one moment, made from the registry's pages and the states of the peers. This module knows no
 //! HTTP: `http` reads a query, calls this module, and writes JSON or a page.
 
+pub(crate) mod acts;
 pub(crate) mod by_status;
 pub(crate) mod duration;
 pub(crate) mod history;

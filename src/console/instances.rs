@@ -163,6 +163,14 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
+    /// Whether an instance passes all filters.
+    pub(crate) fn matches(&self, info: &InstanceInfo, lease: &Lease, now: Timestamp) -> bool {
+        self.status.is_none_or(|status| status == info.status)
+            && self.zone.as_ref().is_none_or(|zone| zone == info.zone().unwrap_or(NONE))
+            && self.version.as_ref().is_none_or(|version| version == info.version().unwrap_or(NONE))
+            && self.admits(info, lease, now)
+    }
+
     /// Whether an instance passes the filters that have no facet.
     fn admits(&self, info: &InstanceInfo, lease: &Lease, now: Timestamp) -> bool {
         let addresses = [info.vip_address.as_deref(), info.secure_vip_address.as_deref()];

@@ -1,10 +1,11 @@
 //! `/api/v1`: the registry's state, for people and their scripts. The dashboard reads nothing else.
 //!
-//! `openapi.yaml` describes the answers, and a test compares it with the server. The interface is read-only but for the
-//! switch of self-preservation: changes of instances are made by Eureka's calls. Nothing here is hot, but reading must not
-//! slow down a registry of many thousand instances: an answer is made on a thread of its own, from pages that were copied
+//! `openapi.yaml` describes the answers, and a test compares it with the server. The interface is read-only but for what Eureka
+//! has no call for: the switch of self-preservation, and acts on many instances at once. Nothing here is hot, but reading must
+//! not slow down a registry of many thousand instances: an answer is made on a thread of its own, from pages that were copied
 //! under the registry's lock.
 
+mod acts;
 mod changes;
 mod events;
 mod instances;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get};
+use axum::routing::{MethodRouter, any, get, post};
 use http::Method;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 
@@ -34,6 +35,7 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
     Router::new()
         .route("/api/v1/overview", reading(get(overview::overview)))
         .route("/api/v1/self-preservation", switching())
+        .route("/api/v1/acts", acting())
         .route("/api/v1/user", reading(get(user::user)))
         .route("/api/v1/applications", reading(get(instances::applications)))
         .route("/api/v1/applications/{application}/instances/{instanceId}", reading(get(instances::instance)))
@@ -56,7 +58,14 @@ fn reading(routes: MethodRouter<Arc<AppState>>) -> MethodRouter<Arc<AppState>> {
         .fallback(async || Problem(ApiError::MethodNotAllowed(vec![Method::GET, Method::HEAD])))
 }
 
-/// The one thing that Eureka has no call for.
+/// Commands of operators to many instances.
+fn acting() -> MethodRouter<Arc<AppState>> {
+    post(acts::act)
+        .options(async || [(ALLOW, "POST,OPTIONS")])
+        .fallback(async || Problem(ApiError::MethodNotAllowed(vec![Method::POST])))
+}
+
+/// An operator's decision about self-preservation.
 fn switching() -> MethodRouter<Arc<AppState>> {
     get(self_preservation::read)
         .put(self_preservation::switch)

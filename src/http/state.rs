@@ -73,6 +73,8 @@ pub(super) struct AppState {
     pub(super) console: Arc<Console>,
     pub(super) overviews: Overviews,
     pub(super) streams: Arc<Streams>,
+    /// Held by the act of an operator that is under way: many instances are changed by one at a time.
+    pub(super) acts: tokio::sync::Mutex<()>,
 }
 
 impl AppState {
@@ -116,6 +118,7 @@ impl AppState {
             snapshots,
             overviews: Overviews::new(&console, &readiness, clock),
             streams: Arc::new(Streams::new(budget.streams)),
+            acts: tokio::sync::Mutex::default(),
             console,
             peer_aware,
             nodes,

@@ -1,5 +1,6 @@
 //! `/api/v1`: what its answers say.
 
+mod acts;
 mod contract;
 mod events;
 

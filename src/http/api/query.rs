@@ -21,7 +21,10 @@ pub(crate) fn said(parameters: &[(String, String)]) -> impl Iterator<Item = (&st
     parameters.filter(|(_, value)| !value.is_empty())
 }
 
-/// Reads the filters. Unknown parameters are ignored, since the page has others.
+/// The conditions by which instances are chosen.
+pub(super) const CONDITIONS: [&str; 6] = ["q", "application", "status", "zone", "version", "overdue"];
+
+/// Reads the filters, the order and the part of the answer.
 pub(crate) fn instances(parameters: &[(String, String)]) -> Result<Query, ApiError> {
     let mut query = Query { limit: SOME, ..Query::default() };
     for (name, value) in said(parameters) {
@@ -35,13 +38,15 @@ pub(crate) fn instances(parameters: &[(String, String)]) -> Result<Query, ApiErr
             }
             "offset" => query.offset = number(name, value, usize::MAX)?,
             "limit" => query.limit = number(name, value, MOST)?,
-            _ => condition(&mut query.filter, name, value)?,
+            // Unknown parameters are ignored, since the page has others.
+            _ => drop(condition(&mut query.filter, name, value)?),
         }
     }
     Ok(query)
 }
 
-fn condition(filter: &mut Filter, name: &str, value: &str) -> Result<(), ApiError> {
+/// Adds a condition, whose value is not empty. Returns whether there is such a condition.
+pub(super) fn condition(filter: &mut Filter, name: &str, value: &str) -> Result<bool, ApiError> {
     match name {
         "q" => filter.words = value.split_whitespace().map(str::to_lowercase).collect(),
         "application" => filter.application = Some(value.to_uppercase()),
@@ -53,9 +58,9 @@ fn condition(filter: &mut Filter, name: &str, value: &str) -> Result<(), ApiErro
         "zone" => filter.zone = Some(value.to_owned()),
         "version" => filter.version = Some(value.to_owned()),
         "overdue" => filter.overdue = Some(value.parse().map_err(|_neither| expected(name, value, "true or false"))?),
-        _ => {}
+        _ => return Ok(false),
     }
-    Ok(())
+    Ok(true)
 }
 
 /// A number up to `most`.

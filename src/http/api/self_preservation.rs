@@ -7,6 +7,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 
+use super::acts::may_change;
 use super::query::{Parameters, expected, number, said};
 use super::respond::{Problem, answer};
 use crate::console::self_preservation::SelfPreservation;
@@ -31,6 +32,7 @@ pub(super) async fn switch(
     Extension(caller): Extension<Caller>,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
+    may_change(&app, &caller)?;
     let (mut evict, mut seconds, mut reason) = (None, SOME_SECONDS, None);
     for (name, value) in said(&parameters) {
         match name {
@@ -54,9 +56,13 @@ pub(super) async fn switch(
 }
 
 /// Takes the decision back.
-pub(super) async fn switch_back(State(app): State<Arc<AppState>>, Extension(caller): Extension<Caller>) -> Response {
+pub(super) async fn switch_back(
+    State(app): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, Problem> {
+    may_change(&app, &caller)?;
     let now = app.now();
     app.registry.switch_self_preservation(None, &caller, now);
     app.overviews.forget().await;
-    answer(&SelfPreservation::of(&app.registry, now))
+    Ok(answer(&SelfPreservation::of(&app.registry, now)))
 }

@@ -2,27 +2,34 @@
 
 use super::*;
 
-/// The document, and the described answers that were seen.
+/// The document, and the described answers of one method that were seen.
 pub(super) struct Contract {
     document: Value,
-    seen: BTreeSet<(String, u16)>,
+    method: &'static str,
+    pub(super) seen: BTreeSet<(String, u16)>,
 }
 
 impl Contract {
     pub(super) fn read() -> Self {
-        let document = serde_norway::from_str(include_str!("../../../src/http/api/openapi.yaml")).unwrap();
-        Self { document, seen: BTreeSet::new() }
+        Self::of("get")
     }
 
-    /// Every path that is described.
+    /// Of another method than GET.
+    pub(super) fn of(method: &'static str) -> Self {
+        let document = serde_norway::from_str(include_str!("../../../src/http/api/openapi.yaml")).unwrap();
+        Self { document, method, seen: BTreeSet::new() }
+    }
+
+    /// Every path that is described to have the method.
     pub(super) fn paths(&self) -> Vec<String> {
-        self.document["paths"].as_object().unwrap().keys().cloned().collect()
+        let paths = self.document["paths"].as_object().unwrap().iter();
+        paths.filter(|(_, methods)| methods.get(self.method).is_some()).map(|(path, _)| path.clone()).collect()
     }
 
     /// Every answer that is described.
     pub(super) fn documented(&self) -> BTreeSet<(String, u16)> {
         let answers = self.paths().into_iter().flat_map(|path| {
-            let responses = self.document["paths"][&path]["get"]["responses"].as_object().unwrap().clone();
+            let responses = self.document["paths"][&path][self.method]["responses"].as_object().unwrap().clone();
             responses.into_iter().map(move |(status, _)| (path.clone(), status.parse().unwrap()))
         });
         answers.collect()
@@ -30,7 +37,7 @@ impl Contract {
 
     /// Compares an answer with its description.
     pub(super) fn hold(&mut self, path: &str, answer: &Answer) {
-        let responses = &self.document["paths"][path]["get"]["responses"];
+        let responses = &self.document["paths"][path][self.method]["responses"];
         let response = self.resolve(&responses[answer.status.to_string()]);
         assert!(response.is_object(), "{path} is not described to answer {}: {}", answer.status, answer.text());
         let content_type = answer.header("content-type").unwrap_or_default().split(';').next().unwrap();
@@ -129,7 +136,7 @@ async fn open_stream(server: &TestServer) -> (Client, Answer) {
 }
 
 /// Guesses a password, each number another one.
-async fn guess(server: &TestServer, path: &str, number: usize) -> Answer {
+pub(super) async fn guess(server: &TestServer, path: &str, number: usize) -> Answer {
     let guessed = format!("Basic {}", BASE64_STANDARD.encode(format!("eureka:{number}")));
     server.send("GET", path, &[("Authorization", &guessed)], b"").await
 }
