@@ -86,7 +86,12 @@ impl Server {
     /// Answers all requests.
     fn serve(&mut self, listener: TcpListener, tls: Option<Arc<Tls>>, rng: SmallRng) {
         if let Some(tls) = tls.clone() {
-            self.serving.every("certificates", CERTIFICATES_INTERVAL, move || tls.refresh());
+            let connections = Arc::clone(self.node.connections());
+            connections.certificate_expires(tls.expires().unwrap_or_default());
+            self.serving.every("certificates", CERTIFICATES_INTERVAL, move || {
+                tls.refresh();
+                connections.certificate_expires(tls.expires().unwrap_or_default());
+            });
         }
         let service = Arc::clone(self.node.service());
         let port = self.port(listener, tls, self.capacity);

@@ -4,6 +4,8 @@
 //! stays in use and a warning is logged. The same holds for the authorities, and for their revocation lists: otherwise a replica
 //! without its trust file would trust all authorities of the system.
 
+mod validity;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,6 +59,8 @@ struct Loaded {
     server: Arc<ServerConfig>,
     client: ClientConfig,
     has_authorities: bool,
+    /// When the first certificate of the chain expires, in seconds since 1970.
+    expires: Option<i64>,
 }
 
 /// Certificates that are kept up to date.
@@ -127,6 +131,12 @@ impl Tls {
             self.peer_names.iter().any(|name| verify_server_name(certificate, name).is_ok())
         };
         self.peer_names.is_empty() || ParsedCertificate::try_from(own).as_ref().is_ok_and(has_name)
+    }
+
+    /// When the server's certificate expires, or one of those between it and its authority if that is earlier, in seconds since
+    /// 1970; `None` if it cannot be read.
+    pub fn expires(&self) -> Option<i64> {
+        self.loaded.load().expires
     }
 
     /// A number that grows whenever other certificates are loaded.
@@ -205,6 +215,7 @@ fn read(options: &Options, used: Option<&Files>, complaints: &mut Vec<String>) -
 
 fn configure(options: &Options, files: &Files) -> anyhow::Result<Loaded> {
     let chain = certificates(&files.certificate, &options.certificate)?;
+    let expires = chain.iter().filter_map(validity::expires).min();
     let key = PrivateKeyDer::from_pem_slice(&files.private_key)
         .with_context(|| format!("{}: no private key in PEM", options.private_key.display()))?;
     let mut authorities = RootCertStore::empty();
@@ -244,7 +255,7 @@ fn configure(options: &Options, files: &Files) -> anyhow::Result<Loaded> {
         builder.with_webpki_verifier(verifier.build().context("cannot verify the certificates of peers")?)
     };
     let client = builder.with_client_auth_cert(chain, key)?;
-    Ok(Loaded { server: Arc::new(server), client, has_authorities })
+    Ok(Loaded { server: Arc::new(server), client, has_authorities, expires })
 }
 
 /// The lists of revoked certificates.

@@ -16,7 +16,8 @@ use super::metrics::float;
 use super::state::AppState;
 use crate::metrics::process::{LOG_LINES_DROPPED, ProcessMetrics};
 use crate::metrics::{Exposition, catalog};
-use crate::registry::Source;
+use crate::model::{AppName, InstanceStatus};
+use crate::registry::{Source, View};
 use crate::replication::PeerEurekaNode;
 use crate::snapshot::Status;
 
@@ -68,8 +69,10 @@ impl Collector for Everything {
 }
 
 fn build_info(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
-    let labels = [env!("CARGO_PKG_VERSION"), app.node_id.as_str()];
+    let commit = option_env!("GIT_COMMIT").unwrap_or("unknown");
+    let labels = [env!("CARGO_PKG_VERSION"), commit, app.node_id.as_str()];
     out.values(&catalog::BUILD_INFO, [(labels, 1.0)])?;
+    out.value(&catalog::MEMORY_LIMIT_BYTES, app.memory_limit as f64)?;
     out.value(&catalog::READY, flag(app.readiness.is_accepting_traffic()))?;
     out.value(&catalog::LOG_LINES_DROPPED, float(LOG_LINES_DROPPED.load(Relaxed)))?;
     let gave_way = [("clients", app.answers.gave_way()), ("pages", app.pages.gave_way())];
@@ -84,6 +87,7 @@ fn leases(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     let by_status = by_status.map(|(status, count)| ([status.name()], f64::from(count)));
     out.values(&catalog::INSTANCES, by_status)?;
     out.value(&catalog::APPLICATIONS, registry.applications_count() as f64)?;
+    out.value(&catalog::APPLICATIONS_WITHOUT_UP, without_up(&registry.view()) as f64)?;
     out.value(&catalog::RENEWALS, float(registry.renewals()))?;
     let changes = registry
         .changes_counted()
@@ -131,6 +135,8 @@ fn peers(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     out.value(&catalog::PEERS, peers.len() as f64)?;
     let available = peers.iter().map(|peer| (label(peer), flag(peer.is_available())));
     out.values(&catalog::PEER_AVAILABLE, available)?;
+    let offsets = peers.iter().filter_map(|peer| Some((label(peer), peer.clock_offset_ms()? as f64 / 1000.0)));
+    out.values(&catalog::PEER_CLOCK_OFFSET_SECONDS, offsets)?;
     let queued = states.iter().map(|(peer, state)| (label(peer), state.queue as f64));
     out.values(&catalog::REPLICATION_QUEUE_LENGTH, queued)?;
     let ages = states.iter().map(|(peer, state)| {
@@ -157,6 +163,25 @@ fn peers(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     let looks = app.nodes.as_ref().map(|nodes| nodes.looks()).into_iter().flatten();
     let looks = looks.map(|(look, count)| ([look.name()], float(count)));
     out.values(&catalog::DISCOVERY_LOOKUPS, looks)
+}
+
+/// The number of applications none of whose instances is UP.
+fn without_up(view: &View) -> usize {
+    let (mut all, mut up) = ((0, None), (0, None));
+    for (info, _) in view.iter() {
+        count_once(&mut all, &info.app);
+        if info.status == InstanceStatus::Up {
+            count_once(&mut up, &info.app);
+        }
+    }
+    all.0 - up.0
+}
+
+/// Counts an application unless it was counted last: instances are in the order of their applications.
+fn count_once<'v>((count, last): &mut (usize, Option<&'v AppName>), app: &'v AppName) {
+    if *last != Some(app) {
+        (*count, *last) = (*count + 1, Some(app));
+    }
 }
 
 fn by_application(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {

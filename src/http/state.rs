@@ -62,6 +62,8 @@ pub(super) struct AppState {
     pub(super) readiness: Readiness,
     pub(super) security: Security,
     pub(super) bodies: Bodies,
+    /// Bytes of memory that the process may use.
+    pub(super) memory_limit: usize,
     /// The memory of answers to clients and peers.
     pub(super) answers: Answers,
     /// That of answers to people.
@@ -109,6 +111,7 @@ impl AppState {
                 nodes.as_ref().map_or_else(Vec::new, |nodes| nodes.user_names()),
                 busy_connections,
             ),
+            memory_limit: budget.total,
             bodies: Bodies::new(options.max_body_bytes, &budget),
             answers: Answers::new(budget.answers),
             pages: Pages::new(budget.pages),

@@ -8,10 +8,18 @@ use super::{Histogram, Metric};
 
 // This replica.
 
-pub(crate) const BUILD_INFO: Metric<2> =
-    Metric::gauge("eureka_build_info", ["version", "node"], "Version and process of this replica: always 1");
+pub(crate) const BUILD_INFO: Metric<3> = Metric::gauge(
+    "eureka_build_info",
+    ["version", "commit", "node"],
+    "Version, commit and process of this replica: always 1",
+);
 pub(crate) const READY: Metric<0> =
     Metric::gauge("eureka_ready", [], "Whether this replica is ready for clients: 1 or 0");
+pub(crate) const MEMORY_LIMIT_BYTES: Metric<0> = Metric::gauge(
+    "eureka_memory_limit_bytes",
+    [],
+    "Memory that the process may use, in bytes: the limit of its container, or the memory of the machine",
+);
 pub(crate) const LOG_LINES_DROPPED: Metric<0> = Metric::counter(
     "eureka_log_lines_dropped",
     [],
@@ -68,6 +76,11 @@ pub(crate) const CONNECTIONS_CLOSED: Metric<1> =
     Metric::counter("eureka_connections_closed", ["reason"], "Connections that the server closed, by reason");
 pub(crate) const TLS_HANDSHAKES: Metric<1> =
     Metric::counter("eureka_tls_handshakes", ["outcome"], "TLS handshakes of clients, by outcome");
+pub(crate) const CERTIFICATE_EXPIRES: Metric<0> = Metric::gauge(
+    "eureka_tls_certificate_expires_timestamp_seconds",
+    [],
+    "Time at which the server's certificate expires, or one of its chain if that is earlier, in seconds since 1970; 0 without TLS",
+);
 
 // The registry.
 
@@ -75,6 +88,11 @@ pub(crate) const INSTANCES: Metric<1> =
     Metric::gauge("eureka_registry_instances", ["status"], "Registered instances by status");
 pub(crate) const APPLICATIONS: Metric<0> =
     Metric::gauge("eureka_registry_applications", [], "Applications that have instances");
+pub(crate) const APPLICATIONS_WITHOUT_UP: Metric<0> = Metric::gauge(
+    "eureka_registry_applications_without_up",
+    [],
+    "Applications that have instances, none of them with the status UP",
+);
 pub(crate) const RENEWALS: Metric<0> =
     Metric::counter("eureka_registry_renewals", [], "Heartbeats that renewed a lease");
 pub(crate) const CHANGES: Metric<2> = Metric::counter(
@@ -152,6 +170,11 @@ pub(crate) const PEER_AVAILABLE: Metric<1> = Metric::gauge(
     "eureka_peer_available",
     ["peer"],
     "Whether the peer answered the last call: 1 if it is up, 0 if it is unreachable",
+);
+pub(crate) const PEER_CLOCK_OFFSET_SECONDS: Metric<1> = Metric::gauge(
+    "eureka_peer_clock_offset_seconds",
+    ["peer"],
+    "How far the clock of the peer is ahead of this replica's: negative if it is behind; not for Java peers",
 );
 pub(crate) const REPLICATION_QUEUE_LENGTH: Metric<1> =
     Metric::gauge("eureka_replication_queue_length", ["peer"], "Changes and heartbeats in the queue to the peer");

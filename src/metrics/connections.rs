@@ -83,6 +83,8 @@ pub struct Connections {
     busy: AtomicI64,
     closed: [AtomicU64; Why::ALL.len()],
     handshakes: [AtomicU64; Handshake::ALL.len()],
+    /// When the certificate expires, in seconds since 1970; 0 without TLS.
+    certificate_expires: AtomicI64,
 }
 
 /// One of those that are counted, for as long as it lives: of connections that are open, busy, or wait.
@@ -124,6 +126,11 @@ impl Connections {
         self.handshakes[how as usize].fetch_add(1, Relaxed);
     }
 
+    /// Connections get a certificate that expires then, in seconds since 1970.
+    pub fn certificate_expires(&self, at: i64) {
+        self.certificate_expires.store(at, Relaxed);
+    }
+
     /// Writes them for a scraper.
     ///
     /// # Errors
@@ -136,7 +143,9 @@ impl Connections {
         let closed = Why::ALL.iter().map(|why| ([why.name()], value(&self.closed[*why as usize])));
         out.values(&catalog::CONNECTIONS_CLOSED, closed)?;
         let shaken = Handshake::ALL.iter().map(|how| ([how.name()], value(&self.handshakes[*how as usize])));
-        out.values(&catalog::TLS_HANDSHAKES, shaken)
+        out.values(&catalog::TLS_HANDSHAKES, shaken)?;
+        let expires = self.certificate_expires.load(Relaxed);
+        out.value(&catalog::CERTIFICATE_EXPIRES, expires as f64)
     }
 }
 

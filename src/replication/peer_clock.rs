@@ -83,6 +83,12 @@ impl PeerClock {
         Some(Timestamp(theirs.0.saturating_sub(jump.map_or(most, |jump| jump.before.1.max(most)))))
     }
 
+    /// By how many milliseconds the peer's clock is ahead of ours, as well as that is known; negative if it is behind, `None` before
+    /// it was ever read.
+    pub fn offset_ms(&self) -> Option<i64> {
+        self.bounds().map(|(least, most)| least.saturating_add(most.saturating_sub(least) / 2))
+    }
+
     fn bounds(&self) -> Option<(i64, i64)> {
         let least = self.calls.iter().map(|(least, _)| *least).max()?;
         let most = self.calls.iter().map(|(_, most)| *most).min()?;
@@ -134,6 +140,17 @@ mod tests {
         clock.observe(Timestamp(3_000), Timestamp(3_001), Timestamp(3_002));
         assert_eq!(clock.to_theirs(Timestamp(5_000)), Some(Timestamp(4_999)));
         assert_eq!(clock.to_ours(Timestamp(5_000)), Some(Timestamp(4_999)));
+    }
+
+    #[test]
+    fn the_offset_of_a_clock_lies_between_its_bounds() {
+        let mut clock = PeerClock::default();
+        assert_eq!(clock.offset_ms(), None);
+        clock.observe(Timestamp(1_000), Timestamp(31_100), Timestamp(1_200));
+        assert_eq!(clock.offset_ms(), Some(30_000), "read in the middle of the call");
+        let mut behind = PeerClock::default();
+        behind.observe(Timestamp(31_100), Timestamp(1_000), Timestamp(31_100));
+        assert_eq!(behind.offset_ms(), Some(-30_100));
     }
 
     #[test]

@@ -171,6 +171,11 @@ impl PeerEurekaNode {
         self.clock.lock().to_ours(Timestamp::NEVER).is_some()
     }
 
+    /// By how many milliseconds its clock is ahead of ours: negative if it is behind, `None` for a Java server.
+    pub fn clock_offset_ms(&self) -> Option<i64> {
+        self.clock.lock().offset_ms()
+    }
+
     /// Its clock.
     pub(super) fn clock(&self) -> MutexGuard<'_, PeerClock> {
         self.clock.lock()

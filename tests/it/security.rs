@@ -203,6 +203,7 @@ async fn a_handshake_that_fails_is_counted_and_harms_nobody() {
     let scrape = authority.client(None).get(format!("https://{}/actuator/prometheus", server.address));
     let text = scrape.send().await.unwrap().text().await.unwrap();
     assert!(text.contains("eureka_tls_handshakes_total{outcome=\"failed\"} 2.0\n"), "{text}");
+    assert!(text.contains("eureka_tls_certificate_expires_timestamp_seconds 67090118400.0\n"), "in 4096: {text}");
     server.stop().await.unwrap();
 }
 
