@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from check_cases import BAD, BAD_CONFIG, HOSTS, MOVED, NETWORK, PERSISTENCE, SIZES, USERS
+from check_cases import ALERTS, BAD, BAD_CONFIG, HOSTS, MOVED, NETWORK, PERSISTENCE, SIZES, USERS
 
 CHART = Path(__file__).resolve().parent / "chart"
 CUSTOM = "ServiceMonitor,PrometheusRule,Certificate,HTTPRoute"
@@ -178,6 +178,7 @@ def main():
             ("names of the Ingress", HOSTS),
             ("sizes", SIZES),
             ("volumes", PERSISTENCE),
+            ("alerts", ALERTS),
         ):
             for values, wanted, unwanted in table:
                 render(copy, values, wanted, unwanted)

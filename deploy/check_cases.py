@@ -240,7 +240,35 @@ BAD_CONFIG = [
 ]
 
 # Bad values, and what the refusal must say: the value's name and what is wrong with it.
+RULES = "enabled: true"
+ALERTS = [
+    (
+        f"metrics: {{prometheusRule: {{{RULES}}}}}\nreplicaCount: 5\n",
+        [
+            'expr: up{job="registry",namespace="default"} == 0\n',
+            'up{job="registry",namespace="default"}) < 5\n',
+            "86400 * 7\n",
+            "runbook_url: deploy/runbooks.md#eurekareplicadown\n",
+        ],
+        ["# replicas", "# days", 'job="registry"}'],
+    ),
+    (
+        f"metrics: {{prometheusRule: {{{RULES}, selector: 'cluster=~\"a|b\"', "
+        "runbookBaseUrl: https://wiki.local/eureka, certificateDays: 2}}\n"
+        "autoscaling: {enabled: true, minReplicas: 4}\nnamespaceOverride: other\n",
+        [
+            'expr: up{cluster=~"a|b"} == 0\n',
+            ") < 4\n",
+            "86400 * 2\n",
+            "runbook_url: https://wiki.local/eureka#eurekareplicadown\n",
+        ],
+        ['job="', "deploy/runbooks.md"],
+    ),
+]
 BAD = [
+    (["metrics.prometheusRule.selector=up"], ["metrics.prometheusRule.selector", "pattern"]),
+    (["metrics.prometheusRule.runbookBaseUrl=wiki"], ["runbookBaseUrl", "pattern"]),
+    (["metrics.prometheusRule.certificateDays=0"], ["certificateDays", "minimum"]),
     (["replicaCount=-1"], ["replicaCount", "minimum"]),
     (["replicaCount=three"], ["replicaCount", "integer"]),
     (["replicacount=3"], ["replicacount", "not allowed"]),

@@ -58,6 +58,27 @@ async fn the_metrics_table_is_that_of_a_scrape() {
 }
 
 #[test]
+fn every_alert_has_its_runbook_and_every_runbook_an_alert() {
+    let (alerts, page) = (read("deploy/chart/files/alerts.yaml"), read("deploy/runbooks.md"));
+    let after = |text: &str, mark: &str| -> Vec<String> {
+        text.lines().filter_map(|line| line.trim_start().strip_prefix(mark).map(str::to_owned)).collect()
+    };
+    let names = after(&alerts, "- alert: ");
+    assert!(names.len() > 20, "only {} alerts were found", names.len());
+    assert_eq!(after(&page, "## "), names, "the sections of the page, in the order of the alerts");
+    let anchor = |name: &String| format!("deploy/runbooks.md#{}", name.to_lowercase());
+    assert_eq!(after(&alerts, "runbook_url: "), names.iter().map(anchor).collect::<Vec<_>>());
+    for section in page.split("\n## ").skip(1) {
+        for part in ["**What it means.**", "**What clients feel.**", "**What to look at.**", "**What to do.**"] {
+            assert_eq!(section.matches(part).count(), 1, "{part} of {section}");
+        }
+    }
+    for link in page.split("](#").skip(1).filter_map(|link| link.split(')').next()) {
+        assert!(names.iter().any(|name| name.to_lowercase() == link), "there is no section {link}");
+    }
+}
+
+#[test]
 fn the_readme_is_short() {
     let words = read("README.md").split_whitespace().count();
     assert!(words < MOST_WORDS, "README.md has {words} words: move details to a page below deploy/");
