@@ -4,6 +4,7 @@
 //! HTTP: `http` reads a query, calls this module, and writes JSON or a page.
 
 pub(crate) mod acts;
+pub(crate) mod applications;
 pub(crate) mod by_status;
 pub(crate) mod duration;
 pub(crate) mod history;
@@ -18,8 +19,9 @@ pub(crate) use history::SAMPLE_INTERVAL;
 pub(crate) use replica::Replica;
 pub(crate) use snapshot::Snapshot;
 
+use applications::Applications;
 use history::History;
-use instances::{Applications, Found, Query};
+use instances::{Found, Query};
 use overview::Overview;
 
 /// The console of one replica.
@@ -51,9 +53,11 @@ impl Console {
         Found::of(&self.replica.registry.view(), query, self.replica.clock.now())
     }
 
-    /// All applications. Its time grows with the number of instances.
-    pub(crate) fn applications(&self) -> Applications {
-        Applications::of(&self.replica.registry.view(), self.replica.clock.now())
+    /// The applications that match a query. Its time grows with the number of instances.
+    pub(crate) fn applications(&self, query: &applications::Query) -> Applications {
+        let (registry, now) = (&self.replica.registry, self.replica.clock.now());
+        let flips = registry.flips(now - applications::FLAPPING_FOR);
+        Applications::of(&registry.view(), query, &flips, now)
     }
 
     /// Takes a sample for the chart of the last minutes; to be called every [`SAMPLE_INTERVAL`].

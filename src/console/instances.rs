@@ -1,12 +1,11 @@
-//! Searching, filtering and sorting instances, and the list of applications.
+//! Searching, filtering and sorting instances.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::by_status::ByStatus;
 use crate::model::{InstanceInfo, InstanceStatus};
 use crate::registry::{Lease, View};
 use crate::time::Timestamp;
@@ -18,8 +17,6 @@ pub(crate) const NONE: &str = "-";
 pub(crate) const SOME: usize = 100;
 /// The maximum number of values in a facet.
 const MOST_VALUES: usize = 50;
-/// The maximum number of zones or versions listed of an application.
-const MOST_OF_APPLICATION: usize = 20;
 
 /// A client's URL, if it is http or https: nothing else becomes a link.
 fn link(url: Option<&str>) -> Option<&str> {
@@ -165,10 +162,10 @@ pub(crate) struct Filter {
 impl Filter {
     /// Whether an instance passes all filters.
     pub(crate) fn matches(&self, info: &InstanceInfo, lease: &Lease, now: Timestamp) -> bool {
-        self.status.is_none_or(|status| status == info.status)
-            && self.zone.as_ref().is_none_or(|zone| zone == info.zone().unwrap_or(NONE))
-            && self.version.as_ref().is_none_or(|version| version == info.version().unwrap_or(NONE))
-            && self.admits(info, lease, now)
+        self.admits(info, lease, now)
+            && self.status.is_none_or(|status| status == info.status)
+            && self.zone.as_deref().is_none_or(|zone| zone == info.zone().unwrap_or(NONE))
+            && self.version.as_deref().is_none_or(|version| version == info.version().unwrap_or(NONE))
     }
 
     /// Whether an instance passes the filters that have no facet.
@@ -281,51 +278,6 @@ fn facet(counts: HashMap<&str, usize>) -> Vec<Counted> {
     counted.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
     counted.truncate(MOST_VALUES);
     counted
-}
-
-/// All applications.
-#[derive(Debug, Serialize)]
-pub(crate) struct Applications {
-    now: i64,
-    pub(crate) applications: Vec<Application>,
-}
-
-/// One application.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Application {
-    pub(crate) name: String,
-    pub(crate) instances: u32,
-    pub(crate) by_status: ByStatus,
-    pub(crate) overdue: u32,
-    pub(crate) zones: Vec<String>,
-    pub(crate) versions: Vec<String>,
-}
-
-impl Applications {
-    /// All applications, in the order of their names.
-    pub(crate) fn of(view: &View, now: Timestamp) -> Self {
-        let all: Vec<(&InstanceInfo, &Lease)> = view.iter().map(|(info, lease)| (info, &**lease)).collect();
-        let applications = all.chunk_by(|(a, _), (b, _)| a.app == b.app).map(|instances| {
-            let mut by_status = ByStatus::default();
-            instances.iter().for_each(|(info, _)| by_status.add(info.status));
-            let overdue = instances.iter().filter(|(_, lease)| lease.is_overdue(now)).count();
-            Application {
-                name: instances[0].0.app.as_str().to_owned(),
-                instances: by_status.total(),
-                by_status,
-                overdue: u32::try_from(overdue).unwrap_or(u32::MAX),
-                zones: distinct(instances.iter().filter_map(|(info, _)| info.zone())),
-                versions: distinct(instances.iter().filter_map(|(info, _)| info.version())),
-            }
-        });
-        Self { now: now.0, applications: applications.collect() }
-    }
-}
-
-fn distinct<'a>(values: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let distinct: BTreeSet<&str> = values.collect();
-    distinct.into_iter().take(MOST_OF_APPLICATION).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -27,8 +27,10 @@ use super::options::Dashboard as Options;
 use super::overviews::Encoded;
 use super::state::AppState;
 use super::{ApiError, actuator};
+use crate::console::Console;
+use crate::console::applications::{Applications, Order, Query as ApplicationQuery, Trouble};
 use crate::console::duration::Span;
-use crate::console::instances::{Application, Found};
+use crate::console::instances::{self, Filter, Found, SOME};
 use crate::console::overview::Overview;
 use crate::console::peer::Peer;
 use crate::model::{InstanceKey, InstanceStatus};
@@ -37,8 +39,10 @@ use crate::time::Timestamp;
 
 /// Number of changes on the page.
 const CHANGES: usize = 20;
-/// Maximum number of applications on the page.
-const MOST_APPLICATIONS: usize = 1000;
+/// Maximum number of applications whose instances are shown below them.
+const MOST_OPEN: usize = 10;
+/// Maximum number of instances that are shown below an application.
+const MOST_BELOW: usize = 50;
 
 /// The files that the pages load: the name below `dashboard/`, the content type, and the content.
 const FILES: &[(&str, &str, &[u8])] = &[
@@ -104,8 +108,45 @@ struct Index {
 /// The content of the list.
 enum Listed {
     Instances(Found),
-    /// The first applications, and the number of all.
-    Applications(Vec<Application>, usize),
+    /// One page of the applications, and the instances of those that are open.
+    Applications(Applications, Vec<(String, Found)>),
+}
+
+/// What the address asks for.
+enum Asked {
+    Instances(instances::Query),
+    Applications(ApplicationQuery, Vec<String>),
+}
+
+impl Asked {
+    /// Applications, unless the query is about instances.
+    fn of(parameters: &Parameters) -> Result<Self, ApiError> {
+        if parameters.is_about_instances() {
+            return Ok(Self::Instances(query::instances(&parameters.0)?));
+        }
+        let mut asked = query::applications(&parameters.0)?;
+        if parameters.get("sort").is_empty() {
+            asked.order = Order::Trouble;
+        }
+        asked.limit.get_or_insert(SOME);
+        let open = parameters.0.iter().filter(|(name, _)| name == "open").take(MOST_OPEN);
+        Ok(Self::Applications(asked, open.map(|(_, name)| name.to_uppercase()).collect()))
+    }
+
+    fn list(&self, console: &Console) -> Listed {
+        match self {
+            Self::Instances(asked) => Listed::Instances(console.find(asked)),
+            Self::Applications(asked, open) => {
+                let below = |name: &String| {
+                    let filter = Filter { application: Some(name.clone()), ..Filter::default() };
+                    let order = instances::Order::Status;
+                    let query = instances::Query { filter, order, limit: MOST_BELOW, ..instances::Query::default() };
+                    (name.clone(), console.find(&query))
+                };
+                Listed::Applications(console.applications(asked), open.iter().map(below).collect())
+            }
+        }
+    }
 }
 
 /// The parameters of a query that are not empty.
@@ -115,6 +156,30 @@ impl Parameters {
     /// The value of a parameter; empty if it is missing.
     fn get(&self, name: &str) -> &str {
         self.0.iter().rev().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// Whether the list is one of instances. `view` says it; otherwise, each condition that only instances have does.
+    fn is_about_instances(&self) -> bool {
+        match self.get("view") {
+            "applications" => false,
+            "instances" => true,
+            _ => ["application", "status", "zone", "version", "overdue"].iter().any(|name| !self.get(name).is_empty()),
+        }
+    }
+
+    /// Whether the instances of an application are shown below it.
+    fn is_open(&self, app: &str) -> bool {
+        self.0.iter().any(|(name, value)| name == "open" && value.eq_ignore_ascii_case(app))
+    }
+
+    /// A link that shows the instances of an application below it, or no longer does.
+    fn toggled(&self, app: &str) -> String {
+        let kept = self.0.iter().filter(|(name, value)| name != "open" || !value.eq_ignore_ascii_case(app));
+        let mut all: Vec<String> = kept.map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        if !self.is_open(app) {
+            all.push(format!("open={}", encode(app)));
+        }
+        if all.is_empty() { "./".to_owned() } else { format!("./?{}", all.join("&")) }
     }
 
     /// A link to the first page of the list with another value of a parameter; an empty value removes the parameter.
@@ -231,18 +296,10 @@ async fn index(
     let parameters: Vec<_> = parameters.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
     let parameters = Parameters(parameters);
     let user = User::of(&app, &caller);
-    let asked = if parameters.get("view") == "applications" { None } else { Some(query::instances(&parameters.0)?) };
+    let asked = Asked::of(&parameters)?;
     let (encoded, state) = (app.overviews.current().await, Arc::clone(&app));
     let page = move || {
-        let listed = match &asked {
-            Some(asked) => Listed::Instances(state.console.find(asked)),
-            None => {
-                let mut applications = state.console.applications().applications;
-                let all = applications.len();
-                applications.truncate(MOST_APPLICATIONS);
-                Listed::Applications(applications, all)
-            }
-        };
+        let listed = asked.list(&state.console);
         let mut changes = state.registry.latest_changes(CHANGES).changes;
         changes.reverse();
         let root = "../".repeat(state.options.dashboard.path.matches('/').count());

@@ -1,5 +1,6 @@
 //! [`InstanceRegistry`].
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -271,6 +272,11 @@ impl InstanceRegistry {
     /// The last `most` changes, oldest first.
     pub fn latest_changes(&self, most: usize) -> ChangesAfter {
         self.content.lock().journal.latest(most)
+    }
+
+    /// How often each instance left UP, or came back to it, since a moment, as far as the changes are kept.
+    pub fn flips(&self, since: Timestamp) -> HashMap<InstanceKey, u32> {
+        self.content.lock().journal.flips(since)
     }
 
     /// The number of the last change; zero if there was none.

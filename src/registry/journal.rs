@@ -1,6 +1,6 @@
 //! [`Journal`]: the last changes, for people.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use crate::model::{InstanceKey, InstanceStatus};
 use crate::time::Timestamp;
@@ -91,6 +91,18 @@ impl Change {
         self.caller.as_ref().and_then(|caller| caller.reason.as_ref()).map(Reason::as_str)
     }
 
+    /// Whether the instance left UP, or came back to it.
+    fn is_flip(&self) -> bool {
+        let is_up = self.status == InstanceStatus::Up;
+        match self.kind {
+            ChangeKind::Restored => false,
+            ChangeKind::Cancelled | ChangeKind::Evicted => is_up,
+            ChangeKind::Registered | ChangeKind::StatusChanged | ChangeKind::OverrideRemoved => {
+                is_up != (self.previous == Some(InstanceStatus::Up))
+            }
+        }
+    }
+
     /// Who asked for it, in words for people, with the reason.
     pub fn who(&self) -> String {
         let who = self.caller.as_ref().map_or_else(|| "the registry itself".to_owned(), Caller::to_string);
@@ -159,6 +171,20 @@ impl Journal {
         let first = self.changes.len().saturating_sub(most);
         let changes = self.changes.range(first..).cloned().collect();
         ChangesAfter { changes, missed: false, last: self.last() }
+    }
+
+    /// How often each instance left UP, or came back to it, since a moment. It is read under the registry's lock, so it looks only at
+    /// changes, and copies a key only for those that count.
+    pub(super) fn flips(&self, since: Timestamp) -> HashMap<InstanceKey, u32> {
+        let mut flips: HashMap<InstanceKey, u32> = HashMap::new();
+        let recent = self.changes.iter().rev().take_while(|change| change.at >= since);
+        for change in recent.filter(|change| change.is_flip()) {
+            match flips.get_mut(&change.key) {
+                Some(times) => *times += 1,
+                None => drop(flips.insert(change.key.clone(), 1)),
+            }
+        }
+        flips
     }
 
     /// The number of the last change; zero if there was none.

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::support::{TestServer, instance};
 
 /// Every page, with queries that change its content.
-const PAGES: [&str; 6] =
-    ["/", "/?view=applications", "/?status=UP&limit=1", "/?application=NONE", "/?overdue=true", "/lastn"];
+const PAGES: [&str; 7] =
+    ["/", "/?open=ORDERS", "/?view=instances", "/?status=UP&limit=1", "/?application=NONE", "/?overdue=true", "/lastn"];
 
 /// The values of an attribute in a page.
 fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
@@ -84,7 +84,7 @@ async fn the_overview_is_read_without_a_script() {
     server.register("BILLING", "b-1").await;
     server.send("PUT", "/eureka/apps/BILLING/b-1/status?value=OUT_OF_SERVICE", &[], b"").await;
     server.send("DELETE", "/eureka/apps/ORDERS/o-1", &[], b"").await;
-    let page = server.send("GET", "/", &[], b"").await.text();
+    let page = server.send("GET", "/?view=instances", &[], b"").await.text();
     for part in [
         "Needs attention",
         "1 application has no instance that is UP: BILLING.",
@@ -95,8 +95,11 @@ async fn the_overview_is_read_without_a_script() {
     ] {
         assert!(page.contains(part), "no {part:?} in {page}");
     }
-    let applications = server.send("GET", "/?view=applications", &[], b"").await.text();
-    assert!(applications.contains("BILLING") && applications.contains("1 OUT_OF_SERVICE"), "{applications}");
+    let applications = server.send("GET", "/?open=BILLING", &[], b"").await.text();
+    for part in ["no instance is UP: 1 OUT_OF_SERVICE", "aria-expanded=\"true\"", "data-instance=\"b-1\""] {
+        assert!(applications.contains(part), "no {part:?} in {applications}");
+    }
+    assert!(!server.send("GET", "/", &[], b"").await.text().contains("data-instance"), "none is open");
     let found = server.send("GET", "/?q=nobody", &[], b"").await.text();
     assert!(!found.contains("data-status=\"OUT_OF_SERVICE\""), "{found}");
     assert_eq!(server.send("GET", "/?limit=many", &[], b"").await.status, 400);
@@ -123,7 +126,8 @@ async fn texts_of_clients_are_escaped() {
     let answer = server.send("POST", path, &[("Content-Type", "application/json")], body.to_string().as_bytes()).await;
     assert_eq!(answer.status, 204, "{}", answer.text());
     let asked = "/?q=%22%3E%3Cscript%3Ealert(2)%3C/script%3E&zone=%22%3E%3Cscript%3E&sort=-zone";
-    for path in PAGES.iter().chain([&asked]) {
+    let open = "/?open=%3CIMG%20SRC=X%20ONERROR='A(1)'%3E%22";
+    for path in PAGES.iter().chain([&asked, &open]) {
         let page = server.send("GET", path, &[], b"").await;
         assert_eq!(page.status, 200, "{path}");
         let text = page.text();
@@ -133,7 +137,7 @@ async fn texts_of_clients_are_escaped() {
         }
         assert!(!text.contains("62615533"), "no template of a client's is evaluated");
     }
-    let listed = server.send("GET", "/", &[], b"").await.text();
+    let listed = server.send("GET", "/?view=instances", &[], b"").await.text();
     assert!(listed.contains("http://h/&#34;onmouseover=&#34;alert(4)"), "a link, and nothing more: {listed}");
     let rows = server.get_json("/api/v1/instances").await;
     assert_eq!(rows["instances"][0]["homePageUrl"], Value::Null);

@@ -6,6 +6,7 @@
 
 mod actuator;
 mod api;
+mod applications;
 mod bad_input;
 mod callers;
 mod citations;

@@ -17,9 +17,13 @@ use crate::http::state::AppState;
 use crate::http::{ApiError, reads};
 use crate::model::{AppName, InstanceKey};
 
-pub(super) async fn applications(State(app): State<Arc<AppState>>) -> Result<Response, Problem> {
+pub(super) async fn applications(
+    State(app): State<Arc<AppState>>,
+    Query(parameters): Parameters,
+) -> Result<Response, Problem> {
+    let query = query::applications(&parameters)?;
     let console = Arc::clone(&app.console);
-    in_turn(&app, move || console.applications()).await
+    in_turn(&app, move || console.applications(&query)).await
 }
 
 pub(super) async fn instances(

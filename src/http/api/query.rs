@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use axum::extract::Query as Extracted;
 
+use crate::console::applications::{Asked, Order as ApplicationOrder, Query as ApplicationQuery, Trouble};
 use crate::console::instances::{Filter, Order, Query, SOME};
 use crate::http::ApiError;
 use crate::model::InstanceStatus;
@@ -29,13 +30,7 @@ pub(crate) fn instances(parameters: &[(String, String)]) -> Result<Query, ApiErr
     let mut query = Query { limit: SOME, ..Query::default() };
     for (name, value) in said(parameters) {
         match name {
-            "sort" => {
-                let (descending, order) = value.strip_prefix('-').map_or((false, value), |order| (true, order));
-                let known = Order::NAMES.iter().find(|(name, _)| *name == order);
-                let (_, order) =
-                    known.ok_or_else(|| expected(name, value, Order::NAMES.map(|(name, _)| name).join(", ")))?;
-                (query.order, query.descending) = (*order, descending);
-            }
+            "sort" => (query.order, query.descending) = sorted(&Order::NAMES, value)?,
             "offset" => query.offset = number(name, value, usize::MAX)?,
             "limit" => query.limit = number(name, value, MOST)?,
             // Unknown parameters are ignored, since the page has others.
@@ -43,6 +38,35 @@ pub(crate) fn instances(parameters: &[(String, String)]) -> Result<Query, ApiErr
         }
     }
     Ok(query)
+}
+
+/// Reads the filters and the order of applications. Unknown parameters are ignored, as above.
+pub(crate) fn applications(parameters: &[(String, String)]) -> Result<ApplicationQuery, ApiError> {
+    let mut query = ApplicationQuery::default();
+    for (name, value) in said(parameters) {
+        match name {
+            "trouble" if value == "any" => query.trouble = Some(Asked::Any),
+            "trouble" => {
+                let known = Trouble::ALL.into_iter().find(|trouble| trouble.name() == value);
+                let names = || format!("any, {}", Trouble::ALL.map(Trouble::name).join(", "));
+                query.trouble = Some(Asked::Only(known.ok_or_else(|| expected(name, value, names()))?));
+            }
+            "sort" => (query.order, query.descending) = sorted(&ApplicationOrder::NAMES, value)?,
+            "offset" => query.offset = number(name, value, usize::MAX)?,
+            "limit" => query.limit = Some(number(name, value, MOST)?),
+            _ => drop(condition(&mut query.filter, name, value)?),
+        }
+    }
+    Ok(query)
+}
+
+/// Reads an order: a name, which a `-` reverses.
+fn sorted<O: Copy, const N: usize>(names: &[(&str, O); N], value: &str) -> Result<(O, bool), ApiError> {
+    let (descending, order) = value.strip_prefix('-').map_or((false, value), |order| (true, order));
+    let known = names.iter().find(|(name, _)| *name == order);
+    let all = || names.map(|(name, _)| name).join(", ");
+    let (_, order) = known.ok_or_else(|| expected("sort", value, all()))?;
+    Ok((*order, descending))
 }
 
 /// Adds a condition, whose value is not empty. Returns whether there is such a condition.

@@ -1,4 +1,5 @@
-// The chart: renewals of the last minutes, and how many are needed. `index.html` loads uPlot, which draws it, before this script.
+// The renewals of the last minutes: small lines in the strip, and a chart that is drawn when it is opened. uPlot, which draws it, is
+// loaded then.
 
 import { byId } from './dom.js';
 import { number } from './format.js';
@@ -6,12 +7,30 @@ import { number } from './format.js';
 /** The chart shows at most this many seconds, and at least the second number, also for a registry that has just started. */
 const SHOWN = 15 * 60;
 const LEAST = 2 * 60;
-const HEIGHT = 132;
+const HEIGHT = 150;
+
+const SVG = 'http://www.w3.org/2000/svg';
 
 let chart;
 let data = [[], [], []];
 
-/** Draws the history of an overview, with its current metrics as the last point. */
+/** A small line of some values. The number beside it says what it means, so screen readers skip it. */
+export function spark(values) {
+  const svg = document.createElementNS(SVG, 'svg');
+  const attributes = { class: 'spark', viewBox: '0 0 100 24', preserveAspectRatio: 'none', 'aria-hidden': 'true' };
+  for (const [name, value] of Object.entries(attributes)) svg.setAttribute(name, value);
+  if (values.length > 1) {
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    // A line that does not move lies in the middle.
+    const y = (value) => (high === low ? 12 : 22 - ((value - low) / (high - low)) * 20);
+    const line = document.createElementNS(SVG, 'polyline');
+    line.setAttribute('points', values.map((value, at) => `${((at / (values.length - 1)) * 100).toFixed(1)},${y(value).toFixed(1)}`).join(' '));
+    svg.append(line);
+  }
+  return svg;
+}
+
+/** Keeps the history of an overview, with its current metrics as the last point, and draws it if the chart is open. */
 export function showRenewals({ now, history, selfPreservation }) {
   const { renewalsLastMinute, renewalsThreshold } = selfPreservation;
   const points = [...history, { at: now, renewalsLastMinute, renewalsThreshold }].filter(({ at }) => at > now - SHOWN * 1000);
@@ -28,10 +47,26 @@ export function showRenewals({ now, history, selfPreservation }) {
   draw();
 }
 
+let loading;
+/** Loads uPlot, once. */
+function load() {
+  loading ??= new Promise((resolve, reject) => {
+    const style = Object.assign(document.createElement('link'), { rel: 'stylesheet', href: 'dashboard/vendor/uPlot.min.css' });
+    const script = Object.assign(document.createElement('script'), { src: 'dashboard/vendor/uPlot.iife.min.js', onload: resolve });
+    script.onerror = () => {
+      loading = undefined;
+      script.remove();
+      reject(new Error('the chart could not be loaded'));
+    };
+    document.head.append(style, script);
+  });
+  return loading;
+}
+
 function draw() {
   const place = byId('chart');
   const width = place.clientWidth;
-  if (!width) return;
+  if (!width || !byId('renewals').open || typeof uPlot === 'undefined' || !data[0].length) return;
   chart ??= new uPlot(options(width), data, place);
   if (chart.width !== width) chart.setSize({ width, height: HEIGHT });
   const now = data[0].at(-1);
@@ -43,7 +78,8 @@ function draw() {
   });
 }
 
-const colour = (name) => () => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
+/** A colour of the page, as the canvas understands it. */
+const colour = (name) => () => getComputedStyle(byId(`ink-${name}`)).color;
 
 function options(width) {
   const font = '11px system-ui, sans-serif';
@@ -71,5 +107,9 @@ const shown = (series) => (_, value) => number(value ?? data[series].at(-1) ?? 0
 
 const minutes = (at) => new Date(at * 1000).toLocaleTimeString('sv-SE', { hour: '2-digit', minute: '2-digit' });
 
+/** Draws the chart again in the colours of another theme. */
+export const redraw = () => chart?.redraw(false);
+
+byId('renewals').addEventListener('toggle', () => load().then(draw, () => {}));
 new ResizeObserver(draw).observe(byId('chart'));
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => chart?.redraw(false));
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw);

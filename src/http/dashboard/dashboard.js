@@ -1,7 +1,7 @@
 // The page: shows what its address asks for, and follows the event stream to keep that up to date.
 
 import { get, Stream } from './api.js';
-import { showApplications } from './applications.js';
+import { askApplications, showApplications } from './applications.js';
 import { readChanges, showChange } from './changes.js';
 import { byId, text } from './dom.js';
 import { setServerTime, tick, timeOfDay } from './format.js';
@@ -32,6 +32,8 @@ async function read() {
   pending = undefined;
   reading?.abort();
   const mine = (reading = new AbortController());
+  // Also while it is under way, so that nothing asks for the same again.
+  readAt = Date.now();
   const asked = query;
   const kind = view(asked);
   try {
@@ -39,7 +41,7 @@ async function read() {
     if (mine.signal.aborted) return;
     if (answer) setServerTime(answer.now);
     document.body.dataset.view = kind;
-    byId('list').hidden = byId('changes').hidden = kind === 'instance';
+    byId('list').hidden = byId('side').hidden = byId('strip').hidden = kind === 'instance';
     byId('instance').hidden = kind !== 'instance';
     if (kind !== 'instance') showFilter();
     SHOW[kind](answer, asked);
@@ -54,7 +56,7 @@ async function read() {
 
 const READ = {
   instances: askInstances,
-  applications: (_, signal) => get('applications', {}, signal),
+  applications: askApplications,
   instance: askInstance,
 };
 const SHOW = {
@@ -65,7 +67,9 @@ const SHOW = {
 
 function view(asked) {
   if (asked.has('instance')) return 'instance';
-  return asked.get('view') === 'applications' ? 'applications' : 'instances';
+  if (['applications', 'instances'].includes(asked.get('view'))) return asked.get('view');
+  // Without a view, each condition that only instances have is about instances.
+  return ['application', 'status', 'zone', 'version', 'overdue'].some((name) => asked.get(name)) ? 'instances' : 'applications';
 }
 
 /** Reads again soon. Many calls lead to one read. */
@@ -109,19 +113,20 @@ function showFilter() {
   const applications = view(query) === 'applications';
   if (document.activeElement !== filter.elements.q) filter.elements.q.value = query.get('q') ?? '';
   byId('choices').hidden = applications;
-  filter.elements.q.placeholder = applications ? 'name' : 'name, id, host or address';
+  byId('troubles').hidden = !applications;
+  filter.elements.q.placeholder = 'name, id, host or address';
   byId('overdue').checked = query.get('overdue') === 'true';
   const chip = byId('application');
   chip.hidden = !query.has('application');
   chip.href = changed(query, { application: undefined, offset: undefined });
   text(chip, `application ${query.get('application')} ✕`);
   const clear = byId('clear');
-  clear.hidden = !['q', 'application', 'status', 'zone', 'version', 'overdue'].some((name) => query.has(name));
-  clear.href = applications ? '?view=applications' : './';
+  clear.hidden = !['q', 'trouble', 'application', 'status', 'zone', 'version', 'overdue'].some((name) => query.has(name));
+  clear.href = applications ? './' : '?view=instances';
   const q = new URLSearchParams(query.has('q') ? { q: query.get('q') } : {});
   for (const link of byId('views').children) {
     const { view: name } = link.dataset;
-    link.href = changed(q, { view: name === 'applications' ? name : undefined });
+    link.href = changed(q, { view: name === 'instances' ? name : undefined });
     if (name === view(query)) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }

@@ -1,6 +1,6 @@
 // The top of the page: health with its reasons, metrics, peers, and the renewals of the last minutes.
 
-import { showRenewals } from './chart.js';
+import { showRenewals, spark } from './chart.js';
 import { byId, fill, h, text, whenChanged } from './dom.js';
 import { count, duration, number, serverNow, status } from './format.js';
 
@@ -11,8 +11,9 @@ export function showOverview(overview) {
   text(byId('server'), `${server.hostName} · ${server.version} · up ${duration(serverNow() - server.startedAt)}`);
   byId('server').title = `node ${server.node}${server.commit ? `, commit ${server.commit}` : ''}`;
   whenChanged('verdict', [health, selfPreservation.reason], () => showVerdict(health, selfPreservation));
-  const { instances, applications, leases, zones } = overview;
-  whenChanged('metrics', [instances, applications, leases, selfPreservation, zones.length], () => showMetrics(overview));
+  const { instances, applications, leases, zones, history } = overview;
+  const many = peers.map(({ available, differingApplications }) => [available, differingApplications]);
+  whenChanged('metrics', [instances, applications, leases, selfPreservation, zones.length, history.at(-1), many], () => showMetrics(overview));
   whenChanged('peers', peers.map((peer) => ({ ...peer, lastAnswerAt: 0, lag: lag(peer) })), () => showPeers(peers));
   showRenewals(overview);
 }
@@ -29,28 +30,39 @@ function showVerdict({ state, reasons }, selfPreservation) {
   );
 }
 
-function showMetrics({ instances, applications, leases, selfPreservation, zones }) {
+function showMetrics({ instances, applications, leases, selfPreservation, zones, peers, history }) {
   const { renewalsLastMinute, state } = selfPreservation;
   const kept = leases.keptBySelfPreservation + leases.keptByEvictionLimit;
   const others = instances.total - instances.byStatus.UP;
-  const metric = (title, value, href, small, mood) =>
-    h('div', {}, h('dt', {}, title), h('dd', {}, href ? h('a', { href }, number(value)) : number(value), ' ', small && h('small', { class: mood }, small)));
+  const metric = (title, value, href, small, mood, line) =>
+    h('div', {}, h('dt', {}, title), h('dd', {}, href ? h('a', { href }, value) : value, ' ', small && h('small', { class: mood }, small), line && spark(line)));
+  const past = (name, now) => [...history.map((sample) => sample[name]), now];
   fill(
     byId('metrics'),
-    metric('Instances UP', instances.byStatus.UP, '?status=UP', others ? `of ${number(instances.total)}` : zones.length > 1 && `in ${count(zones.length, 'zone')}`),
     metric(
-      'Applications', applications.total, '?view=applications',
+      'Instances UP', number(instances.byStatus.UP), '?view=instances', others ? `of ${number(instances.total)}` : zones.length > 1 && `in ${count(zones.length, 'zone')}`, undefined,
+      past('up', instances.byStatus.UP),
+    ),
+    metric(
+      'Applications', number(applications.total), './',
       applications.withoutUp > 0 && `${number(applications.withoutUp)} with none UP`, applications.withoutUp > 0 && 'bad',
     ),
     metric(
-      'Renewals in the last minute', renewalsLastMinute, undefined,
-      decidedBy(selfPreservation), state === 'active' && 'warn',
+      'Renewals in the last minute', number(renewalsLastMinute), undefined,
+      decidedBy(selfPreservation), state === 'active' && 'warn', past('renewalsLastMinute', renewalsLastMinute),
     ),
     metric(
-      'Overdue leases', leases.overdue, '?overdue=true',
+      'Overdue leases', number(leases.overdue), '?overdue=true',
       kept ? `${number(kept)} expired and kept` : leases.overdue > 0 && (leases.expired ? `${number(leases.expired)} expired` : 'none expired yet'), leases.overdue > 0 && 'warn',
     ),
+    peers.length > 0 && metric('Peers up', `${number(peers.filter(({ available }) => available).length)} of ${number(peers.length)}`, '#peers-title', ...differing(peers)),
   );
+}
+
+/** Whether the peers that were compared know the same. */
+function differing(peers) {
+  const differ = peers.filter(({ differingApplications }) => differingApplications > 0).length;
+  return differ ? [`${number(differ)} with a difference`, 'warn'] : [];
 }
 
 /** The figure that self-preservation decides by. */
