@@ -12,6 +12,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, HOST};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
+use super::security::Forwarded;
 use super::state::AppState;
 use super::{ApiError, exposition};
 use crate::console::Snapshot;
@@ -47,12 +48,19 @@ pub(super) fn routes(options: &Options) -> Router<Arc<AppState>> {
 }
 
 /// `GET /actuator`: links to the endpoints. Spring Boot Admin follows them, and needs absolute URLs.
-async fn links(State(app): State<Arc<AppState>>, plain: Option<Extension<WithoutTls>>, headers: HeaderMap) -> Response {
+async fn links(
+    State(app): State<Arc<AppState>>,
+    plain: Option<Extension<WithoutTls>>,
+    Extension(forwarded): Extension<Forwarded>,
+    headers: HeaderMap,
+) -> Response {
     let options = &app.options;
     let secure = options.security.strict_transport && plain.is_none();
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let origin = host.map(|host| format!("{}://{host}", if secure { "https" } else { "http" })).unwrap_or_default();
+    let host = forwarded.host.as_deref().or_else(|| headers.get(HOST).and_then(|host| host.to_str().ok()));
+    let scheme = forwarded.scheme.unwrap_or(if secure { "https" } else { "http" });
+    let origin = host.map(|host| format!("{scheme}://{host}")).unwrap_or_default();
     let before = if plain.is_some() { &options.actuator.management_base_path } else { &options.context_path };
+    let before = forwarded.prefix.as_ref().unwrap_or(before);
     let base = format!("{origin}{before}{}", options.actuator.base_path);
     let link = |path: &str| json!({ "href": format!("{base}{path}"), "templated": path.contains('{') });
     let mut links = serde_json::Map::from_iter([("self".to_owned(), link(""))]);

@@ -25,6 +25,7 @@ use super::api::query;
 use super::api::user::User;
 use super::options::Dashboard as Options;
 use super::overviews::Encoded;
+use super::security::Forwarded;
 use super::state::AppState;
 use super::{ApiError, actuator};
 use crate::console::Console;
@@ -83,9 +84,10 @@ pub(super) fn routes(options: &Options) -> Router<Arc<AppState>> {
 }
 
 /// Sends to the page itself.
-async fn with_slash(State(app): State<Arc<AppState>>) -> Response {
+async fn with_slash(State(app): State<Arc<AppState>>, Extension(forwarded): Extension<Forwarded>) -> Response {
     let options = &app.options;
-    let location = format!("{}{}/", options.context_path, options.dashboard.path);
+    let before = forwarded.prefix.as_ref().unwrap_or(&options.context_path);
+    let location = format!("{before}{}/", options.dashboard.path);
     (StatusCode::FOUND, [(LOCATION, location)]).into_response()
 }
 

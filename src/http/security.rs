@@ -25,6 +25,7 @@ use http::request::Parts;
 use http::{Method, Response};
 
 pub use forwarded::ForwardHeaders;
+pub(super) use forwarded::Forwarded;
 pub use hosts::AllowedHosts;
 pub use password::Password;
 pub use user::User;
@@ -169,6 +170,11 @@ impl Security {
         Caller { address, certified: connection.certified, ..Caller::from(source) }
     }
 
+    /// How the client of a request calls this server, as far as a trusted proxy says so.
+    pub(super) fn forwarded(&self, request: &Parts, connection: Connection) -> Forwarded {
+        self.options.forward_headers.origin(&request.headers, connection.address)
+    }
+
     /// Admits a request and returns its caller, or returns why it is refused. `own_names` returns the names by which this server
     /// calls itself.
     pub(super) async fn admit(
@@ -184,7 +190,7 @@ impl Security {
         let announces = request.headers.contains_key(NEWCOMER_HEADER);
         let changes = announces || !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let replicates = announces || (changes && is_replication(target, &caller));
-        self.check_origin(target, request, changes, own_names)?;
+        self.check_origin(target, request, connection, changes, own_names)?;
         if replicates && self.options.peers_need_certificate && !connection.is_peer {
             return Err(Refusal::NeedsCertificate);
         }
@@ -211,10 +217,11 @@ impl Security {
         &self,
         target: &Target<'_>,
         request: &Parts,
+        connection: Connection,
         changes: bool,
         own_names: impl FnOnce() -> Vec<String>,
     ) -> Result<(), Refusal> {
-        if changes && is_cross_site(&request.headers) {
+        if changes && is_cross_site(&request.headers, || self.forwarded(request, connection).host) {
             return Err(Refusal::CrossSite);
         }
         let is_page = matches!(target, Target::Page(_) | Target::Api(_));
@@ -297,14 +304,17 @@ fn is_replication(target: &Target<'_>, caller: &Caller) -> bool {
 }
 
 /// Whether a browser sends this for a page of another site. Clients other than browsers send neither header.
-fn is_cross_site(headers: &HeaderMap) -> bool {
+///
+/// `forwarded` is the host by which the browser calls this server, if a trusted proxy says so. A page of another site cannot set the
+/// header that says it, since a browser asks the server first.
+fn is_cross_site(headers: &HeaderMap, forwarded: impl FnOnce() -> Option<String>) -> bool {
     if let Some(site) = headers.get(FETCH_SITE) {
         return !matches!(site.as_bytes(), b"same-origin" | b"none");
     }
     let Some(origin) = headers.get(ORIGIN) else { return false };
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, origin)| origin);
-    origin.is_none() || origin != host
+    origin.is_none() || (origin != host && origin != forwarded().as_deref())
 }
 
 #[cfg(test)]
@@ -316,8 +326,9 @@ mod tests {
         let cross_site = |headers: &[(&'static str, &'static str)]| {
             let headers =
                 headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-            is_cross_site(&headers.collect())
+            is_cross_site(&headers.collect(), || Some("behind.a.proxy".to_owned()))
         };
+        assert!(!cross_site(&[("host", "registry:8761"), ("origin", "https://behind.a.proxy")]));
         assert!(!cross_site(&[("host", "registry:8761")]));
         assert!(!cross_site(&[("host", "registry:8761"), ("origin", "http://registry:8761")]));
         assert!(cross_site(&[("host", "registry:8761"), ("origin", "http://evil.example")]));

@@ -158,7 +158,7 @@ impl Service {
             }
             Target::Api(path) | Target::Actuator(path) | Target::Page(path) => {
                 // In a box, so that heartbeats do not carry the room for it.
-                Box::pin(self.page(path, request, &caller, body)).await
+                Box::pin(self.page(path, request, connection, &caller, body)).await
             }
             Target::Outside => ApiError::NotFound("no such page").into_response(),
         };
@@ -192,11 +192,12 @@ impl Service {
     }
 
     /// Answers a request for one of the pages beside Eureka's API, at this path below the context path.
-    async fn page(&self, path: &str, request: &Parts, caller: &Caller, body: Body) -> Response {
+    async fn page(&self, path: &str, request: &Parts, connection: Connection, caller: &Caller, body: Body) -> Response {
+        let forwarded = self.state.security.forwarded(request, connection);
         let query = request.uri.query().map_or_else(String::new, |query| format!("?{query}"));
         if path.is_empty() && !self.paths.context_path.is_empty() {
             // The page's links are relative, so it has to be asked for with the slash (Tomcat does the same).
-            let location = format!("{}/{query}", self.paths.context_path);
+            let location = format!("{}/{query}", forwarded.prefix.as_ref().unwrap_or(&self.paths.context_path));
             return (StatusCode::FOUND, [(LOCATION, location)]).into_response();
         }
         let mut inside = Request::from_parts(request.clone(), body);
@@ -207,6 +208,7 @@ impl Service {
             *inside.uri_mut() = uri;
         }
         inside.extensions_mut().insert(caller.clone());
+        inside.extensions_mut().insert(forwarded);
         let Ok(mut response) = self.pages.clone().call(inside).await;
         self.state.security.add_page_headers(&mut response);
         response

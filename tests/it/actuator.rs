@@ -1,6 +1,7 @@
 //! What probes, scrapers and Spring Boot Admin look for.
 
 use eureka_registry::http::actuator::ShowDetails;
+use eureka_registry::http::security::ForwardHeaders;
 use serde_json::{Value, json};
 
 use crate::security::{EUREKA, WRONG, with_users};
@@ -36,6 +37,37 @@ async fn every_link_of_the_list_leads_somewhere() {
         if base_path != "/actuator" {
             assert_eq!(server.send("GET", &format!("{context_path}/actuator/health"), &[], b"").await.status, 404);
         }
+        server.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn links_and_redirects_are_those_of_a_trusted_proxy() {
+    let proxied =
+        [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "example.com"), ("X-Forwarded-Prefix", "/registry/")];
+    for (strategy, link, redirect) in [
+        (ForwardHeaders::None, "http://localhost/eureka-1/actuator/health", "/eureka-1/?q=a"),
+        (ForwardHeaders::Native, "https://example.com/eureka-1/actuator/health", "/eureka-1/?q=a"),
+        (ForwardHeaders::Framework, "https://example.com/registry/actuator/health", "/registry/?q=a"),
+    ] {
+        let server = TestServer::with(|settings| {
+            settings.http.security.forward_headers = strategy;
+            settings.http.context_path = "/eureka-1".to_owned();
+            settings.http.dashboard.path = "/ui".to_owned();
+        })
+        .await;
+        let list = body(&server.send("GET", "/eureka-1/actuator", &proxied, b"").await);
+        assert_eq!(list["_links"]["health"]["href"], link, "{strategy:?}");
+        let redirected = server.send("GET", "/eureka-1?q=a", &proxied, b"").await;
+        assert_eq!((redirected.status, redirected.header("location")), (302, Some(redirect)), "{strategy:?}");
+        let redirected = server.send("GET", "/eureka-1/ui", &proxied, b"").await;
+        let to_the_page = redirect.replace("?q=a", "ui/");
+        assert_eq!(redirected.header("location"), Some(to_the_page.as_str()), "{strategy:?}");
+        // A page behind the proxy may change the registry, as one without a proxy may.
+        let origin = [proxied[0], proxied[1], ("Origin", "https://example.com")];
+        let switched = server.send("DELETE", "/eureka-1/api/v1/self-preservation", &origin, b"").await;
+        let expected = if strategy == ForwardHeaders::None { 403 } else { 200 };
+        assert_eq!(switched.status, expected, "{strategy:?}: {}", switched.text());
         server.stop().await.unwrap();
     }
 }

@@ -31,7 +31,7 @@ pub(super) const GROUP: Group = Group {
         Key {
             name: "server.forward-headers-strategy",
             default: "none",
-            meaning: "Which address of a client is logged and shown: `none` (that of the connection), `native` (from `X-Forwarded-For`, if the proxies have private addresses, as in Tomcat) or `framework` (the first address of `Forwarded` or `X-Forwarded-For`, whoever sent it).",
+            meaning: "Which headers of a proxy are trusted, for the client addresses that are logged and shown, and for links: `none`, `native` (`X-Forwarded-For`, `-Proto`, `-Host` and `-Port`, if the proxies have private addresses, as in Tomcat) or `framework` (`Forwarded`, or these and `X-Forwarded-Prefix`, whoever sent them).",
             set: |draft, value| put(&mut draft.settings.http.security.forward_headers, forward_headers(value)),
         },
         Key {
