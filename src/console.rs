@@ -6,20 +6,25 @@
 pub(crate) mod acts;
 pub(crate) mod applications;
 pub(crate) mod by_status;
+pub(crate) mod completions;
+pub(crate) mod csv;
 pub(crate) mod duration;
 pub(crate) mod history;
 pub(crate) mod instances;
 pub(crate) mod overview;
 pub(crate) mod peer;
 pub(crate) mod replica;
+mod search;
 pub(crate) mod self_preservation;
 pub(crate) mod snapshot;
 
 pub(crate) use history::SAMPLE_INTERVAL;
 pub(crate) use replica::Replica;
+pub(crate) use search::Term;
 pub(crate) use snapshot::Snapshot;
 
 use applications::Applications;
+use completions::Completions;
 use history::History;
 use instances::{Found, Query};
 use overview::Overview;
@@ -51,6 +56,11 @@ impl Console {
     /// The instances that match a query. Its time grows with the number of instances.
     pub(crate) fn find(&self, query: &Query) -> Found {
         Found::of(&self.replica.registry.view(), query, self.replica.clock.now())
+    }
+
+    /// The words that the last word of a search may become, at most `most`. Its time grows with the number of instances.
+    pub(crate) fn complete(&self, search: &str, most: usize) -> Completions {
+        Completions::of(&self.replica.registry.view(), search, most, self.replica.clock.now())
     }
 
     /// The applications that match a query. Its time grows with the number of instances.

@@ -32,6 +32,7 @@ mod service;
 mod state;
 mod status;
 mod streams;
+mod subscribers;
 mod target;
 
 pub use answers::Revocable;

@@ -13,6 +13,7 @@ mod overview;
 pub(super) mod query;
 pub(super) mod respond;
 mod self_preservation;
+mod subscribers;
 pub(super) mod user;
 
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
         .route("/api/v1/applications", reading(get(instances::applications)))
         .route("/api/v1/applications/{application}/instances/{instanceId}", reading(get(instances::instance)))
         .route("/api/v1/instances", reading(get(instances::instances)))
+        .route("/api/v1/completions", reading(get(instances::completions)))
+        .route("/api/v1/subscribers", reading(get(subscribers::subscribers)))
         .route("/api/v1/changes", reading(get(changes::changes)))
         .route("/api/v1/events", reading(get(events::events)))
         .route("/api/v1/openapi.yaml", reading(get(openapi)))

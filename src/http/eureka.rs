@@ -10,6 +10,7 @@ use super::error::{ApiError, allow, empty};
 use super::query::Query;
 use super::resource::Resource;
 use super::state::AppState;
+use super::subscribers::Fetch;
 use super::{instance, peer_replication, reads, status};
 use crate::registry::{Caller, Reason, Scope};
 
@@ -36,6 +37,11 @@ async fn dispatch(
 ) -> Result<Response, ApiError> {
     let method = if request.method == Method::HEAD { &Method::GET } else { &request.method };
     let (query, headers) = (request.uri.query().unwrap_or_default(), &request.headers);
+    if method == Method::GET
+        && let Some(fetch) = Fetch::of(resource)
+    {
+        app.subscribers.note(fetch, caller, headers, app.now());
+    }
     match (resource, method) {
         // The heartbeat: nearly every request is one.
         (Resource::Instance(key), &Method::PUT) => instance::renew(app, caller.source, key, query, headers, body).await,

@@ -11,6 +11,7 @@ use super::overviews::Overviews;
 use super::readiness::Readiness;
 use super::security::Security;
 use super::streams::Streams;
+use super::subscribers::Subscribers;
 use crate::console::{Console, Replica};
 use crate::limits::Budget;
 use crate::metrics::connections::Connections;
@@ -75,6 +76,8 @@ pub(super) struct AppState {
     pub(super) console: Arc<Console>,
     pub(super) overviews: Overviews,
     pub(super) streams: Arc<Streams>,
+    /// The clients that fetch the registry.
+    pub(super) subscribers: Subscribers,
     /// Held by the act of an operator that is under way: many instances are changed by one at a time.
     pub(super) acts: tokio::sync::Mutex<()>,
 }
@@ -121,6 +124,7 @@ impl AppState {
             snapshots,
             overviews: Overviews::new(&console, &readiness, clock),
             streams: Arc::new(Streams::new(budget.streams)),
+            subscribers: Subscribers::default(),
             acts: tokio::sync::Mutex::default(),
             console,
             peer_aware,

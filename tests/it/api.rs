@@ -3,6 +3,7 @@
 mod acts;
 mod contract;
 mod events;
+mod find;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

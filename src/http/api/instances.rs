@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::changes::Change;
 use super::query::{self, Parameters};
 use super::respond::{Problem, in_turn, json};
+use crate::console::csv;
 use crate::console::instances::Instance;
 use crate::http::state::AppState;
 use crate::http::{ApiError, reads};
@@ -29,10 +32,61 @@ pub(super) async fn applications(
 pub(super) async fn instances(
     State(app): State<Arc<AppState>>,
     Query(parameters): Parameters,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if wants_table(&parameters, &headers)? {
+        return table(&app, &parameters).await;
+    }
     let query = query::instances(&parameters)?;
     let console = Arc::clone(&app.console);
     in_turn(&app, move || console.find(&query)).await
+}
+
+/// Whether CSV is wanted: by the parameter `format`, or by `Accept`.
+fn wants_table(parameters: &[(String, String)], headers: &HeaderMap) -> Result<bool, ApiError> {
+    let format = query::said(parameters).filter(|(name, _)| *name == "format").last();
+    match format {
+        Some((_, "csv")) => Ok(true),
+        Some((_, "json")) => Ok(false),
+        Some((name, other)) => Err(query::expected(name, other, "csv or json")),
+        None => {
+            let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+            Ok(accept.contains("text/csv") && !accept.contains("json"))
+        }
+    }
+}
+
+/// The instances as CSV, which a browser saves as a file.
+async fn table(app: &AppState, parameters: &[(String, String)]) -> Result<Response, Problem> {
+    let query = query::table(parameters)?;
+    let console = Arc::clone(&app.console);
+    let made = move || Ok(Bytes::from(csv::table(&console.find(&query).instances)));
+    let response = app.pages.respond(made).await?;
+    let headers = [
+        (CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (CONTENT_DISPOSITION, "attachment; filename=\"instances.csv\""),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, response).into_response())
+}
+
+/// The most completions in one answer.
+const MOST_COMPLETIONS: usize = 50;
+/// How many there are by default.
+const SOME_COMPLETIONS: usize = 10;
+
+/// `GET /api/v1/completions`: what the last word of a search may become. The search ends where it ends: with a space, the next word is
+/// completed.
+pub(super) async fn completions(
+    State(app): State<Arc<AppState>>,
+    Query(parameters): Parameters,
+) -> Result<Response, Problem> {
+    let search = parameters.iter().rev().find(|(name, _)| name == "q").map_or("", |(_, value)| value);
+    let search = query::search(search)?.to_owned();
+    let limit = query::said(&parameters).filter(|(name, _)| *name == "limit").last();
+    let limit = limit.map_or(Ok(SOME_COMPLETIONS), |(name, value)| query::number(name, value, MOST_COMPLETIONS))?;
+    let console = Arc::clone(&app.console);
+    in_turn(&app, move || console.complete(&search, limit)).await
 }
 
 /// One instance.

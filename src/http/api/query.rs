@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use axum::extract::Query as Extracted;
 
+use crate::console::Term;
 use crate::console::applications::{Asked, Order as ApplicationOrder, Query as ApplicationQuery, Trouble};
 use crate::console::instances::{Filter, Order, Query, SOME};
 use crate::http::ApiError;
@@ -12,6 +13,10 @@ use crate::model::InstanceStatus;
 
 /// The maximum number of instances in one answer.
 const MOST: usize = 1000;
+/// The maximum number of instances in a table.
+const MOST_IN_TABLE: usize = 10_000;
+/// The maximum number of characters of a search.
+const MOST_SEARCH: usize = 200;
 
 /// The query's parameters as they were sent. If a name is repeated, the last value counts; an empty value counts as none.
 pub(crate) type Parameters = Extracted<Vec<(String, String)>>;
@@ -23,16 +28,26 @@ pub(crate) fn said(parameters: &[(String, String)]) -> impl Iterator<Item = (&st
 }
 
 /// The conditions by which instances are chosen.
-pub(super) const CONDITIONS: [&str; 6] = ["q", "application", "status", "zone", "version", "overdue"];
+pub(super) const CONDITIONS: [&str; 9] =
+    ["q", "application", "status", "zone", "version", "overdue", "expired", "overridden", "up"];
 
 /// Reads the filters, the order and the part of the answer.
 pub(crate) fn instances(parameters: &[(String, String)]) -> Result<Query, ApiError> {
-    let mut query = Query { limit: SOME, ..Query::default() };
+    read(parameters, SOME, MOST)
+}
+
+/// The same for a table, which has all instances.
+pub(super) fn table(parameters: &[(String, String)]) -> Result<Query, ApiError> {
+    read(parameters, MOST_IN_TABLE, MOST_IN_TABLE)
+}
+
+fn read(parameters: &[(String, String)], some: usize, most: usize) -> Result<Query, ApiError> {
+    let mut query = Query { limit: some, ..Query::default() };
     for (name, value) in said(parameters) {
         match name {
             "sort" => (query.order, query.descending) = sorted(&Order::NAMES, value)?,
             "offset" => query.offset = number(name, value, usize::MAX)?,
-            "limit" => query.limit = number(name, value, MOST)?,
+            "limit" => query.limit = number(name, value, most)?,
             // Unknown parameters are ignored, since the page has others.
             _ => drop(condition(&mut query.filter, name, value)?),
         }
@@ -72,7 +87,7 @@ fn sorted<O: Copy, const N: usize>(names: &[(&str, O); N], value: &str) -> Resul
 /// Adds a condition, whose value is not empty. Returns whether there is such a condition.
 pub(super) fn condition(filter: &mut Filter, name: &str, value: &str) -> Result<bool, ApiError> {
     match name {
-        "q" => filter.words = value.split_whitespace().map(str::to_lowercase).collect(),
+        "q" => filter.terms = Term::all(search(value)?),
         "application" => filter.application = Some(value.to_uppercase()),
         "status" => {
             let status = InstanceStatus::from_name(&value.to_uppercase());
@@ -81,10 +96,23 @@ pub(super) fn condition(filter: &mut Filter, name: &str, value: &str) -> Result<
         }
         "zone" => filter.zone = Some(value.to_owned()),
         "version" => filter.version = Some(value.to_owned()),
-        "overdue" => filter.overdue = Some(value.parse().map_err(|_neither| expected(name, value, "true or false"))?),
+        "overdue" => filter.overdue = Some(truth(name, value)?),
+        "expired" => filter.expired = Some(truth(name, value)?),
+        "overridden" => filter.overridden = Some(truth(name, value)?),
+        "up" => filter.up = Some(truth(name, value)?),
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+fn truth(name: &str, value: &str) -> Result<bool, ApiError> {
+    value.parse().map_err(|_neither| expected(name, value, "true or false"))
+}
+
+/// The text of a search, if it is not too long.
+pub(super) fn search(text: &str) -> Result<&str, ApiError> {
+    let is_short = text.len() <= MOST_SEARCH || text.chars().count() <= MOST_SEARCH;
+    is_short.then_some(text).ok_or_else(|| ApiError::BadParameter(format!("q: at most {MOST_SEARCH} characters")))
 }
 
 /// A number up to `most`.

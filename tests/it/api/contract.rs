@@ -1,5 +1,7 @@
 //! Every answer of `/api/v1`, held against the document that describes it.
 
+use std::net::IpAddr;
+
 use super::*;
 
 /// The document, and the described answers of one method that were seen.
@@ -158,15 +160,34 @@ async fn refused_as_busy() -> Vec<(&'static str, Answer)> {
     };
     (0..200).for_each(|number| register(&format!("app-{number}"), &"i".repeat(100), &"v".repeat(100)));
     register("{application}", "{instanceId}", &"v".repeat(20_000));
+    let mut info = InstanceInfo::new(AppName::new("many"), "m", "10.0.0.1", clock.now());
+    info.metadata = (0..50).map(|number| (format!("{number:02}{}", "n".repeat(900)), "v")).collect();
+    node.registry().register(info, Source::Client, clock.now());
     let get = async |path: &str| {
         let request = Request::get(path).body(Body::empty()).unwrap();
         node.service().handle(Connection::default(), request).await
     };
+    // Fifty metadata entries of a thousand bytes.
+    let many = "/api/v1/completions?limit=50&q=";
     let held = get("/api/v1/instances").await;
     assert_eq!(held.status(), 200);
     let one = "/api/v1/applications/{application}/instances/{instanceId}";
-    let paths = ["/api/v1/instances", "/api/v1/applications", one, "/api/v1/changes"];
-    let answers = join_all(paths.map(get)).await;
+    for number in 0..200 {
+        let address = Some(IpAddr::from([10, 0, 0, number]));
+        let connection = Connection { address, ..Connection::default() };
+        let request =
+            Request::get("/eureka/apps/NOBODY").header("Host", "localhost").header("User-Agent", "a".repeat(100));
+        node.service().handle(connection, request.body(Body::empty()).unwrap()).await;
+    }
+    let paths = [
+        "/api/v1/instances",
+        "/api/v1/applications",
+        one,
+        "/api/v1/changes",
+        "/api/v1/completions",
+        "/api/v1/subscribers",
+    ];
+    let answers = join_all(paths.map(|path| if path.ends_with("completions") { many } else { path }).map(get)).await;
     drop(held);
     let mut refused = Vec::new();
     for (path, response) in paths.into_iter().zip(answers) {
@@ -190,6 +211,7 @@ async fn every_answer_is_as_described() {
     server.send("DELETE", "/eureka/apps/ORDERS/o-2/status?value=UP", &[], b"").await;
     server.register("GONE", "g-1").await;
     server.send("DELETE", "/eureka/apps/GONE/g-1", &[], b"").await;
+    server.send("GET", "/eureka/apps", &[], b"").await;
     let one = "/api/v1/applications/{application}/instances/{instanceId}";
     for (described, path) in [
         ("/api/v1/overview", "/api/v1/overview"),
@@ -208,6 +230,12 @@ async fn every_answer_is_as_described() {
         (one, "/api/v1/applications/BILLING/instances/b%2F1"),
         (one, "/api/v1/applications/GONE/instances/g-1"),
         (one, "/api/v1/applications/ORDERS/instances/nobody"),
+        ("/api/v1/instances", "/api/v1/instances?format=csv&up=false&expired=false&overridden=false"),
+        ("/api/v1/instances", "/api/v1/instances?format=xls"),
+        ("/api/v1/completions", "/api/v1/completions?q=zo"),
+        ("/api/v1/completions", "/api/v1/completions?limit=51"),
+        ("/api/v1/subscribers", "/api/v1/subscribers?sort=interval"),
+        ("/api/v1/subscribers", "/api/v1/subscribers?sort=colour"),
         ("/api/v1/changes", "/api/v1/changes"),
         ("/api/v1/changes", "/api/v1/changes?after=1&limit=2"),
         ("/api/v1/changes", "/api/v1/changes?after=-1"),

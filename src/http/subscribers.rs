@@ -1,0 +1,279 @@
+//! [`Subscribers`]: who fetches the registry, and how often. People ask this before they retire a replica or an address.
+//!
+//! A fetch never waits for this: it takes a lock that is held for less than a microsecond, and if somebody else has that lock, the
+//! fetch is not counted. The memory is bounded: the subscriber that has not fetched for the longest time is forgotten, and one
+//! address cannot make others forgotten.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use http::HeaderMap;
+use http::header::USER_AGENT;
+use parking_lot::Mutex;
+
+use super::resource::Resource;
+use crate::registry::{Caller, Source};
+use crate::time::Timestamp;
+
+/// The number of parts, each with a lock of its own.
+const SHARDS: usize = 16;
+/// Maximum number of subscribers in a shard: 10,000 in all.
+const MOST_OF_SHARD: usize = 625;
+/// Maximum number of subscribers of one address. Behind a proxy that is not trusted, all clients have one address.
+const MOST_OF_ADDRESS: usize = 32;
+/// Maximum bytes of a user agent that are kept.
+const LONGEST_AGENT: usize = 128;
+/// The weight of the last interval in the mean: one in so many.
+const WEIGHT: i64 = 8;
+
+/// What a client fetches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fetch {
+    /// All instances.
+    Full,
+    /// The recent changes.
+    Delta,
+    /// An application, an instance, or a virtual address.
+    Part,
+}
+
+impl Fetch {
+    /// Its name in the API.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Delta => "delta",
+            Self::Part => "part",
+        }
+    }
+
+    /// What a GET of this resource fetches; `None` if it is not the registry.
+    pub(super) fn of(resource: &Resource<'_>) -> Option<Self> {
+        match resource {
+            Resource::Applications => Some(Self::Full),
+            Resource::Delta => Some(Self::Delta),
+            Resource::Application(_)
+            | Resource::Instance(_)
+            | Resource::InstanceById(_)
+            | Resource::Vip(_)
+            | Resource::SecureVip(_) => Some(Self::Part),
+            Resource::InstanceStatus(_)
+            | Resource::InstanceMetadata(_)
+            | Resource::PeerReplication
+            | Resource::PeerDigests
+            | Resource::PeerRecords
+            | Resource::PeerHeard
+            | Resource::ServerStatus
+            | Resource::AutoScalingGroup => None,
+        }
+    }
+}
+
+/// One subscriber: a user agent at an address.
+#[derive(Clone, Debug)]
+pub(super) struct Subscriber {
+    pub(super) address: IpAddr,
+    /// Empty if the client names none.
+    pub(super) agent: Box<str>,
+    /// The user of the last fetch.
+    pub(super) user: Option<Arc<str>>,
+    /// The number of fetches of each kind, in the order of [`Fetch`].
+    pub(super) fetches: [u64; 3],
+    pub(super) last_fetch: Fetch,
+    pub(super) first_at: Timestamp,
+    pub(super) last_at: Timestamp,
+    /// The mean time between two fetches in milliseconds, of which the last ones count most; `None` after one fetch.
+    pub(super) interval_ms: Option<i64>,
+}
+
+impl Subscriber {
+    fn note(&mut self, fetch: Fetch, caller: &Caller, now: Timestamp) {
+        if let Some(gap) = now.0.checked_sub(self.last_at.0).filter(|gap| *gap >= 0) {
+            self.interval_ms = Some(self.interval_ms.map_or(gap, |mean| mean + (gap - mean) / WEIGHT));
+        }
+        self.fetches[fetch as usize] += 1;
+        (self.last_fetch, self.last_at) = (fetch, now);
+        if self.user != caller.user {
+            self.user.clone_from(&caller.user);
+        }
+    }
+}
+
+/// The subscribers of some addresses.
+#[derive(Debug, Default)]
+struct Shard {
+    by_address: HashMap<IpAddr, Vec<Subscriber>>,
+    count: usize,
+}
+
+/// The clients that fetched the registry from this replica.
+#[derive(Debug, Default)]
+pub(super) struct Subscribers {
+    shards: [Mutex<Shard>; SHARDS],
+    hasher: RandomState,
+    forgotten: AtomicU64,
+}
+
+impl Subscribers {
+    /// Notes a fetch, unless a peer made it. Takes no longer than some comparisons; a new subscriber may take some microseconds.
+    pub(super) fn note(&self, fetch: Fetch, caller: &Caller, headers: &HeaderMap, now: Timestamp) {
+        let (Some(address), Source::Client) = (caller.address, caller.source) else { return };
+        let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        let agent = &agent[..agent.len().min(LONGEST_AGENT)];
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
+        let shard = self.hasher.hash_one(address) as usize % SHARDS;
+        let Some(mut shard) = self.shards[shard].try_lock() else { return };
+        let of_address = shard.by_address.get_mut(&address);
+        if let Some(known) = of_address.and_then(|all| all.iter_mut().find(|one| &*one.agent == agent)) {
+            known.note(fetch, caller, now);
+            return;
+        }
+        let mut fetches = [0; 3];
+        fetches[fetch as usize] = 1;
+        let subscriber = Subscriber {
+            address,
+            agent: agent.into(),
+            user: caller.user.clone(),
+            fetches,
+            last_fetch: fetch,
+            first_at: now,
+            last_at: now,
+            interval_ms: None,
+        };
+        if shard.add(subscriber) {
+            self.forgotten.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// All that are known, in no order.
+    pub(super) fn all(&self) -> Vec<Subscriber> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            all.extend(shard.lock().by_address.values().flatten().cloned());
+        }
+        all
+    }
+
+    /// How many were forgotten to make room for others.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten.load(Relaxed)
+    }
+}
+
+impl Shard {
+    /// Adds a subscriber. Returns whether another one had to be forgotten.
+    fn add(&mut self, subscriber: Subscriber) -> bool {
+        let of_address = self.by_address.entry(subscriber.address).or_default();
+        if of_address.len() >= MOST_OF_ADDRESS {
+            if let Some(oldest) = of_address.iter_mut().min_by_key(|one| one.last_at) {
+                *oldest = subscriber;
+            }
+            return true;
+        }
+        of_address.push(subscriber);
+        self.count += 1;
+        if self.count <= MOST_OF_SHARD {
+            return false;
+        }
+        self.forget_oldest();
+        true
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self.by_address.values().flatten().min_by_key(|one| one.last_at);
+        let Some((address, last_at)) = oldest.map(|one| (one.address, one.last_at)) else { return };
+        let Some(of_address) = self.by_address.get_mut(&address) else { return };
+        let Some(at) = of_address.iter().position(|one| one.last_at == last_at) else { return };
+        of_address.swap_remove(at);
+        if of_address.is_empty() {
+            self.by_address.remove(&address);
+        }
+        self.count -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn fetch(subscribers: &Subscribers, address: u32, agent: &str, kind: Fetch, at: i64) {
+        let caller = Caller { address: Some(IpAddr::from(address.to_be_bytes())), ..Caller::from(Source::Client) };
+        let headers = [(USER_AGENT, HeaderValue::from_str(agent).unwrap())].into_iter().collect();
+        subscribers.note(kind, &caller, &headers, Timestamp(at));
+    }
+
+    #[test]
+    fn a_subscriber_has_its_fetches_and_how_often_they_come() {
+        let subscribers = Subscribers::default();
+        fetch(&subscribers, 1, "Java", Fetch::Full, 1000);
+        for number in 1..=4 {
+            fetch(&subscribers, 1, "Java", Fetch::Delta, 1000 + number * 30_000);
+        }
+        fetch(&subscribers, 1, "curl", Fetch::Part, 500);
+        let mut all = subscribers.all();
+        all.sort_by(|a, b| a.agent.cmp(&b.agent));
+        assert_eq!(all.len(), 2);
+        let java = &all[0];
+        assert_eq!((java.fetches, java.last_fetch), ([1, 4, 0], Fetch::Delta));
+        assert_eq!(
+            (java.first_at, java.last_at, java.interval_ms),
+            (Timestamp(1000), Timestamp(121_000), Some(30_000))
+        );
+        assert_eq!((all[1].fetches, all[1].interval_ms), ([0, 0, 1], None));
+    }
+
+    #[test]
+    fn peers_are_no_subscribers() {
+        let subscribers = Subscribers::default();
+        let caller = Caller { address: Some(IpAddr::from([10, 0, 0, 1])), ..Caller::from(Source::Peer) };
+        subscribers.note(Fetch::Full, &caller, &HeaderMap::new(), Timestamp(1));
+        assert!(subscribers.all().is_empty());
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_longest_silent_one_goes_first() {
+        let subscribers = Subscribers::default();
+        for number in 0..20_000 {
+            fetch(&subscribers, number, &"a".repeat(500), Fetch::Full, i64::from(number));
+        }
+        let all = subscribers.all();
+        assert!(all.len() <= SHARDS * MOST_OF_SHARD, "{}", all.len());
+        assert_eq!(all.len() as u64 + subscribers.forgotten(), 20_000);
+        assert!(all.iter().all(|one| one.agent.len() == LONGEST_AGENT));
+        let oldest = all.iter().map(|one| one.last_at.0).min().unwrap();
+        assert!(oldest > 5_000, "the last ones stay, each shard its own: {oldest}");
+        for shard in &subscribers.shards {
+            let shard = shard.lock();
+            assert_eq!(shard.count, shard.by_address.values().map(Vec::len).sum::<usize>());
+        }
+    }
+
+    #[test]
+    fn one_address_makes_no_other_forgotten() {
+        let subscribers = Subscribers::default();
+        fetch(&subscribers, 1, "Java", Fetch::Full, 1);
+        for number in 0..50_000 {
+            fetch(&subscribers, 2, &format!("agent {number}"), Fetch::Full, 2 + number);
+        }
+        let all = subscribers.all();
+        assert_eq!(all.len(), 1 + MOST_OF_ADDRESS);
+        assert!(all.iter().any(|one| &*one.agent == "Java"));
+        assert!(all.iter().any(|one| &*one.agent == "agent 49999"));
+    }
+
+    #[test]
+    fn a_fetch_does_not_wait_for_a_reader() {
+        let subscribers = Subscribers::default();
+        fetch(&subscribers, 1, "Java", Fetch::Full, 1);
+        let held: Vec<_> = subscribers.shards.iter().map(|shard| shard.lock()).collect();
+        fetch(&subscribers, 1, "Java", Fetch::Full, 2);
+        drop(held);
+        assert_eq!(subscribers.all()[0].fetches, [1, 0, 0], "it was not counted, and did not wait");
+    }
+}
