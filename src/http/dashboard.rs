@@ -1,4 +1,4 @@
-//! The dashboard: `/`, `/lastn`, and the files they need.
+//! The dashboard: `/`, `/lastn`, `/subscribers`, and the files they need.
 //!
 //! The server renders whole pages, so they can be read without JavaScript. The script then keeps `/` up to date from
 //! `/api/v1`. Templates escape everything that clients sent, and make a link only of an http or https URL. All links are
@@ -50,6 +50,8 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("dashboard.css", CSS, include_bytes!("dashboard/dashboard.css")),
     ("icon.svg", "image/svg+xml", include_bytes!("dashboard/icon.svg")),
     ("dashboard.js", SCRIPT, include_bytes!("dashboard/dashboard.js")),
+    ("actions.css", CSS, include_bytes!("dashboard/actions.css")),
+    ("actions.js", SCRIPT, include_bytes!("dashboard/actions.js")),
     ("api.js", SCRIPT, include_bytes!("dashboard/api.js")),
     ("applications.js", SCRIPT, include_bytes!("dashboard/applications.js")),
     ("changes.js", SCRIPT, include_bytes!("dashboard/changes.js")),
@@ -61,7 +63,9 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("instances.js", SCRIPT, include_bytes!("dashboard/instances.js")),
     ("overview.js", SCRIPT, include_bytes!("dashboard/overview.js")),
     ("selection.js", SCRIPT, include_bytes!("dashboard/selection.js")),
+    ("search.js", SCRIPT, include_bytes!("dashboard/search.js")),
     ("self_preservation.js", SCRIPT, include_bytes!("dashboard/self_preservation.js")),
+    ("subscribers.js", SCRIPT, include_bytes!("dashboard/subscribers.js")),
     ("vendor/uPlot.iife.min.js", SCRIPT, include_bytes!("dashboard/vendor/uPlot.iife.min.js")),
     ("vendor/uPlot.min.css", CSS, include_bytes!("dashboard/vendor/uPlot.min.css")),
 ];
@@ -78,6 +82,7 @@ pub(super) fn routes(options: &Options) -> Router<Arc<AppState>> {
     let pages = Router::new()
         .route(&path("/"), get(index))
         .route(&path("/lastn"), get(last_n))
+        .route(&path("/subscribers"), get(subscribers))
         .route(&path("/dashboard/{*name}"), get(file));
     // Their links are relative, so without the slash they would lead elsewhere.
     if options.path.is_empty() { pages } else { pages.route(&options.path, get(with_slash)) }
@@ -228,6 +233,24 @@ struct Leases {
     leases: Vec<(Timestamp, InstanceKey)>,
 }
 
+/// `GET /subscribers`: a page whose script reads `/api/v1/subscribers`.
+#[derive(Template)]
+#[template(path = "subscribers.html", config = "src/http/dashboard/askama.toml")]
+struct SubscribersPage {
+    host_name: String,
+    root: String,
+}
+
+async fn subscribers(State(app): State<Arc<AppState>>) -> Result<Response, ApiError> {
+    let (host_name, root) = (app.own_instance.host_name.to_string(), root(&app.options.dashboard));
+    html(&app, move || SubscribersPage { host_name, root }.render()).await
+}
+
+/// What leads from a page to where Eureka's paths begin.
+fn root(options: &Options) -> String {
+    "../".repeat(options.path.matches('/').count())
+}
+
 impl LastN {
     /// How long ago something was. Templates pass references.
     fn ago(&self, at: impl Borrow<i64>) -> Span {
@@ -304,7 +327,7 @@ async fn index(
         let listed = asked.list(&state.console);
         let mut changes = state.registry.latest_changes(CHANGES).changes;
         changes.reverse();
-        let root = "../".repeat(state.options.dashboard.path.matches('/').count());
+        let root = root(&state.options.dashboard);
         let actuator = actuator_links(&state.options.actuator);
         Index { encoded, user, query: parameters, listed, changes, root, actuator }.render()
     };

@@ -8,8 +8,16 @@ use serde_json::{Value, json};
 use crate::support::{TestServer, instance};
 
 /// Every page, with queries that change its content.
-const PAGES: [&str; 7] =
-    ["/", "/?open=ORDERS", "/?view=instances", "/?status=UP&limit=1", "/?application=NONE", "/?overdue=true", "/lastn"];
+const PAGES: [&str; 8] = [
+    "/",
+    "/?open=ORDERS",
+    "/?view=instances",
+    "/?status=UP&limit=1",
+    "/?application=NONE",
+    "/?overdue=true",
+    "/lastn",
+    "/subscribers",
+];
 
 /// The values of an attribute in a page.
 fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {

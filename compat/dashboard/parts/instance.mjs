@@ -18,7 +18,7 @@ export async function oneInstance(registry) {
   await check('taking an instance out of service asks first, and can be stopped', async () => {
     await page.click('#take-out');
     await shows(page, '#confirm', /OUT_OF_SERVICE on all replicas until the override is removed\..*It stays registered/);
-    assert.equal(await focused(page), 'Cancel');
+    assert.equal(await focused(page), 'reason');
     await picture(page, 'asking');
     await page.click('#confirm button[value=cancel]');
     await page.click('#take-out');
@@ -28,9 +28,10 @@ export async function oneInstance(registry) {
   });
   await check('an instance is taken out of service', async () => {
     await page.click('#take-out');
+    await page.fill('#reason', 'its disk is full');
     await page.click('#confirm-do');
     await shows(page, '#instance .title', /orders-2 OUT_OF_SERVICE/);
-    await shows(page, '#history', /UP → OUT_OF_SERVICE/);
+    await shows(page, '#history', /UP → OUT_OF_SERVICE .*its disk is full/);
     assert.equal((await registry.instance('ORDERS', 'orders-2')).status, 'OUT_OF_SERVICE');
   });
   await check('a heartbeat does not remove the override, an operator does', async () => {
@@ -38,6 +39,7 @@ export async function oneInstance(registry) {
     await shows(page, '#instance .title', /OUT_OF_SERVICE/);
     await page.click('#remove-override');
     await shows(page, '#confirm', 'will be removed on all replicas');
+    await page.fill('#reason', 'it has a new disk');
     await page.click('#confirm-do');
     await shows(page, '#instance .title', /orders-2 UP/);
     await shows(page, '#history', /override removed/);
@@ -46,6 +48,7 @@ export async function oneInstance(registry) {
   });
   await check('the dialog says why a call was refused', async () => {
     await page.click('#take-out');
+    await page.fill('#reason', 'too late');
     await registry.call('DELETE', 'eureka/apps/ORDERS/orders-2');
     await page.click('#confirm-do');
     await shows(page, '#confirm-error', 'Nothing was changed:');

@@ -176,6 +176,7 @@ export async function users() {
   const operator = await open(registry, address, credentials('operator'));
   await check('users: an operator has the button, and the other page follows', async () => {
     await operator.click('#take-out');
+    await operator.fill('#reason', 'a try');
     await operator.click('#confirm-do');
     await shows(operator, '#instance .title', /OUT_OF_SERVICE/);
     await shows(reader, '#instance .title', /OUT_OF_SERVICE/);

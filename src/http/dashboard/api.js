@@ -37,11 +37,16 @@ export async function get(path, parameters = {}, signal) {
 export const instancePath = (application, id) =>
   `applications/${encodeURIComponent(application)}/instances/${encodeURIComponent(id)}`;
 
-/** Eureka's own call that sets an override: the instance is OUT_OF_SERVICE until the override is removed. */
-export const takeOutOfService = (application, id) => ask(`${statusPath(application, id)}?value=OUT_OF_SERVICE`, { method: 'PUT' });
+/** Does something to many instances, or plans it: the request and its answer are those of `api/v1/acts`. */
+export async function act(request) {
+  const answer = await ask(ACTS, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(request) });
+  return answer.json();
+}
 
-/** Eureka's own call that removes the override. The instance is shown as UP until it registers with another status. */
-export const removeOverride = (application, id) => ask(`${statusPath(application, id)}?value=UP`, { method: 'DELETE' });
+/** Where acts are sent, as an address. */
+export const actsAddress = () => new URL(ACTS, location.href).href;
+
+const ACTS = `${root}api/v1/acts`;
 
 /** Has expired leases evicted, or kept, for some minutes. `reason` is shown to everybody. */
 export const switchSelfPreservation = (evict, minutes, reason) =>
@@ -51,8 +56,6 @@ export const switchSelfPreservation = (evict, minutes, reason) =>
 export const switchSelfPreservationBack = () => ask(SELF_PRESERVATION, { method: 'DELETE' });
 
 const SELF_PRESERVATION = `${root}api/v1/self-preservation`;
-
-const statusPath = (application, id) => `${root}eureka/apps/${encodeURIComponent(application)}/${encodeURIComponent(id)}/status`;
 
 /** A stream that is silent for this long is broken: the registry sends an event at least every five seconds. In milliseconds. */
 const SILENCE = 15_000;

@@ -1,5 +1,6 @@
 // The page: shows what its address asks for, and follows the event stream to keep that up to date.
 
+import { showActions } from './actions.js';
 import { get, Stream } from './api.js';
 import { askApplications, showApplications } from './applications.js';
 import { readChanges, showChange } from './changes.js';
@@ -8,6 +9,7 @@ import { setServerTime, tick, timeOfDay } from './format.js';
 import { askInstance, showInstance } from './instance.js';
 import { askInstances, changed, showInstances } from './instances.js';
 import { showOverview } from './overview.js';
+import { showSearch } from './search.js';
 import { showSelfPreservation } from './self_preservation.js';
 
 /** Minimum and maximum time between two automatic reads, in milliseconds. */
@@ -45,6 +47,8 @@ async function read() {
     byId('instance').hidden = kind !== 'instance';
     if (kind !== 'instance') showFilter();
     SHOW[kind](answer, asked);
+    showSearch(asked);
+    showActions(user, read);
     text(byId('trouble'), '');
   } catch (error) {
     if (mine.signal.aborted) return;
@@ -114,14 +118,14 @@ function showFilter() {
   if (document.activeElement !== filter.elements.q) filter.elements.q.value = query.get('q') ?? '';
   byId('choices').hidden = applications;
   byId('troubles').hidden = !applications;
-  filter.elements.q.placeholder = 'name, id, host or address';
+  filter.elements.q.placeholder = 'name, address, zone or team=payments';
   byId('overdue').checked = query.get('overdue') === 'true';
   const chip = byId('application');
   chip.hidden = !query.has('application');
   chip.href = changed(query, { application: undefined, offset: undefined });
   text(chip, `application ${query.get('application')} ✕`);
   const clear = byId('clear');
-  clear.hidden = !['q', 'trouble', 'application', 'status', 'zone', 'version', 'overdue'].some((name) => query.has(name));
+  clear.hidden = !['q', 'trouble', 'application', 'status', 'zone', 'version', 'overdue', 'expired', 'overridden', 'up'].some((name) => query.has(name));
   clear.href = applications ? './' : '?view=instances';
   const q = new URLSearchParams(query.has('q') ? { q: query.get('q') } : {});
   for (const link of byId('views').children) {
@@ -199,6 +203,7 @@ async function readOverview() {
 async function readUser() {
   user = await get('user');
   showTop();
+  showActions(user, read);
   byId('open').hidden = !user.open;
   text(byId('user'), user.name ? `${user.name}${user.access === 'all' ? '' : ', read-only'}` : '');
 }

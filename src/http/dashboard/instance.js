@@ -1,7 +1,7 @@
-// The page of an instance: the data that it sent, its history, and the button that takes it out of service or removes the override.
+// The page of an instance: the data that it sent, its history, and the buttons for what can be done with it.
 
-import { get, instancePath, Refused, removeOverride, takeOutOfService } from './api.js';
-import { ask } from './confirm.js';
+import { instanceActions } from './actions.js';
+import { get, instancePath, Refused } from './api.js';
 import { byId, fill, h, whenChanged } from './dom.js';
 import { ago, at, changeSource, changeStatus, changeWords, outward, reason, status, timeOfDay } from './format.js';
 import { changed, mark, pageLinks } from './instances.js';
@@ -28,7 +28,7 @@ export function showInstance(details, query, user, refresh) {
       h('nav', { 'aria-label': 'Back' }, h('a', { href: changed(query, { instance: undefined }), id: 'back' }, `← ${application}`), h('a', { href: './' }, 'all instances')),
       h('div', { class: 'title' }, h('h2', { id: 'instance-title', tabindex: '-1', class: 'id' }, id), instance && status(instance.status), instance && mark(instance), instance && h('span', { class: 'links' }, pageLinks(instance))),
       instance ? h('p', { class: 'quiet' }, summary(instance)) : h('p', { class: 'gone' }, gone(details)),
-      instance && actions(instance, user, refresh),
+      instance && instanceActions(instance, user, refresh),
       h('div', { class: 'columns' }, instance && sent(details), history(details)),
     );
     if (byId('raw')) byId('raw').open = open ?? false;
@@ -44,32 +44,6 @@ function summary(instance) {
   const parts = [application, zone && `zone ${zone}`, version && `version ${version}`].filter(Boolean).join(' · ');
   return [`${parts} · registered `, ago(registeredAt), ' ago · last renewal ', ago(lastRenewalAt), ` ago, the lease lasts ${leaseDurationSeconds} s`];
 }
-
-/** The button, for users that may change things. */
-function actions(instance, user, refresh) {
-  if (user?.access !== 'all') return user && h('p', { class: 'quiet' }, 'Your user is read-only.');
-  const out = instance.overriddenStatus !== null;
-  const button = out
-    ? h('button', { id: 'remove-override', onclick: () => ask(removing(instance), refresh) }, 'Remove the override…')
-    : h('button', { id: 'take-out', onclick: () => ask(takingOut(instance), refresh) }, 'Take out of service…');
-  return h('p', { class: 'actions' }, button, out && h('span', { class: 'quiet' }, `The status is overridden: ${instance.overriddenStatus} until the override is removed.`));
-}
-
-const takingOut = ({ application, instanceId }) => ({
-  title: `Take ${instanceId} out of service?`,
-  says:
-    `${application} ${instanceId} will be OUT_OF_SERVICE on all replicas until the override is removed. Clients stop calling it with their next fetch. ` +
-    'It stays registered: an instance that is cancelled while it runs registers again with its next heartbeat.',
-  does: 'Take out of service',
-  call: () => takeOutOfService(application, instanceId),
-});
-
-const removing = ({ application, instanceId, overriddenStatus }) => ({
-  title: `Remove the override of ${instanceId}?`,
-  says: `The override ${overriddenStatus} of ${application} ${instanceId} will be removed on all replicas. The instance is then UP, and clients call it again, until it reports another status.`,
-  does: 'Remove the override',
-  call: () => removeOverride(application, instanceId),
-});
 
 function history({ history: changes = [], changesKeptSince } = {}) {
   const line = (change) =>

@@ -20,7 +20,7 @@ const COLUMNS = [
   { title: 'Links', class: 'links' },
 ];
 /** The conditions of a search. They have the same names in the page's address and in the API. */
-const CONDITIONS = ['q', 'application', 'status', 'zone', 'version', 'overdue', 'sort', 'offset'];
+const CONDITIONS = ['q', 'application', 'status', 'zone', 'version', 'overdue', 'expired', 'overridden', 'up', 'sort', 'offset'];
 
 /** The value for instances without a zone or without a version. */
 const NONE = '-';
@@ -47,7 +47,7 @@ export function showInstances(answer, query) {
 }
 
 function found({ total, offset, instances }, query) {
-  const narrowed = CONDITIONS.slice(0, 6).some((name) => query.has(name));
+  const narrowed = CONDITIONS.slice(0, 9).some((name) => query.has(name));
   if (total === 0) return narrowed ? 'No matching instances.' : `No instance is registered. Clients register at ${new URL(`${root}eureka/`, location.href)}.`;
   const all = `${count(total, 'instance')}${narrowed ? ' found' : ''}`;
   if (total <= PAGE) return all;
