@@ -8,6 +8,7 @@ pub mod connections;
 pub mod process;
 
 use std::array;
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -36,9 +37,47 @@ impl Durations {
         self.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 
+    /// All of several together.
+    pub fn sum<'d>(parts: impl IntoIterator<Item = &'d Self>) -> Self {
+        let sum = Self::default();
+        for part in parts {
+            let counters = sum.buckets.iter().zip(&part.buckets).chain([(&sum.nanos, &part.nanos)]);
+            counters.for_each(|(all, one)| _ = all.fetch_add(one.load(Relaxed), Relaxed));
+        }
+        sum
+    }
+
     /// How often it was done.
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum()
+    }
+}
+
+/// How long something took at most lately: in the last period, or in the one before.
+#[derive(Debug, Default)]
+pub struct Longest {
+    nanos: AtomicU64,
+    nanos_before: AtomicU64,
+}
+
+impl Longest {
+    /// Notes one.
+    pub fn observe(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        // Nearly always it was less: then nothing is written that other cores read.
+        if self.nanos.load(Relaxed) < nanos {
+            self.nanos.fetch_max(nanos, Relaxed);
+        }
+    }
+
+    /// Begins a period.
+    pub fn next_period(&self) {
+        self.nanos_before.store(self.nanos.swap(0, Relaxed), Relaxed);
+    }
+
+    /// In seconds; 0 if there was none.
+    pub fn seconds(&self) -> f64 {
+        self.nanos.load(Relaxed).max(self.nanos_before.load(Relaxed)) as f64 / 1e9
     }
 }
 
@@ -116,13 +155,14 @@ impl Exposition<'_> {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn durations<'d, L: AsRef<str>, const LABELS: usize>(
+    pub fn durations<L: AsRef<str>, D: Borrow<Durations>, const LABELS: usize>(
         &mut self,
         metric: &Histogram<LABELS>,
-        samples: impl IntoIterator<Item = ([L; LABELS], &'d Durations)>,
+        samples: impl IntoIterator<Item = ([L; LABELS], D)>,
     ) -> fmt::Result {
         let mut family = self.0.encode_descriptor(metric.name, metric.help, None, MetricType::Histogram)?;
         samples.into_iter().try_for_each(|(values, durations)| {
+            let durations = durations.borrow();
             let bounds = BOUNDS_MICROS.iter().map(|micros| *micros as f64 / 1e6).chain([f64::INFINITY]);
             let counts = durations.buckets.iter().map(|bucket| bucket.load(Relaxed));
             let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
@@ -178,6 +218,21 @@ mod tests {
             exposition.value(&Metric::counter("sips", [], "Sips that were taken"), 3.0)?;
             exposition.durations(&Histogram::new("drinking_seconds", ["of"], "How long it took"), [(["cup"], &self.0)])
         }
+    }
+
+    #[test]
+    fn the_longest_is_forgotten_after_two_periods() {
+        let longest = Longest::default();
+        longest.observe(Duration::from_millis(500));
+        longest.observe(Duration::from_millis(20));
+        assert_eq!(longest.seconds(), 0.5);
+        longest.next_period();
+        longest.observe(Duration::from_millis(30));
+        assert_eq!(longest.seconds(), 0.5, "in the period before");
+        longest.next_period();
+        assert_eq!(longest.seconds(), 0.03);
+        longest.next_period();
+        assert_eq!(longest.seconds(), 0.0);
     }
 
     #[test]

@@ -74,6 +74,7 @@ impl Service {
     /// [`SAMPLE_INTERVAL`](crate::console::SAMPLE_INTERVAL).
     pub fn sample(&self) {
         self.state.console.sample();
+        self.state.metrics.sample();
     }
 
     /// Answers a request. The actuator is not answered where it has a port of its own, or none.

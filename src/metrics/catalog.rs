@@ -41,6 +41,17 @@ pub(crate) const REQUEST_DURATION_SECONDS: Histogram<2> = Histogram::new(
     ["method", "uri"],
     "Time from the request headers to the response headers",
 );
+/// Spring Boot and Micrometer have it: panels, alerts and objectives that were made for it go on.
+pub(crate) const HTTP_SERVER_REQUESTS: Histogram<6> = Histogram::new(
+    "http_server_requests_seconds",
+    ["error", "exception", "method", "outcome", "status", "uri"],
+    "Time from the request headers to the response headers, by the name and with the labels of Spring Boot",
+);
+pub(crate) const HTTP_SERVER_REQUESTS_MAX: Metric<6> = Metric::gauge(
+    "http_server_requests_seconds_max",
+    ["error", "exception", "method", "outcome", "status", "uri"],
+    "The longest of these times within the last one to two minutes",
+);
 pub(crate) const REQUESTS_IN_FLIGHT: Metric<0> =
     Metric::gauge("eureka_http_requests_in_flight", [], "Requests being answered");
 pub(crate) const UNAUTHORIZED: Metric<1> = Metric::counter(

@@ -43,6 +43,18 @@ async fn requests_of_clients_are_counted() {
         (r#"eureka_http_requests_total{method="OTHER",uri="/eureka/**",status="405"}"#, 1.0),
         (r#"eureka_http_requests_total{method="OTHER",uri="/**",status="404"}"#, 1.0),
         (r#"eureka_http_request_duration_seconds_count{method="GET",uri="/eureka/apps"}"#, 2.0),
+        (
+            r#"http_server_requests_seconds_count{error="none",exception="none",method="PUT",outcome="SUCCESS",status="200",uri="/eureka/apps/{app}/{id}"}"#,
+            1.0,
+        ),
+        (
+            r#"http_server_requests_seconds_count{error="none",exception="none",method="PUT",outcome="CLIENT_ERROR",status="404",uri="/eureka/apps/{app}/{id}"}"#,
+            1.0,
+        ),
+        (
+            r#"http_server_requests_seconds_bucket{le="+Inf",error="none",exception="none",method="GET",outcome="SUCCESS",status="200",uri="/eureka/apps"}"#,
+            2.0,
+        ),
         (r#"eureka_response_cache_requests_total{cache="all",result="hit"}"#, 1.0),
         (r#"eureka_response_cache_requests_total{cache="all",result="miss"}"#, 1.0),
         ("eureka_http_requests_in_flight", 1.0),
@@ -64,6 +76,16 @@ async fn requests_of_clients_are_counted() {
     ] {
         assert_eq!(samples.get(name), Some(&value), "{name} in {samples:#?}");
     }
+    // The sums are the same time, and the longest is one of those that it was added from.
+    let of = |name: &str| samples.iter().filter(|(key, _)| key.starts_with(name)).map(|(_, value)| *value).sum::<f64>();
+    let (ours, springs) = (of("eureka_http_request_duration_seconds_sum{"), of("http_server_requests_seconds_sum{"));
+    assert!((ours - springs).abs() < 1e-9 && ours > 0.0, "{ours} and {springs}");
+    let longest = r#"{error="none",exception="none",method="DELETE",outcome="SUCCESS",status="200",uri="/eureka/apps/{app}/{id}"}"#;
+    let (sum, longest) = (
+        of(&format!("http_server_requests_seconds_sum{longest}")),
+        of(&format!("http_server_requests_seconds_max{longest}")),
+    );
+    assert_eq!(sum, longest, "there was one");
     for positive in ["process_resident_memory_bytes", "process_open_fds", "process_start_time_seconds"] {
         let is_there = samples.get(positive).is_some_and(|value| *value > 0.0);
         assert_eq!(is_there, cfg!(target_os = "linux"), "{positive}");
@@ -85,7 +107,7 @@ async fn no_label_grows_with_what_clients_send() {
     }
     let after = scrape(&server).await;
     assert!(after_one > before);
-    assert!(after.len() < after_one + 40, "{} samples, {after_one} before", after.len());
+    assert!(after.len() < after_one + 80, "{} samples, {after_one} before", after.len());
     assert!(!after.keys().any(|name| name.contains("APP-") || name.contains("page-")));
     server.stop().await.unwrap();
 }

@@ -17,7 +17,8 @@ const MOST_WORDS: usize = 1_800;
 /// Maximum bytes of each picture of the README.
 const LARGEST_PICTURE: u64 = 150_000;
 /// Labels whose values depend on the cluster or are too many for a table. All values of any other label are listed.
-const UNLISTED_LABELS: [&str; 8] = ["application", "commit", "method", "node", "peer", "status", "uri", "version"];
+const UNLISTED_LABELS: [&str; 9] =
+    ["application", "commit", "method", "node", "outcome", "peer", "status", "uri", "version"];
 
 #[test]
 fn the_configuration_table_is_that_of_the_code() {
