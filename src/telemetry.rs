@@ -4,6 +4,7 @@
 //! not fast enough, lines are dropped and counted.
 
 mod plain;
+mod structured;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -15,9 +16,11 @@ use parking_lot::{Condvar, Mutex};
 use tracing::warn;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
 
 use crate::metrics::process::LOG_LINES_DROPPED;
 use plain::PlainFields;
+use structured::{Shape, Structured};
 
 /// The target of the log lines about starting and stopping. Log levels of Java loggers do not silence it.
 pub const START: &str = "eureka_registry::start";
@@ -30,6 +33,12 @@ pub enum Format {
     Text,
     /// One JSON object a line, for log collectors.
     Json,
+    /// One JSON object a line, as Spring Boot's `ecs`.
+    Ecs,
+    /// One JSON object a line, as Spring Boot's `logstash`.
+    Logstash,
+    /// One JSON object a line, as Spring Boot's `gelf`.
+    Gelf,
 }
 
 /// Settings of the logs.
@@ -39,11 +48,13 @@ pub struct Options {
     pub filter: String,
     /// How lines are written.
     pub format: Format,
+    /// What ECS and GELF call this service (`spring.application.name`).
+    pub service: String,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { filter: "info".to_owned(), format: Format::Text }
+        Self { filter: "info".to_owned(), format: Format::Text, service: "eureka".to_owned() }
     }
 }
 
@@ -175,10 +186,14 @@ pub fn init(options: &Options) -> Guard {
     let writer = Queued(Arc::clone(&queue));
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(terminal).with_writer(writer);
+    let structured = |shape| Structured { shape, service: options.service.clone() };
     match options.format {
         Format::Text if terminal => logs.init(),
         Format::Text => logs.fmt_fields(PlainFields).init(),
         Format::Json => logs.json().flatten_event(true).with_span_list(false).init(),
+        Format::Ecs => logs.fmt_fields(JsonFields::new()).event_format(structured(Shape::Ecs)).init(),
+        Format::Logstash => logs.fmt_fields(JsonFields::new()).event_format(structured(Shape::Logstash)).init(),
+        Format::Gelf => logs.fmt_fields(JsonFields::new()).event_format(structured(Shape::Gelf)).init(),
     }
     Guard(queue)
 }

@@ -99,6 +99,7 @@ impl Draft {
         settings.replication.service_urls = self.service_urls.into_values().flatten().collect();
         self.users.finish(settings)?;
         settings.logs.filter = self.logs.filter();
+        settings.logs.service.clone_from(&settings.replication.application_name);
         Ok(self.settings)
     }
 }

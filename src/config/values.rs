@@ -18,9 +18,11 @@ use crate::tls::ClientAuth;
 pub(super) fn log_format(value: &str) -> Result<Format, &'static str> {
     match value.trim().to_lowercase().as_str() {
         "text" => Ok(Format::Text),
-        // Spring Boot's structured formats; ours has the fields of neither, but is as good to collect.
-        "json" | "ecs" | "logstash" | "gelf" => Ok(Format::Json),
-        _ => Err("text or json"),
+        "json" => Ok(Format::Json),
+        "ecs" => Ok(Format::Ecs),
+        "logstash" => Ok(Format::Logstash),
+        "gelf" => Ok(Format::Gelf),
+        _ => Err("text, json, ecs, logstash or gelf"),
     }
 }
 

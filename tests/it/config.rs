@@ -357,6 +357,12 @@ fn the_command_line_wins_over_everything() {
     assert_eq!(settings(&files, &["--server.port=4", "--server.address=::1"], &environment).server.port, 4);
     let json = settings(&[], &["--registry.logging.format=json"], &[]);
     assert_eq!(json.logs.format, Format::Json);
+    for (name, format) in [("ecs", Format::Ecs), ("logstash", Format::Logstash), ("gelf", Format::Gelf)] {
+        let arguments =
+            [format!("--logging.structured.format.console={name}"), "--spring.application.name=reg".to_owned()];
+        let logs = settings(&[], &arguments.each_ref().map(String::as_str), &[]).logs;
+        assert_eq!((logs.format, logs.service.as_str()), (format, "reg"));
+    }
 }
 
 #[test]

@@ -16,13 +16,13 @@ pub(super) const GROUP: Group = Group {
         Key {
             name: "registry.logging.format",
             default: "text",
-            meaning: "Log format: `text`, or `json` with an object per line.",
+            meaning: "Log format: `text`, or `json` with an object per line; or `ecs`, `logstash` or `gelf`, as Spring Boot writes them.",
             set: |draft, value| put(&mut draft.settings.logs.format, log_format(value)),
         },
         Key {
             name: "logging.structured.format.console",
             default: "",
-            meaning: "Spring Boot's name for `registry.logging.format`. Each of its formats means `json`.",
+            meaning: "Spring Boot's name for `registry.logging.format`.",
             set: |draft, value| put(&mut draft.settings.logs.format, log_format(value)),
         },
         Key {
