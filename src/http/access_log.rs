@@ -18,6 +18,8 @@ use super::error::Why;
 use crate::model::Printable;
 use crate::registry::Caller;
 
+/// The header of the trace that a request belongs to, by W3C Trace Context.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The header of a request's id, in requests and answers.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Maximum length of an id that a client gives.
@@ -85,6 +87,7 @@ impl Entry {
 fn log(request: &Parts, caller: &Caller, why: Option<&Why>, response: &Response, begun: Instant) {
     let agent = request.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let agent: String = agent.chars().take(LONGEST_AGENT).collect();
+    let (trace, span) = trace(&request.headers).unzip();
     let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     let (method, path, status) = (&request.method, request.uri.path(), response.status().as_u16());
     info!(
@@ -95,10 +98,26 @@ fn log(request: &Parts, caller: &Caller, why: Option<&Why>, response: &Response,
         client.address = caller.address.map(field::display),
         user.name = caller.user.as_deref(),
         user_agent.original = agent,
+        trace.id = trace,
+        span.id = span,
         why = why.map(field::display),
         "{method} {} of {caller}: {status}",
         Printable(path)
     );
+}
+
+/// The ids of the trace that a request belongs to, and of the span that it comes from, if it has them and they are valid.
+fn trace(headers: &HeaderMap) -> Option<(&str, &str)> {
+    let is_id = |id: &str, len| {
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        id.len() == len && id.bytes().all(is_hex) && id.bytes().any(|byte| byte != b'0')
+    };
+    let mut parts = headers.get(TRACEPARENT)?.to_str().ok()?.split('-');
+    let (version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
+    // A later version may have more parts, but begins with these.
+    let is_valid =
+        version.len() == 2 && version != "ff" && is_id(trace, 32) && is_id(span, 16) && parts.next().is_some();
+    is_valid.then_some((trace, span))
 }
 
 /// Whether an id needs no quoting in any log.
@@ -110,6 +129,29 @@ fn is_sane(id: &HeaderValue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trace_is_taken_from_its_header_if_that_is_valid() {
+        let (id, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        let of = |value: &str| {
+            let headers = HeaderMap::from_iter([(TRACEPARENT, HeaderValue::from_str(value).unwrap())]);
+            trace(&headers).map(|(trace, span)| (trace.to_owned(), span.to_owned()))
+        };
+        assert_eq!(of(&format!("00-{id}-{span}-01")), Some((id.to_owned(), span.to_owned())));
+        assert_eq!(of(&format!("01-{id}-{span}-01-more")), Some((id.to_owned(), span.to_owned())));
+        for wrong in [
+            format!("00-{id}-{span}"),
+            format!("ff-{id}-{span}-01"),
+            format!("00-{}-{span}-01", id.to_uppercase()),
+            format!("00-{}-{span}-01", "0".repeat(32)),
+            format!("00-{id}-{}-01", "0".repeat(16)),
+            format!("00-{id}1-{span}-01"),
+            "\"}".to_owned(),
+        ] {
+            assert_eq!(of(&wrong), None, "{wrong}");
+        }
+        assert_eq!(trace(&HeaderMap::new()), None);
+    }
 
     #[test]
     fn an_id_that_could_forge_a_line_is_not_taken_over() {
