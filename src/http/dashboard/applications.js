@@ -42,11 +42,12 @@ export function showApplications(answer, query) {
   showHeads(COLUMNS, query);
   const rows = applications.flatMap((application) => {
     const inside = below.get(application.name);
-    return [{ application, open: Boolean(inside), href: toggled(query, application.name) }, ...(inside ? belowRows(application.name, inside) : [])];
+    const row = { application, open: Boolean(inside), href: toggled(query, application.name) };
+    return inside ? [row, belowRows(application.name, inside)].flat() : row;
   });
   keep(byId('rows'), rows, {
     key: ({ application, instance }) => JSON.stringify(instance ? [application.name, instance.instanceId] : [application.name]),
-    said: ({ instance, ...rest }) => JSON.stringify({ ...rest, instance: instance && { ...instance, lastRenewalAt: 0 } }),
+    said,
     make: (item) => (item.instance ? instanceRow(item.instance) : item.more ? moreRow(item) : applicationRow(item)),
     update: (element, { instance }) => instance && setAgo(element.querySelector('.renewal time'), instance.lastRenewalAt),
   });
@@ -61,6 +62,9 @@ function found({ total, offset, applications }, query) {
   if (total <= PAGE) return all;
   return applications.length ? `${number(offset + 1)} to ${number(offset + applications.length)} of ${all}` : all;
 }
+
+/** All of a row but the time of the last renewal, which changes without a new row. */
+const said = (row) => JSON.stringify(row, (name, value) => (name === 'lastRenewalAt' ? 0 : value));
 
 const belowRows = (name, { total, instances }) => [
   ...instances.map((instance) => ({ application: { name }, instance })),

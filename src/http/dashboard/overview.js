@@ -55,12 +55,12 @@ function showMetrics({ instances, applications, leases, selfPreservation, zones,
       'Overdue leases', number(leases.overdue), '?overdue=true',
       kept ? `${number(kept)} expired and kept` : leases.overdue > 0 && (leases.expired ? `${number(leases.expired)} expired` : 'none expired yet'), leases.overdue > 0 && 'warn',
     ),
-    peers.length > 0 && metric('Peers up', `${number(peers.filter(({ available }) => available).length)} of ${number(peers.length)}`, '#peers-title', ...differing(peers)),
+    peers.length > 0 && metric('Peers up', `${number(peers.filter(({ available }) => available).length)} of ${number(peers.length)}`, '#peers-title', ...differences(peers)),
   );
 }
 
 /** Whether the peers that were compared know the same. */
-function differing(peers) {
+function differences(peers) {
   const differ = peers.filter(({ differingApplications }) => differingApplications > 0).length;
   return differ ? [`${number(differ)} with a difference`, 'warn'] : [];
 }
