@@ -34,7 +34,8 @@ export function ask({ title, says, does, fields = [], call }, refresh) {
     button.disabled = true;
     try {
       const result = await call(Object.fromEntries(new FormData(form)), { progress, signal: stopping.signal });
-      if (result && dialog.open) showResult(result);
+      // Other calls return their answer, which is nothing to show.
+      if (result?.title && dialog.open) showResult(result);
       else dialog.close();
       await refresh();
     } catch (error) {
