@@ -9,6 +9,7 @@ pub(crate) mod by_status;
 pub(crate) mod completions;
 pub(crate) mod csv;
 pub(crate) mod duration;
+pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod instances;
 pub(crate) mod overview;
@@ -17,6 +18,7 @@ pub(crate) mod replica;
 mod search;
 pub(crate) mod self_preservation;
 pub(crate) mod snapshot;
+mod verdict;
 
 pub(crate) use history::SAMPLE_INTERVAL;
 pub(crate) use replica::Replica;
@@ -50,7 +52,9 @@ impl Console {
     /// The registry at a glance. `ready` is whether this replica is ready for clients. Its time grows with the number of
     /// instances.
     pub(crate) fn overview(&self, ready: bool) -> Overview {
-        Overview::of(&self.replica, self.history.samples(), ready)
+        let mut overview = Overview::of(&self.replica, self.history.samples(), ready);
+        overview.health = verdict::of(&overview);
+        overview
     }
 
     /// The instances that match a query. Its time grows with the number of instances.

@@ -3,6 +3,7 @@
 import { broke, browser, counts } from './harness.mjs';
 import { keyboard, looks, withoutScript } from './parts/access.mjs';
 import { applications } from './parts/applications.mjs';
+import { axe, settings, widths } from './parts/axe.mjs';
 import { hostile, oneInstance } from './parts/instance.mjs';
 import { busy, busyRegistry, empty, full } from './parts/lists.mjs';
 import { peers, restart, selfPreservation, switching, users } from './parts/servers.mjs';
@@ -12,7 +13,7 @@ try {
   await empty();
   await applications();
   const registry = await busyRegistry();
-  for (const part of [busy, oneInstance, hostile, keyboard, withoutScript, looks]) await part(registry);
+  for (const part of [busy, oneInstance, hostile, keyboard, withoutScript, looks, settings, widths, axe]) await part(registry);
   await registry.stop();
   for (const part of [full, peers, selfPreservation, switching, users, restart]) await part();
 } catch (error) {

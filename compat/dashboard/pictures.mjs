@@ -67,7 +67,7 @@ try {
   const pages = await Promise.all(['light', 'dark'].map(async (colorScheme) => {
     const context = await browser.newContext({ viewport: { width: 1280, height: 750 }, colorScheme, extraHTTPHeaders: as('admin') });
     const page = await context.newPage();
-    await page.goto(REPLICAS[0]);
+    await page.goto(`${REPLICAS[0]}?open=ORDERS`);
     return [colorScheme, page];
   }));
   await pause(WATCHED);

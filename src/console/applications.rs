@@ -30,7 +30,7 @@ pub(crate) enum Trouble {
     NoneUp,
     /// An instance is UP, and another one is not.
     PartlyUp,
-    /// All instances are UP, and one is overdue.
+    /// An instance is overdue.
     Overdue,
     /// An instance goes in and out of UP.
     Flapping,
@@ -94,7 +94,7 @@ impl Order {
 pub(crate) struct Query {
     /// An application is found if one of its instances passes.
     pub(crate) filter: Filter,
-    /// The only trouble that is asked for; `None` asks for all applications.
+    /// The trouble that is asked for; `None` asks for all applications.
     pub(crate) trouble: Option<Asked>,
     pub(crate) order: Order,
     pub(crate) descending: bool,
@@ -109,7 +109,7 @@ pub(crate) struct Query {
 pub(crate) enum Asked {
     /// Those with any trouble.
     Any,
-    /// Those whose worst trouble this is.
+    /// Those with this one, perhaps among others.
     Only(Trouble),
 }
 
@@ -124,7 +124,7 @@ pub(crate) struct Applications {
     pub(crate) applications: Vec<Application>,
 }
 
-/// How many applications have which trouble as their worst.
+/// How many applications have which trouble. One may have several.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct ByTrouble {
     none_up: usize,
@@ -143,7 +143,7 @@ impl ByTrouble {
         } += 1;
     }
 
-    /// The number of applications whose worst trouble this is.
+    /// The number of applications with this trouble.
     pub(crate) fn count(&self, trouble: Trouble) -> usize {
         match trouble {
             Trouble::NoneUp => self.none_up,
@@ -181,11 +181,13 @@ impl Applications {
             .chunk_by(|(a, _), (b, _)| a.app == b.app)
             .filter(|instances| instances.iter().any(|(info, lease)| query.filter.matches(info, lease, now)))
             .map(|instances| Counted::of(instances, flips, now))
-            .inspect(|counted| counted.trouble().into_iter().for_each(|trouble| by_trouble.add(trouble)))
+            .inspect(|counted| {
+                Trouble::ALL.into_iter().filter(|one| counted.has(*one)).for_each(|one| by_trouble.add(one))
+            })
             .filter(|counted| match query.trouble {
                 None => true,
                 Some(Asked::Any) => counted.trouble().is_some(),
-                Some(Asked::Only(wanted)) => counted.trouble() == Some(wanted),
+                Some(Asked::Only(wanted)) => counted.has(wanted),
             })
             .collect();
         // They stand in the order of their names, and sorting keeps that among equals.
@@ -233,12 +235,8 @@ impl<'a> Counted<'a> {
         let mut by_status = ByStatus::default();
         instances.iter().for_each(|(info, _)| by_status.add(info.status));
         let overdue = instances.iter().filter(|(_, lease)| lease.is_overdue(now)).count();
-        let flapping = instances.iter().filter_map(|(info, lease)| {
-            let times = *flips.get(lease.key())?;
-            (times >= FLAPS).then(|| (info.id(), times))
-        });
-        // Looking each one up is only worth it if any flaps at all.
-        let flapping = if flips.is_empty() { Vec::new() } else { flapping.collect() };
+        let flapping = instances.iter().filter(|(_, lease)| flaps(flips, lease.key()));
+        let flapping = flapping.map(|(info, lease)| (info.id(), flips[lease.key()])).collect();
         Self { instances, by_status, overdue: u32::try_from(overdue).unwrap_or(u32::MAX), flapping }
     }
 
@@ -246,15 +244,19 @@ impl<'a> Counted<'a> {
         self.instances[0].0.app.as_str()
     }
 
-    fn trouble(&self) -> Option<Trouble> {
+    fn has(&self, trouble: Trouble) -> bool {
         let (up, all) = (self.by_status.up(), self.by_status.total());
-        match () {
-            () if up == 0 => Some(Trouble::NoneUp),
-            () if up < all => Some(Trouble::PartlyUp),
-            () if self.overdue > 0 => Some(Trouble::Overdue),
-            () if !self.flapping.is_empty() => Some(Trouble::Flapping),
-            () => None,
+        match trouble {
+            Trouble::NoneUp => up == 0,
+            Trouble::PartlyUp => 0 < up && up < all,
+            Trouble::Overdue => self.overdue > 0,
+            Trouble::Flapping => !self.flapping.is_empty(),
         }
+    }
+
+    /// The worst.
+    fn trouble(&self) -> Option<Trouble> {
+        Trouble::ALL.into_iter().find(|trouble| self.has(*trouble))
     }
 
     /// What is wrong, in words: everything, not only the worst.
@@ -292,6 +294,11 @@ impl<'a> Counted<'a> {
             versions: distinct(self.instances.iter().filter_map(|(info, _)| info.version())),
         }
     }
+}
+
+/// Whether an instance flaps. Most of the time none does, and none is looked up.
+pub(super) fn flaps(flips: &Flips, key: &InstanceKey) -> bool {
+    !flips.is_empty() && flips.get(key).is_some_and(|times| *times >= FLAPS)
 }
 
 fn distinct<'a>(values: impl Iterator<Item = &'a str>) -> Vec<String> {

@@ -164,6 +164,8 @@ pub(crate) struct Filter {
     pub(crate) overridden: Option<bool>,
     /// Whether it is UP.
     pub(crate) up: Option<bool>,
+    /// Whether it was restored from the snapshot, and has not renewed since.
+    pub(crate) restored: Option<bool>,
 }
 
 impl Filter {
@@ -180,6 +182,7 @@ impl Filter {
         self.application.as_ref().is_none_or(|app| app == info.app.as_str())
             && self.overdue.is_none_or(|overdue| overdue == lease.is_overdue(now))
             && self.expired.is_none_or(|expired| expired == lease.is_expired(Duration::ZERO, now))
+            && self.restored.is_none_or(|restored| restored == lease.is_restored())
             && self.overridden.is_none_or(|overridden| overridden == lease.status_override().is_some())
             && self.up.is_none_or(|up| up == (info.status == InstanceStatus::Up))
             && self.terms.iter().all(|term| term.fits(info))

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::applications::{self, Flips};
 use super::by_status::ByStatus;
-use super::duration::counted;
+use super::health::Health;
 use super::history::Sample;
 use super::instances::NONE;
 use super::peer::Peer;
@@ -21,8 +22,6 @@ use crate::time::Timestamp;
 
 /// Maximum number of names in a list.
 const MOST_NAMES: usize = 50;
-/// Maximum number of names in a sentence.
-const NAMES_IN_SENTENCE: usize = 3;
 
 /// The registry at a glance. Every field is described in `openapi.yaml`.
 #[derive(Debug, Serialize)]
@@ -42,14 +41,7 @@ pub(crate) struct Overview {
     history: Vec<Sample>,
     last_change: u64,
     #[serde(skip)]
-    lost_memory: Option<Lost>,
-}
-
-/// Whether something deserves attention, and what.
-#[derive(Debug, Serialize)]
-pub(crate) struct Health {
-    pub(crate) state: &'static str,
-    pub(crate) reasons: Vec<String>,
+    pub(super) lost_memory: Option<Lost>,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,13 +78,16 @@ pub(crate) struct Applications {
     pub(crate) total: u32,
     pub(crate) without_up: u32,
     pub(crate) names_without_up: Vec<String>,
+    pub(crate) flapping: u32,
 }
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Zone {
     pub(crate) name: String,
     pub(crate) instances: u32,
     pub(crate) up: u32,
+    pub(crate) by_status: ByStatus,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -105,7 +100,7 @@ struct Discovery {
 impl Overview {
     pub(crate) fn of(replica: &Replica, history: Vec<Sample>, ready: bool) -> Self {
         let (now, registry) = (replica.clock.now(), &replica.registry);
-        let counted = Counted::of(&registry.view(), now);
+        let counted = Counted::of(&registry.view(), &registry.flips(now - applications::FLAPPING_FOR), now);
         let (kept_by_self_preservation, kept_by_eviction_limit) = registry.expired_kept();
         let server = Server {
             version: env!("CARGO_PKG_VERSION"),
@@ -116,9 +111,9 @@ impl Overview {
             ready,
         };
         let peers: Vec<Peer> = replica.peers.all().iter().map(|peer| Peer::of(peer)).collect();
-        let mut overview = Self {
+        Self {
             now: now.0,
-            health: Health { state: "healthy", reasons: Vec::new() },
+            health: Health::unknown(),
             server,
             self_preservation: SelfPreservation::of(registry, now),
             instances: Instances { total: counted.by_status.total(), by_status: counted.by_status },
@@ -131,57 +126,7 @@ impl Overview {
             history,
             last_change: registry.last_change(),
             lost_memory: registry.lost_memory(now),
-        };
-        overview.health.reasons = overview.reasons();
-        if !overview.health.reasons.is_empty() {
-            overview.health.state = "attention";
         }
-        overview
-    }
-
-    /// What deserves attention, the worst first.
-    fn reasons(&self) -> Vec<String> {
-        let mut reasons = Vec::new();
-        if !self.server.ready {
-            reasons.push("This replica is stopping: it is not ready for clients.".to_owned());
-        }
-        if let Some(lost) = self.lost_memory {
-            let left = lost.until.since(Timestamp(self.now)).as_secs().max(1);
-            reasons.push(format!(
-                "This registry has lost its memory ({}). It refuses fetches for {} more, so that clients keep their lists until \
-                 they have registered again.",
-                lost.sign.words(),
-                counted(left, "second")
-            ));
-        }
-        if self.self_preservation.state.deserves_attention() && self.instances.total > 0 {
-            reasons.push(self.self_preservation.reason.clone());
-        }
-        reasons.extend(self.peers.iter().filter_map(|peer| peer.complaint(Timestamp(self.now))));
-        reasons.extend(self.snapshot.as_ref().and_then(|snapshot| snapshot.complaint(Timestamp(self.now))));
-        if self.leases.restored > 0 {
-            let what = counted(u64::from(self.leases.restored), "instance");
-            let (was, has) = if self.leases.restored == 1 { ("was", "has") } else { ("were", "have") };
-            reasons.push(format!(
-                "{what} {was} restored from the snapshot and {has} not renewed since. Each has one lease duration to renew."
-            ));
-        }
-        if self.applications.without_up > 0 {
-            let names = &self.applications.names_without_up;
-            let (few, all) = (&names[..names.len().min(NAMES_IN_SENTENCE)], self.applications.without_up);
-            let more = (all as usize).saturating_sub(few.len());
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let have = if all == 1 { "has" } else { "have" };
-            let what = counted(u64::from(all), "application");
-            reasons.push(format!("{what} {have} no instance that is UP: {}{more}.", few.join(", ")));
-        }
-        if self.leases.overdue > 0 {
-            let what = counted(u64::from(self.leases.overdue), "lease");
-            let (is, client) =
-                if self.leases.overdue == 1 { ("is", "Its client has") } else { ("are", "Their clients have") };
-            reasons.push(format!("{what} {is} overdue. {client} been silent for longer than a lease lasts."));
-        }
-        reasons
     }
 }
 
@@ -195,9 +140,9 @@ struct Counted {
 }
 
 impl Counted {
-    fn of(view: &View, now: Timestamp) -> Self {
+    fn of(view: &View, flips: &Flips, now: Timestamp) -> Self {
         let mut counted = Self::default();
-        let mut zones: HashMap<&str, (u32, u32)> = HashMap::new();
+        let mut zones: HashMap<&str, ByStatus> = HashMap::new();
         let mut running: Option<(&str, bool)> = None;
         for (info, lease) in view.iter() {
             let up = info.status == InstanceStatus::Up;
@@ -205,8 +150,8 @@ impl Counted {
             counted.leases.overdue += u32::from(lease.is_overdue(now));
             counted.leases.expired += u32::from(lease.is_expired(Duration::ZERO, now));
             counted.leases.restored += u32::from(lease.is_restored());
-            let zone = zones.entry(info.zone().unwrap_or(NONE)).or_default();
-            *zone = (zone.0 + 1, zone.1 + u32::from(up));
+            counted.applications.flapping += u32::from(applications::flaps(flips, lease.key()));
+            zones.entry(info.zone().unwrap_or(NONE)).or_default().add(info.status);
             match &mut running {
                 Some((name, has_up)) if *name == info.app.as_str() => *has_up |= up,
                 other => {
@@ -217,7 +162,12 @@ impl Counted {
         counted.application_ends(running);
         let mut zones: Vec<Zone> = zones
             .iter()
-            .map(|(name, (instances, up))| Zone { name: (*name).to_owned(), instances: *instances, up: *up })
+            .map(|(name, by_status)| Zone {
+                name: (*name).to_owned(),
+                instances: by_status.total(),
+                up: by_status.up(),
+                by_status: *by_status,
+            })
             .collect();
         zones.sort_unstable_by(|a, b| b.instances.cmp(&a.instances).then_with(|| a.name.cmp(&b.name)));
         zones.truncate(MOST_NAMES);

@@ -26,6 +26,7 @@ pub(crate) struct Peer {
     pub(crate) expired: u64,
     pub(crate) last_error: Option<String>,
     pub(crate) differing_applications: Option<usize>,
+    pub(crate) clock_ahead_ms: Option<i64>,
     #[serde(skip)]
     differing_since: Option<i64>,
 }
@@ -49,6 +50,7 @@ impl Peer {
             expired: state.expired,
             last_error: state.last_error,
             differing_applications: state.differing,
+            clock_ahead_ms: peer.clock_offset_ms(),
             differing_since: state.differing_since.map(|at| at.0),
         }
     }
@@ -84,5 +86,22 @@ impl Peer {
         let differing = self.differing_since.filter(|at| now.since(Timestamp(*at)) > PATIENCE)?;
         let applications = counted(self.differing_applications.unwrap_or_default() as u64, "application");
         Some(format!("The content of the peer {url} has differed in {applications} for {}.", since(differing)))
+    }
+
+    /// What follows from that, and what to do.
+    pub(crate) fn what_follows(&self, now: Timestamp) -> (&'static str, &'static str) {
+        if !self.available {
+            return (
+                "What changes here reaches its clients when it is back.",
+                "Look at its log, and whether this replica reaches its address and port.",
+            );
+        }
+        if self.lag(now) > PATIENCE {
+            return ("Its clients see an older list.", "Look at its load, and at the network between the two.");
+        }
+        (
+            "Clients see another list there than here.",
+            "A comparison repairs this within seconds. If it stays, look at the logs of both.",
+        )
     }
 }

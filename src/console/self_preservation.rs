@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::registry::{InstanceRegistry, Short, Switch};
 use crate::time::Timestamp;
 
-use preserving::Preserving;
+pub(crate) use preserving::Preserving;
 use sentence::Sentence;
 
 /// Maximum applications that are listed.
@@ -76,6 +76,13 @@ impl SelfPreservation {
             renewals_threshold: figures.renews_per_minute_threshold,
             expected_clients: figures.expected_clients,
         }
+    }
+}
+
+impl SelfPreservation {
+    /// Whether an operator has expired leases evicted.
+    pub(crate) fn is_switched_off(&self) -> bool {
+        self.switch.as_ref().is_some_and(|switch| switch.evict)
     }
 }
 

@@ -36,8 +36,6 @@ impl Snapshot {
             Some(at) => format!("the last one is {} old", Span(now.since(Timestamp(at)))),
             None => "there is none of this process".to_owned(),
         };
-        Some(format!(
-            "Snapshots cannot be written for {since} ({why}); {last}. If all replicas stop now, what changed since is lost."
-        ))
+        Some(format!("Snapshots cannot be written for {since} ({why}); {last}."))
     }
 }

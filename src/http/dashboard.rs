@@ -48,6 +48,7 @@ const MOST_BELOW: usize = 50;
 /// The files that the pages load: the name below `dashboard/`, the content type, and the content.
 const FILES: &[(&str, &str, &[u8])] = &[
     ("dashboard.css", CSS, include_bytes!("dashboard/dashboard.css")),
+    ("greeting.js", SCRIPT, include_bytes!("dashboard/greeting.js")),
     ("icon.svg", "image/svg+xml", include_bytes!("dashboard/icon.svg")),
     ("dashboard.js", SCRIPT, include_bytes!("dashboard/dashboard.js")),
     ("actions.css", CSS, include_bytes!("dashboard/actions.css")),
@@ -64,6 +65,8 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("overview.js", SCRIPT, include_bytes!("dashboard/overview.js")),
     ("selection.js", SCRIPT, include_bytes!("dashboard/selection.js")),
     ("search.js", SCRIPT, include_bytes!("dashboard/search.js")),
+    ("settings.js", SCRIPT, include_bytes!("dashboard/settings.js")),
+    ("theme.js", SCRIPT, include_bytes!("dashboard/theme.js")),
     ("self_preservation.js", SCRIPT, include_bytes!("dashboard/self_preservation.js")),
     ("subscribers.js", SCRIPT, include_bytes!("dashboard/subscribers.js")),
     ("vendor/uPlot.iife.min.js", SCRIPT, include_bytes!("dashboard/vendor/uPlot.iife.min.js")),
@@ -170,7 +173,9 @@ impl Parameters {
         match self.get("view") {
             "applications" => false,
             "instances" => true,
-            _ => ["application", "status", "zone", "version", "overdue"].iter().any(|name| !self.get(name).is_empty()),
+            _ => ["application", "status", "zone", "version", "overdue", "expired", "restored"]
+                .iter()
+                .any(|name| !self.get(name).is_empty()),
         }
     }
 
@@ -272,8 +277,17 @@ impl Index {
         Span(self.now().since(Timestamp(*at.borrow())))
     }
 
-    fn is_healthy(&self) -> bool {
-        self.overview().health.reasons.is_empty()
+    /// By how much a peer's clock is ahead, in tenths of a second.
+    fn clock(&self, peer: &Peer) -> String {
+        match peer.clock_ahead_ms {
+            None => "–".to_owned(),
+            Some(ahead) if ahead.abs() < 100 => "the same".to_owned(),
+            Some(ahead) => {
+                let tenths = (ahead.abs() + 50) / 100;
+                let side = if ahead > 0 { "ahead" } else { "behind" };
+                format!("{}.{} s {side}", tenths / 10, tenths % 10)
+            }
+        }
     }
 
     fn lag(&self, peer: &Peer) -> String {

@@ -68,7 +68,8 @@ async fn read_only_resources_are_changed_by_no_method() {
 async fn the_overview_shows_what_was_acknowledged() {
     let server = TestServer::start().await;
     let overview = server.get_json("/api/v1/overview").await;
-    assert_eq!(overview["health"], json!({ "state": "healthy", "reasons": [] }));
+    let health = json!({ "state": "healthy", "summary": "No instance is registered.", "reasons": [], "findings": [] });
+    assert_eq!(overview["health"], health);
     assert_eq!(overview["selfPreservation"]["state"], "inactive");
     assert_eq!(overview["history"].as_array().unwrap().len(), 1, "the start is a sample");
     register(&server, "ORDERS", "o-1", "UP", "eu-1", "1").await;
@@ -77,12 +78,19 @@ async fn the_overview_shows_what_was_acknowledged() {
     let overview = server.get_json("/api/v1/overview").await;
     assert_eq!(overview["instances"]["total"], 3);
     assert_eq!(overview["instances"]["byStatus"]["DOWN"], 2);
-    let applications = json!({ "total": 2, "withoutUp": 1, "namesWithoutUp": ["BILLING"] });
+    let applications = json!({ "total": 2, "withoutUp": 1, "namesWithoutUp": ["BILLING"], "flapping": 0 });
     assert_eq!(overview["applications"], applications);
-    let zones = json!([{ "name": "eu-1", "instances": 2, "up": 1 }, { "name": "-", "instances": 1, "up": 0 }]);
-    assert_eq!(overview["zones"], zones);
+    let zone = |number: usize| {
+        let zone = &overview["zones"][number];
+        [&zone["name"], &zone["instances"], &zone["up"], &zone["byStatus"]["DOWN"]].map(Clone::clone)
+    };
+    assert_eq!(zone(0), [json!("eu-1"), json!(2), json!(1), json!(1)]);
+    assert_eq!(zone(1), [json!("-"), json!(1), json!(0), json!(1)]);
     let reasons = json!(["1 application has no instance that is UP: BILLING."]);
-    assert_eq!(overview["health"], json!({ "state": "attention", "reasons": reasons }));
+    assert_eq!((&overview["health"]["state"], &overview["health"]["reasons"]), (&json!("critical"), &reasons));
+    let finding = &overview["health"]["findings"][0];
+    assert_eq!((&finding["grade"], &finding["link"]), (&json!("critical"), &json!("?trouble=none_up")));
+    assert_eq!(finding["consequence"], "Clients of it find no instance to call.");
     assert_eq!(overview["selfPreservation"]["expectedClients"], 4);
     server.stop().await.unwrap();
 }
@@ -116,6 +124,12 @@ async fn self_preservation_and_overdue_leases_are_said_with_their_numbers() {
                   expired lease is kept.";
     assert_eq!(state["reason"], reason);
     assert_eq!(overview["health"]["reasons"][0], reason);
+    let health = &overview["health"];
+    assert_eq!((&health["state"], health["findings"].as_array().unwrap().len()), (&json!("degraded"), 1), "said once");
+    assert_eq!(health["findings"][0]["consequence"], "Clients still get 1 address whose lease has expired.");
+    assert_eq!(health["findings"][0]["link"], "?view=instances&expired=true");
+    assert_eq!(server.get_json("/api/v1/instances?expired=true").await["total"], 1);
+    assert_eq!(server.get_json("/api/v1/instances?restored=true").await["total"], 0);
     let rows = server.get_json("/api/v1/instances?overdue=true").await;
     assert_eq!((&rows["total"], &rows["instances"][0]["expired"]), (&json!(1), &json!(true)));
     assert_eq!(server.get_json("/api/v1/instances?overdue=false").await["total"], 0);

@@ -94,7 +94,8 @@ async fn the_overview_is_read_without_a_script() {
     server.send("DELETE", "/eureka/apps/ORDERS/o-1", &[], b"").await;
     let page = server.send("GET", "/?view=instances", &[], b"").await.text();
     for part in [
-        "Needs attention",
+        "Critical",
+        "Clients of it find no instance to call.",
         "1 application has no instance that is UP: BILLING.",
         "id=\"peers\"",
         "b-1",

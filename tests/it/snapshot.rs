@@ -24,8 +24,7 @@ async fn a_replica_opens_with_what_it_knew_when_it_stopped() {
     let server = start(&data, Vec::new()).await;
     let overview = server.get_json("/api/v1/overview").await;
     assert_eq!((&overview["instances"]["total"], &overview["leases"]["restored"]), (&1.into(), &1.into()));
-    let reason =
-        "1 instance was restored from the snapshot and has not renewed since. Each has one lease duration to renew.";
+    let reason = "1 instance was restored from the snapshot and has not renewed since.";
     assert_eq!(overview["health"]["reasons"], serde_json::json!([reason]));
     let found = server.get_json("/api/v1/instances").await;
     assert_eq!(found["instances"][0]["restored"], true);

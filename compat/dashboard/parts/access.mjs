@@ -68,7 +68,7 @@ export async function keyboard(registry) {
 export async function withoutScript(registry) {
   const page = await open(registry, '?view=instances', { javaScriptEnabled: false, live: false });
   await check('without JavaScript: health, metrics, instances, changes, and the time of the page', async () => {
-    await shows(page, '#verdict', /^Needs attention .*INVOICES/);
+    await shows(page, '#verdict', /^Critical .*INVOICES/);
     await shows(page, '#metrics', /Instances UP \d+ of 18 .*Applications 4/);
     assert.equal(await rows(page), 18);
     await shows(page, '#rows', /DOWN PAYMENTS payments-2/);

@@ -1,6 +1,7 @@
 // The lists of instances and applications: empty, busy, and with 10,000 instances.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 
 import { check, close, follows, open, picture, row, rows, rowsAre, search, shows, visit, words } from '../harness.mjs';
 import { instance, Registry, until } from '../registry.mjs';
@@ -19,9 +20,21 @@ export async function empty() {
     await shows(page, '#found', 'No application is registered.');
     await shows(page, '#metrics', /Instances UP 0 .*Applications 0 .*Overdue leases 0/);
     await shows(page, '#peers', 'None: this replica is standalone.');
-    await shows(page, '#verdict', /^(Healthy|Needs attention) \S/);
+    await shows(page, '#verdict', /^(Healthy No instance is registered\.|Degraded) ?/);
   });
   await check('a registry without users says so', () => shows(page, '#open', 'no users are configured'));
+  await check('an empty registry greets with lines that work: register, read, remove', async () => {
+    assert.match(await page.locator('#spring').innerText(), new RegExp(`^eureka\\.client\\.service-url\\.defaultZone=${registry.url}eureka/$`));
+    const lines = (await page.locator('#curl').innerText()).split('\n');
+    const run = (line) => execFileSync('bash', ['-c', line.replace('curl', 'curl -sf')], { encoding: 'utf8' });
+    run(lines[0]);
+    assert.match(run(lines[1]), /hello-1/);
+    await shows(page, '#rows', /HELLO 1 of 1/);
+    assert.equal(await page.locator('#greeting').isVisible(), false);
+    run(lines[2]);
+    await shows(page, '#found', 'No application is registered.');
+    await page.waitForSelector('#greeting:visible');
+  });
   await picture(page, 'empty');
   await check('a first registration appears without a reload', async () => {
     await registry.register(instance('ORDERS', 'orders-1'));
@@ -65,7 +78,22 @@ export async function busy(registry) {
   });
   await check('counts, and applications without an instance that is UP', async () => {
     await shows(page, '#metrics', /Instances UP 14 of 19 .*Applications 4 1 with none UP/);
-    await shows(page, '#verdict', 'INVOICES');
+    await shows(page, '#verdict', /^Critical 1 application has no instance that is UP: INVOICES\. Clients of it find no instance to call\. Show An instance reports its own status/);
+  });
+  await check('the verdict leads to exactly what it means', async () => {
+    await page.click('#verdict >> text=Show');
+    await shows(page, '#found', '1 application found');
+    await shows(page, '#rows', /INVOICES 0 of 1/);
+    await page.goBack();
+    await rowsAre(page, 19);
+  });
+  await check('zones by status, each number a link to these instances', async () => {
+    await shows(page, '#zones', /Zones Zone UP UNKNOWN STARTING OUT_OF_SERVICE DOWN eu-1a/);
+    await page.locator('#zones tr', { hasText: 'eu-1b' }).locator('a').last().click();
+    await shows(page, '#rows', /^DOWN PAYMENTS payments-2/);
+    await rowsAre(page, 1);
+    await page.goBack();
+    await rowsAre(page, 19);
   });
   await check('the chart of renewals is drawn when it is opened, and has a text for screen readers', async () => {
     assert.equal(await page.locator('#chart canvas').count(), 0);

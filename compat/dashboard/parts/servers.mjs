@@ -13,19 +13,20 @@ export async function peers() {
   await one.register(instance('ORDERS', 'orders-1'));
   const page = await open(one, '?view=instances');
   const peer = `127.0.0.1:${ports[1]}`;
-  await check('a peer that is up and has the same content', () => shows(page, '#peers', new RegExp(`${peer} up the same 0 –`)));
+  await check('a peer that is up and has the same content', () => shows(page, '#peers', new RegExp(`${peer} up the same 0 – the same`)));
+  await check('a peer leads to its page', async () => assert.equal(await page.locator('#peers a').getAttribute('href'), two.url));
   await two.stop('SIGKILL');
   await check('an unreachable peer: its queue, its lag, and why', async () => {
     for (let number = 2; number < 5; number += 1) await one.register(instance('ORDERS', `orders-${number}`));
     await shows(page, '#peers', new RegExp(`${peer} unreachable .*[1-9]\\d* \\d+ s .*(refused|connect)`, 'i'));
-    await shows(page, '#verdict', new RegExp(`Needs attention .*${peer}`));
+    await shows(page, '#verdict', new RegExp(`Degraded .*${peer}.* What changes here reaches its clients when it is back`));
     assert.match(await page.title(), /^! /);
-    await shows(page, '#announced', 'Needs attention: ');
+    await shows(page, '#announced', 'Degraded. ');
     await rowsAre(page, 4);
   });
   await picture(page, 'peer-down');
   const again = await Registry.start(settings, ports[1]);
-  await check('the peer is up again', () => shows(page, '#peers', new RegExp(`${peer} up the same 0 –`)));
+  await check('the peer is up again', () => shows(page, '#peers', new RegExp(`${peer} up the same 0 – the same`)));
   await close(page, 'with peers');
   await Promise.all([one.stop(), again.stop()]);
 }
@@ -38,7 +39,7 @@ export async function selfPreservation() {
   for (let number = 1; number <= 5; number += 1) await registry.register(instance('ORDERS', `orders-${number}`, { duration: 1 }));
   const page = await open(registry, '?view=instances');
   await check('self-preservation: the reason with its numbers, and the leases that it keeps', async () => {
-    await shows(page, '#verdict', /Needs attention .*[Ss]elf-preservation.*\d+ .*\d+/);
+    await shows(page, '#verdict', /Degraded .*[Ss]elf-preservation.*\d+ .*\d+/);
     await shows(page, '#metrics', /Renewals in the last minute 0 more than [1-9]\d* needed .*Overdue leases 5 5 expired and kept/);
   });
   await check('self-preservation: every expired instance is marked', async () => {

@@ -28,8 +28,8 @@ pub(crate) fn said(parameters: &[(String, String)]) -> impl Iterator<Item = (&st
 }
 
 /// The conditions by which instances are chosen.
-pub(super) const CONDITIONS: [&str; 9] =
-    ["q", "application", "status", "zone", "version", "overdue", "expired", "overridden", "up"];
+pub(super) const CONDITIONS: [&str; 10] =
+    ["q", "application", "status", "zone", "version", "overdue", "expired", "restored", "overridden", "up"];
 
 /// Reads the filters, the order and the part of the answer.
 pub(crate) fn instances(parameters: &[(String, String)]) -> Result<Query, ApiError> {
@@ -98,6 +98,7 @@ pub(super) fn condition(filter: &mut Filter, name: &str, value: &str) -> Result<
         "version" => filter.version = Some(value.to_owned()),
         "overdue" => filter.overdue = Some(truth(name, value)?),
         "expired" => filter.expired = Some(truth(name, value)?),
+        "restored" => filter.restored = Some(truth(name, value)?),
         "overridden" => filter.overridden = Some(truth(name, value)?),
         "up" => filter.up = Some(truth(name, value)?),
         _ => return Ok(false),

@@ -3,8 +3,9 @@
 import { get } from './api.js';
 import { byId, fill, h, keep, text, whenChanged } from './dom.js';
 import { ago, count, instanceLink, number, setAgo, status } from './format.js';
-import { changed, mark, PAGE, pageLinks, showHeads, showPager } from './instances.js';
+import { changed, mark, pageLinks, showHeads, showPager } from './instances.js';
 import { pick, showPickAll } from './selection.js';
+import { pageSize } from './settings.js';
 
 const COLUMNS = [
   { title: 'Application', sort: 'application', class: 'name' },
@@ -28,7 +29,7 @@ export async function askApplications(query, signal) {
   const conditions = CONDITIONS.filter((name) => query.has(name)).map((name) => [name, query.get(name)]);
   const open = opened(query);
   const [answer, ...below] = await Promise.all([
-    get('applications', { sort: 'trouble', limit: PAGE, ...Object.fromEntries(conditions) }, signal),
+    get('applications', { sort: 'trouble', limit: pageSize(), ...Object.fromEntries(conditions) }, signal),
     ...open.map((application) => get('instances', { application, sort: 'status', limit: BELOW }, signal)),
   ]);
   return { ...answer, below: new Map(open.map((name, at) => [name, below[at]])) };
@@ -59,7 +60,7 @@ function found({ total, offset, applications }, query) {
   const narrowed = CONDITIONS.slice(0, 6).some((name) => query.has(name));
   if (total === 0) return narrowed ? 'No matching applications.' : 'No application is registered.';
   const all = `${count(total, 'application')}${narrowed ? ' found' : ''}`;
-  if (total <= PAGE) return all;
+  if (total <= pageSize()) return all;
   return applications.length ? `${number(offset + 1)} to ${number(offset + applications.length)} of ${all}` : all;
 }
 

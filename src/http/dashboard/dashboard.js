@@ -6,6 +6,7 @@ import { askApplications, showApplications } from './applications.js';
 import { readChanges, showChange } from './changes.js';
 import { byId, text } from './dom.js';
 import { setServerTime, tick, timeOfDay } from './format.js';
+import { showGreeting } from './greeting.js';
 import { askInstance, showInstance } from './instance.js';
 import { askInstances, changed, showInstances } from './instances.js';
 import { showOverview } from './overview.js';
@@ -73,7 +74,7 @@ function view(asked) {
   if (asked.has('instance')) return 'instance';
   if (['applications', 'instances'].includes(asked.get('view'))) return asked.get('view');
   // Without a view, each condition that only instances have is about instances.
-  return ['application', 'status', 'zone', 'version', 'overdue'].some((name) => asked.get(name)) ? 'instances' : 'applications';
+  return ['application', 'status', 'zone', 'version', 'overdue', 'expired', 'restored'].some((name) => asked.get(name)) ? 'instances' : 'applications';
 }
 
 /** Reads again soon. Many calls lead to one read. */
@@ -125,7 +126,7 @@ function showFilter() {
   chip.href = changed(query, { application: undefined, offset: undefined });
   text(chip, `application ${query.get('application')} ✕`);
   const clear = byId('clear');
-  clear.hidden = !['q', 'trouble', 'application', 'status', 'zone', 'version', 'overdue', 'expired', 'overridden', 'up'].some((name) => query.has(name));
+  clear.hidden = !['q', 'trouble', 'application', 'status', 'zone', 'version', 'overdue', 'expired', 'restored', 'overridden', 'up'].some((name) => query.has(name));
   clear.href = applications ? './' : '?view=instances';
   const q = new URLSearchParams(query.has('q') ? { q: query.get('q') } : {});
   for (const link of byId('views').children) {
@@ -174,6 +175,8 @@ document.addEventListener('keydown', (event) => {
   }
 });
 
+document.addEventListener('settings', () => go(changed(query, { offset: undefined }), { replace: true }));
+
 // ---- the event stream
 
 function heard(now) {
@@ -192,6 +195,7 @@ function connection(state, words) {
 function showTop() {
   if (!overview) return;
   showOverview(overview);
+  showGreeting(overview, user);
   showSelfPreservation(overview.selfPreservation, user, readOverview);
 }
 

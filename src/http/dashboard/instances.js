@@ -1,12 +1,10 @@
 // The list of instances: one page of those that the address asks for. The registry filters and sorts them.
 
-import { get, root } from './api.js';
+import { get } from './api.js';
 import { byId, fill, h, keep, text, whenChanged } from './dom.js';
 import { ago, count, instanceLink, number, outward, setAgo, status, STATUSES } from './format.js';
 import { pick, pickAll, showPickAll } from './selection.js';
-
-/** Rows on a page. */
-export const PAGE = 100;
+import { pageSize } from './settings.js';
 
 const COLUMNS = [
   { title: 'Status', sort: 'status', class: 'state' },
@@ -20,7 +18,7 @@ const COLUMNS = [
   { title: 'Links', class: 'links' },
 ];
 /** The conditions of a search. They have the same names in the page's address and in the API. */
-const CONDITIONS = ['q', 'application', 'status', 'zone', 'version', 'overdue', 'expired', 'overridden', 'up', 'sort', 'offset'];
+const CONDITIONS = ['q', 'application', 'status', 'zone', 'version', 'overdue', 'expired', 'restored', 'overridden', 'up', 'sort', 'offset'];
 
 /** The value for instances without a zone or without a version. */
 const NONE = '-';
@@ -28,7 +26,7 @@ const NONE = '-';
 /** Reads the instances that `query` asks for. */
 export function askInstances(query, signal) {
   const conditions = CONDITIONS.filter((name) => query.has(name)).map((name) => [name, query.get(name)]);
-  return get('instances', { limit: PAGE, ...Object.fromEntries(conditions) }, signal);
+  return get('instances', { limit: pageSize(), ...Object.fromEntries(conditions) }, signal);
 }
 
 /** Shows the answer. */
@@ -47,10 +45,10 @@ export function showInstances(answer, query) {
 }
 
 function found({ total, offset, instances }, query) {
-  const narrowed = CONDITIONS.slice(0, 9).some((name) => query.has(name));
-  if (total === 0) return narrowed ? 'No matching instances.' : `No instance is registered. Clients register at ${new URL(`${root}eureka/`, location.href)}.`;
+  const narrowed = CONDITIONS.slice(0, -2).some((name) => query.has(name));
+  if (total === 0) return narrowed ? 'No matching instances.' : 'No instance is registered.';
   const all = `${count(total, 'instance')}${narrowed ? ' found' : ''}`;
-  if (total <= PAGE) return all;
+  if (total <= pageSize()) return all;
   return instances.length ? `${number(offset + 1)} to ${number(offset + instances.length)} of ${all}` : all;
 }
 
@@ -87,8 +85,8 @@ function row(instance) {
     h('td', { class: 'application' }, h('a', { href: `?${new URLSearchParams({ application })}` }, application)),
     h('td', { class: 'id instance' }, h('a', { href: instanceLink(application, instanceId) }, instanceId)),
     h('td', { class: 'id address', title: ipAddr }, `${hostName || ipAddr}${securePort || port ? `:${securePort ?? port}` : ''}`),
-    h('td', { 'data-label': 'Zone' }, instance.zone),
-    h('td', { 'data-label': 'Version' }, instance.version),
+    h('td', { class: 'zone', 'data-label': 'Zone' }, instance.zone),
+    h('td', { class: 'version', 'data-label': 'Version' }, instance.version),
     h('td', { class: 'n registered', 'data-label': 'Registered' }, ago(registeredAt)),
     h('td', { class: 'n renewal', 'data-label': 'Last renewal' }, mark(instance), ago(lastRenewalAt)),
     h('td', { class: 'links' }, pageLinks(instance)),
@@ -109,18 +107,19 @@ export function mark({ overdue, expired, restored }) {
 
 /** Links to the pages before and after this one. */
 export function showPager(total, offset, query) {
-  const last = Math.max(0, Math.floor((total - 1) / PAGE) * PAGE);
-  whenChanged('pager', [total > PAGE && [last, offset], query.toString()], () => {
+  const page = pageSize();
+  const last = Math.max(0, Math.floor((total - 1) / page) * page);
+  whenChanged('pager', [page, total > page && [last, offset], query.toString()], () => {
     const to = (label, target, there) =>
       there ? h('a', { id: `page-${label}`, href: changed(query, { offset: target || undefined }) }, label) : h('span', { class: 'quiet' }, label);
     const pages = [
       to('First', 0, offset > 0),
-      to('Previous', Math.max(0, Math.min(offset - PAGE, last)), offset > 0),
-      h('span', {}, `page ${number(Math.floor(offset / PAGE) + 1)} of ${number(last / PAGE + 1)}`),
-      to('Next', offset + PAGE, offset < last),
+      to('Previous', Math.max(0, Math.min(offset - page, last)), offset > 0),
+      h('span', {}, `page ${number(Math.floor(offset / page) + 1)} of ${number(last / page + 1)}`),
+      to('Next', offset + page, offset < last),
       to('Last', last, offset < last),
     ];
-    fill(byId('pager'), total > PAGE || offset > 0 ? pages : []);
+    fill(byId('pager'), total > page || offset > 0 ? pages : []);
   });
 }
 

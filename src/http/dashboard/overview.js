@@ -1,8 +1,9 @@
 // The top of the page: health with its reasons, metrics, peers, and the renewals of the last minutes.
 
+import { root } from './api.js';
 import { showRenewals, spark } from './chart.js';
-import { byId, fill, h, text, whenChanged } from './dom.js';
-import { count, duration, number, serverNow, status } from './format.js';
+import { byId, fill, h, keep, text, whenChanged } from './dom.js';
+import { count, duration, number, serverNow, status, STATUSES } from './format.js';
 
 /** Shows an overview in the form that the registry sends. */
 export function showOverview(overview) {
@@ -10,24 +11,32 @@ export function showOverview(overview) {
   document.title = `${health.state === 'healthy' ? '' : '! '}${server.hostName} · eureka-registry`;
   text(byId('server'), `${server.hostName} · ${server.version} · up ${duration(serverNow() - server.startedAt)}`);
   byId('server').title = `node ${server.node}${server.commit ? `, commit ${server.commit}` : ''}`;
-  whenChanged('verdict', [health, selfPreservation.reason], () => showVerdict(health, selfPreservation));
+  showVerdict(health);
   const { instances, applications, leases, zones, history } = overview;
   const many = peers.map(({ available, differingApplications }) => [available, differingApplications]);
   whenChanged('metrics', [instances, applications, leases, selfPreservation, zones.length, history.at(-1), many], () => showMetrics(overview));
   whenChanged('peers', peers.map((peer) => ({ ...peer, lastAnswerAt: 0, lag: lag(peer) })), () => showPeers(peers));
+  whenChanged('zones', zones, () => showZones(zones));
   showRenewals(overview);
 }
 
-function showVerdict({ state, reasons }, selfPreservation) {
-  const healthy = state === 'healthy';
+const WORDS = { healthy: 'Healthy', degraded: 'Degraded', critical: 'Critical' };
+
+function showVerdict({ state, summary, reasons, findings }) {
+  const word = WORDS[state];
   // The sentences contain ages that change every second. A screen reader should read only new sentences.
-  whenChanged('announced', [state, reasons.length], () => text(byId('announced'), healthy ? 'Healthy' : `Needs attention: ${reasons.join(' ')}`));
+  whenChanged('announced', [state, reasons.length], () => text(byId('announced'), [word, ...reasons].join('. ')));
   byId('verdict').dataset.state = state;
-  fill(
-    byId('verdict'),
-    h('p', {}, h('strong', {}, healthy ? 'Healthy' : 'Needs attention'), ' ', healthy && h('span', {}, selfPreservation.reason)),
-    reasons.length > 0 && h('ul', {}, reasons.map((reason) => h('li', {}, reason))),
-  );
+  // Only what has changed is made anew, so that a link keeps the focus and can be clicked.
+  const [head, list] = byId('verdict').children;
+  whenChanged('verdict head', [state, summary], () => fill(head, h('strong', {}, word), ' ', summary));
+  keep(list, findings.map((finding, at) => ({ ...finding, at })), {
+    key: ({ at }) => String(at),
+    said: ({ grade, consequence, link, advice }) => JSON.stringify([grade, consequence, link, advice]),
+    make: ({ grade, reason, consequence, link, advice }) =>
+      h('li', { 'data-grade': grade }, h('span', { class: 'reason' }, reason), ' ', h('span', { class: 'consequence' }, consequence), ' ', link && h('a', { href: link }, 'Show'), ' ', h('span', { class: 'advice' }, advice)),
+    update: (element, { reason }) => text(element.querySelector('.reason'), reason),
+  });
 }
 
 function showMetrics({ instances, applications, leases, selfPreservation, zones, peers, history }) {
@@ -81,22 +90,57 @@ function showPeers(peers) {
     return [
       h(
         'tr', { class: trouble.length > 0 && 'failing' },
-        h('th', { scope: 'row', class: 'id', title: peer.url }, shortUrl(peer.url), peer.kind === 'eureka' && h('small', {}, ' another Eureka server')),
+        h('th', { scope: 'row', class: 'id', title: peer.url }, peerName(peer), peer.kind === 'eureka' && h('small', {}, ' another Eureka server')),
         h('td', {}, availability(peer)),
         h('td', { 'data-label': 'Content' }, sameness(peer)),
         h('td', { class: 'n', 'data-label': 'Queue' }, number(peer.queue)),
         h('td', { class: 'n', 'data-label': 'Lag' }, lag(peer)),
+        h('td', { class: 'n', 'data-label': 'Clock' }, clock(peer)),
       ),
-      trouble.length > 0 && h('tr', { class: 'error' }, h('td', { colspan: 5 }, trouble.join(' · '))),
+      trouble.length > 0 && h('tr', { class: 'error' }, h('td', { colspan: 6 }, trouble.join(' · '))),
     ];
   };
-  const heads = ['Peer', 'State', 'Content', 'Queue', 'Lag'].map((head, at) => h('th', { scope: 'col', class: at > 2 && 'n' }, head));
+  const heads = ['Peer', 'State', 'Content', 'Queue', 'Lag', 'Clock'].map((head, at) => h('th', { scope: 'col', class: at > 2 && 'n' }, head));
   fill(
     byId('peers'),
     h('h2', { id: 'peers-title' }, 'Peers'),
     peers.length
       ? h('table', {}, h('thead', {}, h('tr', {}, heads)), h('tbody', {}, peers.flatMap(rows)))
       : h('p', { class: 'quiet' }, 'None: this replica is standalone.'),
+  );
+}
+
+/** A replica of ours has a page like this one, below the same path. */
+function peerName({ url, kind }) {
+  if (kind !== 'eureka-registry') return shortUrl(url);
+  const here = new URL(`${root}./`, location.href).pathname;
+  const page = new URL(url.replace(/eureka\/?$/, '') + location.pathname.slice(here.length));
+  return h('a', { href: page.href, title: 'The page of this replica' }, shortUrl(url));
+}
+
+/** By how much a peer's clock is ahead. Less than a tenth of a second may be the network. */
+function clock({ clockAheadMs: ahead }) {
+  if (ahead === null) return '–';
+  if (Math.abs(ahead) < 100) return 'the same';
+  return h('span', { class: Math.abs(ahead) >= 1000 && 'warn' }, `${exactly(Math.abs(ahead))} ${ahead > 0 ? 'ahead' : 'behind'}`);
+}
+
+/** A short duration with a tenth of a second. */
+const exactly = (milliseconds) => (milliseconds < 10_000 ? `${(milliseconds / 1000).toFixed(1)} s` : duration(milliseconds));
+
+/** A name that may be broken behind its underscores. */
+const breakable = (name) => name.split('_').flatMap((part, at) => (at ? ['_', h('wbr'), part] : [part]));
+
+/** Zones by status. Each number leads to these instances. */
+function showZones(zones) {
+  const section = byId('zones');
+  section.hidden = zones.length < 2;
+  const used = STATUSES.toReversed().filter((name) => zones.some(({ byStatus }) => byStatus[name] > 0));
+  const cell = (zone, name, many) => h('td', { class: 'n' }, many ? h('a', { href: `?${new URLSearchParams({ view: 'instances', zone, status: name })}` }, number(many)) : h('span', { class: 'quiet' }, '0'));
+  const row = ({ name, byStatus }) => h('tr', {}, h('th', { scope: 'row' }, name === '-' ? 'no zone' : name), used.map((one) => cell(name, one, byStatus[one])));
+  fill(
+    section, h('h2', { id: 'zones-title' }, 'Zones'),
+    h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Zone'), used.map((name) => h('th', { scope: 'col', class: 'n' }, breakable(name))))), h('tbody', {}, zones.map(row))),
   );
 }
 
