@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from check_cases import ALERTS, BAD, BAD_CONFIG, HOSTS, MOVED, NETWORK, PERSISTENCE, SIZES, USERS
+from check_cases import ALERTS, BAD, BAD_CONFIG, HOSTS, MOVED, NETWORK, PANELS, PERSISTENCE, SIZES, USERS
 
 CHART = Path(__file__).resolve().parent / "chart"
 CUSTOM = "ServiceMonitor,PrometheusRule,Certificate,HTTPRoute"
@@ -179,6 +179,7 @@ def main():
             ("sizes", SIZES),
             ("volumes", PERSISTENCE),
             ("alerts", ALERTS),
+            ("Grafana's dashboard", PANELS),
         ):
             for values, wanted, unwanted in table:
                 render(copy, values, wanted, unwanted)

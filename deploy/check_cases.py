@@ -265,7 +265,16 @@ ALERTS = [
         ['job="', "deploy/runbooks.md"],
     ),
 ]
+PANELS = [
+    (
+        "metrics: {grafanaDashboard: {enabled: true, registryUrl: https://registry.local/}}\n",
+        ['"title": "p99 request latency"', '"url": "https://registry.local/"'],
+        ["localhost:8761/\""],
+    ),
+    ("metrics: {grafanaDashboard: {enabled: true}}\n", ['"links": [],'], ['"url": ']),
+]
 BAD = [
+    (["metrics.grafanaDashboard.registryUrl=registry"], ["registryUrl", "pattern"]),
     (["metrics.prometheusRule.selector=up"], ["metrics.prometheusRule.selector", "pattern"]),
     (["metrics.prometheusRule.runbookBaseUrl=wiki"], ["runbookBaseUrl", "pattern"]),
     (["metrics.prometheusRule.certificateDays=0"], ["certificateDays", "minimum"]),
