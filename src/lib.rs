@@ -4,6 +4,7 @@
 pub mod time;
 pub mod metrics;
 pub mod limits;
+pub mod log_levels;
 pub mod tls;
 pub mod model;
 pub mod codec;

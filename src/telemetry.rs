@@ -13,11 +13,13 @@ use std::thread;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use tracing::warn;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::{Dispatch, warn};
 use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::fmt::{FormatEvent, FormatFields, MakeWriter, SubscriberBuilder};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry};
 
+use crate::log_levels::{CURRENT, LogLevels};
 use crate::metrics::process::LOG_LINES_DROPPED;
 use plain::PlainFields;
 use structured::{Shape, Structured};
@@ -187,15 +189,35 @@ pub fn init(options: &Options) -> Guard {
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(terminal).with_writer(writer);
     let structured = |shape| Structured { shape, service: options.service.clone() };
-    match options.format {
-        Format::Text if terminal => logs.init(),
-        Format::Text => logs.fmt_fields(PlainFields).init(),
-        Format::Json => logs.json().flatten_event(true).with_span_list(false).init(),
-        Format::Ecs => logs.fmt_fields(JsonFields::new()).event_format(structured(Shape::Ecs)).init(),
-        Format::Logstash => logs.fmt_fields(JsonFields::new()).event_format(structured(Shape::Logstash)).init(),
-        Format::Gelf => logs.fmt_fields(JsonFields::new()).event_format(structured(Shape::Gelf)).init(),
-    }
+    let filter = options.filter.as_str();
+    let log = match options.format {
+        Format::Text if terminal => with_levels(logs, filter, &CURRENT),
+        Format::Text => with_levels(logs.fmt_fields(PlainFields), filter, &CURRENT),
+        Format::Json => with_levels(logs.json().flatten_event(true).with_span_list(false), filter, &CURRENT),
+        Format::Ecs => {
+            with_levels(logs.fmt_fields(JsonFields::new()).event_format(structured(Shape::Ecs)), filter, &CURRENT)
+        }
+        Format::Logstash => {
+            with_levels(logs.fmt_fields(JsonFields::new()).event_format(structured(Shape::Logstash)), filter, &CURRENT)
+        }
+        Format::Gelf => {
+            with_levels(logs.fmt_fields(JsonFields::new()).event_format(structured(Shape::Gelf)), filter, &CURRENT)
+        }
+    };
+    log.init();
     Guard(queue)
+}
+
+/// A log with this filter, until `levels` has another.
+fn with_levels<N, E>(logs: SubscriberBuilder<N, E, EnvFilter, Queued>, filter: &str, levels: &LogLevels) -> Dispatch
+where
+    N: for<'w> FormatFields<'w> + Send + Sync + 'static,
+    E: FormatEvent<Registry, N> + Send + Sync + 'static,
+{
+    let logs = logs.with_filter_reloading();
+    let handle = logs.reload_handle();
+    levels.begin(filter, move |filter| EnvFilter::try_new(filter).is_ok_and(|filter| handle.reload(filter).is_ok()));
+    logs.finish().into()
 }
 
 /// A queue, and the thread that writes its lines. If the system refuses to start the thread, nothing is logged.
@@ -252,6 +274,23 @@ mod tests {
         drop(read);
         let taken: usize = lines.iter().map(|text| text.len()).sum();
         assert_eq!(taken as u64 / 1000 + dropped, (3 * QUEUED_BYTES / line.len()) as u64, "each is written or counted");
+    }
+
+    #[test]
+    fn a_level_that_is_set_counts_at_once() {
+        let (queue, levels) = (Arc::<Queue>::default(), LogLevels::new());
+        let logs = tracing_subscriber::fmt().with_env_filter("info").with_writer(Queued(Arc::clone(&queue)));
+        tracing::dispatcher::with_default(&with_levels(logs, "info", &levels), || {
+            let said = |what: &str| {
+                tracing::debug!(target: "eureka_registry::http", "{what}");
+                String::from_utf8(std::mem::take(&mut queue.lines.lock().text)).unwrap().contains(what)
+            };
+            assert!(!said("before"));
+            assert_eq!(levels.set("eureka_registry::http", Some("debug")), Ok(()));
+            assert!(said("while it is set"));
+            assert_eq!(levels.set("eureka_registry::http", None), Ok(()));
+            assert!(!said("after"));
+        });
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(super) const FAMILIES: &[Family] = &[
         pattern: "management.endpoint.ID.enabled, .access",
         prefix: "managementendpoint",
         has: is_access,
-        meaning: "`false` or `none` closes an endpoint: `health`, `info` or `prometheus`.",
+        meaning: "`false` or `none` closes an endpoint: `health`, `info`, `loggers` or `prometheus`. With `read-only`, `loggers` sets no level.",
         set: set_endpoint,
     },
     Family {
@@ -129,7 +129,7 @@ fn set_service_urls(draft: &mut Draft, rest: &str, value: &str) -> Result<Sense,
 fn set_endpoint(draft: &mut Draft, rest: &str, value: &str) -> Result<Sense, &'static str> {
     for id in ENDPOINTS {
         let access = match rest.strip_prefix(id) {
-            Some("enabled") => boolean(value).map(|enabled| if enabled { Access::Readable } else { Access::None }),
+            Some("enabled") => boolean(value).map(|enabled| if enabled { Access::Unrestricted } else { Access::None }),
             Some("access") => access(value),
             Some(_) | None => continue,
         };

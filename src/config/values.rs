@@ -211,7 +211,8 @@ pub(super) fn time_or_never(value: &str) -> Result<Duration, &'static str> {
 pub(super) fn access(value: &str) -> Result<Access, &'static str> {
     match super::name::canonical(value.trim()).as_str() {
         "none" => Ok(Access::None),
-        "readonly" | "unrestricted" => Ok(Access::Readable),
+        "readonly" => Ok(Access::ReadOnly),
+        "unrestricted" => Ok(Access::Unrestricted),
         _ => Err("none, read-only or unrestricted"),
     }
 }

@@ -1,6 +1,8 @@
 //! The paths of Spring Boot's actuator that probes, scrapers and people use.
 
+mod loggers;
 mod options;
+mod respond;
 
 use std::sync::Arc;
 
@@ -18,7 +20,8 @@ use super::{ApiError, exposition};
 use crate::console::Snapshot;
 use crate::registry::Caller;
 
-pub use options::{Options, ShowDetails};
+pub use options::{Loggers, Options, ShowDetails};
+use respond::actuator;
 
 /// Marks a request that came by the management port, which has no TLS.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +39,15 @@ pub(super) fn routes(options: &Options) -> Router<Arc<AppState>> {
                 .route(&path("/readiness"), get(readiness))
                 .route(&path("/{component}"), get(health_component)),
             "info" => routes.route(&path(""), get(info)),
+            "loggers" => {
+                let one = get(loggers::one);
+                let one = if options.loggers.as_ref().is_some_and(|loggers| loggers.read_only) {
+                    one
+                } else {
+                    one.post(loggers::set)
+                };
+                routes.route(&path(""), get(loggers::all)).route(&path("/{name}"), one)
+            }
             _ => routes.route(&path(""), get(prometheus)),
         };
     }
@@ -68,6 +80,9 @@ async fn links(
         links.insert(id.to_owned(), link(&format!("/{path}")));
         if id == "health" {
             links.insert("health-path".to_owned(), link(&format!("/{path}/{{*path}}")));
+        }
+        if id == "loggers" {
+            links.insert("loggers-name".to_owned(), link(&format!("/{path}/{{name}}")));
         }
     }
     actuator(StatusCode::OK, &json!({ "_links": links }))
@@ -198,11 +213,6 @@ fn readiness_status(app: &AppState) -> (StatusCode, &'static str) {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "OUT_OF_SERVICE")
     }
-}
-
-fn actuator(code: StatusCode, body: &Value) -> Response {
-    let content_type = [(CONTENT_TYPE, "application/vnd.spring-boot.actuator.v3+json")];
-    (code, content_type, body.to_string()).into_response()
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! What probes, scrapers and Spring Boot Admin look for.
 
-use eureka_registry::http::actuator::ShowDetails;
+use eureka_registry::http::actuator::{Loggers, ShowDetails};
 use eureka_registry::http::security::ForwardHeaders;
 use serde_json::{Value, json};
 
-use crate::security::{EUREKA, WRONG, with_users};
+use crate::security::{EUREKA, READER, WRONG, with_users};
 use crate::support::{Answer, Client, ReservedPort, TestServer};
 
 const ACTUATOR_TYPE: &str = "application/vnd.spring-boot.actuator.v3+json";
@@ -127,6 +127,50 @@ async fn details_are_for_whom_they_are_shown() {
     let health = server.get_json("/actuator/health").await;
     assert_eq!(health["components"]["registry"]["details"]["instances"], 0, "without users nobody is kept out");
     assert_eq!(server.send("GET", "/actuator/health/nothing", &[], b"").await.status, 404);
+    server.stop().await.unwrap();
+}
+
+/// The levels are those of the process, so no other test sets any.
+#[tokio::test]
+async fn levels_of_the_log_are_set_by_who_may_write() {
+    const NAME: &str = "/actuator/loggers/eureka_registry::replication";
+    let server = TestServer::with(|settings| {
+        with_users(settings);
+        settings.http.actuator.loggers = Some(Loggers { path: "loggers".to_owned(), read_only: false });
+        settings.http.security.open_paths.push("/actuator/**".to_owned());
+    })
+    .await;
+    let all = body(&server.send("GET", "/actuator/loggers", &[EUREKA], b"").await);
+    assert_eq!(all["levels"], json!(["OFF", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"]));
+    assert_eq!((&all["loggers"]["ROOT"]["effectiveLevel"], &all["groups"]), (&json!("INFO"), &json!({})));
+    for (who, path, sent, status) in [
+        (None, NAME, r#"{"configuredLevel": "DEBUG"}"#, 401),
+        (Some(READER), NAME, r#"{"configuredLevel": "DEBUG"}"#, 403),
+        (Some(EUREKA), NAME, r#"{"configuredLevel": "LOUD"}"#, 400),
+        (Some(EUREKA), NAME, "DEBUG", 400),
+        (Some(EUREKA), "/actuator/loggers/com.netflix", r#"{"configuredLevel": "DEBUG"}"#, 404),
+    ] {
+        let headers: Vec<_> = who.into_iter().collect();
+        assert_eq!(server.send("POST", path, &headers, sent.as_bytes()).await.status, status, "{who:?} {path} {sent}");
+        assert_eq!(body(&server.send("GET", NAME, &[EUREKA], b"").await), json!({ "effectiveLevel": "INFO" }));
+    }
+    let debug = json!({ "configuredLevel": "DEBUG", "effectiveLevel": "DEBUG" });
+    for (sent, shown) in [(r#"{"configuredLevel": "debug"}"#, debug), ("{}", json!({ "effectiveLevel": "INFO" }))] {
+        assert_eq!(server.send("POST", NAME, &[EUREKA], sent.as_bytes()).await.status, 204);
+        let one = server.send("GET", NAME, &[EUREKA], b"").await;
+        assert_eq!((one.header("content-type"), body(&one)), (Some(ACTUATOR_TYPE), shown));
+    }
+    let large = format!(r#"{{"configuredLevel": "{}"}}"#, "x".repeat(2000));
+    assert_eq!(server.send("POST", NAME, &[EUREKA], large.as_bytes()).await.status, 413);
+    server.stop().await.unwrap();
+    let server = TestServer::start().await;
+    assert_eq!(server.send("GET", "/actuator/loggers", &[], b"").await.status, 404, "not exposed");
+    server.stop().await.unwrap();
+    let server = TestServer::with(|settings| {
+        settings.http.actuator.loggers = Some(Loggers { path: "loggers".to_owned(), read_only: true });
+    })
+    .await;
+    assert_eq!(server.send("POST", NAME, &[], br#"{"configuredLevel": "DEBUG"}"#).await.status, 405);
     server.stop().await.unwrap();
 }
 

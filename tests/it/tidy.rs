@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use imports::Imports;
 
 /// The modules in the order of dependency: each uses only those before it (and itself).
-const LAYERS: [&str; 17] = [
+const LAYERS: [&str; 18] = [
     "time",
     "metrics",
     "limits",
+    "log_levels",
     "tls",
     "model",
     "codec",
@@ -29,7 +30,7 @@ const LAYERS: [&str; 17] = [
 ];
 
 /// Layers that decide and never wait: no `async`, no `.await`.
-const SYNCHRONOUS: [&str; 6] = ["time", "metrics", "limits", "model", "codec", "registry"];
+const SYNCHRONOUS: [&str; 7] = ["time", "metrics", "limits", "log_levels", "model", "codec", "registry"];
 
 struct Source {
     path: PathBuf,

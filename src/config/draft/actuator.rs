@@ -6,16 +6,18 @@ use std::net::IpAddr;
 use super::parts::Written;
 use crate::config::error::ConfigError;
 use crate::config::name::canonical;
-use crate::http::actuator::ShowDetails;
+use crate::http::actuator::{Loggers, ShowDetails};
 use crate::server::Settings;
 
 /// Whether an endpoint may be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Access {
-    /// It may: `read-only` and `unrestricted` are one, as no endpoint here changes anything.
-    Readable,
     /// It may not.
     None,
+    /// It may be read.
+    ReadOnly,
+    /// It may be read, and change something.
+    Unrestricted,
 }
 
 /// `management.*`
@@ -50,17 +52,22 @@ pub(crate) struct ActuatorDraft {
 }
 
 /// The endpoints that this server has.
-pub(crate) const ENDPOINTS: [&str; 3] = ["health", "info", "prometheus"];
+pub(crate) const ENDPOINTS: [&str; 4] = ["health", "info", "loggers", "prometheus"];
 
 impl ActuatorDraft {
     /// The path of an endpoint below the base path, if it is answered.
     fn path(&self, id: &'static str) -> Option<String> {
         let names = |list: &[String]| list.iter().any(|one| one == "*" || canonical(one) == id);
-        let is_exposed = self.include.as_deref().is_none_or(names) && !names(&self.exclude);
-        let access = self.access.get(id).copied().or(self.default_access).unwrap_or(Access::Readable);
+        // As in Spring, who wants to see into the process has to say so.
+        let is_exposed = self.include.as_deref().map_or(id != "loggers", names) && !names(&self.exclude);
         let is_exported = id != "prometheus" || self.prometheus_export.or(self.default_export).unwrap_or(true);
-        let is_answered = is_exposed && access != Access::None && self.max_access != Some(Access::None) && is_exported;
+        let is_answered = is_exposed && self.access(id) != Access::None && is_exported;
         is_answered.then(|| self.paths.get(id).cloned().unwrap_or_else(|| id.to_owned()))
+    }
+
+    fn access(&self, id: &'static str) -> Access {
+        let access = self.access.get(id).copied().or(self.default_access).unwrap_or(Access::Unrestricted);
+        access.min(self.max_access.unwrap_or(Access::Unrestricted))
     }
 
     pub(super) fn finish(&self, settings: &mut Settings) -> Result<(), ConfigError> {
@@ -68,6 +75,8 @@ impl ActuatorDraft {
         actuator.health = self.path("health");
         actuator.info = self.path("info");
         actuator.prometheus = self.path("prometheus");
+        let read_only = self.access("loggers") == Access::ReadOnly;
+        actuator.loggers = self.path("loggers").map(|path| Loggers { path, read_only });
         if self.show_components == Some(ShowDetails::Never) {
             actuator.show_details = ShowDetails::Never;
         } else if self.show_components == Some(ShowDetails::WhenAuthorized)

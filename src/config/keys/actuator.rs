@@ -35,7 +35,7 @@ pub(super) const GROUP: Group = Group {
         Key {
             name: "management.endpoints.web.exposure.include",
             default: "",
-            meaning: "Endpoints that are answered, of `health`, `info` and `prometheus`, or `*`. Default: all three. (Spring Boot's own default is `health`.)",
+            meaning: "Endpoints that are answered, of `health`, `info`, `loggers` and `prometheus`, or `*`. Default: all but `loggers`. (Spring Boot's own default is `health`.)",
             set: |draft, value| put(&mut draft.actuator.include, list(value).map(Some)),
         },
         Key {
@@ -55,7 +55,7 @@ pub(super) const GROUP: Group = Group {
             default: "",
             meaning: "`false` closes the endpoints for which `management.endpoint.ID.enabled` or `.access` does not say otherwise.",
             set: |draft, value| {
-                let access = boolean(value).map(|enabled| if enabled { Access::Readable } else { Access::None });
+                let access = boolean(value).map(|enabled| if enabled { Access::Unrestricted } else { Access::None });
                 put(&mut draft.actuator.default_access, access.map(Some))
             },
         },
@@ -68,7 +68,7 @@ pub(super) const GROUP: Group = Group {
         Key {
             name: "management.endpoints.access.max-permitted",
             default: "",
-            meaning: "`none` closes every endpoint.",
+            meaning: "`none` closes every endpoint; with `read-only`, no log level can be set.",
             set: |draft, value| put(&mut draft.actuator.max_access, access(value).map(Some)),
         },
         Key {

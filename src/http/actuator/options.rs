@@ -16,6 +16,8 @@ pub struct Options {
     pub info: Option<String>,
     /// The path of the metrics; `None` if they are off.
     pub prometheus: Option<String>,
+    /// The log levels; `None` if they are off.
+    pub loggers: Option<Loggers>,
     /// Whether the base path is answered with a list (`management.endpoints.web.discovery.enabled`).
     pub links: bool,
     /// Whether `/livez` and `/readyz` are answered, too (`management.endpoint.health.probes.add-additional-paths`).
@@ -29,8 +31,13 @@ pub struct Options {
 impl Options {
     /// The endpoints that are on: their ids, and their paths below the base path.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let all = [("health", &self.health), ("info", &self.info), ("prometheus", &self.prometheus)];
-        all.into_iter().filter_map(|(id, path)| Some((id, path.as_deref()?)))
+        let all = [
+            ("health", self.health.as_deref()),
+            ("info", self.info.as_deref()),
+            ("loggers", self.loggers.as_ref().map(|loggers| loggers.path.as_str())),
+            ("prometheus", self.prometheus.as_deref()),
+        ];
+        all.into_iter().filter_map(|(id, path)| Some((id, path?)))
     }
 }
 
@@ -43,12 +50,22 @@ impl Default for Options {
             health: Some("health".to_owned()),
             info: Some("info".to_owned()),
             prometheus: Some("prometheus".to_owned()),
+            loggers: None,
             links: true,
             additional_paths: false,
             show_details: ShowDetails::default(),
             roles: Vec::new(),
         }
     }
+}
+
+/// The endpoint of the log levels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loggers {
+    /// Its path below the base path.
+    pub path: String,
+    /// Whether levels can be read and not set (`management.endpoint.loggers.access`).
+    pub read_only: bool,
 }
 
 /// Who sees details (`management.endpoint.health.show-details`).

@@ -145,6 +145,23 @@ fn endpoints_are_closed_as_the_actuator_is_told() {
     ] {
         assert_eq!(answered(text), expected, "{text}");
     }
+    let levels = |text: &str| {
+        let actuator = settings(&yaml(text), &[], &[]).http.actuator;
+        actuator.loggers.map(|loggers| (loggers.path, loggers.read_only))
+    };
+    let exposed = "management.endpoints.web.exposure.include: '*'\n";
+    for (text, expected) in [
+        ("", None),
+        (exposed, Some(("loggers", false))),
+        (&format!("{exposed}management.endpoint.loggers.access: none"), None),
+        (&format!("{exposed}management.endpoint.loggers.access: read-only"), Some(("loggers", true))),
+        (&format!("{exposed}management.endpoints.access.max-permitted: read-only"), Some(("loggers", true))),
+        (&format!("{exposed}management.endpoints.access.default: read-only"), Some(("loggers", true))),
+        (&format!("{exposed}management.endpoints.web.path-mapping.loggers: levels"), Some(("levels", false))),
+    ] {
+        let found = levels(text);
+        assert_eq!(found.as_ref().map(|(path, read_only)| (path.as_str(), *read_only)), expected, "{text}");
+    }
     let environment = [
         ("MANAGEMENT_ENDPOINTS_WEB_EXPOSURE_INCLUDE_0", "health"),
         ("MANAGEMENT_ENDPOINTS_WEB_EXPOSURE_INCLUDE_1", "info"),
