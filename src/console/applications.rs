@@ -182,7 +182,7 @@ impl Applications {
             .filter(|instances| instances.iter().any(|(info, lease)| query.filter.matches(info, lease, now)))
             .map(|instances| Counted::of(instances, flips, now))
             .inspect(|counted| {
-                Trouble::ALL.into_iter().filter(|one| counted.has(*one)).for_each(|one| by_trouble.add(one))
+                Trouble::ALL.into_iter().filter(|one| counted.has(*one)).for_each(|one| by_trouble.add(one));
             })
             .filter(|counted| match query.trouble {
                 None => true,

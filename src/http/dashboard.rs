@@ -212,6 +212,19 @@ fn encode(text: &str) -> impl fmt::Display + '_ {
     utf8_percent_encode(text, UNRESERVED)
 }
 
+/// By how much a peer's clock is ahead, in tenths of a second.
+fn clock(peer: &Peer) -> String {
+    match peer.clock_ahead_ms {
+        None => "–".to_owned(),
+        Some(ahead) if ahead.abs() < 100 => "the same".to_owned(),
+        Some(ahead) => {
+            let tenths = (ahead.abs() + 50) / 100;
+            let side = if ahead > 0 { "ahead" } else { "behind" };
+            format!("{}.{} s {side}", tenths / 10, tenths % 10)
+        }
+    }
+}
+
 /// A link to an instance's page.
 fn instance_link(app: &str, id: &str) -> String {
     format!("./?application={}&instance={}", encode(app), encode(id))
@@ -275,19 +288,6 @@ impl Index {
     /// How long ago something was. Templates pass references.
     fn ago(&self, at: impl Borrow<i64>) -> Span {
         Span(self.now().since(Timestamp(*at.borrow())))
-    }
-
-    /// By how much a peer's clock is ahead, in tenths of a second.
-    fn clock(&self, peer: &Peer) -> String {
-        match peer.clock_ahead_ms {
-            None => "–".to_owned(),
-            Some(ahead) if ahead.abs() < 100 => "the same".to_owned(),
-            Some(ahead) => {
-                let tenths = (ahead.abs() + 50) / 100;
-                let side = if ahead > 0 { "ahead" } else { "behind" };
-                format!("{}.{} s {side}", tenths / 10, tenths % 10)
-            }
-        }
     }
 
     fn lag(&self, peer: &Peer) -> String {

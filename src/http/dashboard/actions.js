@@ -14,7 +14,7 @@ const LINES = 8;
 /** Maximum number of characters of a reason. */
 const REASON = 200;
 /** The conditions of a search that the registry takes for an act, too. */
-const CONDITIONS = ['q', 'application', 'status', 'zone', 'version', 'overdue', 'expired', 'overridden', 'up'];
+const CONDITIONS = ['q', 'application', 'status', 'zone', 'version', 'overdue', 'expired', 'restored', 'overridden', 'up'];
 
 const OUT = {
   id: 'act-out',

@@ -12,7 +12,7 @@ const QUICK = [
   ['expired', 'expired', 'true'],
 ];
 /** The conditions of a search, as the registry and the address of the page name them. */
-const CONDITIONS = ['q', 'application', 'status', 'zone', 'version', 'overdue', 'expired', 'overridden', 'up', 'sort'];
+const CONDITIONS = ['q', 'application', 'status', 'zone', 'version', 'overdue', 'expired', 'restored', 'overridden', 'up', 'sort'];
 
 const input = byId('filter').elements.q;
 const words = h('datalist', { id: 'completions' });
