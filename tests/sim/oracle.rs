@@ -160,14 +160,26 @@ impl Oracle {
 
     /// The events that may win in the end: the last one, and earlier ones over which it may not win.
     pub(crate) fn rivals(&self, client: usize, aspect: Aspect) -> Vec<&Event> {
-        let mut rivals: Vec<&Event> = Vec::new();
-        let newest: Vec<&Event> = self.of(client, aspect).rev().collect();
-        let floor = newest.iter().filter(|event| event.is_firm()).map(|event| event.value.rank()).max();
-        for event in newest.into_iter().filter(|event| floor.is_none_or(|floor| event.value.rank() >= floor)) {
+        self.judged(client, aspect).into_iter().map(|(event, _)| event).collect()
+    }
+
+    /// The events that may win in the end, and whether each certainly wins over those before it.
+    fn judged(&self, client: usize, aspect: Aspect) -> Vec<(&Event, bool)> {
+        let cancel = |event: &Event| event.client == client && event.value == Value::Present(false);
+        let cancelled = self.events.iter().rposition(cancel);
+        // A cancellation takes the data with it, so the next registration may have an older version.
+        let stands = |number: usize| aspect != Aspect::Data || cancelled.is_none_or(|cancelled| cancelled < number);
+        let all = self.events.iter().enumerate().rev();
+        let newest = all.filter(|(_, event)| event.client == client && event.value.aspect() == aspect);
+        let newest: Vec<_> = newest.map(|(number, event)| (event, event.is_firm() && stands(number))).collect();
+        let floor = newest.iter().filter(|(_, is_firm)| *is_firm).map(|(event, _)| event.value.rank()).max();
+        let mut rivals: Vec<(&Event, bool)> = Vec::new();
+        for (event, is_firm) in newest {
             let rank = event.value.rank();
             // A firm one wins over all earlier ones of its rank.
-            if !rivals.iter().any(|later| later.is_firm() && later.value.rank() >= rank) {
-                rivals.push(event);
+            let is_beaten = rivals.iter().any(|(later, is_firm)| *is_firm && later.value.rank() >= rank);
+            if floor.is_none_or(|floor| rank >= floor) && !is_beaten {
+                rivals.push((event, is_firm));
             }
         }
         rivals
@@ -181,8 +193,8 @@ impl Oracle {
 
     /// The states that are right in the end; `None` if no change has to have lasted.
     pub(crate) fn expected(&self, client: usize, aspect: Aspect) -> Option<Vec<Value>> {
-        let rivals = self.rivals(client, aspect);
-        rivals.iter().any(|event| event.is_firm()).then(|| rivals.iter().map(|event| event.value).collect())
+        let rivals = self.judged(client, aspect);
+        rivals.iter().any(|(_, is_firm)| *is_firm).then(|| rivals.iter().map(|(event, _)| event.value).collect())
     }
 
     /// From now on the former states are right, too: an instance that was gone may have kept an override.
