@@ -11,6 +11,9 @@ use super::{Caller, Reason, Source};
 const LEASES_KEPT: usize = 1000;
 /// How many changes are kept: as many as a large registry has instances, so that a restart of all of them is kept as a whole.
 const CHANGES_KEPT: usize = 10_000;
+/// How many bytes the texts of a kept item may take on average. Real names and reasons take half of it; with the longest that are
+/// accepted, all would take twenty megabytes.
+const BYTES_KEPT: usize = 200;
 
 /// What happened to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,11 +136,11 @@ pub struct InstanceHistory {
 /// The last changes, and the last registrations and cancellations that `/lastn` shows.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    changes: VecDeque<Change>,
+    changes: Latest<Change>,
     /// The number of the last change that is no longer kept; zero if all are.
     forgotten: u64,
-    registered: VecDeque<(Timestamp, InstanceKey)>,
-    cancelled: VecDeque<(Timestamp, InstanceKey)>,
+    registered: Latest<(Timestamp, InstanceKey)>,
+    cancelled: Latest<(Timestamp, InstanceKey)>,
     counted: [[u64; Source::ALL.len()]; ChangeKind::ALL.len()],
 }
 
@@ -145,22 +148,22 @@ impl Journal {
     pub(super) fn note(&mut self, change: Change) {
         self.counted[change.kind as usize][change.source().map_or(0, |source| source as usize + 1)] += 1;
         match change.kind {
-            ChangeKind::Registered => drop(push(&mut self.registered, LEASES_KEPT, (change.at, change.key.clone()))),
+            ChangeKind::Registered => drop(self.registered.push(LEASES_KEPT, (change.at, change.key.clone()))),
             ChangeKind::Cancelled | ChangeKind::Evicted => {
-                drop(push(&mut self.cancelled, LEASES_KEPT, (change.at, change.key.clone())));
+                drop(self.cancelled.push(LEASES_KEPT, (change.at, change.key.clone())));
             }
             ChangeKind::Restored | ChangeKind::StatusChanged | ChangeKind::OverrideRemoved => {}
         }
-        if let Some(forgotten) = push(&mut self.changes, CHANGES_KEPT, change) {
+        if let Some(forgotten) = self.changes.push(CHANGES_KEPT, change) {
             self.forgotten = forgotten.number;
         }
     }
 
     /// The first `most` changes with a number above `number`.
     pub(super) fn after(&self, number: u64, most: usize) -> ChangesAfter {
-        let first = self.changes.partition_point(|change| change.number <= number);
+        let first = self.changes.items.partition_point(|change| change.number <= number);
         ChangesAfter {
-            changes: self.changes.range(first..).take(most).cloned().collect(),
+            changes: self.changes.items.range(first..).take(most).cloned().collect(),
             missed: number < self.forgotten,
             last: self.last(),
         }
@@ -168,8 +171,8 @@ impl Journal {
 
     /// The last `most` changes, oldest first.
     pub(super) fn latest(&self, most: usize) -> ChangesAfter {
-        let first = self.changes.len().saturating_sub(most);
-        let changes = self.changes.range(first..).cloned().collect();
+        let first = self.changes.items.len().saturating_sub(most);
+        let changes = self.changes.items.range(first..).cloned().collect();
         ChangesAfter { changes, missed: false, last: self.last() }
     }
 
@@ -177,7 +180,7 @@ impl Journal {
     /// changes, and copies a key only for those that count.
     pub(super) fn flips(&self, since: Timestamp) -> HashMap<InstanceKey, u32> {
         let mut flips: HashMap<InstanceKey, u32> = HashMap::new();
-        let recent = self.changes.iter().rev().take_while(|change| change.at >= since);
+        let recent = self.changes.items.iter().rev().take_while(|change| change.at >= since);
         for change in recent.filter(|change| change.is_flip()) {
             match flips.get_mut(&change.key) {
                 Some(times) => *times += 1,
@@ -189,12 +192,12 @@ impl Journal {
 
     /// The number of the last change; zero if there was none.
     pub(super) fn last(&self) -> u64 {
-        self.changes.back().map_or(0, |change| change.number)
+        self.changes.items.back().map_or(0, |change| change.number)
     }
 
     /// When the oldest kept change happened.
     pub(super) fn kept_since(&self) -> Option<Timestamp> {
-        self.changes.front().map(|change| change.at)
+        self.changes.items.front().map(|change| change.at)
     }
 
     /// The number of changes since the start, by kind and source.
@@ -207,18 +210,99 @@ impl Journal {
 
     /// The last registrations, newest first.
     pub(super) fn registered(&self) -> Vec<(Timestamp, InstanceKey)> {
-        self.registered.iter().rev().cloned().collect()
+        self.registered.items.iter().rev().cloned().collect()
     }
 
     /// The last cancellations and evictions, newest first.
     pub(super) fn cancelled(&self) -> Vec<(Timestamp, InstanceKey)> {
-        self.cancelled.iter().rev().cloned().collect()
+        self.cancelled.items.iter().rev().cloned().collect()
     }
 }
 
-/// Appends an item to a queue of at most `most`. Returns the oldest one if it had to make room.
-fn push<T>(queue: &mut VecDeque<T>, most: usize, item: T) -> Option<T> {
-    let gone = if queue.len() == most { queue.pop_front() } else { None };
-    queue.push_back(item);
-    gone
+/// The latest items, of a bounded number and with texts of bounded length.
+#[derive(Debug)]
+struct Latest<T> {
+    items: VecDeque<T>,
+    /// The length of the texts of all items.
+    bytes: usize,
+}
+
+impl<T> Default for Latest<T> {
+    fn default() -> Self {
+        Self { items: VecDeque::new(), bytes: 0 }
+    }
+}
+
+impl<T: Texts> Latest<T> {
+    /// Appends an item to at most `most`. Returns the last of those that had to make room.
+    fn push(&mut self, most: usize, item: T) -> Option<T> {
+        self.bytes += item.bytes();
+        self.items.push_back(item);
+        let mut last = None;
+        while self.items.len() > most || self.bytes > most * BYTES_KEPT {
+            last = self.items.pop_front();
+            self.bytes -= last.as_ref().map_or(0, T::bytes);
+        }
+        last
+    }
+}
+
+/// What has texts that come from outside.
+trait Texts {
+    /// Their length in bytes.
+    fn bytes(&self) -> usize;
+}
+
+impl Texts for Change {
+    fn bytes(&self) -> usize {
+        self.key.as_str().len() + self.reason().map_or(0, str::len)
+    }
+}
+
+impl Texts for (Timestamp, InstanceKey) {
+    fn bytes(&self) -> usize {
+        self.1.as_str().len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::AppName;
+
+    fn registered(number: u64, id: &str) -> Change {
+        Change {
+            number,
+            at: Timestamp(0),
+            key: InstanceKey::new(&AppName::new("ORDERS"), id),
+            kind: ChangeKind::Registered,
+            status: InstanceStatus::Up,
+            previous: None,
+            caller: None,
+        }
+    }
+
+    #[test]
+    fn long_names_shorten_the_journal() {
+        let mut journal = Journal::default();
+        let long = "i".repeat(1000);
+        for number in 1..=5000 {
+            journal.note(registered(number, &long));
+        }
+        let kept = journal.latest(usize::MAX).changes;
+        assert_eq!(kept.iter().map(|change| change.key.as_str().len()).sum::<usize>(), journal.changes.bytes);
+        assert!((1000..CHANGES_KEPT * BYTES_KEPT / 1000).contains(&kept.len()), "{}", kept.len());
+        assert!((100..LEASES_KEPT * BYTES_KEPT / 1000).contains(&journal.registered().len()));
+        let first = kept[0].number;
+        assert!(journal.after(first - 2, 1).missed && !journal.after(first - 1, 1).missed);
+    }
+
+    #[test]
+    fn short_names_are_kept_by_their_number() {
+        let mut journal = Journal::default();
+        for number in 1..=11_000 {
+            journal.note(registered(number, &format!("orders-{number}")));
+        }
+        assert_eq!((journal.latest(usize::MAX).changes.len(), journal.registered().len()), (CHANGES_KEPT, LEASES_KEPT));
+    }
 }
