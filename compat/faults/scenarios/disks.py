@@ -16,7 +16,7 @@ async def snapshot(replica):
     return (await replica.caller.call("GET", "/api/v1/overview")).json()["snapshot"]
 
 
-@scenario(seconds=60, weight=3)
+@scenario(seconds=60, weight=3, short=True)
 async def all_killed_with_snapshots(lab):
     """All three are killed at once, with snapshots, and started again, twice. 1,000 instances go on renewing, and no fetch shows
     fewer. An override, and that an instance was cancelled, stay."""
