@@ -5,10 +5,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# Sections whose commands need more than one machine, and the checks that run them there.
+# Sections whose commands need more than one machine or a server of their own, and the checks that run them there. Without a heading:
+# the whole page.
 ELSEWHERE = {
     ("deploy/migration.md", "## 5. Move the cluster"): "compat/run peers",
     ("deploy/README.md", "## Moving from a Java StatefulSet"): "compat/run kubernetes",
+    ("deploy/runbooks.md", ""): "compat/run prometheus",
 }
 
 
@@ -18,8 +20,10 @@ def blocks(text):
 
 
 def section(page, heading):
-    """A section of a page, up to the next heading of its rank."""
+    """A section of a page, up to the next heading of its rank; without a heading the whole page."""
     text = (ROOT / page).read_text()
+    if not heading:
+        return text
     assert f"\n{heading}\n" in text, f"{page} has no section {heading!r}"
     return re.split(rf"^{heading.split(' ')[0]} ", text.split(f"\n{heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
 
