@@ -22,6 +22,8 @@ export async function oneInstance(registry) {
     await picture(page, 'asking');
     await page.click('#confirm button[value=cancel]');
     await page.click('#take-out');
+    // It opens when the registry has said what it would do. Before that, Escape leads back to the list.
+    await page.waitForSelector('#confirm[open]');
     await page.keyboard.press('Escape');
     assert.equal(await page.locator('#confirm').isVisible(), false);
     assert.equal((await registry.instance('ORDERS', 'orders-2')).status, 'UP');
