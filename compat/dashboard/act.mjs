@@ -6,8 +6,8 @@ import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { broke, browser, check, close, counts, credentials, open, OPERATOR, ports, shows, visit } from './harness.mjs';
-import { instance, Registry, stopAll, until } from './registry.mjs';
+import { check, close, credentials, open, OPERATOR, ports, run, shows, visit } from './harness.mjs';
+import { instance, Registry, until } from './registry.mjs';
 
 const [, WORK] = process.argv.slice(2);
 const [NGINX_PORT] = ports;
@@ -250,14 +250,6 @@ function registryCall(address, origin) {
   return Number(status);
 }
 
-try {
+await run(async () => {
   for (const part of [acting, many, readOnly, finding, behindNginx]) await part();
-} catch (error) {
-  broke(error);
-} finally {
-  await browser.close();
-  stopAll();
-}
-const [passed, failed] = counts();
-console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed ? 1 : 0;
+});

@@ -1,27 +1,18 @@
 // The dashboard in a real Chromium, as a person sees it: `node check.mjs BINARY DIRECTORY PORT PORT`.
 
-import { broke, browser, counts } from './harness.mjs';
+import { run } from './harness.mjs';
 import { keyboard, looks, withoutScript } from './parts/access.mjs';
 import { applications } from './parts/applications.mjs';
 import { axe, settings, widths } from './parts/axe.mjs';
 import { hostile, oneInstance } from './parts/instance.mjs';
 import { busy, busyRegistry, empty, full } from './parts/lists.mjs';
 import { peers, restart, selfPreservation, switching, users } from './parts/servers.mjs';
-import { stopAll } from './registry.mjs';
 
-try {
+await run(async () => {
   await empty();
   await applications();
   const registry = await busyRegistry();
   for (const part of [busy, oneInstance, hostile, keyboard, withoutScript, looks, settings, widths, axe]) await part(registry);
   await registry.stop();
   for (const part of [full, peers, selfPreservation, switching, users, restart]) await part();
-} catch (error) {
-  broke(error);
-} finally {
-  await browser.close();
-  stopAll();
-}
-const [passed, failed] = counts();
-console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed ? 1 : 0;
+});

@@ -6,7 +6,7 @@ import path from 'node:path';
 
 import { chromium } from 'playwright-core';
 
-import { until } from './registry.mjs';
+import { stopAll, until } from './registry.mjs';
 
 /** Ports of registries that restart at the same address, or know each other before they start. */
 export const ports = process.argv.slice(4).map(Number);
@@ -15,15 +15,6 @@ const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-ru
 
 let passed = 0;
 let failed = 0;
-
-/** How many checks have passed and failed. */
-export const counts = () => [passed, failed];
-
-/** Counts what was thrown outside of a check. */
-export function broke(error) {
-  failed += 1;
-  console.log(`  FAIL ${error.stack}`);
-}
 
 /** One check: its sentence, and the code that throws if it does not hold. */
 export async function check(what, test) {
@@ -38,6 +29,21 @@ export async function check(what, test) {
 }
 
 export const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+
+/** Runs all checks, ends what they started, and says how many passed and failed. What is thrown outside of a check is a failure, too. */
+export async function run(checks) {
+  try {
+    await checks();
+  } catch (error) {
+    failed += 1;
+    console.log(`  FAIL ${error.stack}`);
+  } finally {
+    await browser.close();
+    stopAll();
+  }
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed ? 1 : 0;
+}
 
 /** A new page. It collects complaints: messages in the console, and requests to anything but its registry. */
 export async function open(registry, address = '', { live = true, ...options } = {}) {
