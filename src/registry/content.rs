@@ -180,7 +180,7 @@ impl Content {
 
     fn forget_oldest_change(&mut self) {
         let Some((_, (_, key))) = self.changes.pop_first() else { return };
-        let forgotten = self.recently_changed.remove(&key);
+        let forgotten = self.recently_changed.remove(&key).or_else(|| self.recently_changed.remove_gone(&key));
         self.gone_bytes -= forgotten.as_ref().map_or(0, weight_if_gone);
     }
 
@@ -199,7 +199,12 @@ impl Content {
         self.version += 1;
         let entry = Entry::new(Arc::clone(lease), Arc::clone(record), self.version);
         self.gone_bytes += weight_if_gone(&entry);
-        if let Some(earlier) = self.recently_changed.insert(entry.clone()) {
+        let same_place = self.recently_changed.insert(entry.clone());
+        let earlier = same_place.or_else(|| match entry.is_gone() {
+            true => self.recently_changed.remove(lease.key()),
+            false => self.recently_changed.remove_gone(lease.key()),
+        });
+        if let Some(earlier) = earlier {
             self.changes.remove(&earlier.change);
             self.gone_bytes -= weight_if_gone(&earlier);
         }
@@ -264,7 +269,7 @@ impl Content {
 
 /// The memory of an instance that left, while it is still in the delta. A registered one shares its record with the pages.
 fn weight_if_gone(entry: &Entry) -> usize {
-    if entry.info().action_type == Some(ActionType::Deleted) { entry.info().weight() } else { 0 }
+    if entry.is_gone() { entry.info().weight() } else { 0 }
 }
 
 fn vip(info: &InstanceInfo) -> Option<&str> {

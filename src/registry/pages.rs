@@ -1,7 +1,7 @@
 //! [`Pages`]: the registry's content in order, cut so that an answer can be built of pieces.
 //!
 //! An answer of ten thousand instances must not be encoded and compressed again because one of them changed. So the instances
-//! stand in the order of their keys, cut into pages of at most [`MOST`]. Each page keeps its encoded and compressed text for each
+//! stand in the order of their places, cut into pages of at most [`MOST`]. Each page keeps its encoded and compressed text for each
 //! form, from the first request for that form until one of its instances changes. An answer is its pages with a little glue
 //! between them: a comma where an application continues on the next page, its end and the next one's beginning where it does not.
 //!
@@ -9,12 +9,13 @@
 //! the lock. A writer that changes a page which is still being read copies it first. So an answer shows one moment, and no writer
 //! waits for an encoder.
 
+use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
 use crate::codec::{self, DeflatedPiece, Form, Nesting};
-use crate::model::{InstanceInfo, InstanceKey, Record};
+use crate::model::{ActionType, InstanceInfo, InstanceKey, Record};
 
 use super::Lease;
 
@@ -36,11 +37,14 @@ pub(super) struct Entry {
     pub(super) record: Arc<Record>,
     /// The number of that change.
     pub(super) change: u64,
+    /// Whether the instance left with it. As close as the key, for the same reason.
+    gone: bool,
 }
 
 impl Entry {
     pub(super) fn new(lease: Arc<Lease>, record: Arc<Record>, change: u64) -> Self {
-        Self { key: lease.key().clone(), lease, record, change }
+        let gone = record.info.action_type == Some(ActionType::Deleted);
+        Self { key: lease.key().clone(), lease, record, change, gone }
     }
 
     pub(super) fn info(&self) -> &InstanceInfo {
@@ -51,9 +55,50 @@ impl Entry {
         &self.key
     }
 
+    /// Whether the instance left.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { key: &self.key, gone: self.gone }
+    }
+
     /// Appends the instance as an element of a list.
     pub(super) fn encode(&self, form: Form, nesting: Nesting, out: &mut Vec<u8>) {
         codec::instance_entry(form, nesting, self.info(), &self.lease.info(self.info()), out);
+    }
+}
+
+/// Where an instance stands: by application, then those that are there before those that left, then by id.
+///
+/// A client of Netflix's that no longer knows an application skips what left it, and then takes over the whole application with the
+/// first instance that joined it, with those that left. It takes them out again only if they come after (`DiscoveryClient.updateDelta`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place<'a> {
+    key: &'a InstanceKey,
+    gone: bool,
+}
+
+impl<'a> Place<'a> {
+    fn of_one_there(key: &'a InstanceKey) -> Self {
+        Self { key, gone: false }
+    }
+}
+
+impl PartialOrd for Place<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Place<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.gone != other.gone && self.key.app() == other.key.app() {
+            self.gone.cmp(&other.gone)
+        } else {
+            self.key.cmp(other.key)
+        }
     }
 }
 
@@ -135,8 +180,8 @@ impl Page {
         self.entries.first()
     }
 
-    fn position(&self, key: &InstanceKey) -> Result<usize, usize> {
-        self.entries.binary_search_by(|entry| entry.key().cmp(key))
+    fn position(&self, place: Place<'_>) -> Result<usize, usize> {
+        self.entries.binary_search_by(|entry| entry.place().cmp(&place))
     }
 }
 
@@ -151,12 +196,12 @@ pub(super) fn glue(form: Form, before: &Entry, after: &Entry, out: &mut Vec<u8>)
     }
 }
 
-/// Instances in the order of their keys. No page is empty.
+/// Instances in the order of their places. No page is empty.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
     pages: Vec<Arc<Page>>,
-    /// The first key of each page.
-    firsts: Vec<InstanceKey>,
+    /// The first place of each page.
+    firsts: Vec<(InstanceKey, bool)>,
     len: usize,
 }
 
@@ -170,24 +215,26 @@ impl Pages {
         self.pages.clone()
     }
 
+    /// An instance that is there.
     pub(super) fn get(&self, key: &InstanceKey) -> Option<&Entry> {
-        let page = self.pages.get(self.page_of(key))?;
-        page.position(key).ok().map(|at| &page.entries[at])
+        let place = Place::of_one_there(key);
+        let page = self.pages.get(self.page_of(place))?;
+        page.position(place).ok().map(|at| &page.entries[at])
     }
 
     /// Puts the entry in its place, and returns the one that it replaced.
     pub(super) fn insert(&mut self, entry: Entry) -> Option<Entry> {
-        let at = self.page_of(entry.key());
+        let at = self.page_of(entry.place());
         if self.pages.is_empty() {
             self.pages.push(Arc::default());
-            self.firsts.push(entry.key().clone());
+            self.firsts.push(first_of(&entry));
         }
         let page = changed(&mut self.pages[at]);
-        match page.position(entry.key()) {
+        match page.position(entry.place()) {
             Ok(position) => Some(std::mem::replace(&mut page.entries[position], entry)),
             Err(position) => {
                 if position == 0 {
-                    self.firsts[at] = entry.key().clone();
+                    self.firsts[at] = first_of(&entry);
                 }
                 page.entries.insert(position, entry);
                 self.len += 1;
@@ -195,7 +242,7 @@ impl Pages {
                     // Registrations in the order of keys fill each page; others find room in both halves.
                     let appended = position + 1 == page.entries.len();
                     let rest = page.entries.split_off(if appended { position } else { page.entries.len() / 2 });
-                    self.firsts.insert(at + 1, rest[0].key().clone());
+                    self.firsts.insert(at + 1, first_of(&rest[0]));
                     self.pages.insert(at + 1, Arc::new(Page { entries: rest, ..Page::default() }));
                 }
                 None
@@ -203,13 +250,23 @@ impl Pages {
         }
     }
 
+    /// Removes an instance that is there.
     pub(super) fn remove(&mut self, key: &InstanceKey) -> Option<Entry> {
-        let at = self.page_of(key);
-        let position = self.pages.get(at)?.position(key).ok()?;
+        self.remove_at(Place::of_one_there(key))
+    }
+
+    /// Removes an instance that left.
+    pub(super) fn remove_gone(&mut self, key: &InstanceKey) -> Option<Entry> {
+        self.remove_at(Place { key, gone: true })
+    }
+
+    fn remove_at(&mut self, place: Place<'_>) -> Option<Entry> {
+        let at = self.page_of(place);
+        let position = self.pages.get(at)?.position(place).ok()?;
         let page = changed(&mut self.pages[at]);
         let removed = page.entries.remove(position);
         if let Some(first) = page.first() {
-            self.firsts[at] = first.key().clone();
+            self.firsts[at] = first_of(first);
         }
         self.len -= 1;
         self.merge(at);
@@ -239,15 +296,15 @@ impl Pages {
             self.pages.iter().all(|page| !page.entries.is_empty() && page.entries.len() <= MOST),
             "no page is empty or too full"
         );
-        let firsts: Vec<_> = self.pages.iter().map(|page| page.entries[0].key()).collect();
-        assert_eq!(firsts, self.firsts.iter().collect::<Vec<_>>(), "pages are found by their first keys");
-        assert!(self.iter().map(Entry::key).is_sorted_by(|before, after| before < after), "instances are in order");
+        let firsts: Vec<_> = self.pages.iter().map(|page| first_of(&page.entries[0])).collect();
+        assert_eq!(firsts, self.firsts, "pages are found by their first places");
+        assert!(self.iter().map(Entry::place).is_sorted_by(|before, after| before < after), "instances are in order");
         assert_eq!(self.iter().count(), self.len, "instances are counted");
     }
 
-    /// The page that has `key`, or would have it.
-    fn page_of(&self, key: &InstanceKey) -> usize {
-        let after = self.firsts.partition_point(|first| first <= key);
+    /// The page that has `place`, or would have it.
+    fn page_of(&self, place: Place<'_>) -> usize {
+        let after = self.firsts.partition_point(|(key, gone)| Place { key, gone: *gone } <= place);
         after.saturating_sub(1)
     }
 
@@ -285,6 +342,10 @@ impl View {
     pub(super) fn records(&self) -> impl Iterator<Item = (&Arc<Record>, &Arc<Lease>)> {
         self.0.iter().flat_map(|page| page.entries()).map(|entry| (&entry.record, &entry.lease))
     }
+}
+
+fn first_of(entry: &Entry) -> (InstanceKey, bool) {
+    (entry.key().clone(), entry.is_gone())
 }
 
 /// The page to change, without its encoded text: a copy, if it is being read.

@@ -13,7 +13,7 @@ use rand::rngs::SmallRng;
 
 use super::*;
 use crate::codec::{self, Detail, Form, Media};
-use crate::model::{ActionType, AppName, AppsHashCode, InstanceInfo, InstanceStatus};
+use crate::model::{ActionType, AppName, Application, AppsHashCode, InstanceInfo, InstanceStatus};
 use crate::time::Timestamp;
 
 const START: Timestamp = Timestamp(1_700_000_000_000);
@@ -45,7 +45,20 @@ fn body(registry: &InstanceRegistry, scope: Scope, form: Form, gzip: bool, now: 
 }
 
 /// What a client knows of an instance, as far as the model speaks of it.
-type View = BTreeMap<(String, String), (InstanceStatus, InstanceStatus, i64)>;
+type Seen = (InstanceStatus, InstanceStatus, i64);
+type View = BTreeMap<(String, String), Seen>;
+
+fn seen(info: &InstanceInfo) -> Seen {
+    (info.status, info.overridden_status, info.last_dirty.0)
+}
+
+/// An answer's applications and its hash code.
+fn decoded(registry: &InstanceRegistry, scope: Scope, gzip: bool, now: Timestamp) -> (Vec<Application>, String) {
+    let bytes = body(registry, scope, JSON, gzip, now);
+    let (applications, errors) = codec::decode_applications(&bytes, now).unwrap();
+    assert!(errors.is_empty(), "{errors:?}");
+    (applications.applications, applications.apps_hashcode.unwrap().into())
+}
 
 fn view(
     registry: &InstanceRegistry,
@@ -53,19 +66,17 @@ fn view(
     gzip: bool,
     now: Timestamp,
 ) -> (View, Vec<(String, String)>, String) {
-    let bytes = body(registry, scope, JSON, gzip, now);
-    let (applications, errors) = codec::decode_applications(&bytes, now).unwrap();
-    assert!(errors.is_empty(), "{errors:?}");
+    let (applications, hash_code) = decoded(registry, scope, gzip, now);
     let (mut view, mut deleted) = (View::new(), Vec::new());
-    for info in applications.applications.into_iter().flat_map(|application| application.instances) {
+    for info in applications.into_iter().flat_map(|application| application.instances) {
         let key = (info.app.as_str().to_owned(), info.id().to_owned());
         if info.action_type == Some(ActionType::Deleted) {
             deleted.push(key);
         } else {
-            view.insert(key, (info.status, info.overridden_status, info.last_dirty.0));
+            view.insert(key, seen(&info));
         }
     }
-    (view, deleted, applications.apps_hashcode.unwrap().into())
+    (view, deleted, hash_code)
 }
 
 fn up(registry: &InstanceRegistry, count: usize, now: Timestamp) {

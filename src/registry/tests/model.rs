@@ -2,20 +2,43 @@
 
 use super::*;
 
-/// A client as Netflix's `DiscoveryClient`: a full fetch, and deltas from then on.
-struct DiscoveryClient(View);
+/// A client as Netflix's `DiscoveryClient`: a full fetch, and deltas from then on. By application, then by id.
+struct DiscoveryClient(BTreeMap<String, BTreeMap<String, Seen>>);
 
 impl DiscoveryClient {
-    fn apply_delta(&mut self, registry: &InstanceRegistry, gzip: bool, now: Timestamp) {
-        let (changed, deleted, hash_code) = view(registry, Scope::Delta, gzip, now);
-        self.0.retain(|key, _| !deleted.contains(key));
-        self.0.extend(changed);
-        let own: AppsHashCode = self.0.values().map(|(status, ..)| *status).collect();
-        assert_eq!(own.to_string(), hash_code, "the delta's hash code is that of full + delta");
-        let (full, _, full_hash_code) = view(registry, Scope::All, gzip, now);
-        assert_eq!(self.0, full, "full + delta is the full answer");
-        assert_eq!(full_hash_code, hash_code);
+    fn fetch(registry: &InstanceRegistry, gzip: bool, now: Timestamp) -> Self {
+        let (applications, _) = decoded(registry, Scope::All, gzip, now);
+        Self(applications.iter().map(|application| (application.name.to_string(), all_of(application))).collect())
     }
+
+    fn apply_delta(&mut self, registry: &InstanceRegistry, gzip: bool, now: Timestamp) {
+        let (delta, hash_code) = decoded(registry, Scope::Delta, gzip, now);
+        delta.iter().for_each(|application| self.update(application));
+        let own: AppsHashCode = self.0.values().flat_map(BTreeMap::values).map(|(status, ..)| *status).collect();
+        assert_eq!(own.to_string(), hash_code, "the delta's hash code is that of full + delta");
+        assert_eq!(self.0, Self::fetch(registry, gzip, now).0, "full + delta is the full answer");
+    }
+
+    /// As `DiscoveryClient.updateDelta`: a deleted instance of an application that the client does not know is skipped; with an added
+    /// or modified one, all that the delta has of that application is taken over, deleted instances among it.
+    fn update(&mut self, delta: &Application) {
+        let name = || delta.name.to_string();
+        for info in &delta.instances {
+            if info.action_type != Some(ActionType::Deleted) {
+                let known = self.0.entry(name()).or_insert_with(|| all_of(delta));
+                known.insert(info.id().to_owned(), seen(info));
+            } else if let Some(known) = self.0.get_mut(&name()) {
+                known.remove(info.id());
+                if known.is_empty() {
+                    self.0.remove(&name());
+                }
+            }
+        }
+    }
+}
+
+fn all_of(application: &Application) -> BTreeMap<String, Seen> {
+    application.instances.iter().map(|info| (info.id().to_owned(), seen(info))).collect()
 }
 
 #[derive(Clone, Debug)]
@@ -163,7 +186,7 @@ proptest! {
         let registry = registry(Options { enable_self_preservation: false, ..Options::default() });
         let mut rng = SmallRng::seed_from_u64(7);
         let mut model = Model::default();
-        let mut client = DiscoveryClient(View::new());
+        let mut client = DiscoveryClient(BTreeMap::new());
         let mut last_fetch = 0;
         for op in &ops {
             model.apply(op);
@@ -208,7 +231,7 @@ proptest! {
                     if model.now - last_fetch < 180 {
                         client.apply_delta(&registry, *gzip, now);
                     } else {
-                        client = DiscoveryClient(view(&registry, Scope::All, *gzip, now).0);
+                        client = DiscoveryClient::fetch(&registry, *gzip, now);
                     }
                     last_fetch = model.now;
                 }
