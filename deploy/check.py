@@ -4,6 +4,8 @@ check.py SCHEMAS VERSION..., where SCHEMAS holds, by Kubernetes version, what de
 """
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 from check_cases import ALERTS, BAD, BAD_CONFIG, HOSTS, MOVED, NETWORK, PANELS, PERSISTENCE, SIZES, USERS
 
 CHART = Path(__file__).resolve().parent / "chart"
+IMAGE = "image.repository=registry.example.com/eureka-registry"
 CUSTOM = "ServiceMonitor,PrometheusRule,Certificate,HTTPRoute"
 
 
@@ -21,13 +24,44 @@ def helm(*args, stdin=None):
 
 
 def template(release, *args, chart=CHART, stdin=None):
-    return helm("template", release, str(chart), "--kube-version", "1.32.4", *args, stdin=stdin)
+    return helm("template", release, str(chart), "--kube-version", "1.32.4", "--set", IMAGE, *args, stdin=stdin)
 
 
 def must(result, what):
     if result.returncode != 0:
         sys.exit(f"{what}: {result.stdout}{result.stderr}")
     return result.stdout
+
+
+def images():
+    """No image is invented: what is to be set is said in one sentence, and `helm lint` needs none."""
+    refused = helm("template", "registry", str(CHART), "--kube-version", "1.32.4", "--set", "global.imageRegistry=a.example,image.tag=v1")
+    if refused.returncode == 0 or "image.repository is not set" not in refused.stderr or "--set image.repository=HOST/PATH" not in refused.stderr:
+        sys.exit(f"without an image: {refused.stderr or 'accepted'}")
+    digest = f"sha256:{'0' * 64}"
+    for sets, image in (
+        (["image.repository=a.example/b/c"], "a.example/b/c:0.1.0"),
+        (["image.registry=a.example", "image.repository=b", "image.tag=v1"], "a.example/b:v1"),
+        (["global.imageRegistry=g.example", "image.registry=a.example", "image.repository=b"], "g.example/b:0.1.0"),
+        (["image.repository=a.example/b", "image.tag=v1", f"image.digest={digest}"], f"a.example/b@{digest}"),
+    ):
+        text = must(template("registry", *(part for one in sets for part in ("--set", one))), str(sets))
+        named = {line.split("image: ")[1] for line in text.splitlines() if " image: " in line}
+        if named != {image}:
+            sys.exit(f"--set {sets}: the images are {named}")
+
+
+def documented():
+    """Every `helm install` of the pages renders."""
+    found = 0
+    for page in (CHART.parent.parent / "README.md", *sorted(CHART.parent.glob("**/*.md"))):
+        for command in re.findall(r"^helm install (\S+) deploy/chart( .*)?$", page.read_text().replace("\\\n", ""), re.MULTILINE):
+            words = shlex.split(command[1].replace("--set-file config=application.yml", "--set config.a=b"))
+            must(helm("template", command[0], str(CHART), "--kube-version", "1.32.4", *words), f"{page.name}: helm install {command[0]} deploy/chart{command[1]}")
+            found += 1
+    if found < 5:
+        sys.exit(f"only {found} commands of the pages were found")
+    return found
 
 
 def lint_and_conform(values, schemas, versions):
@@ -164,6 +198,8 @@ def rolled_by_data_alone(directory):
 
 def main():
     schemas, *versions = sys.argv[1:]
+    images()
+    print(f"no image by default; {documented()} commands of the pages render")
     for values in (None, *sorted((CHART / "ci").glob("*-values.yaml"))):
         lint_and_conform(values, schemas, versions)
     for bad, expected in BAD + BAD_CONFIG:

@@ -21,7 +21,7 @@ A Eureka-compatible service registry as a StatefulSet behind a headless Service.
 troubleshooting, see [deploy/README.md](../README.md). This file is generated from `values.yaml` by `deploy/generate`.
 
 ```
-helm install registry deploy/chart
+helm install registry deploy/chart --set image.repository=registry.example.com/eureka-registry
 ```
 
 creates the StatefulSet and the headless Service `registry`, the pods `registry-0`, `registry-1` and `registry-2`, and the plain Service
@@ -32,7 +32,11 @@ MANIFEST_HEAD = """\
 # Rendered from deploy/chart by `deploy/generate`, for clusters without Helm: kubectl -n NAMESPACE apply -f {name}.yaml
 """
 
-SECURED_HEAD = """\
+IMAGE_HEAD = """\
+# Replace IMAGE by an image that your cluster can pull, such as registry.example.com/eureka-registry:0.1.0.
+"""
+
+SECURED_HEAD = IMAGE_HEAD + """\
 # With users and TLS. First create the Secrets: registry-auth with `username` and `password`, registry-tls with `tls.crt`, `tls.key` and
 # `ca.crt`; the certificate needs the names registry, registry.NAMESPACE, registry.NAMESPACE.svc, *.registry.NAMESPACE.svc and
 # *.registry.NAMESPACE.svc.cluster.local. Replace NAMESPACE below by your namespace, too.
@@ -41,7 +45,8 @@ SECURED_HEAD = """\
 MONITORING_HEAD = """\
 # For the Prometheus operator and Grafana's sidecar. Replace NAMESPACE below by the registry's namespace. With users or TLS, the
 # ServiceMonitor needs basicAuth and tlsConfig. This command renders them:
-#   helm template registry deploy/chart --show-only templates/servicemonitor.yaml --set ...
+#   helm template registry deploy/chart --show-only templates/servicemonitor.yaml --set image.repository=registry.example.com/eureka-registry \
+#     --set ...
 """
 
 SECURED = ["auth.enabled=true", "auth.existingSecret=registry-auth", "tls.enabled=true", "tls.existingSecret=registry-tls"]
@@ -125,6 +130,8 @@ def manifests(name, head="", sets=(), templates=()):
             "--skip-tests",
             "--namespace",
             "NAMESPACE",
+            "--set",
+            "image.repository=IMAGE",
             *(part for value in sets for part in ("--set", value)),
             *(part for one in templates for part in ("--show-only", f"templates/{one}.yaml")),
         ],
@@ -133,6 +140,8 @@ def manifests(name, head="", sets=(), templates=()):
         text=True,
     ).stdout
     drop = re.compile(r"^ *(namespace: NAMESPACE|helm\.sh/chart: .*|app\.kubernetes\.io/managed-by: .*)\n", re.MULTILINE)
+    # The chart writes a tag behind it.
+    text = re.sub(r"image: IMAGE:\S+", "image: IMAGE", text)
     return MANIFEST_HEAD.format(name=name) + head + re.sub(r"^# Source: .*\n", "", drop.sub("", text), flags=re.MULTILINE)
 
 
@@ -153,7 +162,7 @@ def main():
     stale = []
     made = {
         "chart/README.md": readme(),
-        "manifests/registry.yaml": manifests("registry"),
+        "manifests/registry.yaml": manifests("registry", IMAGE_HEAD),
         "manifests/registry-secured.yaml": manifests("registry-secured", SECURED_HEAD, SECURED),
         "manifests/monitoring.yaml": manifests("monitoring", MONITORING_HEAD, MONITORING, MONITORING_TEMPLATES),
     }

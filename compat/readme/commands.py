@@ -23,7 +23,7 @@ DIRECTORY = Path(sys.argv[1]).resolve()
 # What other checks run, by the line of .ci/run that does.
 ELSEWHERE = {
     "cargo test": "cargo test --locked",
-    "helm install registry deploy/chart": "compat/run kubernetes",
+    "helm install registry deploy/chart --set image.repository=registry.example.com/eureka-registry": "compat/run kubernetes",
     "compat/three-replicas/run": "compat/three-replicas/run --check",
 }
 SERVES = {

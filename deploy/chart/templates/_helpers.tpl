@@ -2,6 +2,11 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
+{{/* The application, as labels name it: recommended labels and every selector. */}}
+{{- define "registry.application" -}}
+{{- .Values.nameOverride | default "eureka-registry" | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
 {{/* At most 52 characters: the StatefulSet controller adds a revision hash of 11 to it in a label of 63. */}}
 {{- define "registry.fullname" -}}
 {{- if .Values.fullnameOverride }}
@@ -49,7 +54,7 @@
 {{- end }}
 
 {{- define "registry.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "registry.name" . }}
+app.kubernetes.io/name: {{ include "registry.application" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 

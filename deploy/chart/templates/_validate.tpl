@@ -1,5 +1,8 @@
 {{/* What the schema cannot say. */}}
 {{- define "registry.validate" -}}
+{{- if not .Values.image.repository }}
+{{- fail "image.repository is not set, and a chart from the source tree names no image: make one with deploy/build-image or `docker build -f deploy/Dockerfile .`, push it, and install with --set image.repository=HOST/PATH (and image.tag, if it is not the chart's appVersion)" }}
+{{- end }}
 {{- $given := list .Values.tls.existingSecret .Values.tls.crt (ternary "create" "" .Values.tls.certificate.create) | compact | len }}
 {{- if and .Values.tls.enabled (ne $given 1) }}
 {{- fail "tls.enabled needs exactly one of tls.existingSecret, tls.crt with tls.key, and tls.certificate.create" }}
