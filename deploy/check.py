@@ -1,4 +1,4 @@
-"""Checks the chart with Helm's linter, its schema, bad values, and the API schemas of three Kubernetes versions.
+"""Checks the chart with Helm's linter, its schema, bad values, and the API schemas of several Kubernetes versions.
 
 check.py SCHEMAS VERSION..., where SCHEMAS holds, by Kubernetes version, what deploy/check unpacked.
 """
@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import yaml
 
 from check_cases import ALERTS, BAD, BAD_CONFIG, HOSTS, MOVED, NETWORK, PANELS, PERSISTENCE, SIZES, USERS
 
@@ -62,6 +64,36 @@ def documented():
     if found < 5:
         sys.exit(f"only {found} commands of the pages were found")
     return found
+
+
+def examples():
+    """The examples for Argo CD and Flux: objects of known kinds that refer to each other, and values that the chart takes."""
+    documents = {
+        (one["apiVersion"], one["kind"]): one
+        for page in sorted((CHART.parent / "gitops").glob("*.yaml"))
+        for one in yaml.safe_load_all(page.read_text())
+    }
+    application = documents.pop(("argoproj.io/v1alpha1", "Application"))["spec"]
+    repository = documents.pop(("source.toolkit.fluxcd.io/v1", "OCIRepository"))
+    release = documents.pop(("helm.toolkit.fluxcd.io/v2", "HelmRelease"))["spec"]
+    if documents:
+        sys.exit(f"examples of kinds that are not checked: {list(documents)}")
+    version = re.search(r"^version: (\S+)$", (CHART / "Chart.yaml").read_text(), re.MULTILINE)[1]
+    source = application["source"]
+    for what, found, wanted in (
+        ("Argo CD: the chart", (source["chart"], source["targetRevision"]), ("registry", version)),
+        ("Argo CD: no oci:// in front of the repository", "://" in source["repoURL"], False),
+        ("Argo CD: where to", set(application["destination"]), {"server", "namespace"}),
+        ("Argo CD: a password that is not made", "existingSecret" in source["helm"]["valuesObject"].get("auth", {}), True),
+        ("Flux: the chart", repository["spec"]["url"].rpartition("/")[2], "registry"),
+        ("Flux: the protocol", repository["spec"]["url"].split("://")[0], "oci"),
+        ("Flux: the version", repository["spec"]["ref"]["semver"].removeprefix("~"), version),
+        ("Flux: the source", release["chartRef"], {"kind": "OCIRepository", "name": repository["metadata"]["name"]}),
+    ):
+        if found != wanted:
+            sys.exit(f"{what}: {found}, not {wanted}")
+    for name, values in (("Argo CD", source["helm"]["valuesObject"]), ("Flux", release["values"])):
+        must(helm("template", "registry", str(CHART), "--kube-version", "1.32.4", "--values", "-", stdin=json.dumps(values)), name)
 
 
 def lint_and_conform(values, schemas, versions):
@@ -223,6 +255,8 @@ def main():
         rolled_by_data_alone(directory)
     names()
     secured()
+    examples()
+    print("examples for Argo CD and Flux render")
     print("names, probes and scrapes as documented")
 
 

@@ -183,6 +183,21 @@ NETWORK = [
 
 # The host names under which pages are answered: those of the Ingress, unless the operator lists others.
 HOSTS = [
+    (
+        "ingress:\n  enabled: true\n  tls: [{secretName: s}]\n  hosts:\n    - {host: a.example, paths: [{path: /eureka, pathType: Exact}, {path: /api}]}\n"
+        "    - b.example\n    - {host: c.example}\nhttpRoute: {enabled: true, parentRefs: [{name: g}], hostnames: [r.example]}\n",
+        [
+            'host: "a.example"\n      http:\n        paths:\n          - path: /eureka\n            pathType: Exact\n',
+            "          - path: /api\n            pathType: Prefix\n",
+            'host: "b.example"\n      http:\n        paths:\n          - path: /\n            pathType: Prefix\n',
+            'host: "c.example"\n      http:\n        paths:\n          - path: /\n',
+            'value: "r.example,a.example,b.example,c.example"\n',
+            "https://a.example/eureka/\n",
+            "https://b.example/\n",
+        ],
+        ["map["],
+    ),
+    ("ingress: {enabled: true}\n", ["    - http:\n        paths:\n          - path: /\n", 'value: "*"\n'], ["host: "]),
     ("ingress: {enabled: true, hosts: [a.example]}\n", ["REGISTRY_SECURITY_ALLOWEDHOSTS\n              value: \"a.example\"\n"], []),
     ("{}\n", [], ["REGISTRY_SECURITY_ALLOWEDHOSTS"]),
     (
@@ -307,6 +322,8 @@ BAD = [
     (["pdb.maxUnavailable=half"], ["pdb.maxUnavailable"]),
     (["resources.limit.memory=1Gi"], ["resources", "limit", "not allowed"]),
     (["livenessProbe.period=3"], ["livenessProbe", "period", "not allowed"]),
+    (["ingress.hosts[0].name=a.example"], ["ingress.hosts.0", "name", "not allowed"]),
+    (["ingress.hosts[0].host=a.example", "ingress.hosts[0].paths[0].path=eureka"], ["ingress.hosts.0.paths.0.path", "pattern"]),
     (["ingress.path=eureka"], ["ingress.path", "pattern"]),
     (["ingress.enabled=true", "service.enabled=false"], ["ingress.enabled needs service.enabled"]),
     (["auth.users[0].name=alice", "auth.users[0].password=p"], ["auth.users needs auth.enabled"]),

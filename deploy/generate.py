@@ -15,8 +15,9 @@ VALUES = DEPLOY / "chart/values.yaml"
 KUBE_VERSION = "1.32.4"
 
 README_HEAD = """\
-# The chart `registry`
+# registry
 
+{facts}
 A Eureka-compatible service registry as a StatefulSet behind a headless Service. For installation, sizes, upgrades and
 troubleshooting, see [deploy/README.md](../README.md). This file is generated from `values.yaml` by `deploy/generate`.
 
@@ -70,7 +71,7 @@ def values():
         if line.startswith("## "):
             section, comment = line[3:], []
         elif line.strip().startswith("# "):
-            comment.append(line.strip()[2:])
+            comment.append(line.strip().removeprefix("# ").removeprefix("-- "))
         elif not line.strip():
             comment = []
         elif match := re.match(r"( *)([A-Za-z0-9_]+):\s*(.*)$", line):
@@ -97,6 +98,15 @@ def nested(lines, indent):
     return "; ".join(block)
 
 
+def kind(default):
+    """The type of a default, as helm-docs calls it."""
+    if default in ("true", "false"):
+        return "bool"
+    if re.fullmatch(r"[0-9]+", default):
+        return "int"
+    return "list" if default.startswith(("[", "- ")) else "object" if default.startswith("{") or ": " in default else "string"
+
+
 def schema_keys(schema, prefix=""):
     for key, child in schema.get("properties", {}).items():
         name = f"{prefix}{key}"
@@ -107,12 +117,15 @@ def schema_keys(schema, prefix=""):
 
 
 def readme():
-    out, section = [README_HEAD], None
+    chart = (DEPLOY / "chart/Chart.yaml").read_text()
+    field = lambda name: re.search(rf'^{name}: "?([^"\n]*)"?$', chart, re.MULTILINE)[1]
+    facts = f"Version: {field('version')}, app version: {field('appVersion')}, type: {field('type')}, Kubernetes: `{field('kubeVersion')}`\n"
+    out, section = [README_HEAD.format(facts=facts)], None
     for title, name, description, default in values():
         if title != section:
             section = title
-            out.append(f"\n## {title}\n\n| value | meaning | default |\n| --- | --- | --- |\n")
-        cells = [cell.replace("|", "\\|") for cell in (f"`{name}`", description, f"`{default}`")]
+            out.append(f"\n## {title}\n\n| Key | Type | Default | Description |\n| --- | --- | --- | --- |\n")
+        cells = [cell.replace("|", "\\|") for cell in (name, kind(default), f"`{default}`", description)]
         out.append(f"| {' | '.join(cells)} |\n")
     return "".join(out)
 

@@ -49,6 +49,20 @@
 {{- printf "%s-http" (include "registry.fullname" .) }}
 {{- end }}
 
+{{/* The hosts of the Ingress, each with its paths, as JSON: a name alone has the path `ingress.path`. */}}
+{{- define "registry.ingressHosts" -}}
+{{- $hosts := list }}
+{{- range .Values.ingress.hosts }}
+{{- $given := ternary (dict "host" .) . (kindIs "string" .) }}
+{{- $paths := list }}
+{{- range $given.paths | default (list dict) }}
+{{- $paths = append $paths (dict "path" (.path | default $.Values.ingress.path) "pathType" (.pathType | default $.Values.ingress.pathType)) }}
+{{- end }}
+{{- $hosts = append $hosts (dict "host" $given.host "paths" $paths) }}
+{{- end }}
+{{- toJson $hosts }}
+{{- end }}
+
 {{- define "registry.scheme" -}}
 {{- ternary "https" "http" .Values.tls.enabled }}
 {{- end }}
