@@ -72,11 +72,12 @@ class Namespace:
     def get(self, kind, *args):
         return json.loads(self.kubectl("get", kind, *args, "-o", "json"))
 
-    def install(self, release, *sets, values=None):
+    def install(self, release, *sets, values=None, wait=True):
         """Installs the chart, with single values and with a map of them."""
         repository, _, tag = self.image.rpartition(":")
+        arguments = ["--wait", "--timeout", "180s"] if wait else []
         return self.helm(
-            "install", release, self.chart, "--wait", "--timeout", "180s", "--values", "-",
+            "install", release, self.chart, *arguments, "--values", "-",
             "--set", f"image.repository={repository},image.tag={tag},image.pullPolicy={os.environ['KUBE_PULL_POLICY']}",
             *(part for value in sets for part in ("--set", value)),
             stdin=json.dumps(values or {}), timeout=200,

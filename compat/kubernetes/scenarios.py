@@ -4,7 +4,6 @@ Beside all of them 20 clients renew and fetch on the headless name, and Spring B
 because each scenario is a function of its own, and they are read in the order in which they are played.
 """
 
-import itertools
 import json
 import os
 import shlex
@@ -180,16 +179,15 @@ class OwnClients:
 # === scenarios
 
 
-def ordered_start(it):
-    """`helm install registry` makes three replicas, one after the other."""
+def start(it):
+    """`helm install registry` makes three replicas, none of which waits for another."""
     begin = time.monotonic()
     notes = it.ns.install("registry", *SETS)
     check(f"defaultZone={URL}" in notes, "the notes lack the defaultZone line")
     pods = it.ns.settled(3)
     say(f"{', '.join(pods)} ready in {time.monotonic() - begin:.1f} s")
-    order = list(pods.values())
-    for before, after in itertools.pairwise(order):
-        check(ready_since(before) <= after["metadata"]["creationTimestamp"], f"{after['metadata']['name']} did not wait")
+    created, ready = [pod["metadata"]["creationTimestamp"] for pod in pods.values()], [ready_since(pod) for pod in pods.values()]
+    check(max(created) <= min(ready), f"created at {created}, ready at {ready}: a pod waited for another")
     privileged = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "p", "image": "p"}]}}
     refused = subprocess.run(
         ["kubectl", "-n", it.ns.name, "apply", "--dry-run=server", "-f", "-"],
@@ -258,25 +256,23 @@ def peers(it):
 
 
 def scale(it):
-    """3 to 5 in order, to 1 in reverse order, to 3, with the clients running."""
+    """3 to 5, to 1, four replicas leaving at once, to 3, with the clients running."""
     it.ns.scale(5)
-    pods = it.ns.settled(5)
-    check(ready_since(pods["registry-3"]) <= pods["registry-4"]["metadata"]["creationTimestamp"], "registry-4 did not wait")
+    it.ns.settled(5)
     mesh(5)
     it.ns.scale(1)
-    left, leaving = [], set()
+    together = 0
 
     def one_left():
+        nonlocal together
         pods = it.ns.pods()
         now = [name for name, pod in pods.items() if "deletionTimestamp" in pod["metadata"]]
-        check(len(now) <= 1, f"more than one leaves at a time: {now}")
-        left.extend(name for name in now if name not in leaving)
-        leaving.update(now)
+        together = max(together, len(now))
         return len(pods) == 1 and not now
 
     until("one replica", one_left, 120)
-    say(f"left in the order {', '.join(left)}")
-    check(left == [f"registry-{ordinal}" for ordinal in (4, 3, 2, 1)], "not in reverse order")
+    say(f"{together} left at once")
+    check(together == 4, "they waited for each other")
     it.ns.scale(3)
     it.ns.settled(3)
     mesh(3)
@@ -396,9 +392,9 @@ def failed_update(it):
         check(uids(pods)[name] == uids(before)[name] and is_ready(pods[name]), f"{name} was touched")
     say("registry-0 and registry-1 untouched, serving")
     it.ns.helm("rollback", "registry", str(revision), "--timeout", "60s")
-    # Kubernetes waits for a broken pod to become ready before it replaces it (known, documented): a person deletes it.
-    it.ns.kubectl("delete", "pod", "registry-2", "--wait=false")
+    # With OrderedReady, Kubernetes would wait for the broken pod to become ready, until a person deletes it.
     it.ns.rolled_out()
+    say("the rollback replaced registry-2")
     check(uids(it.ns.settled(3))["registry-0"] == uids(before)["registry-0"], "the rollback restarted a good pod")
     mesh(3)
 
@@ -645,6 +641,38 @@ def volumes(it):
         ns.delete()
         run("kubectl", "delete", "pv", "--ignore-not-found", *(one["metadata"]["name"] for one in made))
         shutil.rmtree(directory)
+
+
+def unschedulable(it):
+    """A replica that finds no node holds up no other: ready replicas, with and without an order."""
+    ready = {}
+    for policy in ("OrderedReady", "Parallel"):
+        ready[policy] = 0
+        ns = Namespace(f"{it.ns.name}-{policy.lower()}", CHART, IMAGE)
+        directory = tempfile.mkdtemp()
+        Path(directory).chmod(0o755)
+        node = json.loads(run("kubectl", "get", "nodes", "-o", "json"))["items"][0]["metadata"]["labels"]["kubernetes.io/hostname"]
+        # The first replica has no volume, so it cannot be scheduled.
+        made = [volume(ns.name, node, directory, number) for number in (1, 2)]
+        try:
+            run("kubectl", "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
+            # The other one is the chart's default.
+            sets = [f"podManagementPolicy={policy}"] if policy == "OrderedReady" else []
+            ns.install("registry", "persistence.enabled=true", "persistence.storageClass=-", *sets, wait=False)
+            reasons = lambda: [item.get("reason") for item in ns.get("pod", "registry-0")["status"].get("conditions", [])]
+            until("registry-0", lambda: "registry-0" in ns.pods(), 60)
+            until("registry-0 unschedulable", lambda: "Unschedulable" in reasons(), 60)
+            if policy == "Parallel":
+                until("the others ready", lambda: sum(map(is_ready, ns.pods().values())) == 2, 60)
+                mesh(2, f"http://registry.{ns.name}:8761/eureka/")
+            pods = ns.pods()
+            ready[policy] = sum(map(is_ready, pods.values()))
+            say(f"{policy}: registry-0 is unschedulable, {len(pods)} pods exist, {ready[policy]} of 3 replicas ready")
+        finally:
+            ns.delete()
+            run("kubectl", "delete", "pv", "--ignore-not-found", "--wait=false", *(one["metadata"]["name"] for one in made))
+            shutil.rmtree(directory)
+    check(ready == {"OrderedReady": 0, "Parallel": 2}, f"ready: {ready}")
 
 
 def written(ns, pod):
@@ -1015,7 +1043,7 @@ def main():
     it = Run()
     wanted = sys.argv[1:]
     shared = [  # one release, with the clients
-        ordered_start,
+        start,
         names,
         helm_test,
         clients,
@@ -1034,6 +1062,7 @@ def main():
         other_names,
         other_domain,
         plain_manifests,
+        unschedulable,
         custom_resources,
         authentication_on,
         made_password,
@@ -1043,7 +1072,7 @@ def main():
     ]
     named = [volumes, java_servers_replaced]  # long, and not yet steady on busy machines: played only where they are named
     harmful = {all_deleted: ("partial", "lost")}  # takes the whole registry away: calls fail, but clients lose nobody
-    needed = (ordered_start, clients, uninstalled)  # by every other shared one
+    needed = (start, clients, uninstalled)  # by every other shared one
     every = shared + alone + named
     plan = [one for one in every if one.__name__ in wanted] if wanted else shared + alone
     if set(plan) & set(shared):
