@@ -7,14 +7,17 @@ use procfs::{CurrentSI, WithCurrentSystemInfo};
 
 use crate::metrics::{Exposition, Metric};
 
-const CPU_SECONDS: Metric<0> = Metric::counter("process_cpu_seconds", [], "User and system processor time");
-const RESIDENT_MEMORY_BYTES: Metric<0> = Metric::gauge("process_resident_memory_bytes", [], "Resident memory");
-const VIRTUAL_MEMORY_BYTES: Metric<0> = Metric::gauge("process_virtual_memory_bytes", [], "Virtual memory");
-const THREADS: Metric<0> = Metric::gauge("process_threads", [], "Threads");
+const CPU_SECONDS: Metric<0> =
+    Metric::counter("process_cpu_seconds", [], "Seconds of processor time that the process has used, user and system");
+const RESIDENT_MEMORY_BYTES: Metric<0> =
+    Metric::gauge("process_resident_memory_bytes", [], "Bytes of memory that the process has resident");
+const VIRTUAL_MEMORY_BYTES: Metric<0> =
+    Metric::gauge("process_virtual_memory_bytes", [], "Bytes of address space that the process has mapped");
+const THREADS: Metric<0> = Metric::gauge("process_threads", [], "Threads that the process has");
 const START_TIME_SECONDS: Metric<0> =
-    Metric::gauge("process_start_time_seconds", [], "Start time of the process, in seconds since 1970");
-const OPEN_FDS: Metric<0> = Metric::gauge("process_open_fds", [], "Open file descriptors");
-const MAX_FDS: Metric<0> = Metric::gauge("process_max_fds", [], "Maximum number of open file descriptors");
+    Metric::gauge("process_start_time_seconds", [], "Time at which the process started, in seconds since 1970");
+const OPEN_FDS: Metric<0> = Metric::gauge("process_open_fds", [], "File descriptors that the process has open");
+const MAX_FDS: Metric<0> = Metric::gauge("process_max_fds", [], "File descriptors that the process may have open");
 
 /// Writes them. What cannot be read is left out: a scrape never fails for it.
 pub(super) fn encode(mut out: Exposition<'_>) -> fmt::Result {
