@@ -10,6 +10,7 @@ mod apply;
 mod check;
 mod classes;
 mod draft;
+mod environment;
 mod error;
 mod families;
 mod files;
@@ -33,6 +34,7 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use apply::class_of;
 pub use error::{ConfigError, Notice, Unheeded};
@@ -112,7 +114,7 @@ pub fn parse(
     }
     let surroundings = Surroundings::new(arguments.source, environment, directory);
     let (sources, mut facts, mut notices) = surroundings.read()?;
-    let applied = apply::apply(&sources, &surroundings)?;
+    let mut applied = apply::apply(&sources, &surroundings)?;
     notices.extend(applied.notices);
     facts.java_options = applied.java_options;
     Ok(match arguments.check {
@@ -125,7 +127,16 @@ pub fn parse(
             };
             Command::Check { text, failed }
         }
-        None => Command::Serve(Box::new(Loaded { settings: applied.settings, notices, facts })),
+        None => {
+            let Settings { http, replication, .. } = &mut applied.settings;
+            // Nobody can read it otherwise.
+            if http.actuator.env.is_some() || http.actuator.configprops.is_some() {
+                let name = &replication.application_name;
+                let environment = environment::environment(name, &sources, &applied.set, &facts, &surroundings);
+                http.actuator.environment = Arc::new(environment);
+            }
+            Command::Serve(Box::new(Loaded { settings: applied.settings, notices, facts }))
+        }
     })
 }
 

@@ -79,7 +79,7 @@ pub(super) fn apply(sources: &[Source], surroundings: &Surroundings) -> Result<A
 }
 
 /// The names that placeholders ask for, in their one form.
-fn asked(sources: &[Source]) -> BTreeSet<String> {
+pub(super) fn asked(sources: &[Source]) -> BTreeSet<String> {
     let entries = sources.iter().filter(|source| source.kind != Kind::Environment).flat_map(Source::slots);
     entries.flat_map(|(_, entry)| placeholders::names(&entry.value).map(canonical).collect::<Vec<_>>()).collect()
 }
@@ -181,7 +181,7 @@ fn invalid(slot: &str, source: &Source, entry: &Entry, value: &str, expected: &'
 }
 
 /// Whether a variable of the environment, or a system property, is for this process.
-fn is_ours(slot: &str, entry: &Entry, asked: &BTreeSet<String>) -> bool {
+pub(super) fn is_ours(slot: &str, entry: &Entry, asked: &BTreeSet<String>) -> bool {
     let name = &entry.name;
     // Kubernetes tells of a Service by variables that begin with its name, and ours is called `registry`.
     let of_a_service = ["SERVICE_HOST", "SERVICE_PORT", "_PORT"].iter().any(|part| name.contains(part));

@@ -63,7 +63,7 @@ pub(super) const FAMILIES: &[Family] = &[
         pattern: "management.endpoint.ID.enabled, .access",
         prefix: "managementendpoint",
         has: is_access,
-        meaning: "`false` or `none` closes an endpoint: `health`, `info`, `loggers` or `prometheus`. With `read-only`, `loggers` sets no level.",
+        meaning: "`false` or `none` closes an endpoint: `configprops`, `env`, `health`, `info`, `loggers` or `prometheus`. With `read-only`, `loggers` sets no level.",
         set: set_endpoint,
     },
     Family {

@@ -29,6 +29,19 @@ pub(super) fn shown_of(slot: &str, written: &str, value: &str) -> String {
     shown(slot, value)
 }
 
+/// A value of any key, also of one that this server does not read: more names say that they hold a secret, and so do some values.
+pub(super) fn shown_of_any(slot: &str, written: &str, value: &str) -> String {
+    let is_known = super::keys::find(slot).is_some();
+    let names = ["password", "passwd", "pwd", "secret", "credential", "token", "key", "springapplicationjson"];
+    let parts = ["password=", "passwd=", "pwd=", "secret=", "token=", "key=", "private key-----"];
+    let lower = value.to_ascii_lowercase();
+    let is_secret = !is_known && names.iter().any(|name| slot.contains(name));
+    if !value.is_empty() && (is_secret || parts.iter().any(|part| lower.contains(part))) {
+        return MASK.to_owned();
+    }
+    shown_of(slot, written, value)
+}
+
 /// A value without what is secret in it.
 pub(super) fn shown(slot: &str, value: &str) -> String {
     if is_secret(slot) {
@@ -72,6 +85,25 @@ fn without_passwords(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_be_a_secret_of_somebody_else_is_not_shown() {
+        for (slot, value, visible) in [
+            ("myapikey", "x", MASK),
+            ("mypasswords0", "x", MASK),
+            ("springapplicationjson", "{}", MASK),
+            ("myurl", "jdbc:mysql://db/x?user=u&password=p", MASK),
+            ("myurl", "jdbc:mysql://u:p@db/x", MASK),
+            ("myurl", "http://u:p@db/x", "http://u:******@db/x"),
+            ("mypem", "-----BEGIN PRIVATE KEY-----", MASK),
+            ("myteam", "payments", "payments"),
+            ("mypassword", "", ""),
+            ("serversslcertificateprivatekey", "/tls/tls.key", "/tls/tls.key"),
+        ] {
+            assert_eq!(shown_of_any(slot, value, value), visible, "{slot} {value}");
+        }
+        assert_eq!(shown_of_any("myteam", "${DB_PASSWORD}", "x"), MASK);
+    }
 
     #[test]
     fn passwords_are_not_shown_whatever_they_hold() {

@@ -44,7 +44,7 @@ pub(super) struct Source {
     /// By the one form of their names.
     slots: BTreeMap<String, Entry>,
     /// By their names as they are written, elements of lists included.
-    exact: BTreeMap<String, String>,
+    exact: BTreeMap<String, Entry>,
 }
 
 impl Source {
@@ -60,7 +60,7 @@ impl Source {
 
     /// Takes a value. Elements of a list (`key[0]`, `key[1]`) are joined by commas.
     pub(super) fn add(&mut self, entry: Entry) {
-        self.exact.insert(entry.name.clone(), entry.value.clone());
+        self.exact.insert(entry.name.clone(), entry.clone());
         let (name, number) = element(&entry.name).map_or((entry.name.as_str(), 0), |(list, number)| (list, number));
         let slot = canonical(name);
         match self.slots.get_mut(&slot) {
@@ -88,19 +88,24 @@ impl Source {
     /// The value of a name that is written exactly so. Variables of the environment cannot hold dots and dashes, and are also found
     /// with underscores, in capitals or not.
     pub(super) fn exact(&self, name: &str) -> Option<&str> {
-        if let Some(value) = self.exact.get(name) {
-            return Some(value);
+        if let Some(entry) = self.exact.get(name) {
+            return Some(&entry.value);
         }
         if self.kind != Kind::Environment {
             return None;
         }
         let plain = name.replace(['.', '-'], "_");
-        self.exact.get(&plain).or_else(|| self.exact.get(&plain.to_uppercase())).map(String::as_str)
+        self.exact.get(&plain).or_else(|| self.exact.get(&plain.to_uppercase())).map(|entry| entry.value.as_str())
     }
 
     /// Every value, by the one form of its name.
     pub(super) fn slots(&self) -> impl Iterator<Item = (&str, &Entry)> {
         self.slots.iter().map(|(slot, entry)| (slot.as_str(), entry))
+    }
+
+    /// Every value as it is written, elements of lists one by one.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.exact.values()
     }
 
     /// Where an entry stands.

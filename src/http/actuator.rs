@@ -1,5 +1,6 @@
 //! The paths of Spring Boot's actuator that probes, scrapers and people use.
 
+mod environment;
 mod loggers;
 mod options;
 mod respond;
@@ -20,7 +21,8 @@ use super::{ApiError, exposition};
 use crate::console::Snapshot;
 use crate::registry::Caller;
 
-pub use options::{Loggers, Options, ShowDetails};
+pub use environment::{Bean, BeanProperty, Environment, Property, PropertySource};
+pub use options::{Loggers, Options, ShowDetails, Values};
 use respond::actuator;
 
 /// Marks a request that came by the management port, which has no TLS.
@@ -38,6 +40,10 @@ pub(super) fn routes(options: &Options) -> Router<Arc<AppState>> {
                 .route(&path("/liveness"), get(liveness))
                 .route(&path("/readiness"), get(readiness))
                 .route(&path("/{component}"), get(health_component)),
+            "configprops" => routes
+                .route(&path(""), get(environment::settings))
+                .route(&path("/{prefix}"), get(environment::settings_below)),
+            "env" => routes.route(&path(""), get(environment::all)).route(&path("/{name}"), get(environment::one)),
             "info" => routes.route(&path(""), get(info)),
             "loggers" => {
                 let one = get(loggers::one);
@@ -78,12 +84,14 @@ async fn links(
     let mut links = serde_json::Map::from_iter([("self".to_owned(), link(""))]);
     for (id, path) in options.actuator.endpoints() {
         links.insert(id.to_owned(), link(&format!("/{path}")));
-        if id == "health" {
-            links.insert("health-path".to_owned(), link(&format!("/{path}/{{*path}}")));
-        }
-        if id == "loggers" {
-            links.insert("loggers-name".to_owned(), link(&format!("/{path}/{{name}}")));
-        }
+        let below = match id {
+            "configprops" => "prefix",
+            "env" => "toMatch",
+            "health" => "*path",
+            "loggers" => "name",
+            _ => continue,
+        };
+        links.insert(format!("{id}-{}", below.trim_start_matches('*')), link(&format!("/{path}/{{{below}}}")));
     }
     actuator(StatusCode::OK, &json!({ "_links": links }))
 }

@@ -3,6 +3,7 @@
 mod kinds;
 mod metadata;
 mod served;
+mod shown;
 mod start;
 
 use std::ffi::OsString;

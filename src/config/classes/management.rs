@@ -26,12 +26,12 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         class: Function,
-        why: "the actuator has health, info, loggers and prometheus, and no endpoint by which a process is stopped or looked into",
+        why: "the actuator has configprops, env, health, info, loggers and prometheus, and no endpoint by which a process is stopped or looked into",
         keys: &["management.endpoint.shutdown.*", "endpoints.shutdown.*", "endpoints.jmx.*"],
     },
     Rule {
         class: Harmless,
-        why: "the actuator has health, info, loggers and prometheus, and no other endpoint",
+        why: "the actuator has configprops, env, health, info, loggers and prometheus, and no other endpoint",
         keys: &[
             "management.endpoint.*",
             "management.auditevents.*",

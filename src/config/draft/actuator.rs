@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::parts::Written;
 use crate::config::error::ConfigError;
 use crate::config::name::canonical;
-use crate::http::actuator::{Loggers, ShowDetails};
+use crate::http::actuator::{Loggers, ShowDetails, Values};
 use crate::server::Settings;
 
 /// Whether an endpoint may be asked.
@@ -45,21 +45,40 @@ pub(crate) struct ActuatorDraft {
     pub(crate) show_components: Option<ShowDetails>,
     /// `management.endpoint.health.roles`
     pub(crate) roles: Vec<String>,
+    /// `management.endpoint.env.show-values` and `.roles`
+    pub(crate) env: ValuesDraft,
+    /// `management.endpoint.configprops.show-values` and `.roles`
+    pub(crate) configprops: ValuesDraft,
     /// A key that wants TLS on the management port.
     pub(crate) ssl: Option<Written>,
     /// `management.server.ssl.enabled`
     pub(crate) ssl_enabled: Option<bool>,
 }
 
+/// Who sees the values of an endpoint.
+#[derive(Debug)]
+pub(crate) struct ValuesDraft {
+    pub(crate) show: ShowDetails,
+    pub(crate) roles: Vec<String>,
+}
+
+impl Default for ValuesDraft {
+    fn default() -> Self {
+        Self { show: ShowDetails::Never, roles: Vec::new() }
+    }
+}
+
+/// Endpoints that let see into the process: as in Spring, who wants them has to say so.
+const NOT_EXPOSED: [&str; 3] = ["configprops", "env", "loggers"];
+
 /// The endpoints that this server has.
-pub(crate) const ENDPOINTS: [&str; 4] = ["health", "info", "loggers", "prometheus"];
+pub(crate) const ENDPOINTS: [&str; 6] = ["configprops", "env", "health", "info", "loggers", "prometheus"];
 
 impl ActuatorDraft {
     /// The path of an endpoint below the base path, if it is answered.
     fn path(&self, id: &'static str) -> Option<String> {
         let names = |list: &[String]| list.iter().any(|one| one == "*" || canonical(one) == id);
-        // As in Spring, who wants to see into the process has to say so.
-        let is_exposed = self.include.as_deref().map_or(id != "loggers", names) && !names(&self.exclude);
+        let is_exposed = self.include.as_deref().map_or(!NOT_EXPOSED.contains(&id), names) && !names(&self.exclude);
         let is_exported = id != "prometheus" || self.prometheus_export.or(self.default_export).unwrap_or(true);
         let is_answered = is_exposed && self.access(id) != Access::None && is_exported;
         is_answered.then(|| self.paths.get(id).cloned().unwrap_or_else(|| id.to_owned()))
@@ -75,6 +94,11 @@ impl ActuatorDraft {
         actuator.health = self.path("health");
         actuator.info = self.path("info");
         actuator.prometheus = self.path("prometheus");
+        let values = |id, values: &ValuesDraft| {
+            self.path(id).map(|path| Values { path, show: values.show, roles: values.roles.clone() })
+        };
+        actuator.env = values("env", &self.env);
+        actuator.configprops = values("configprops", &self.configprops);
         let read_only = self.access("loggers") == Access::ReadOnly;
         actuator.loggers = self.path("loggers").map(|path| Loggers { path, read_only });
         if self.show_components == Some(ShowDetails::Never) {

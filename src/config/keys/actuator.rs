@@ -35,7 +35,7 @@ pub(super) const GROUP: Group = Group {
         Key {
             name: "management.endpoints.web.exposure.include",
             default: "",
-            meaning: "Endpoints that are answered, of `health`, `info`, `loggers` and `prometheus`, or `*`. Default: all but `loggers`. (Spring Boot's own default is `health`.)",
+            meaning: "Endpoints that are answered, of `configprops`, `env`, `health`, `info`, `loggers` and `prometheus`, or `*`. Default: `health`, `info` and `prometheus`. (Spring Boot's own default is `health`.)",
             set: |draft, value| put(&mut draft.actuator.include, list(value).map(Some)),
         },
         Key {
@@ -100,6 +100,30 @@ pub(super) const GROUP: Group = Group {
             default: "",
             meaning: "Roles of the users who see the details `when-authorized`. Default: any.",
             set: |draft, value| put(&mut draft.actuator.roles, list(value)),
+        },
+        Key {
+            name: "management.endpoint.env.show-values",
+            default: "never",
+            meaning: "Who sees the values in `env`: `never`, `when-authorized` (users; nobody if there are no users) or `always`. Others see `******`. What looks like a secret is shown to nobody.",
+            set: |draft, value| put(&mut draft.actuator.env.show, show_details(value)),
+        },
+        Key {
+            name: "management.endpoint.env.roles",
+            default: "",
+            meaning: "Roles of the users who see these values `when-authorized`. Default: any.",
+            set: |draft, value| put(&mut draft.actuator.env.roles, list(value)),
+        },
+        Key {
+            name: "management.endpoint.configprops.show-values",
+            default: "never",
+            meaning: "The same for the values in `configprops`.",
+            set: |draft, value| put(&mut draft.actuator.configprops.show, show_details(value)),
+        },
+        Key {
+            name: "management.endpoint.configprops.roles",
+            default: "",
+            meaning: "Roles of the users who see these values `when-authorized`. Default: any.",
+            set: |draft, value| put(&mut draft.actuator.configprops.roles, list(value)),
         },
         Key {
             name: "management.endpoint.health.probes.add-additional-paths",

@@ -1,5 +1,9 @@
 //! The actuator's settings.
 
+use std::sync::Arc;
+
+use super::environment::Environment;
+
 /// Settings of the actuator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -16,6 +20,12 @@ pub struct Options {
     pub info: Option<String>,
     /// The path of the metrics; `None` if they are off.
     pub prometheus: Option<String>,
+    /// The settings by their sources; `None` if they are off.
+    pub env: Option<Values>,
+    /// The settings by their keys; `None` if they are off.
+    pub configprops: Option<Values>,
+    /// What the two show.
+    pub environment: Arc<Environment>,
     /// The log levels; `None` if they are off.
     pub loggers: Option<Loggers>,
     /// Whether the base path is answered with a list (`management.endpoints.web.discovery.enabled`).
@@ -32,6 +42,8 @@ impl Options {
     /// The endpoints that are on: their ids, and their paths below the base path.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let all = [
+            ("configprops", self.configprops.as_ref().map(|values| values.path.as_str())),
+            ("env", self.env.as_ref().map(|values| values.path.as_str())),
             ("health", self.health.as_deref()),
             ("info", self.info.as_deref()),
             ("loggers", self.loggers.as_ref().map(|loggers| loggers.path.as_str())),
@@ -50,6 +62,9 @@ impl Default for Options {
             health: Some("health".to_owned()),
             info: Some("info".to_owned()),
             prometheus: Some("prometheus".to_owned()),
+            env: None,
+            configprops: None,
+            environment: Arc::default(),
             loggers: None,
             links: true,
             additional_paths: false,
@@ -68,12 +83,23 @@ pub struct Loggers {
     pub read_only: bool,
 }
 
+/// An endpoint of the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Values {
+    /// Its path below the base path.
+    pub path: String,
+    /// Who sees the values that are no secrets (`management.endpoint.ID.show-values`).
+    pub show: ShowDetails,
+    /// The roles of the users who see values; empty for any (`management.endpoint.ID.roles`).
+    pub roles: Vec<String>,
+}
+
 /// Who sees details (`management.endpoint.health.show-details`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ShowDetails {
     /// Nobody.
     Never,
-    /// Users; everybody if no users are configured.
+    /// Users. Where no users are configured, everybody sees the health, and nobody sees values.
     #[default]
     WhenAuthorized,
     /// Everybody.

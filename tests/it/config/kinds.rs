@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use eureka_registry::config::{Loaded, Notice, Unheeded};
+use eureka_registry::http::actuator::ShowDetails;
 use eureka_registry::http::security::ForwardHeaders;
 
 use super::{Directory, loaded, parse, said, settings, urls};
@@ -162,6 +163,20 @@ fn endpoints_are_closed_as_the_actuator_is_told() {
         let found = levels(text);
         assert_eq!(found.as_ref().map(|(path, read_only)| (path.as_str(), *read_only)), expected, "{text}");
     }
+    let of_values = |text: &str| {
+        let actuator = settings(&yaml(text), &[], &[]).http.actuator;
+        let values = [actuator.env, actuator.configprops];
+        values.map(|values| values.map(|values| (values.path, values.show, values.roles.join(","))))
+    };
+    let never = |path: &str| Some((path.to_owned(), ShowDetails::Never, String::new()));
+    assert_eq!(of_values(""), [None, None]);
+    assert_eq!(of_values(exposed), [never("env"), never("configprops")]);
+    assert_eq!(of_values(&format!("{exposed}management.endpoint.env.access: none")), [None, never("configprops")]);
+    let text = format!("{exposed}management.endpoint.env: {{show-values: when-authorized, roles: [ADMIN, OPS]}}");
+    let by_role = Some(("env".to_owned(), ShowDetails::WhenAuthorized, "ADMIN,OPS".to_owned()));
+    assert_eq!(of_values(&text), [by_role, never("configprops")]);
+    let text = format!("{exposed}management.endpoint.configprops: {{show-values: ALWAYS, roles: OPS}}");
+    assert_eq!(of_values(&text)[1], Some(("configprops".to_owned(), ShowDetails::Always, "OPS".to_owned())));
     let environment = [
         ("MANAGEMENT_ENDPOINTS_WEB_EXPOSURE_INCLUDE_0", "health"),
         ("MANAGEMENT_ENDPOINTS_WEB_EXPOSURE_INCLUDE_1", "info"),
