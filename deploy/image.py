@@ -1,6 +1,6 @@
-"""Writes an image archive that holds one static binary, in the OCI layout and in Docker's at once.
+"""Images that hold one static binary, made without a container engine: the same input gives the same bytes.
 
-image.py OUT BINARY NAME:TAG VERSION REVISION CREATED-EPOCH
+image.py OUT BINARY NAME:TAG VERSION REVISION CREATED-EPOCH    writes an archive in the OCI layout and in Docker's at once
 """
 
 import gzip
@@ -46,27 +46,75 @@ def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def blob(data):
-    return f"blobs/sha256/{sha256(data)}"
-
-
 def to_json(value):
     return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
 
 
-def config(arch, layer, version, revision, created):
-    labels = {
+def rfc3339(epoch):
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+OCI = "application/vnd.oci.image"
+
+
+class Layout:
+    """An OCI layout: blobs by their digests, and what its index.json names."""
+
+    def __init__(self):
+        self.blobs = {}
+
+    def add(self, data, media_type, **more):
+        """Adds a blob, and returns its descriptor."""
+        digest = f"sha256:{sha256(data)}"
+        self.blobs[digest] = data
+        return {"mediaType": media_type, "digest": digest, "size": len(data), **more}
+
+    def add_manifest(self, config, layers, **more):
+        manifest = {"schemaVersion": 2, "mediaType": f"{OCI}.manifest.v1+json", "config": config, "layers": layers}
+        return self.add(to_json(manifest | more), f"{OCI}.manifest.v1+json")
+
+    def add_index(self, manifests, **more):
+        return self.add(to_json(index(manifests) | more), f"{OCI}.index.v1+json")
+
+    def files(self, *named):
+        """(path, bytes) of its files; `named` are the descriptors in its index.json."""
+        return [
+            ("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'),
+            ("index.json", to_json(index(named))),
+            *((blob(digest), data) for digest, data in sorted(self.blobs.items())),
+        ]
+
+
+def index(manifests):
+    return {"schemaVersion": 2, "mediaType": f"{OCI}.index.v1+json", "manifests": list(manifests)}
+
+
+def blob(digest):
+    return f"blobs/{digest.replace(':', '/')}"
+
+
+def labels(version, revision, created, source=""):
+    """What an image says of itself, as labels and as annotations. `source`: the address of the repository, if it has one."""
+    entries = {
         "title": "eureka-registry",
         "description": "A Eureka-compatible service registry",
+        "authors": "the maintainers of eureka-registry",
+        "vendor": "eureka-registry",
         "licenses": "Apache-2.0",
         "version": version,
         "revision": revision,
+        "created": rfc3339(created),
     }
-    when = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if source:
+        entries |= {"source": source, "url": source, "documentation": f"{source}/blob/{revision}/deploy/README.md"}
+    return {f"org.opencontainers.image.{key}": value for key, value in entries.items()}
+
+
+def config(arch, layer, about, created):
     return to_json({
         "architecture": arch,
         "os": "linux",
-        "created": when,
+        "created": rfc3339(created),
         "config": {
             "User": "65532:65532",
             "ExposedPorts": {"8761/tcp": {}},
@@ -80,47 +128,38 @@ def config(arch, layer, version, revision, created):
                 "StartInterval": 1_000_000_000,
             },
             "WorkingDir": "/",
-            "Labels": {f"org.opencontainers.image.{key}": value for key, value in labels.items()},
+            "Labels": about,
         },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{sha256(layer)}"]},
-        "history": [{"created": when, "created_by": "deploy/build-image"}],
+        "history": [{"created": rfc3339(created), "created_by": "deploy/build-image"}],
     })
+
+
+def add_image(layout, elf, about, created, **more):
+    """Adds the image of a binary, with `more` fields in its manifest: the manifest's descriptor, with the platform."""
+    arch = architecture(elf)
+    layer = tar([("eureka-registry", 0o755, elf)], created)
+    packed = layout.add(gzip.compress(layer, 9, mtime=0), f"{OCI}.layer.v1.tar+gzip")
+    manifest = layout.add_manifest(layout.add(config(arch, layer, about, created), f"{OCI}.config.v1+json"), [packed], **more)
+    return manifest | {"platform": {"architecture": arch, "os": "linux"}}
 
 
 def main():
     out, binary, name, version, revision, epoch = sys.argv[1:]
     created = int(epoch)
     elf = Path(binary).read_bytes()
-    layer = tar([("eureka-registry", 0o755, elf)], created)
-    packed = gzip.compress(layer, 9, mtime=0)
-    image = config(architecture(elf), layer, version, revision, created)
-    kind = "application/vnd.oci.image"
-    manifest = to_json({
-        "schemaVersion": 2,
-        "mediaType": f"{kind}.manifest.v1+json",
-        "config": {"mediaType": f"{kind}.config.v1+json", "digest": f"sha256:{sha256(image)}", "size": len(image)},
-        "layers": [{"mediaType": f"{kind}.layer.v1.tar+gzip", "digest": f"sha256:{sha256(packed)}", "size": len(packed)}],
-    })
+    layout = Layout()
+    image = add_image(layout, elf, labels(version, revision, created), created)
+    manifest = json.loads(layout.blobs[image["digest"]])
     full_name = name if "/" in name else f"docker.io/library/{name}"
-    index = to_json({
-        "schemaVersion": 2,
-        "mediaType": f"{kind}.index.v1+json",
-        "manifests": [{
-            "mediaType": f"{kind}.manifest.v1+json",
-            "digest": f"sha256:{sha256(manifest)}",
-            "size": len(manifest),
-            "annotations": {"io.containerd.image.name": full_name, "org.opencontainers.image.ref.name": name.rpartition(":")[2]},
-        }],
-    })
-    docker = to_json([{"Config": blob(image), "RepoTags": [name], "Layers": [blob(packed)]}])
-    files = [
-        ("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'),
-        ("index.json", index),
-        ("manifest.json", docker),
-        *((blob(data), data) for data in (image, manifest, packed)),
-    ]
+    image["annotations"] = {"io.containerd.image.name": full_name, "org.opencontainers.image.ref.name": name.rpartition(":")[2]}
+    layers = [blob(layer["digest"]) for layer in manifest["layers"]]
+    docker = to_json([{"Config": blob(manifest["config"]["digest"]), "RepoTags": [name], "Layers": layers}])
+    files = [*layout.files(image), ("manifest.json", docker)]
     Path(out).write_bytes(tar([(path, 0o644, data) for path, data in files], created))
-    print(f"{name}: {len(elf) / 1e6:.1f} MB binary, {len(packed) / 1e6:.1f} MB compressed, image sha256:{sha256(manifest)[:12]}")
+    compressed = sum(layer["size"] for layer in manifest["layers"])
+    print(f"{name}: {len(elf) / 1e6:.1f} MB binary, {compressed / 1e6:.1f} MB compressed, image {image['digest'][:19]}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -14,3 +14,5 @@ go_tool() { # NAME MODULE@VERSION
 
 need_helm() { go_tool helm helm.sh/helm/v3/cmd/helm@v3.22.0; }
 need_kubeconform() { go_tool kubeconform github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0; }
+need_crane() { go_tool crane github.com/google/go-containerregistry/cmd/crane@v0.22.1; }
+need_cosign() { go_tool cosign github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5; }
