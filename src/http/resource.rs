@@ -1,7 +1,7 @@
 //! [`Resource`]: what a path below `/eureka` names, and the methods it has.
 //!
-//! Clients write Eureka's paths with `v2` and without, with a slash at the end and without, with doubled slashes, and with
-//! ids that are percent-encoded or not (src/PROTOCOL.md, section 1.1). Clients follow no redirect, so all of these are
+//! Clients write Eureka's paths with `v2` and without, with a slash at the end and without, with doubled slashes, with matrix
+//! parameters, and with ids that are percent-encoded or not (src/PROTOCOL.md, section 1.1). Clients follow no redirect, so all of these are
 //! accepted. A router with patterns would need many patterns for each path. Nearly all requests are heartbeats, and a
 //! heartbeat finds its key here without a copy.
 
@@ -59,7 +59,7 @@ impl<'a> Resource<'a> {
     pub(super) fn parse(path: &'a str) -> Result<Self, PathError> {
         let mut segments = [""; 5];
         let mut count = 0;
-        for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        for segment in path.split('/').map(without_parameters).filter(|segment| !segment.is_empty()) {
             if count == segments.len() {
                 return Err(PathError::NotFound);
             }
@@ -134,6 +134,11 @@ impl<'a> Resource<'a> {
     }
 }
 
+/// A segment of a path without its matrix parameters, as JAX-RS drops them: `ORDERS` of `ORDERS;a=b`.
+pub(super) fn without_parameters(segment: &str) -> &str {
+    segment.split_once(';').map_or(segment, |(name, _parameters)| name)
+}
+
 /// `APP/id`, borrowed from the path if possible.
 fn key<'a>(path: &'a str, app: &'a str, id: &'a str) -> Result<Cow<'a, str>, PathError> {
     if is_plain(app) && !id.contains('%') && id.as_ptr() == app.as_ptr().wrapping_add(app.len() + 1) {
@@ -179,6 +184,21 @@ mod tests {
         for path in ["/apps/ORDERS/a:1", "/v2/apps/orders/a:1/", "/apps//Orders//a%3A1"] {
             assert_eq!(parse(path), Ok(Resource::Instance("ORDERS/a:1".into())), "{path}");
         }
+        for path in [
+            "/apps;a=b/orders;c/a:1;d=e;f",
+            "/;x/v2;y/apps/ORDERS/a:1;",
+            "/apps/ORDERS;c/a:1",
+            "/apps/ORDERS/a%3A1;d=%FF",
+        ] {
+            assert_eq!(parse(path), Ok(Resource::Instance("ORDERS/a:1".into())), "{path}");
+        }
+        assert_eq!(parse("/apps/;ORDERS"), Ok(Resource::Applications));
+        assert_eq!(
+            parse("/apps/ORDERS/a%3Bb"),
+            Ok(Resource::Instance("ORDERS/a;b".into())),
+            "an encoded semicolon is part of the id"
+        );
+        assert_eq!(parse("/apps/ORDERS/a;b/status;c"), Ok(Resource::InstanceStatus("ORDERS/a".into())));
         assert_eq!(parse("/apps/delta"), Ok(Resource::Delta));
         assert_eq!(parse("/apps/DELTA"), Ok(Resource::Application("DELTA".into())));
         assert_eq!(parse("/vips/a%2Cb"), Ok(Resource::Vip("a,b".into())));

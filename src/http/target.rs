@@ -4,7 +4,7 @@ use http::header::HOST;
 use http::request::Parts;
 use http::{Uri, Version};
 
-use super::resource::{PathError, Resource};
+use super::resource::{PathError, Resource, without_parameters};
 
 /// The paths of the parts of the surface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +81,8 @@ pub(super) fn names_its_host(request: &Parts) -> bool {
 /// The path below `/eureka`, if it is one. Hand-written URLs double slashes.
 fn below_eureka(path: &str) -> Option<&str> {
     let rest = path.trim_start_matches('/').strip_prefix("eureka")?;
-    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+    let end = rest.find('/').unwrap_or(rest.len());
+    without_parameters(&rest[..end]).is_empty().then_some(&rest[end..])
 }
 
 fn is_actuator(path: &str, paths: &Paths) -> bool {
@@ -115,7 +116,7 @@ mod tests {
     #[test]
     fn a_path_is_read_once_for_all() {
         let paths = paths("", "/actuator");
-        for path in ["/eureka/apps?x", "/eureka/apps", "//eureka/apps"] {
+        for path in ["/eureka/apps?x", "/eureka/apps", "//eureka/apps", "/eureka;x=y/apps;z"] {
             let below = path.split('?').next().unwrap();
             check(&paths, path, &Target::Eureka(below, Ok(Resource::Applications)));
         }
