@@ -75,8 +75,9 @@ def archive(release, platform):
     if platform in LINUX and image.architecture(binary) != platform.removeprefix("linux-"):
         sys.exit(f"the binary for {platform} is for {image.architecture(binary)}")
     files = [(f"{name}/eureka-registry", 0o755, binary)]
-    beside = [ROOT / path for path in ("LICENSE", "README.md", ".github/CHANGELOG.md")]
-    files += [(f"{name}/{path.name}", 0o644, path.read_bytes()) for path in beside]
+    beside = dict.fromkeys(("LICENSE", "README.md", ".github/CHANGELOG.md"), "")
+    beside |= {f"deploy/completions/eureka-registry.{shell}": "completions/" for shell in ("bash", "fish")}
+    files += [(f"{name}/{where}{Path(path).name}", 0o644, (ROOT / path).read_bytes()) for path, where in beside.items()]
     release.write(f"{name}.tar.gz", package.compressed(image.tar(files, release.created)))
     release.write(f"{name}.cdx.json", sbom.of(platform, release.version, release.revision, release.created, binary))
     return binary
@@ -119,6 +120,8 @@ def make(release, parts):
         digest, platforms = make_image(release, linux or {platform: release.binary(platform) for platform in LINUX})
         record["image"] = {"name": f"{release.image}:{release.version}", "digest": digest, "platforms": platforms}
     if "chart" in parts:
+        if not release.registry:
+            sys.exit("the chart names its image: say with --registry where that will be, or leave the chart out with --only")
         if "image" not in record:
             sys.exit("the chart names the image by its digest: make the image first, or with it")
         release.platforms = [platform.replace("-", "/") for platform in record["image"]["platforms"]]
