@@ -102,9 +102,12 @@ def chart_yaml(release, text, image_digest):
         lines.append(f"  artifacthub.io/{name}: |")
         # JSON is YAML, one entry a line.
         lines += [f"    - {json.dumps(entry, ensure_ascii=False)}" for entry in entries]
-    if not re.search(r"^annotations:\n( .*\n)+\Z", text, re.MULTILINE):
-        sys.exit("annotations are not the last key of Chart.yaml")
-    return text + "\n".join(lines) + "\n"
+    if release.source:
+        text = f"{text.rstrip()}\nhome: {release.source}\nsources: [{json.dumps(release.source)}]\n"
+    text, found = re.subn(r"^annotations:\n(?:[ #].*\n)+", lambda block: block[0] + "\n".join(lines) + "\n", text, flags=re.MULTILINE)
+    if found != 1:
+        sys.exit("Chart.yaml has no annotations")
+    return text
 
 
 def chart_metadata(files):

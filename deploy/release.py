@@ -48,6 +48,10 @@ class Release:
     def write_layout(self, name, layout, named):
         self.write(name, image.tar([(path, 0o644, data) for path, data in layout.files(named)], self.created))
 
+    def has(self, platform):
+        """Whether there is a binary for it, or one can be built."""
+        return (self.binaries / platform).is_dir() if self.binaries else platform in LINUX
+
     def binary(self, platform):
         """The binary's bytes: a given one, or built here."""
         if self.binaries:
@@ -113,15 +117,16 @@ def ref_name(version):
 
 
 def make(release, parts):
+    if "chart" in parts and not release.registry:
+        sys.exit("the chart names its image: say with --registry where that will be, or leave the chart out with --only")
     binaries = {platform: archive(release, platform) for platform in PLATFORMS if platform in parts}
     linux = {platform: elf for platform, elf in binaries.items() if platform in LINUX}
     record = package.read_record(release)
     if "image" in parts:
-        digest, platforms = make_image(release, linux or {platform: release.binary(platform) for platform in LINUX})
+        linux = linux or {platform: release.binary(platform) for platform in LINUX if release.has(platform)}
+        digest, platforms = make_image(release, linux)
         record["image"] = {"name": f"{release.image}:{release.version}", "digest": digest, "platforms": platforms}
     if "chart" in parts:
-        if not release.registry:
-            sys.exit("the chart names its image: say with --registry where that will be, or leave the chart out with --only")
         if "image" not in record:
             sys.exit("the chart names the image by its digest: make the image first, or with it")
         release.platforms = [platform.replace("-", "/") for platform in record["image"]["platforms"]]
@@ -148,22 +153,17 @@ def arguments():
     return parser.parse_args()
 
 
-def default_parts(binaries):
-    """macOS is left out where its binary is not given and cannot be linked."""
-    if binaries:
-        return [part for part in PARTS if part not in PLATFORMS or (binaries / part).is_dir()]
-    return [part for part in PARTS if part != "macos-arm64"]
-
-
 def main():
     options = arguments()
     if options.publish:
         publish.release(options.output, options.key)
         return
-    parts = options.only.split(",") if options.only else default_parts(options.binaries)
+    release = Release(options)
+    # macOS is left out where its binary is not given and cannot be linked.
+    parts = options.only.split(",") if options.only else [part for part in PARTS if part not in PLATFORMS or release.has(part)]
     if unknown := set(parts) - set(PARTS):
         sys.exit(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    make(Release(options), parts)
+    make(release, parts)
 
 
 main()
