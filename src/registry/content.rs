@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::model::{
-    ActionType, AppsHashCode, InstanceInfo, InstanceKey, InstanceStatus, Record, StampClock, Tombstone,
-    virtual_addresses,
+    AppsHashCode, InstanceInfo, InstanceKey, InstanceStatus, Record, StampClock, Tombstone, virtual_addresses,
 };
 use crate::time::Timestamp;
 
