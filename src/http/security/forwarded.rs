@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{FORWARDED, HeaderMap, HeaderName};
+use http::header::{FORWARDED, HOST, HeaderMap, HeaderName};
 use http::uri::Authority;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -10,6 +10,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_SSL: HeaderName = HeaderName::from_static("x-forwarded-ssl");
 /// Maximum bytes of a prefix.
 const LONGEST_PREFIX: usize = 200;
 
@@ -64,24 +65,35 @@ impl ForwardHeaders {
     pub(in crate::http) fn origin(self, headers: &HeaderMap, connection: Option<IpAddr>) -> Forwarded {
         let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let first = |name: &HeaderName| text(name).and_then(|value| value.split(',').next()).map(str::trim);
-        let (scheme, host) = match self {
+        let (scheme, host, port) = match self {
             Self::None => return Forwarded::default(),
             Self::Native if !connection.is_some_and(|address| is_private(&address)) => return Forwarded::default(),
             Self::Native => {
                 // Of several proxies all must have been called by TLS.
                 let proto = text(&X_FORWARDED_PROTO).filter(|proto| !proto.is_empty());
                 let secure = proto.map(|proto| proto.split(',').all(|one| one.trim().eq_ignore_ascii_case("https")));
-                (secure.map(|secure| if secure { "https" } else { "http" }), first(&X_FORWARDED_HOST))
+                let scheme = secure.map(|secure| if secure { "https" } else { "http" });
+                // As in Tomcat, a port alone says nothing.
+                let port =
+                    first(&X_FORWARDED_PORT).filter(|_| scheme.is_some() || headers.contains_key(X_FORWARDED_HOST));
+                (scheme, first(&X_FORWARDED_HOST), port)
             }
             Self::Framework => {
-                let proto = forwarded_part(headers, "proto").or_else(|| first(&X_FORWARDED_PROTO));
+                // As in Spring, who sends `Forwarded` is believed in nothing else but the prefix, and that it has TLS.
+                let is_standard = text(&FORWARDED).is_some_and(|value| !value.is_empty());
+                let other = |name: &HeaderName| if is_standard { None } else { first(name) };
+                let proto = forwarded_part(headers, "proto").or_else(|| other(&X_FORWARDED_PROTO));
+                let proto = proto.or_else(|| first(&X_FORWARDED_SSL).filter(|value| *value == "on").map(|_on| "https"));
                 let scheme =
                     proto.and_then(|proto| ["http", "https"].into_iter().find(|one| one.eq_ignore_ascii_case(proto)));
-                (scheme, forwarded_part(headers, "host").or_else(|| first(&X_FORWARDED_HOST)))
+                let host = forwarded_part(headers, "host").or_else(|| other(&X_FORWARDED_HOST));
+                (scheme, host, other(&X_FORWARDED_PORT))
             }
         };
+        // Without a host of its own, a proxy that names a port has passed on the client's.
+        let host = host.or_else(|| port.and_then(|_| text(&HOST)));
         let prefix = if self == Self::Framework { text(&X_FORWARDED_PREFIX).and_then(prefix) } else { None };
-        Forwarded { scheme, host: host.and_then(|host| authority(host, first(&X_FORWARDED_PORT), scheme)), prefix }
+        Forwarded { scheme, host: host.and_then(|host| authority(host, port, scheme)), prefix }
     }
 }
 
@@ -256,6 +268,23 @@ mod tests {
         assert_eq!(origin(ForwardHeaders::Framework, PROXY, &standard), found("https", "a.example:8443", "none"));
         let ported = [(X_FORWARDED_HOST, "[2001:db8::1]:9"), (X_FORWARDED_PORT, "8443")];
         assert_eq!(origin(ForwardHeaders::Framework, PROXY, &ported), found("none", "[2001:db8::1]:8443", "none"));
+    }
+
+    /// What a Spring Cloud Eureka Server of Spring Boot 3.5.6 answered to these.
+    #[test]
+    fn headers_that_are_sent_alone_count_as_in_spring_and_tomcat() {
+        let port = [(HOST, "registry.example"), (X_FORWARDED_PORT, "9999")];
+        assert_eq!(origin(ForwardHeaders::Framework, PROXY, &port), found("none", "registry.example:9999", "none"));
+        assert_eq!(origin(ForwardHeaders::Native, PROXY, &port), found("none", "none", "none"));
+        let balancer = [(HOST, "registry.example:80"), (X_FORWARDED_PORT, "8443"), (X_FORWARDED_PROTO, "https")];
+        for strategy in [ForwardHeaders::Framework, ForwardHeaders::Native] {
+            assert_eq!(origin(strategy, PROXY, &balancer), found("https", "registry.example:8443", "none"));
+        }
+        let ssl = [(X_FORWARDED_SSL, "on")];
+        assert_eq!(origin(ForwardHeaders::Framework, PROXY, &ssl), found("https", "none", "none"));
+        assert_eq!(origin(ForwardHeaders::Native, PROXY, &ssl), found("none", "none", "none"));
+        let both = [(FORWARDED, "for=203.0.113.6"), (X_FORWARDED_HOST, "a.example"), (X_FORWARDED_PROTO, "https")];
+        assert_eq!(origin(ForwardHeaders::Framework, PROXY, &both), found("none", "none", "none"));
     }
 
     #[test]
