@@ -8,6 +8,7 @@ pub(crate) mod applications;
 pub(crate) mod by_status;
 pub(crate) mod completions;
 pub(crate) mod csv;
+pub(crate) mod differences;
 pub(crate) mod duration;
 pub(crate) mod health;
 pub(crate) mod history;

@@ -9,6 +9,7 @@
 mod batcher;
 mod comparison;
 mod credentials;
+mod differences;
 pub mod discovery;
 mod eviction;
 mod intervals;
@@ -29,6 +30,7 @@ mod sync_up;
 pub mod transport;
 
 pub use batcher::{Batcher, Next, Outcome, ReplicationTask};
+pub use differences::{Difference, Differences, Incomparable, Known};
 pub use eviction::evict;
 pub use options::Options;
 pub use peer_aware_registry::{Heartbeat, HeartbeatOutcome, ItemOutcome, PeerAwareInstanceRegistry, Refused};

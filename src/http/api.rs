@@ -7,6 +7,7 @@
 
 mod acts;
 mod changes;
+mod differences;
 mod events;
 mod instances;
 mod overview;
@@ -43,6 +44,7 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
         .route("/api/v1/instances", reading(get(instances::instances)))
         .route("/api/v1/completions", reading(get(instances::completions)))
         .route("/api/v1/subscribers", reading(get(subscribers::subscribers)))
+        .route("/api/v1/differences", reading(get(differences::differences)))
         .route("/api/v1/changes", reading(get(changes::changes)))
         .route("/api/v1/events", reading(get(events::events)))
         .route("/api/v1/openapi.yaml", reading(get(openapi)))

@@ -80,6 +80,8 @@ pub(super) struct AppState {
     pub(super) subscribers: Subscribers,
     /// Held by the act of an operator that is under way: many instances are changed by one at a time.
     pub(super) acts: tokio::sync::Mutex<()>,
+    /// Held while a peer is asked for what it knows differently, for a page: by one at a time.
+    pub(super) comparing: tokio::sync::Mutex<()>,
 }
 
 impl AppState {
@@ -126,6 +128,7 @@ impl AppState {
             streams: Arc::new(Streams::new(budget.streams)),
             subscribers: Subscribers::default(),
             acts: tokio::sync::Mutex::default(),
+            comparing: tokio::sync::Mutex::default(),
             console,
             peer_aware,
             nodes,

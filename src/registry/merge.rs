@@ -87,6 +87,13 @@ impl InstanceRegistry {
         self.content.lock().tombstone(key).cloned().map(|tombstone| (Fact::Cancelled(tombstone), None))
     }
 
+    /// The instances of an application that are known here, registered or cancelled.
+    pub fn keys_of(&self, app: &str) -> Vec<InstanceKey> {
+        let content = self.content.lock();
+        let cancelled = content.tombstones().map(|gone| &gone.key).filter(|key| key.app() == app);
+        content.all.application(app).map(Entry::key).chain(cancelled).cloned().collect()
+    }
+
     /// Appends what is known of these applications, for a peer that knows something else. If that is much, the answer is a part
     /// of it, by key, and says where the next part begins.
     pub fn encode_records(&self, request: &RecordsRequest, out: &mut Vec<u8>) {

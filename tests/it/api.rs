@@ -2,6 +2,7 @@
 
 mod acts;
 mod contract;
+mod differences;
 mod events;
 mod find;
 

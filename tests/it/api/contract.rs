@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use eureka_registry::replication::ServiceUrl;
+use eureka_registry::server::PeerAccess;
+
 use super::*;
 
 /// The document, and the described answers of one method that were seen.
@@ -148,8 +151,13 @@ pub(super) async fn guess(server: &TestServer, path: &str, number: usize) -> Ans
 async fn refused_as_busy() -> Vec<(&'static str, Answer)> {
     let mut settings = Settings::default();
     settings.limits.memory = 0;
+    // The answer about a peer has its URL, and is large, too.
+    let peer = ServiceUrl::new("http", "127.0.0.1", 1, &format!("/{}/eureka/", "p".repeat(20_000)));
+    settings.replication.service_urls = vec![peer.clone()];
+    settings.replication.registry_sync_timeout = Duration::ZERO;
+    let access = PeerAccess::by_network(&settings, None).unwrap();
     let (clock, rng) = (Clock::system(), SmallRng::seed_from_u64(0));
-    let mut node = Node::build(&settings, ([127, 0, 0, 1], 8761).into(), None, clock, rng);
+    let mut node = Node::build(&settings, ([127, 0, 0, 1], 8761).into(), access, clock, rng);
     node.join().await;
     // Every answer is too large to be given without memory: a small one may be made in the moment in which its time is over.
     let register = |application: &str, id: &str, version: &str| {
@@ -186,8 +194,15 @@ async fn refused_as_busy() -> Vec<(&'static str, Answer)> {
         "/api/v1/changes",
         "/api/v1/completions",
         "/api/v1/subscribers",
+        "/api/v1/differences",
     ];
-    let answers = join_all(paths.map(|path| if path.ends_with("completions") { many } else { path }).map(get)).await;
+    let differences = format!("/api/v1/differences?peer={peer}");
+    let asked = paths.map(|path| match path {
+        "/api/v1/completions" => many,
+        "/api/v1/differences" => &differences,
+        path => path,
+    });
+    let answers = join_all(asked.map(get)).await;
     drop(held);
     let mut refused = Vec::new();
     for (path, response) in paths.into_iter().zip(answers) {
@@ -203,7 +218,12 @@ async fn refused_as_busy() -> Vec<(&'static str, Answer)> {
 #[tokio::test]
 async fn every_answer_is_as_described() {
     let mut contract = Contract::read();
-    let server = TestServer::start().await;
+    let peer = ServiceUrl::new("http", "127.0.0.1", 1, "/eureka/");
+    let server = TestServer::with(|settings| {
+        settings.replication.service_urls = vec![peer.clone()];
+        settings.replication.registry_sync_timeout = Duration::ZERO;
+    });
+    let server = server.await;
     register(&server, "ORDERS", "o-1", "UP", "eu-1", "1.0").await;
     register(&server, "ORDERS", "o-2", "DOWN", "eu-2", "1.1").await;
     register(&server, "BILLING", "b/1", "STARTING", "", "").await;
@@ -236,6 +256,9 @@ async fn every_answer_is_as_described() {
         ("/api/v1/completions", "/api/v1/completions?limit=51"),
         ("/api/v1/subscribers", "/api/v1/subscribers?sort=interval"),
         ("/api/v1/subscribers", "/api/v1/subscribers?sort=colour"),
+        ("/api/v1/differences", "/api/v1/differences"),
+        ("/api/v1/differences", "/api/v1/differences?peer=http://nobody:8761/eureka/"),
+        ("/api/v1/differences", &format!("/api/v1/differences?peer={peer}")),
         ("/api/v1/changes", "/api/v1/changes"),
         ("/api/v1/changes", "/api/v1/changes?after=1&limit=2"),
         ("/api/v1/changes", "/api/v1/changes?after=-1"),
