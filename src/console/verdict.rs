@@ -38,10 +38,14 @@ impl Overview {
         }
         let instances = counted(u64::from(self.instances.total), "instance");
         let applications = counted(u64::from(self.applications.total), "application");
-        let peers = match self.peers.len() {
-            0 => String::new(),
-            1 => " The peer is up and has the same content.".to_owned(),
-            all => format!(" All {all} peers are up and have the same content."),
+        // A difference is a reason only if no comparison repairs it. Until then, the two are not the same either.
+        let differ = self.peers.iter().any(|peer| peer.differing_applications.is_some_and(|differing| differing > 0));
+        let peers = match (self.peers.len(), differ) {
+            (0, _) => String::new(),
+            (1, false) => " The peer is up and has the same content.".to_owned(),
+            (1, true) => " The peer is up; a difference is being repaired.".to_owned(),
+            (all, false) => format!(" All {all} peers are up and have the same content."),
+            (all, true) => format!(" All {all} peers are up; a difference is being repaired."),
         };
         format!("{instances} of {applications} renew in time. Each application has an instance that is UP.{peers}")
     }
