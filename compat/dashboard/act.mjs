@@ -6,7 +6,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { check, close, credentials, open, OPERATOR, ports, run, shows, visit } from './harness.mjs';
+import { check, close, credentials, open, OPERATOR, picture, ports, run, shows, visit } from './harness.mjs';
 import { instance, Registry, until } from './registry.mjs';
 
 const [, WORK] = process.argv.slice(2);
@@ -31,6 +31,28 @@ async function acting() {
   await select(page, 'orders-1');
   await select(page, 'orders-2');
   await check('the toolbar names what is selected', () => shows(page, '#act-on', '2 instances selected'));
+  await check('the dialog does not open if the user has left the page before the numbers came', async () => {
+    let release;
+    const released = new Promise((resolve) => (release = resolve));
+    await page.route('**/api/v1/acts', async (route) => {
+      await released;
+      await route.continue();
+    }, { times: 1 });
+    const answered = page.waitForResponse('**/api/v1/acts');
+    await page.click('#act-out');
+    await page.click('#views >> text=Applications');
+    await page.waitForSelector('body[data-view=applications]');
+    release();
+    await (await answered).finished();
+    // The page has had the answer for a frame.
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+    assert.equal(await page.locator('#confirm').isVisible(), false);
+    await page.goBack();
+    await page.waitForSelector('body[data-view=instances]');
+    await select(page, 'orders-1');
+    await select(page, 'orders-2');
+    await shows(page, '#act-on', '2 instances selected');
+  });
   await check('the dialog has the numbers, and asks for a reason', async () => {
     await page.click('#act-out');
     await shows(page, '#confirm', /^Take 2 instances out of service\? 2 of 2 instances will be OUT_OF_SERVICE on all replicas/);
@@ -54,6 +76,7 @@ async function acting() {
     await page.fill('#reason', 'a new rack');
     await page.click('#confirm-do');
     await shows(page, '#confirm', /^2 instances are out of service 2 of 2 done\./);
+    await picture(page, 'after-an-act');
     assert.deepEqual(await statuses(registry, 'ORDERS'), ['orders-1 OUT_OF_SERVICE', 'orders-2 OUT_OF_SERVICE', 'orders-3 UP']);
     assert.equal((await reasonsOf(registry, 'ORDERS', 'orders-2'))[0], 'a new rack');
     await shows(page, '#feed', 'a new rack');

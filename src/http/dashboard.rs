@@ -57,6 +57,7 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("applications.js", SCRIPT, include_bytes!("dashboard/applications.js")),
     ("changes.js", SCRIPT, include_bytes!("dashboard/changes.js")),
     ("chart.js", SCRIPT, include_bytes!("dashboard/chart.js")),
+    ("conditions.js", SCRIPT, include_bytes!("dashboard/conditions.js")),
     ("confirm.js", SCRIPT, include_bytes!("dashboard/confirm.js")),
     ("dom.js", SCRIPT, include_bytes!("dashboard/dom.js")),
     ("format.js", SCRIPT, include_bytes!("dashboard/format.js")),
@@ -173,9 +174,7 @@ impl Parameters {
         match self.get("view") {
             "applications" => false,
             "instances" => true,
-            _ => ["application", "status", "zone", "version", "overdue", "expired", "restored"]
-                .iter()
-                .any(|name| !self.get(name).is_empty()),
+            _ => query::CONDITIONS.iter().any(|name| *name != "q" && !self.get(name).is_empty()),
         }
     }
 

@@ -28,7 +28,7 @@ pub(crate) fn said(parameters: &[(String, String)]) -> impl Iterator<Item = (&st
 }
 
 /// The conditions by which instances are chosen.
-pub(super) const CONDITIONS: [&str; 10] =
+pub(crate) const CONDITIONS: [&str; 10] =
     ["q", "application", "status", "zone", "version", "overdue", "expired", "restored", "overridden", "up"];
 
 /// Reads the filters, the order and the part of the answer.

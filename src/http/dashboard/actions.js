@@ -2,6 +2,7 @@
 // on the page of an instance. Each act is planned by the registry first, so that the dialog has its numbers, and can be undone.
 
 import { act, actsAddress } from './api.js';
+import { CONDITIONS } from './conditions.js';
 import { ask } from './confirm.js';
 import { byId, fill, h, text } from './dom.js';
 import { count, number } from './format.js';
@@ -13,8 +14,6 @@ const CHUNK = 50;
 const LINES = 8;
 /** Maximum number of characters of a reason. */
 const REASON = 200;
-/** The conditions of a search that the registry takes for an act, too. */
-const CONDITIONS = ['q', 'application', 'status', 'zone', 'version', 'overdue', 'expired', 'restored', 'overridden', 'up'];
 
 const OUT = {
   id: 'act-out',
@@ -99,15 +98,15 @@ function found() {
   return Object.keys(where).length ? { words: 'All that are found:', where } : undefined;
 }
 
-/** Has the registry plan an act, and asks the user with its numbers. */
+/** Has the registry plan an act, and asks the user with its numbers, unless the user has gone to another page meanwhile. */
 async function begin(deed, { instances, where }) {
   const request = { ...deed.request, ...(instances ? { instances } : { where }) };
-  try {
-    const plan = await act({ ...request, dryRun: true });
-    ask(question(deed, request, plan), refresh);
-  } catch (error) {
-    ask({ title: 'This cannot be done', says: error.message }, refresh);
-  }
+  const { href } = location;
+  const asks = await act({ ...request, dryRun: true }).then(
+    (plan) => question(deed, request, plan),
+    (error) => ({ title: 'This cannot be done', says: error.message }),
+  );
+  if (location.href === href) ask(asks, refresh);
 }
 
 /** The buttons on the page of an instance. */

@@ -4,6 +4,7 @@ import { showActions } from './actions.js';
 import { get, Stream } from './api.js';
 import { askApplications, showApplications } from './applications.js';
 import { readChanges, showChange } from './changes.js';
+import { CONDITIONS } from './conditions.js';
 import { byId, text } from './dom.js';
 import { setServerTime, tick, timeOfDay } from './format.js';
 import { showGreeting } from './greeting.js';
@@ -74,7 +75,7 @@ function view(asked) {
   if (asked.has('instance')) return 'instance';
   if (['applications', 'instances'].includes(asked.get('view'))) return asked.get('view');
   // Without a view, each condition that only instances have is about instances.
-  return ['application', 'status', 'zone', 'version', 'overdue', 'expired', 'restored'].some((name) => asked.get(name)) ? 'instances' : 'applications';
+  return CONDITIONS.slice(1).some((name) => asked.get(name)) ? 'instances' : 'applications';
 }
 
 /** Reads again soon. Many calls lead to one read. */
@@ -126,7 +127,7 @@ function showFilter() {
   chip.href = changed(query, { application: undefined, offset: undefined });
   text(chip, `application ${query.get('application')} ✕`);
   const clear = byId('clear');
-  clear.hidden = !['q', 'trouble', 'application', 'status', 'zone', 'version', 'overdue', 'expired', 'restored', 'overridden', 'up'].some((name) => query.has(name));
+  clear.hidden = !['trouble', ...CONDITIONS].some((name) => query.has(name));
   clear.href = applications ? './' : '?view=instances';
   const q = new URLSearchParams(query.has('q') ? { q: query.get('q') } : {});
   for (const link of byId('views').children) {

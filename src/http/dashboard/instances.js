@@ -1,6 +1,7 @@
 // The list of instances: one page of those that the address asks for. The registry filters and sorts them.
 
 import { get } from './api.js';
+import { CONDITIONS } from './conditions.js';
 import { byId, fill, h, keep, text, whenChanged } from './dom.js';
 import { ago, count, instanceLink, number, outward, setAgo, status, STATUSES } from './format.js';
 import { pick, pickAll, showPickAll } from './selection.js';
@@ -17,16 +18,16 @@ const COLUMNS = [
   { title: 'Last renewal', sort: 'lastRenewal', class: 'renewal n' },
   { title: 'Links', class: 'links' },
 ];
-/** The conditions of a search. They have the same names in the page's address and in the API. */
-const CONDITIONS = ['q', 'application', 'status', 'zone', 'version', 'overdue', 'expired', 'restored', 'overridden', 'up', 'sort', 'offset'];
+/** What the list is asked for: the conditions, the order and the part. They have the same names in the page's address and in the API. */
+const ASKED = [...CONDITIONS, 'sort', 'offset'];
 
 /** The value for instances without a zone or without a version. */
 const NONE = '-';
 
 /** Reads the instances that `query` asks for. */
 export function askInstances(query, signal) {
-  const conditions = CONDITIONS.filter((name) => query.has(name)).map((name) => [name, query.get(name)]);
-  return get('instances', { limit: pageSize(), ...Object.fromEntries(conditions) }, signal);
+  const asked = ASKED.filter((name) => query.has(name)).map((name) => [name, query.get(name)]);
+  return get('instances', { limit: pageSize(), ...Object.fromEntries(asked) }, signal);
 }
 
 /** Shows the answer. */
@@ -45,7 +46,7 @@ export function showInstances(answer, query) {
 }
 
 function found({ total, offset, instances }, query) {
-  const narrowed = CONDITIONS.slice(0, -2).some((name) => query.has(name));
+  const narrowed = CONDITIONS.some((name) => query.has(name));
   if (total === 0) return narrowed ? 'No matching instances.' : 'No instance is registered.';
   const all = `${count(total, 'instance')}${narrowed ? ' found' : ''}`;
   if (total <= pageSize()) return all;

@@ -1,6 +1,7 @@
 // The search field: what its last word may become, quick filters, and the results as files.
 
 import { get, root } from './api.js';
+import { CONDITIONS } from './conditions.js';
 import { byId, fill, h, whenChanged } from './dom.js';
 
 /** Time without another key before completions are read, in milliseconds. */
@@ -11,8 +12,6 @@ const QUICK = [
   ['overridden', 'overridden', 'true'],
   ['expired', 'expired', 'true'],
 ];
-/** The conditions of a search, as the registry and the address of the page name them. */
-const CONDITIONS = ['q', 'application', 'status', 'zone', 'version', 'overdue', 'expired', 'restored', 'overridden', 'up', 'sort'];
 
 const input = byId('filter').elements.q;
 const words = h('datalist', { id: 'completions' });
@@ -69,7 +68,7 @@ function quick(query, label, name, value) {
 }
 
 function file(query, format, label) {
-  const conditions = new URLSearchParams(CONDITIONS.filter((name) => query.get(name)).map((name) => [name, query.get(name)]));
+  const conditions = new URLSearchParams([...CONDITIONS, 'sort'].filter((name) => query.get(name)).map((name) => [name, query.get(name)]));
   conditions.set('format', format);
   if (format === 'json') conditions.set('limit', 1000);
   return h('a', { id: `as-${format}`, href: `${root}api/v1/instances?${conditions}`, download: `instances.${format}` }, label);
