@@ -33,6 +33,20 @@ async function troubled() {
 
 const names = (page) => page.locator('#rows tr').evaluateAll((all) => all.map(({ dataset }) => dataset.instance ?? dataset.application));
 
+/** A phone shows the worst applications on its first screen, below a verdict of four sentences. */
+async function onPhone(registry) {
+  const page = await open(registry, '', { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  await check('on a phone, the metrics are one strip, and the list begins on the first screen', async () => {
+    await shows(page, '#rows', 'SHIPPING');
+    const [strip, top] = await page.evaluate(() => [document.querySelector('#metrics').getBoundingClientRect().height, document.querySelector('#rows tr').getBoundingClientRect().top]);
+    await picture(page, 'phone-applications');
+    assert.ok(strip <= 64, `the strip is ${strip} px high`);
+    assert.ok(top <= 700, `the first row begins at ${top} px`);
+    return `the first row begins at ${Math.round(top)} px`;
+  });
+  await close(page, 'on a phone, with applications');
+}
+
 /** Worst first, at the first look. */
 export async function applications() {
   const registry = await troubled();
@@ -51,6 +65,7 @@ export async function applications() {
     return `${visible} rows`;
   });
   await picture(page, 'worst-first');
+  await onPhone(registry);
   await check('applications: one click shows the instances in place, the worst first, and another one hides them', async () => {
     await page.click('#rows >> text=MEDIA');
     await rowsAre(page, NAMES.length + 2);

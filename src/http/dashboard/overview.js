@@ -39,12 +39,15 @@ function showVerdict({ state, summary, reasons, findings }) {
   });
 }
 
+/** The titles where there is little room. */
+const SHORT = { 'Instances UP': 'UP', Applications: 'apps', 'Renewals in the last minute': 'renewals/min', 'Overdue leases': 'overdue', 'Peers up': 'peers' };
+
 function showMetrics({ instances, applications, leases, selfPreservation, zones, peers, history }) {
   const { renewalsLastMinute, state } = selfPreservation;
   const kept = leases.keptBySelfPreservation + leases.keptByEvictionLimit;
   const others = instances.total - instances.byStatus.UP;
   const metric = (title, value, href, small, mood, line) =>
-    h('div', {}, h('dt', {}, title), h('dd', {}, href ? h('a', { href }, value) : value, ' ', small && h('small', { class: mood }, small), line && spark(line)));
+    h('div', {}, h('dt', {}, h('span', { class: 'long' }, title), h('span', { class: 'short', 'aria-hidden': 'true' }, SHORT[title])), h('dd', {}, href ? h('a', { href }, value) : value, ' ', small && h('small', { class: mood }, small), line && spark(line)));
   const past = (name, now) => [...history.map((sample) => sample[name]), now];
   fill(
     byId('metrics'),
