@@ -6,7 +6,8 @@ import { applications } from './parts/applications.mjs';
 import { axe, settings, widths } from './parts/axe.mjs';
 import { hostile, oneInstance } from './parts/instance.mjs';
 import { busy, busyRegistry, empty, full } from './parts/lists.mjs';
-import { peers, restart, selfPreservation, switching, users } from './parts/servers.mjs';
+import { badNetwork, firstLoad } from './parts/network.mjs';
+import { differences, peers, restart, selfPreservation, switching, users } from './parts/servers.mjs';
 
 await run(async () => {
   await empty();
@@ -14,5 +15,5 @@ await run(async () => {
   const registry = await busyRegistry();
   for (const part of [busy, oneInstance, hostile, keyboard, withoutScript, looks, settings, widths, axe]) await part(registry);
   await registry.stop();
-  for (const part of [full, peers, selfPreservation, switching, users, restart]) await part();
+  for (const part of [firstLoad, badNetwork, full, peers, differences, selfPreservation, switching, users, restart]) await part();
 });

@@ -58,6 +58,8 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("changes.js", SCRIPT, include_bytes!("dashboard/changes.js")),
     ("chart.js", SCRIPT, include_bytes!("dashboard/chart.js")),
     ("conditions.js", SCRIPT, include_bytes!("dashboard/conditions.js")),
+    ("differences.js", SCRIPT, include_bytes!("dashboard/differences.js")),
+    ("pulse.js", SCRIPT, include_bytes!("dashboard/pulse.js")),
     ("confirm.js", SCRIPT, include_bytes!("dashboard/confirm.js")),
     ("dom.js", SCRIPT, include_bytes!("dashboard/dom.js")),
     ("format.js", SCRIPT, include_bytes!("dashboard/format.js")),

@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 
-import { check, close, credentials, focused, open, OPERATOR, picture, ports, rows, rowsAre, search, shows } from '../harness.mjs';
+import { check, close, credentials, focused, open, OPERATOR, picture, ports, rows, rowsAre, search, shows, words } from '../harness.mjs';
 import { instance, Registry, until } from '../registry.mjs';
+import { findings } from './axe.mjs';
 
 /** Two replicas, one of which ends. */
 export async function peers() {
@@ -29,6 +30,52 @@ export async function peers() {
   await check('the peer is up again', () => shows(page, '#peers', new RegExp(`${peer} up the same 0 – the same`)));
   await close(page, 'with peers');
   await Promise.all([one.stop(), again.stop()]);
+}
+
+/** Two replicas that know different things: one has lost its memory, and knows nobody from whom to take it. */
+export async function differences() {
+  const settings = { 'eureka.client.register-with-eureka': false, 'registry.sync.timeout': 0, 'eureka.server.wait-time-in-ms-when-sync-empty': 0 };
+  const url = `http://127.0.0.1:${ports[1]}/eureka/`;
+  const one = await Registry.start({ ...settings, 'eureka.client.service-url.defaultZone': url }, ports[0]);
+  let two = await Registry.start(settings, ports[1]);
+  const page = await open(one, '?view=instances');
+  await shows(page, '#peers', ' up the same 0 ');
+  await one.register(instance('ORDERS', 'orders-1', { status: 'DOWN', lastDirtyTimestamp: '2000', metadata: { version: '2.0', team: 'shop' } }));
+  await one.register(instance('ORDERS', 'orders-2', { lastDirtyTimestamp: '2000' }));
+  await until('both to be replicated', async () => (await two.instance('ORDERS', 'orders-1')) && two.instance('ORDERS', 'orders-2'));
+  await shows(page, '#peers', ' up the same 0 ');
+  await two.stop('SIGKILL');
+  two = await Registry.start(settings, ports[1]);
+  await two.register(instance('ORDERS', 'orders-1', { lastDirtyTimestamp: '1000', metadata: { version: '1.0', team: 'shop' } }));
+  await check('a peer that differs: the words lead to what differs, with both sides', async () => {
+    await page.click('#peers >> text=differs in 1');
+    assert.doesNotMatch(await page.locator('#verdict').innerText(), /same content/);
+    await shows(page, '#differences-summary', /^As of \d\d:\d\d:\d\d: 2 instances of 1 application \(ORDERS\)\.$/);
+    assert.equal(await focused(page), 'differences-title');
+    const [both, mine] = [page.locator('.difference').nth(0), page.locator('.difference').nth(1)];
+    assert.match(await words(both), /^ORDERS orders-1 Both have it\. The record of this replica is later\. The peer takes it when it compares\./);
+    assert.match(await words(both), /registered registered registered status differs DOWN UP address .* metadata version differs 2\.0 1\.0$/);
+    assert.match(await words(mine), /^ORDERS orders-2 Only this replica has it\. .* registered differs registered unknown status UP unknown/);
+  });
+  await check('a peer that differs: axe finds nothing', async () => assert.deepEqual(await findings(page), []));
+  await picture(page, 'peer-differs', { fullPage: true });
+  await check('a peer that differs: on a phone, nothing is cut', async () => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
+    await picture(page, 'peer-differs-phone');
+    await page.setViewportSize({ width: 1280, height: 900 });
+  });
+  await check('a peer that differs: once it is gone, the page says that it cannot be asked', async () => {
+    await two.stop('SIGKILL');
+    await page.click('#compare-again');
+    await shows(page, '#differences-summary', 'The peer could not be asked just now');
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('body[data-view=applications]');
+    await shows(page, '#rows', 'ORDERS');
+    assert.equal(await page.locator('#differences').isVisible(), false);
+  });
+  await close(page, 'with differences');
+  await one.stop();
 }
 
 /** Self-preservation by the arithmetic of the Java server. */

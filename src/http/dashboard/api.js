@@ -1,5 +1,7 @@
 // The calls that the page makes. Every address is relative to the page, so that a context path makes no difference.
 
+import { begun } from './pulse.js';
+
 /** A call that the registry refused, with the registry's message. */
 export class Refused extends Error {
   constructor(status, message) {
@@ -8,15 +10,33 @@ export class Refused extends Error {
   }
 }
 
-async function ask(address, options = {}) {
-  const answer = await fetch(address, { cache: 'no-store', ...options });
-  if (!answer.ok) throw new Refused(answer.status, await messageOf(answer));
-  return answer;
+/** How long a request may take, and one that changes something, in milliseconds. */
+const PATIENCE = 10_000;
+const PATIENCE_FOR_CHANGES = 60_000;
+
+/** Makes a request and reads its whole answer, in time. */
+async function ask(address, { signal, ...options } = {}) {
+  const patience = options.method ? PATIENCE_FOR_CHANGES : PATIENCE;
+  const late = AbortSignal.timeout(patience);
+  const ended = begun();
+  let status;
+  try {
+    const answer = await fetch(address, { cache: 'no-store', signal: signal ? AbortSignal.any([signal, late]) : late, ...options });
+    const body = await answer.text();
+    status = answer.status;
+    if (!answer.ok) throw new Refused(answer.status, messageOf(body));
+    return body;
+  } catch (error) {
+    if (error instanceof Refused || signal?.aborted) throw error;
+    status = 0;
+    throw new Error(late.aborted ? `no answer within ${patience / 1000} s${options.method ? '; it may have been done' : ''}` : 'the registry does not answer', { cause: error });
+  } finally {
+    ended(status);
+  }
 }
 
 /** The message of an error: the one in its JSON, or the first line of its text. */
-async function messageOf(answer) {
-  const body = await answer.text();
+function messageOf(body) {
   try {
     return JSON.parse(body).error;
   } catch {
@@ -30,8 +50,7 @@ export const root = document.documentElement.dataset.root ?? '';
 /** GETs JSON below `api/v1/`. */
 export async function get(path, parameters = {}, signal) {
   const query = new URLSearchParams(parameters);
-  const answer = await ask(`${root}api/v1/${path}${query.size ? `?${query}` : ''}`, { signal });
-  return answer.json();
+  return JSON.parse(await ask(`${root}api/v1/${path}${query.size ? `?${query}` : ''}`, { signal }));
 }
 
 export const instancePath = (application, id) =>
@@ -39,8 +58,7 @@ export const instancePath = (application, id) =>
 
 /** Does something to many instances, or plans it: the request and its answer are those of `api/v1/acts`. */
 export async function act(request) {
-  const answer = await ask(ACTS, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(request) });
-  return answer.json();
+  return JSON.parse(await ask(ACTS, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(request) }));
 }
 
 /** Where acts are sent, as an address. */

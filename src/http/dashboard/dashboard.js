@@ -5,18 +5,24 @@ import { get, Stream } from './api.js';
 import { askApplications, showApplications } from './applications.js';
 import { readChanges, showChange } from './changes.js';
 import { CONDITIONS } from './conditions.js';
+import { askDifferences, showDifferences } from './differences.js';
 import { byId, text } from './dom.js';
-import { setServerTime, tick, timeOfDay } from './format.js';
+import { duration, setServerTime, tick, timeOfDay } from './format.js';
 import { showGreeting } from './greeting.js';
 import { askInstance, showInstance } from './instance.js';
 import { askInstances, changed, showInstances } from './instances.js';
 import { showOverview } from './overview.js';
+import { pulse } from './pulse.js';
 import { showSearch } from './search.js';
 import { showSelfPreservation } from './self_preservation.js';
 
 /** Minimum and maximum time between two automatic reads, in milliseconds. */
 const SOON = 1000;
 const ANYWAY = 10_000;
+/** The pause before a read that failed is repeated, in milliseconds. */
+const REPEAT = 2000;
+/** The registry sends an event at least every five seconds. Without one for this long it is busy, in milliseconds. */
+const QUIET = 7000;
 
 let user;
 let overview;
@@ -29,6 +35,8 @@ let query = new URLSearchParams(location.search);
 let reading;
 let readAt = 0;
 let pending;
+/** Shows the last answer again, such as for another user. */
+let showAgain = () => {};
 
 /** Reads and shows what the address asks for. A newer call replaces one that is still waiting. */
 async function read() {
@@ -45,17 +53,22 @@ async function read() {
     if (mine.signal.aborted) return;
     if (answer) setServerTime(answer.now);
     document.body.dataset.view = kind;
-    byId('list').hidden = byId('side').hidden = byId('strip').hidden = kind === 'instance';
-    byId('instance').hidden = kind !== 'instance';
-    if (kind !== 'instance') showFilter();
-    SHOW[kind](answer, asked);
+    const alone = kind === 'instance' || kind === 'differences';
+    byId('list').hidden = byId('side').hidden = byId('strip').hidden = alone;
+    for (const name of ['instance', 'differences']) byId(name).hidden = kind !== name;
+    if (!alone) showFilter();
+    showAgain = () => SHOW[kind](answer, asked);
+    showAgain();
     showSearch(asked);
     showActions(user, read);
     text(byId('trouble'), '');
   } catch (error) {
     if (mine.signal.aborted) return;
     text(byId('trouble'), `The list below could not be read: ${error.message}`);
+    // Without a connection, its return is what to wait for.
+    if (live) pending ??= setTimeout(read, REPEAT);
   } finally {
+    if (reading === mine) reading = undefined;
     readAt = Date.now();
   }
 }
@@ -64,23 +77,36 @@ const READ = {
   instances: askInstances,
   applications: askApplications,
   instance: askInstance,
+  differences: askDifferences,
 };
 const SHOW = {
   instances: showInstances,
   applications: showApplications,
   instance: (details, asked) => showInstance(details, asked, user, read),
+  differences: (answer) => showDifferences(answer, read),
 };
 
 function view(asked) {
   if (asked.has('instance')) return 'instance';
+  if (asked.has('peer')) return 'differences';
   if (['applications', 'instances'].includes(asked.get('view'))) return asked.get('view');
   // Without a view, each condition that only instances have is about instances.
   return CONDITIONS.slice(1).some((name) => asked.get(name)) ? 'instances' : 'applications';
 }
 
-/** Reads again soon. Many calls lead to one read. */
+/**
+ * Reads again soon. Many calls lead to one read. One that is under way is waited for: a slow registry would never finish any otherwise. The
+ * differences with a peer are read only when the user asks, because the peer is asked for them.
+ */
 function readSoon() {
-  if (document.hidden) return;
+  if (document.hidden || view(query) === 'differences') return;
+  if (reading) {
+    pending ??= setTimeout(() => {
+      pending = undefined;
+      readSoon();
+    }, SOON);
+    return;
+  }
   pending ??= setTimeout(read, Math.max(0, readAt + SOON - Date.now()));
 }
 
@@ -92,8 +118,9 @@ async function go(address, { replace = false } = {}) {
   history[replace ? 'replaceState' : 'pushState'](null, '', address);
   query = new URLSearchParams(location.search);
   await read();
-  if (view(query) === 'instance') byId('instance-title')?.focus();
-  else if (before === 'instance') byId('content').focus({ preventScroll: true });
+  const [now, alone] = [view(query), ['instance', 'differences']];
+  if (alone.includes(now)) byId(`${now}-title`)?.focus();
+  else if (alone.includes(before)) byId('content').focus({ preventScroll: true });
 }
 
 addEventListener('popstate', () => {
@@ -165,7 +192,7 @@ document.addEventListener('keydown', (event) => {
   const inField = event.target.matches?.('input, select, textarea');
   if (event.key === '/' && !inField) {
     event.preventDefault();
-    if (view(query) === 'instance') go('./').then(() => filter.elements.q.focus());
+    if (byId('list').hidden) go('./').then(() => filter.elements.q.focus());
     else filter.elements.q.select();
   } else if (event.key === 'Escape' && event.target === filter.elements.q) {
     filter.elements.q.value = '';
@@ -173,6 +200,8 @@ document.addEventListener('keydown', (event) => {
     filter.elements.q.blur();
   } else if (event.key === 'Escape' && view(query) === 'instance') {
     byId('back').click();
+  } else if (event.key === 'Escape' && view(query) === 'differences') {
+    byId('back-from-peer').click();
   }
 });
 
@@ -180,17 +209,33 @@ document.addEventListener('settings', () => go(changed(query, { offset: undefine
 
 // ---- the event stream
 
+/** When the last event came, by this machine's clock. */
+let eventAt;
+
 function heard(now) {
   setServerTime(now);
   heardAt = now;
-  if (!live) return;
-  connection('live', 'live');
+  eventAt = Date.now();
+  showConnection();
+}
+
+/** Whether the page is up to date, in words. */
+function showConnection() {
+  const { busyFor, failingSince } = pulse();
+  const quiet = live && eventAt && Date.now() - eventAt > QUIET ? Date.now() - eventAt : undefined;
+  const asOf = heardAt ? `, shown as of ${timeOfDay(heardAt)}` : '';
+  if (!live && heardAt) connection('lost', `connection lost${asOf}`);
+  else if (failingSince) connection('lost', `does not answer since ${timeOfDay(failingSince)}${asOf}`);
+  else if (busyFor ?? quiet) connection('busy', `busy, no answer for ${duration(busyFor ?? quiet)}`);
+  else if (live) connection('live', 'live');
 }
 
 function connection(state, words) {
   byId('connection').dataset.state = document.body.dataset.connection = state;
   text(byId('connection'), words);
 }
+
+document.addEventListener('pulse', showConnection);
 
 /** Shows the top of the page. */
 function showTop() {
@@ -208,6 +253,7 @@ async function readOverview() {
 async function readUser() {
   user = await get('user');
   showTop();
+  showAgain();
   showActions(user, read);
   byId('open').hidden = !user.open;
   text(byId('user'), user.name ? `${user.name}${user.access === 'all' ? '' : ', read-only'}` : '');
@@ -215,8 +261,7 @@ async function readUser() {
 
 /** Reads everything: at the start, and whenever the stream may have missed events. */
 async function readAll() {
-  const results = await Promise.allSettled([readUser(), readChanges()]);
-  await read();
+  const results = await Promise.allSettled([readUser(), readChanges(), read()]);
   const failed = results.find(({ status }) => status === 'rejected');
   if (failed) text(byId('trouble'), `Not everything could be read: ${failed.reason.message}`);
 }
@@ -224,13 +269,17 @@ async function readAll() {
 new Stream({
   open() {
     live = true;
-    connection('live', 'live');
+    eventAt = Date.now();
+    showConnection();
     readAll();
   },
   lost() {
     live = false;
-    if (!heardAt) readAll();
-    connection('lost', heardAt ? `connection lost, shown as of ${timeOfDay(heardAt)}` : 'not connected yet');
+    if (heardAt) showConnection();
+    else {
+      connection('lost', 'not connected yet');
+      readAll();
+    }
   },
   overview(sent) {
     overview = sent;
@@ -247,5 +296,7 @@ new Stream({
 
 // Ages do not grow while the connection is lost, because the page shows an earlier moment.
 setInterval(() => {
-  if (live && !document.hidden) tick();
+  if (document.hidden) return;
+  if (live) tick();
+  if (live || pulse().busyFor) showConnection();
 }, 1000);

@@ -155,7 +155,7 @@ function availability({ available, lastAnswerAt }) {
   return lastAnswerAt === null ? status('UNKNOWN', 'not reached yet') : status('DOWN', 'unreachable');
 }
 
-function sameness({ differingApplications: differing }) {
+function sameness({ differingApplications: differing, url }) {
   if (differing === null) return h('span', { class: 'quiet' }, 'not compared');
-  return differing === 0 ? 'the same' : h('strong', { class: 'warn', title: `in ${count(differing, 'application')}` }, `differs in ${number(differing)}`);
+  return differing === 0 ? 'the same' : h('a', { class: 'warn', id: `differs-${url}`, href: `?${new URLSearchParams({ peer: url })}`, title: `in ${count(differing, 'application')}: show what differs` }, `differs in ${number(differing)}`);
 }

@@ -1,0 +1,133 @@
+// What the page asks at first, and how it behaves behind a network that is slow, or fails.
+
+import assert from 'node:assert/strict';
+import http from 'node:http';
+
+import { check, close, open, picture, rowsAre, shows, visit } from '../harness.mjs';
+import { instance, Registry, until } from '../registry.mjs';
+
+/** A proxy in front of a registry. It can hold requests, or answer 503 by itself; event streams pass. */
+class Proxy {
+  static async before(registry) {
+    const proxy = new Proxy();
+    Object.assign(proxy, { registry, held: [], holds: false, fails: false, under: 0, lists: 0 });
+    proxy.server = http.createServer((request, answer) => proxy.#take(request, answer));
+    await new Promise((resolve) => proxy.server.listen(0, '127.0.0.1', resolve));
+    proxy.url = `http://127.0.0.1:${proxy.server.address().port}/`;
+    return proxy;
+  }
+
+  #take(request, answer) {
+    const stream = request.url.endsWith('/events');
+    if (!stream) {
+      this.under += 1;
+      this.lists += Number(request.url.includes('/api/v1/instances?'));
+      answer.once('close', () => (this.under -= 1));
+    }
+    if (this.fails && !stream) answer.writeHead(503).end('the proxy reaches nothing');
+    else if (this.holds && !stream) this.held.push(() => this.#pass(request, answer));
+    else this.#pass(request, answer);
+  }
+
+  #pass(request, answer) {
+    const { method, url, headers } = request;
+    const onward = http.request({ host: '127.0.0.1', port: this.registry.port, method, path: url, headers }, (from) => {
+      answer.writeHead(from.statusCode, from.headers);
+      from.pipe(answer);
+    });
+    onward.on('error', () => answer.destroy());
+    answer.once('close', () => onward.destroy());
+    request.pipe(onward);
+  }
+
+  /** Lets all requests pass from now on, also those that it holds. */
+  release() {
+    this.holds = false;
+    for (const pass of this.held.splice(0)) pass();
+  }
+
+  stop() {
+    this.server.close();
+    this.server.closeAllConnections();
+  }
+}
+
+/** No request is made twice. */
+export async function firstLoad() {
+  const registry = await Registry.start();
+  await registry.register(instance('ORDERS', 'orders-1'));
+  const page = await open(registry, 'lastn', { live: false });
+  await check('the first load makes each request once', async () => {
+    for (const address of ['', '?view=instances', '?application=ORDERS&instance=orders-1']) {
+      const asked = new Map();
+      const note = (request) => asked.set(request.url(), (asked.get(request.url()) ?? 0) + 1);
+      page.on('request', note);
+      await visit(page, registry, address);
+      // The stream has sent an overview, and the browser has had time to draw it.
+      await page.waitForSelector('#metrics a', { state: 'attached' });
+      await page.waitForSelector('#feed li[data-kind]', { state: 'attached' });
+      page.off('request', note);
+      // The icon is also that of the window, which the browser asks for by itself.
+      const twice = [...asked].filter(([url, times]) => times > 1 && !url.endsWith('/icon.svg')).map(([url, times]) => `${url} ${times} times`);
+      assert.deepEqual(twice, [], address);
+      const calls = [...asked.keys()].filter((url) => url.includes('/api/v1/'));
+      assert.equal(calls.length, 4, `${address}: ${calls.join(' ')}`);
+    }
+  });
+  await close(page, 'at the first load');
+  await registry.stop();
+}
+
+/** A network that is slow, fails, and recovers. */
+export async function badNetwork() {
+  const registry = await Registry.start();
+  for (const number of [1, 2]) await registry.register(instance('ORDERS', `orders-${number}`));
+  const proxy = await Proxy.before(registry);
+  const page = await open(proxy, '?view=instances');
+  await rowsAre(page, 2);
+  await check('a slow registry: the page says that it is busy, and waits for the list that it has asked for', async () => {
+    proxy.lists = 0;
+    proxy.holds = true;
+    await page.fill('#filter input[type=search]', 'orders');
+    await until('the request of the list', () => proxy.lists === 1);
+    for (let number = 3; number < 8; number += 1) {
+      await registry.register(instance('ORDERS', `orders-${number}`));
+      await shows(page, '#feed li:first-child', `orders-${number}`);
+    }
+    await shows(page, '#connection', /^busy, no answer for [2-9] s$/);
+    assert.equal(proxy.lists, 1, 'changes came, and the list was asked for again though it was waited for');
+  });
+  await picture(page, 'server-busy');
+  await check('a slow registry: the page recovers with the first answer', async () => {
+    proxy.release();
+    await shows(page, '#connection', /^live$/);
+    await rowsAre(page, 7);
+  });
+  await check('a registry that does not answer: the request ends, and the page says since when', async () => {
+    proxy.holds = true;
+    await page.fill('#filter input[type=search]', 'orders-1');
+    await shows(page, '#trouble', 'no answer within 10 s');
+    await shows(page, '#connection', /^does not answer since \d\d:\d\d:\d\d, shown as of \d\d:\d\d:\d\d$/);
+    await until('the request to end', () => proxy.under <= 1);
+    proxy.held.length = 0;
+    proxy.release();
+    await shows(page, '#connection', /^live$/);
+    await rowsAre(page, 1);
+    await shows(page, '#trouble', /^$/);
+  });
+  await check('a network that fails: the page says so, asks again by itself, and recovers', async () => {
+    proxy.fails = true;
+    await page.fill('#filter input[type=search]', 'orders-2');
+    await shows(page, '#trouble', 'The list below could not be read');
+    await shows(page, '#connection', /^does not answer since/);
+    await rowsAre(page, 1);
+    await shows(page, '#rows', 'orders-1');
+    proxy.fails = false;
+    await shows(page, '#rows', 'orders-2');
+    await shows(page, '#connection', /^live$/);
+    await shows(page, '#trouble', /^$/);
+  });
+  await close(page, 'behind a bad network', /status of 503/);
+  proxy.stop();
+  await registry.stop();
+}
