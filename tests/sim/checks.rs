@@ -34,6 +34,9 @@ impl State {
             return;
         }
         for (id, held) in before.iter().flatten().filter(|(id, _)| !after.contains_key(*id)) {
+            if let Some(client) = client_of(id).filter(|client| self.is_silent_by_a_leap(*client, process, now)) {
+                self.oracle.blur(client, Aspect::Status);
+            }
             let slot = &mut self.slots[process];
             let heard = slot.certainly_real(held.heard());
             slot.gone.insert(id.clone(), (now, heard));
@@ -50,6 +53,16 @@ impl State {
                 Some(None) | None => {}
             }
         }
+    }
+
+    /// Whether a client has been silent for long by a clock that has leapt, and the replica can ask nobody who heard it. Such an
+    /// instance is evicted, and its override with it.
+    fn is_silent_by_a_leap(&self, client: usize, process: usize, now: u64) -> bool {
+        let hears = |peer: usize| self.heard_here(client, peer).is_some_and(|at| now <= at + LEASE_MS);
+        let can_ask = |peer: usize| peer != process && self.links.orderly_since(process, peer).is_some();
+        self.slots[process].leapt_at.is_some()
+            && self.heard_here(client, process).is_none()
+            && !(0..self.links.open.len()).any(|peer| can_ask(peer) && hears(peer))
     }
 
     /// No instance of another cluster is here, and none of ours is there.
