@@ -5,6 +5,7 @@ use eureka_registry::model::InstanceStatus;
 use crate::clients::LEASE;
 use crate::links::Group;
 use crate::oracle::{Aspect, Event, Value};
+use crate::replicas::Slot;
 use crate::script::{CLIENTS, Shape};
 use crate::view::{Seen, View, client_of, id, view};
 use crate::world::State;
@@ -15,6 +16,8 @@ const LEASE_MS: u64 = LEASE.as_secs() * 1000;
 const GONE_AFTER: u64 = 2 * LEASE_MS + 14_000;
 /// Replicas note times in milliseconds, and hear of things later than they happened.
 const SLACK: u64 = 150;
+/// A replica that was suspended has compared its clock with its peers' within this: a comparison, and the look at its own clock.
+const AWAKE_WITHIN: u64 = 3_500;
 
 impl State {
     /// Looks at a process, if anything changed there.
@@ -65,6 +68,18 @@ impl State {
             && !(0..self.links.open.len()).any(|peer| can_ask(peer) && hears(peer))
     }
 
+    /// Whether a process opened after another one was suspended, of which fewer than two others that have run since before can
+    /// tell. So neither knows that ages from before are too low, for as long as these instances seem to live.
+    fn may_copy_from_a_sleeper(&self, process: usize, now: u64) -> bool {
+        let slots = &self.slots[..self.links.open.len()];
+        let is_one = |sleeper: usize, (slept, woke): (u64, u64)| {
+            let ran = |(other, slot): &(usize, &Slot)| *other != sleeper && slot.opened.is_some_and(|at| at < slept);
+            let is_new = self.slots[process].opened.is_some_and(|at| at >= slept);
+            is_new && now <= woke + GONE_AFTER && slots.iter().enumerate().filter(ran).count() < 2
+        };
+        slots.iter().enumerate().any(|(sleeper, slot)| slot.slept.is_some_and(|slept| is_one(sleeper, slept)))
+    }
+
     /// No instance of another cluster is here, and none of ours is there.
     fn one_cluster(&mut self, process: usize, view: &View, shape: &Shape, now: u64) {
         let is_stranger = process == shape.stranger();
@@ -78,7 +93,7 @@ impl State {
         let Some(client) = client_of(id) else { return };
         let touched = self.oracle.touched[client];
         let slot = &self.slots[process];
-        if now > touched + GONE_AFTER {
+        if now > touched + GONE_AFTER && !self.may_copy_from_a_sleeper(process, now) {
             let what = format!("{id} came to {process}, which nobody has heard for {} ms", now - touched);
             return self.violated("no revival", now, what);
         }
@@ -245,9 +260,13 @@ impl State {
     }
 
     /// Whether a group has not heard a client for a lease. A heartbeat may be known to some members only, if the process that
-    /// accepted it has ended since, or is in no group with these.
+    /// accepted it has ended since, or is in no group with these. One that a replica hears when it was suspended, and has not
+    /// compared its clock since, may count as one from before.
     fn is_silent(&self, client: usize, group: &Group, now: u64) -> bool {
-        let heard = group.members.iter().filter_map(|member| self.heard_here(client, *member)).max();
+        let is_awake =
+            |member: usize, at: u64| self.slots[member].slept.is_none_or(|(_, woke)| at > woke + AWAKE_WITHIN);
+        let heard = |member: &usize| self.heard_here(client, *member).filter(|at| is_awake(*member, *at));
+        let heard = group.members.iter().filter_map(heard).max();
         heard.is_none_or(|heard| now > heard + LEASE_MS)
     }
 

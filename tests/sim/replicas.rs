@@ -46,6 +46,8 @@ pub(crate) struct Slot {
     pub(crate) leapt_at: Option<u64>,
     /// Since when its machine has been suspended.
     suspended: Option<u64>,
+    /// When it was suspended last, and when it woke.
+    pub(crate) slept: Option<(u64, u64)>,
     /// By how much the process's stamp clock is ahead at least, since it has talked with others.
     pub(crate) stamps_at_least_ahead: i64,
     /// How many processes there were; another process is another incarnation.
@@ -332,7 +334,9 @@ pub(crate) fn suspend(world: &Arc<World>, process: usize) {
 /// The machine goes on, and the clock with it.
 pub(crate) fn resume(world: &Arc<World>, process: usize) {
     let Some(since) = world.state.lock().slots[process].suspended.take() else { return };
-    leap(world, process, -i64::try_from(world.now() - since).unwrap());
+    let now = world.now();
+    world.state.lock().slots[process].slept = Some((since, now));
+    leap(world, process, -i64::try_from(now - since).unwrap());
     freeze(world, process, false);
 }
 
