@@ -24,7 +24,8 @@ const JUMP_MS: i64 = 1_000;
 pub struct PeerClock {
     /// The bounds of each call, in milliseconds.
     calls: VecDeque<(i64, i64)>,
-    /// When the last call was answered.
+    /// When the first call was answered, and the last one.
+    read_since: Option<Timestamp>,
     read_at: Timestamp,
     jump: Option<Jump>,
 }
@@ -60,6 +61,7 @@ impl PeerClock {
             self.calls.pop_front();
         }
         self.calls.push_back(call);
+        self.read_since.get_or_insert(received);
         self.read_at = received;
     }
 
@@ -97,11 +99,13 @@ impl PeerClock {
 }
 
 /// By how much our own clock fell behind, as that of a suspended machine does: all peers, at least two, are further ahead than
-/// before. A single peer may have jumped itself. Each jump is looked at once.
+/// before. A single peer may have jumped itself, and one that was first read since then, such as a new process, cannot say. Each
+/// jump is looked at once.
 pub(super) fn fell_behind<'a>(peers: impl IntoIterator<Item = &'a mut PeerClock>) -> Option<Duration> {
     let mut peers: Vec<&mut PeerClock> = peers.into_iter().collect();
     let jumped = |peer: &PeerClock| peer.jump.filter(|jump| jump.ahead.is_some());
     let first = peers.iter().filter_map(|peer| jumped(peer)).map(|jump| jump.ours).min()?;
+    peers.retain(|peer| jumped(peer).is_some() || peer.read_since.is_some_and(|since| since < first));
     if peers.iter().any(|peer| jumped(peer).is_none() && peer.read_at < first) {
         return None; // it has not answered since
     }
@@ -169,6 +173,13 @@ mod tests {
         clock
     }
 
+    /// A clock that was read once, at this time.
+    fn read_at(at: i64) -> PeerClock {
+        let mut clock = PeerClock::default();
+        clock.observe(Timestamp(at), Timestamp(at), Timestamp(at));
+        clock
+    }
+
     #[test]
     fn what_was_heard_before_a_peer_was_suspended_does_not_seem_new() {
         let clock = jumped(-60_000);
@@ -193,10 +204,17 @@ mod tests {
         assert_eq!(fell_behind(&mut [jumped(60_000)]), None, "a single peer may have jumped itself");
         assert_eq!(fell_behind(&mut [jumped(60_000), jumped(0)]), None, "one of two peers jumped");
         assert_eq!(fell_behind(&mut [jumped(-60_000), jumped(-60_000)]), None, "this clock leapt ahead");
-        let mut waiting = [jumped(60_000), PeerClock::default()];
+        let mut waiting = [jumped(60_000), read_at(100_000)];
         assert_eq!(fell_behind(&mut waiting), None, "the other peer has not answered since");
         waiting[1] = jumped(60_000);
         assert_eq!(fell_behind(&mut waiting), Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_peer_that_was_first_read_after_a_jump_says_nothing_about_it() {
+        let mut clocks = [jumped(60_000), jumped(60_000), read_at(102_001)];
+        assert_eq!(fell_behind(&mut clocks), Some(Duration::from_secs(60)), "a new process");
+        assert_eq!(fell_behind(&mut [jumped(60_000), read_at(102_001)]), None, "only one peer can compare");
     }
 
     #[test]
