@@ -118,7 +118,17 @@ fn keys(leases: &[Arc<Lease>]) -> Vec<InstanceKey> {
     keys
 }
 
+/// A peer's time of a heartbeat that is further ahead of this replica's clock than this was not translated by that clock.
+const AHEAD: Duration = Duration::from_secs(1);
+
 impl Heard {
+    /// The same, not in the future; `None` if it is so far ahead that its age is unknown. The peer has translated it by a clock
+    /// that this replica no longer has: its machine was suspended while the call waited. To call it new would revive an instance
+    /// that was evicted meanwhile; the next comparison brings the true age.
+    pub(super) fn believed(self, now: Timestamp) -> Option<Self> {
+        (self.at <= now + AHEAD).then(|| self.not_after(now))
+    }
+
     /// The same, but not in the future: a wrong clock must not keep an instance alive.
     pub(super) fn not_after(self, now: Timestamp) -> Self {
         Self { at: self.at.min(now), ..self }

@@ -159,7 +159,8 @@ impl InstanceRegistry {
         unknown: Unknown,
         now: Timestamp,
     ) -> bool {
-        let (key, heard) = (theirs.key(), heard.map(|heard| heard.not_after(now)));
+        let (key, sent) = (theirs.key(), heard);
+        let heard = sent.and_then(|heard| heard.believed(now));
         let mut edit = self.edit(caller.cloned(), now);
         theirs.stamps().into_iter().for_each(|stamp| edit.clock.observe(stamp, now));
         if let Some(lease) = self.leases.get(key.as_str()) {
@@ -179,6 +180,7 @@ impl InstanceRegistry {
                 edit.bury(tombstone, now);
                 true
             }
+            Fact::Registered(_) if sent.is_some() && heard.is_none() => false,
             Fact::Registered(record) => self.take_over(&mut edit, (*record, heard), unknown, now),
         }
     }
@@ -221,9 +223,9 @@ impl InstanceRegistry {
     /// Notes that a peer heard an instance at this time, by this replica's clock. Returns the version that is known here; `None`
     /// if the instance is unknown.
     pub fn merge_renewed(&self, key: &str, at: Timestamp, now: Timestamp) -> Option<Timestamp> {
-        let heard = Heard { at, renewed: true }.not_after(now);
+        let heard = Heard { at, renewed: true }.believed(now);
         let known = self.leases.with(key, |lease| {
-            lease.hear(heard);
+            heard.into_iter().for_each(|heard| lease.hear(heard));
             lease.with_record(|record| record.info.last_dirty)
         })?;
         self.self_preservation.count_renewal(now);

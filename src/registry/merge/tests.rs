@@ -443,3 +443,27 @@ fn a_time_in_the_future_keeps_no_instance() {
     cluster.replicas[0].merge_renewed("A/1", far, cluster.now(0));
     assert_eq!(cluster.at(181).evict(0), 1);
 }
+
+#[test]
+fn a_time_that_is_further_ahead_than_a_second_is_not_believed() {
+    // The call waited while the machine of registry-1 was suspended. By the clock that it had before, the times were right.
+    let mut cluster = Cluster::new(2);
+    let merge = |cluster: &Cluster, id: &str, ahead: u64| {
+        let (fact, lease) = cluster.replicas[0].known(&key(id)).unwrap();
+        let (now, renewed) = (cluster.now(1), lease.unwrap().heard().renewed);
+        let heard = Heard { at: now + Duration::from_millis(ahead), renewed };
+        cluster.replicas[1].merge_fact(fact, Some(heard), &Source::Peer.into(), now)
+    };
+    for id in ["1", "2", "3"] {
+        cluster.register(0, id, 1);
+    }
+    assert!(!merge(&cluster, "1", 1001), "it may have been evicted since");
+    assert!(merge(&cluster, "2", 1000) && merge(&cluster, "3", 0), "clocks are read to within a call");
+    assert_eq!(cluster.agree().len(), 3, "a comparison brings it with its true age");
+    cluster.at(60);
+    cluster.register(0, "3", 2);
+    assert!(merge(&cluster, "3", 60_000), "its registration is later");
+    cluster.replicas[1].merge_renewed(&key("2"), cluster.now(1) + Duration::from_secs(60), cluster.now(1));
+    cluster.at(91);
+    assert_eq!(cluster.replicas[1].expired(cluster.now(1)).len(), 3, "none was certainly heard since");
+}
