@@ -137,7 +137,7 @@ fn name_in_family(written: &str) -> String {
 /// What stands before the dot behind a family's prefix, in its pattern.
 fn stem(pattern: &'static str, prefix: &str) -> Option<&'static str> {
     let ends = pattern.match_indices('.').map(|(at, _)| &pattern[..at]);
-    ends.filter(|stem| canonical(stem) == prefix).last()
+    ends.filter(|stem| canonical(stem) == prefix).next_back()
 }
 
 /// The longest prefix of a key.

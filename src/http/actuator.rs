@@ -4,6 +4,7 @@ mod environment;
 mod loggers;
 mod options;
 mod respond;
+mod settings;
 
 use std::sync::Arc;
 
@@ -21,9 +22,9 @@ use super::{ApiError, exposition};
 use crate::console::Snapshot;
 use crate::registry::Caller;
 
-pub use environment::{Bean, BeanProperty, Environment, Property, PropertySource};
 pub use options::{Loggers, Options, ShowDetails, Values};
 use respond::actuator;
+pub use settings::{Bean, BeanProperty, Environment, Property, PropertySource};
 
 /// Marks a request that came by the management port, which has no TLS.
 #[derive(Clone, Copy, Debug)]

@@ -78,7 +78,8 @@ impl ActuatorDraft {
     /// The path of an endpoint below the base path, if it is answered.
     fn path(&self, id: &'static str) -> Option<String> {
         let names = |list: &[String]| list.iter().any(|one| one == "*" || canonical(one) == id);
-        let is_exposed = self.include.as_deref().map_or(!NOT_EXPOSED.contains(&id), names) && !names(&self.exclude);
+        let is_exposed =
+            self.include.as_deref().map_or_else(|| !NOT_EXPOSED.contains(&id), names) && !names(&self.exclude);
         let is_exported = id != "prometheus" || self.prometheus_export.or(self.default_export).unwrap_or(true);
         let is_answered = is_exposed && self.access(id) != Access::None && is_exported;
         is_answered.then(|| self.paths.get(id).cloned().unwrap_or_else(|| id.to_owned()))

@@ -10,65 +10,13 @@ use serde_json::{Map, Value, json};
 
 use super::options::{ShowDetails, Values};
 use super::respond::actuator;
+use super::settings::{Bean, Property, PropertySource};
 use crate::http::ApiError;
 use crate::http::state::AppState;
 use crate::registry::Caller;
 
 /// What stands for a value that the caller may not see.
 const MASK: &str = "******";
-
-/// What the settings of this process were read from. Secrets are masked already: no caller sees them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Environment {
-    /// The name of the application (`spring.application.name`).
-    pub application: String,
-    /// The active profiles.
-    pub profiles: Vec<String>,
-    /// The sources; the first one that has a name wins.
-    pub sources: Vec<PropertySource>,
-    /// The settings, by the prefix of their keys.
-    pub beans: Vec<Bean>,
-}
-
-/// A source of settings, such as a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PropertySource {
-    /// Its name, as Spring Boot calls it.
-    pub name: String,
-    /// What it sets.
-    pub properties: Vec<Property>,
-}
-
-/// A value in a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Property {
-    /// The key as it is written.
-    pub name: String,
-    /// The value, with the values of its placeholders.
-    pub value: String,
-    /// Where it is written; `None` where Spring Boot has none.
-    pub origin: Option<String>,
-}
-
-/// The settings whose keys begin alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bean {
-    /// How the keys begin.
-    pub prefix: String,
-    /// Their values, defaults included.
-    pub properties: Vec<BeanProperty>,
-}
-
-/// A setting.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BeanProperty {
-    /// The key, without the prefix.
-    pub key: String,
-    /// Its value.
-    pub value: String,
-    /// Where it is set; `None` for a default.
-    pub origin: Option<String>,
-}
 
 /// `GET /actuator/env`
 pub(super) async fn all(State(app): State<Arc<AppState>>, Extension(caller): Extension<Caller>) -> Response {
@@ -169,9 +117,10 @@ fn insert(map: &mut Map<String, Value>, path: &[String], value: Value) {
         map.insert(first.clone(), value);
         return;
     }
-    match map.entry(first.clone()).or_insert_with(|| json!({})) {
-        Value::Object(below) => insert(below, rest, value),
-        _ => drop(map.insert(path.join("."), value)),
+    if let Value::Object(below) = map.entry(first.clone()).or_insert_with(|| json!({})) {
+        insert(below, rest, value);
+    } else {
+        map.insert(path.join("."), value);
     }
 }
 
@@ -222,6 +171,7 @@ fn relaxed(name: &str) -> impl Iterator<Item = char> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::BeanProperty;
     use super::*;
 
     #[test]

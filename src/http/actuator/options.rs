@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::environment::Environment;
+use super::settings::Environment;
 
 /// Settings of the actuator.
 #[derive(Clone, Debug, PartialEq, Eq)]
