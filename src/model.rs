@@ -24,7 +24,7 @@ pub use metadata::Metadata;
 pub use names::{AppName, InstanceKey};
 pub use printable::Printable;
 pub use record::{DataStamp, Fact, Parts, Record, StatusOverride, Tombstone};
-pub use replication::{Action, Heard, Known, ReplicationInstance, ReplicationInstanceResponse, ReplicationList};
+pub use replication::{Action, By, Heard, Known, ReplicationInstance, ReplicationInstanceResponse, ReplicationList};
 pub use size::TooLarge;
 pub use stamp::{Stamp, StampClock};
 pub use status::{ActionType, InstanceStatus};

@@ -211,14 +211,14 @@ proptest! {
         let sent: Vec<ReplicationInstance> = infos.into_iter().map(|info| ReplicationInstance {
             action: Action::Register, app_name: info.app.clone(), id: id.as_str().into(), last_dirty: time.map(Timestamp),
             overridden_status: Some(InstanceStatus::OutOfService), status: time.map(|_| info.status),
-            instance_info: Some(Box::new(info)), known: None, too_large: None,
+            instance_info: Some(Box::new(info)), known: None, by: None, too_large: None,
         }).collect();
         let leases: Vec<LeaseInfo> = sent.iter().map(|item| lease(item.instance_info.as_ref().unwrap())).collect();
         let mut out = Vec::new();
         replication_list(sent.iter().zip(&leases).map(|(item, lease)| ReplicationItem {
             action: item.action, app: item.app_name.as_str(), id: &item.id, last_dirty: item.last_dirty,
             overridden_status: item.overridden_status, status: item.status,
-            instance: item.instance_info.as_deref().map(|info| (info, lease)), known: None,
+            instance: item.instance_info.as_deref().map(|info| (info, lease)), known: None, user: None, reason: None,
         }), &mut out);
         prop_assert_eq!(decode_replication_list(&out, NOW).unwrap().replication_list, sent);
     }

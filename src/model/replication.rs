@@ -58,8 +58,19 @@ pub struct ReplicationInstance {
     pub instance_info: Option<Box<InstanceInfo>>,
     /// What only our own replicas send.
     pub known: Option<Known>,
+    /// Who made the change, as one of our own replicas says.
+    pub by: Option<Box<By>>,
     /// The limit that the instance exceeds. Then it is neither in `instance_info` nor in `known`.
     pub too_large: Option<TooLarge>,
+}
+
+/// Who made a change at the replica that sends it, and why: not checked yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct By {
+    /// The name of the user.
+    pub user: Option<String>,
+    /// The reason.
+    pub reason: Option<String>,
 }
 
 /// What one of our own replicas knows of an instance. It is merged; what a Java server sends is applied.

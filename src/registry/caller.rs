@@ -11,6 +11,8 @@ use super::Source;
 pub struct Caller {
     /// The name of the user whose credentials the request had; `None` if it had or needed none.
     pub user: Option<Arc<str>>,
+    /// The name of the user who made the change at the replica that replicates it, if the request is one of our own replicas'.
+    pub on_behalf_of: Option<Arc<str>>,
     /// The address from which the request came, if it is known: that of the connection, or the one that a proxy names
     /// (`server.forward-headers-strategy`).
     pub address: Option<IpAddr>,
@@ -65,6 +67,19 @@ pub enum WrongReason {
 }
 
 impl Caller {
+    /// The name of the user who made the change, wherever; `None` if there was none.
+    pub fn acting_user(&self) -> Option<&str> {
+        self.on_behalf_of.as_deref().or(self.user.as_deref())
+    }
+
+    /// The same peer, for a change that this user made at it for this reason. What is no short line is left out.
+    #[must_use]
+    pub fn for_user(&self, user: Option<&str>, reason: Option<&str>) -> Self {
+        let short = |text: Option<&str>| text.and_then(|text| Reason::parse(text).ok().flatten());
+        let on_behalf_of = short(user).map(|user| user.0);
+        Self { on_behalf_of, reason: short(reason), ..self.clone() }
+    }
+
     /// The caller in words that can begin a sentence, without the address.
     pub fn name(&self) -> &str {
         match (self.source, &self.user) {
@@ -79,7 +94,7 @@ impl Caller {
 impl From<Source> for Caller {
     /// A caller of which nothing else is known: this process itself, or a test.
     fn from(source: Source) -> Self {
-        Self { user: None, address: None, certified: false, source, reason: None }
+        Self { user: None, on_behalf_of: None, address: None, certified: false, source, reason: None }
     }
 }
 
@@ -89,9 +104,12 @@ impl From<&Self> for Caller {
     }
 }
 
-/// In words that can begin a sentence: `admin from 10.0.0.7`, `a client from 10.0.0.7`, `a peer`.
+/// In words that can begin a sentence: `admin from 10.0.0.7`, `a client from 10.0.0.7`, `a peer`, `admin through a peer from 10.0.0.8`.
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(user) = &self.on_behalf_of {
+            write!(f, "{user} through ")?;
+        }
         f.write_str(self.name())?;
         self.address.map_or(Ok(()), |address| write!(f, " from {address}"))
     }
@@ -111,6 +129,15 @@ mod tests {
         assert_eq!(said(None, Source::Client), "a client from 10.0.0.7");
         assert_eq!(said(Some("eureka"), Source::Peer), "a peer from 10.0.0.7");
         assert_eq!(Caller::from(Source::Peer).to_string(), "a peer");
+        let peer = Caller { user: Some("eureka".into()), ..Caller::from(Source::Peer) };
+        assert_eq!(peer.acting_user(), Some("eureka"));
+        let replicated = peer.for_user(Some("admin"), Some("disk"));
+        assert_eq!(
+            (replicated.to_string().as_str(), replicated.acting_user()),
+            ("admin through a peer", Some("admin"))
+        );
+        assert_eq!(replicated.reason.as_ref().map(Reason::as_str), Some("disk"));
+        assert_eq!(peer.for_user(Some("a\nb"), Some(&"x".repeat(201))), peer);
     }
 
     #[test]

@@ -209,7 +209,7 @@ impl Happened {
         let address = caller.and_then(|caller| caller.address).map(|address| format_smolstr!("{address}"));
         let words = Words { happened: self, address: address.as_deref(), status: record.info.status };
         let (app, id, source) = (key.app(), key.id(), Source::name(caller.map(|caller| caller.source)));
-        let user = caller.and_then(|caller| caller.user.as_deref());
+        let user = caller.and_then(Caller::acting_user);
         let address = address.as_deref().map(field::display);
         let certified = caller.is_some_and(|caller| caller.certified).then_some(true);
         let reason = caller.and_then(|caller| caller.reason.as_ref()).map(Reason::as_str);
@@ -268,7 +268,12 @@ struct Words<'a> {
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.happened.caller {
-            Some(caller) => f.write_str(caller.name())?,
+            Some(caller) => {
+                if let Some(user) = &caller.on_behalf_of {
+                    write!(f, "{user} through ")?;
+                }
+                f.write_str(caller.name())?;
+            }
             None => f.write_str("the registry")?,
         }
         if let Some(address) = self.address {

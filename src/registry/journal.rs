@@ -255,7 +255,8 @@ trait Texts {
 
 impl Texts for Change {
     fn bytes(&self) -> usize {
-        self.key.as_str().len() + self.reason().map_or(0, str::len)
+        let user = self.caller.as_ref().and_then(|caller| caller.on_behalf_of.as_ref());
+        self.key.as_str().len() + self.reason().map_or(0, str::len) + user.map_or(0, |user| user.len())
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rand::{Rng, RngExt};
 
 use crate::model::{Action, InstanceKey};
-use crate::registry::Lease;
+use crate::registry::{Caller, Lease};
 use crate::time::Timestamp;
 
 /// Maximum items of a batch (`PeerEurekaNode.BATCH_SIZE`).
@@ -34,6 +34,8 @@ pub struct ReplicationTask {
     pub key: InstanceKey,
     /// The lease, which is looked at when the task is sent; `None` for a cancellation.
     pub lease: Option<Arc<Lease>>,
+    /// Who made the change, if a user or a reason is known; never for a heartbeat. Only our own replicas are sent it.
+    pub by: Option<Arc<Caller>>,
     /// When it is no longer worth sending.
     pub expires: Timestamp,
 }

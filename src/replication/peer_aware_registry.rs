@@ -106,7 +106,7 @@ impl PeerAwareInstanceRegistry {
         self.in_order(
             || self.registry.register(info, caller, now),
             |registered| {
-                self.replicate(Action::Register, registered.lease.key(), Some(&registered.lease), caller.source, now);
+                self.replicate(Action::Register, registered.lease.key(), Some(&registered.lease), caller, now);
             },
         )
     }
@@ -124,8 +124,15 @@ impl PeerAwareInstanceRegistry {
     }
 
     /// Queues a change for each peer, unless it came from a peer (`replicateToPeers`).
-    fn replicate(&self, action: Action, key: &InstanceKey, lease: Option<&Arc<Lease>>, source: Source, now: Timestamp) {
-        if source == Source::Peer || self.peers.is_empty() {
+    fn replicate(
+        &self,
+        action: Action,
+        key: &InstanceKey,
+        lease: Option<&Arc<Lease>>,
+        caller: &Caller,
+        now: Timestamp,
+    ) {
+        if caller.source == Source::Peer || self.peers.is_empty() {
             return;
         }
         let keep = match (action, lease) {
@@ -135,7 +142,9 @@ impl PeerAwareInstanceRegistry {
             }
             _ => self.max_time_for_replication,
         };
-        let task = ReplicationTask { action, key: key.clone(), lease: lease.cloned(), expires: now + keep };
+        let is_known = caller.user.is_some() || caller.reason.is_some();
+        let by = (is_known && action != Action::Heartbeat).then(|| Arc::new(caller.clone()));
+        let task = ReplicationTask { action, key: key.clone(), lease: lease.cloned(), by, expires: now + keep };
         self.peers.offer(&task, now);
     }
 
@@ -143,7 +152,7 @@ impl PeerAwareInstanceRegistry {
     fn command(
         &self,
         action: Action,
-        source: Source,
+        caller: &Caller,
         now: Timestamp,
         command: impl FnOnce() -> Done<Option<Arc<Lease>>>,
     ) -> bool {
@@ -151,7 +160,7 @@ impl PeerAwareInstanceRegistry {
             if let Some(lease) = changed {
                 // Peers need no data of a cancelled instance.
                 let data = (action != Action::Cancel).then_some(lease);
-                self.replicate(action, lease.key(), data, source, now);
+                self.replicate(action, lease.key(), data, caller, now);
             }
         });
         changed.is_some()
@@ -166,7 +175,7 @@ impl PeerAwareInstanceRegistry {
             }
             return HeartbeatOutcome::NotFound;
         };
-        self.replicate(Action::Heartbeat, lease.key(), Some(&lease), source, now);
+        self.replicate(Action::Heartbeat, lease.key(), Some(&lease), &source.into(), now);
         let (Some(sent), true) = (heartbeat.last_dirty, self.registry.options().sync_when_timestamp_differs) else {
             return HeartbeatOutcome::Renewed;
         };
@@ -188,7 +197,7 @@ impl PeerAwareInstanceRegistry {
 
     /// Cancels an instance. Returns whether there was one.
     pub fn cancel(&self, key: &str, caller: &Caller, now: Timestamp) -> bool {
-        self.command(Action::Cancel, caller.source, now, || self.registry.cancel(key, caller, now))
+        self.command(Action::Cancel, caller, now, || self.registry.cancel(key, caller, now))
     }
 
     /// Sets an override. Returns whether there is such an instance.
@@ -201,7 +210,7 @@ impl PeerAwareInstanceRegistry {
         now: Timestamp,
     ) -> bool {
         let command = || self.registry.status_update(key, status, last_dirty, caller, now);
-        self.command(Action::StatusUpdate, caller.source, now, command)
+        self.command(Action::StatusUpdate, caller, now, command)
     }
 
     /// Removes an override. Returns whether there is such an instance.
@@ -214,7 +223,7 @@ impl PeerAwareInstanceRegistry {
         now: Timestamp,
     ) -> bool {
         let command = || self.registry.delete_status_override(key, status, last_dirty, caller, now);
-        self.command(Action::DeleteStatusOverride, caller.source, now, command)
+        self.command(Action::DeleteStatusOverride, caller, now, command)
     }
 
     /// Adds metadata, which is replicated as a registration. Returns whether there is such an instance.
@@ -241,7 +250,8 @@ impl PeerAwareInstanceRegistry {
             with_entries(&lease).check_size()?;
             let registered = self.registry.update_metadata(key, entries, caller, now);
             if let Some(Registration { lease, .. }) = &*registered {
-                self.replicate(Action::Register, lease.key(), Some(lease), Source::Client, now);
+                let caller = Caller { source: Source::Client, ..caller.clone() };
+                self.replicate(Action::Register, lease.key(), Some(lease), &caller, now);
             }
             registered
         };
@@ -311,7 +321,8 @@ impl PeerAwareInstanceRegistry {
             return ItemOutcome::Applied;
         }
         if let Some(known) = item.known.take() {
-            return ItemOutcome::of(self.merge(known, &item, key, caller, now));
+            let by = item.by.take().map(|by| caller.for_user(by.user.as_deref(), by.reason.as_deref()));
+            return ItemOutcome::of(self.merge(known, &item, key, by.as_ref().unwrap_or(caller), now));
         }
         let key = key.as_str();
         match item.action {

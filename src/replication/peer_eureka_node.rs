@@ -440,6 +440,8 @@ fn encode(tasks: &[ReplicationTask]) -> Vec<u8> {
             status: instance.map(|(info, _)| info.status),
             instance: instance.filter(|_| task.action == Action::Register),
             known: None,
+            user: None,
+            reason: None,
         }
     });
     let mut body = Vec::with_capacity(tasks.len() * 200);

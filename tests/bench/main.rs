@@ -166,7 +166,7 @@ fn queue(criterion: &mut Criterion) {
     let task = |number: usize, action: Action| {
         let key = decoded(number).key();
         let lease = registry.instance(key.as_str(), NOW).map(|one| one.lease);
-        ReplicationTask { action, key, lease, expires }
+        ReplicationTask { action, key, lease, by: None, expires }
     };
     let mut group = criterion.benchmark_group("queue");
     for (name, action) in [("registrations", Action::Register), ("heartbeats", Action::Heartbeat)] {

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::io;
 use std::sync::Once;
 
-use eureka_registry::http::security::ForwardHeaders;
+use eureka_registry::http::security::{ForwardHeaders, User};
+use eureka_registry::replication::ServiceUrl;
 use eureka_registry::server::Settings;
 use serde_json::{Value, json};
 use tracing::{Level, Metadata};
@@ -14,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::security::{EUREKA, READER, WRONG, with_users};
-use crate::support::{TestServer, instance};
+use crate::support::{ReservedPort, TestServer, instance, until, wait_for};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const PROXIED: (&str, &str) = ("X-Forwarded-For", "203.0.113.7");
@@ -146,6 +147,63 @@ async fn without_users_there_is_an_address() {
     let change = &changes["changes"][0];
     assert_eq!((&change["user"], &change["address"]), (&Value::Null, &json!("127.0.0.1")));
     server.stop().await.unwrap();
+}
+
+/// `admin:operates`, who is not the user as whom replicas call each other.
+const ADMIN: (&str, &str) = ("Authorization", "Basic YWRtaW46b3BlcmF0ZXM=");
+
+#[tokio::test]
+async fn a_change_is_replicated_with_its_user_and_reason() {
+    capture_log();
+    let reserved = [ReservedPort::new(), ReservedPort::new()];
+    let ports = [reserved[0].number, reserved[1].number];
+    let start = |own: u16, other: u16| {
+        TestServer::with(move |settings: &mut Settings| {
+            with_users(settings);
+            let password = "{noop}operates".parse().unwrap();
+            settings.http.security.users.push(User { name: "admin".to_owned(), password, roles: Vec::new() });
+            settings.server.port = own;
+            let url = format!("http://eureka:secret@127.0.0.1:{other}/eureka/");
+            settings.replication.service_urls = vec![ServiceUrl::parse(&url).unwrap()];
+        })
+    };
+    let (a, b) = tokio::join!(start(ports[0], ports[1]), start(ports[1], ports[0]));
+    let registered =
+        a.send("POST", "/eureka/apps/CARRIED", &[ADMIN, JSON], instance("CARRIED", "c-1").as_bytes()).await;
+    assert_eq!(registered.status, 204);
+    let history = async |count: usize| {
+        wait_for("the history at the other replica", async || {
+            let details = get(&b, "/api/v1/applications/CARRIED/instances/c-1").await;
+            details["history"].as_array().filter(|history| history.len() == count).cloned()
+        })
+        .await
+    };
+    let who = |change: &Value| [&change["source"], &change["user"], &change["reason"]].map(Clone::clone);
+    // While they start, a replica may learn of an instance by a comparison, which names nobody. Once a batch was delivered, the next
+    // change goes out at once.
+    until("a batch was delivered", async || {
+        let metrics = a.send("GET", "/actuator/prometheus", &[READER], b"").await.text();
+        let mut lines = metrics.lines().filter(|line| line.starts_with("eureka_replication_items_total{"));
+        lines.any(|line| !line.ends_with(" 0"))
+    })
+    .await;
+    history(1).await;
+    let status = "/eureka/apps/CARRIED/c-1/status?value=OUT_OF_SERVICE&reason=disk+is+full";
+    assert_eq!(a.send("PUT", status, &[ADMIN], b"").await.status, 200);
+    assert_eq!(who(&history(2).await[0]), [json!("peer"), json!("admin"), json!("disk is full")]);
+    assert_eq!(a.send("PUT", "/eureka/apps/CARRIED/c-1", &[ADMIN], b"").await.status, 200);
+    assert_eq!(a.send("DELETE", "/eureka/apps/CARRIED/c-1?reason=moved", &[EUREKA], b"").await.status, 200);
+    let changes = wait_for("the cancellation at the other replica", async || {
+        let changes = get(&b, "/api/v1/changes").await["changes"].as_array().cloned().unwrap();
+        changes.iter().any(|change| change["kind"] == "cancelled").then_some(changes)
+    })
+    .await;
+    let expected = [json!("peer"), json!("eureka"), json!("moved")];
+    assert_eq!(changes.last().map(who), Some(expected), "{changes:?}");
+    let line = logged("admin through a peer from 127.0.0.1 set CARRIED/c-1 to OUT_OF_SERVICE (reason: disk is full)");
+    assert_eq!((&line["user.name"], &line["reason"]), (&json!("admin"), &json!("disk is full")));
+    a.stop().await.unwrap();
+    b.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -130,6 +130,10 @@ pub struct ReplicationItem<'a> {
     pub instance: Option<(&'a InstanceInfo, &'a LeaseInfo)>,
     /// The stamps, for one of our own replicas.
     pub known: Option<KnownItem<'a>>,
+    /// The name of the user who made the change, for one of our own replicas.
+    pub user: Option<&'a str>,
+    /// Why, likewise.
+    pub reason: Option<&'a str>,
 }
 
 /// What only our own replicas are sent ([`crate::model::Known`]).
@@ -169,6 +173,8 @@ fn replication_item(item: &ReplicationItem<'_>, out: &mut Vec<u8>) {
         instance(info, lease, object.out);
     }
     object.text("action", item.action.name());
+    object.optional("user", item.user);
+    object.optional("reason", item.reason);
     match item.known {
         Some(KnownItem::Registered(record, heard)) => {
             object.key("facts");

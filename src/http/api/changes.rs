@@ -47,7 +47,7 @@ impl Change {
             status: change.status.name(),
             previous_status: change.previous.map(InstanceStatus::name),
             source: Source::name(change.source()),
-            user: change.caller.as_ref().and_then(|caller| caller.user.as_deref()).map(str::to_owned),
+            user: change.caller.as_ref().and_then(registry::Caller::acting_user).map(str::to_owned),
             address: change.caller.as_ref().and_then(|caller| caller.address),
             certified: change.caller.as_ref().is_some_and(|caller| caller.certified),
             reason: change.reason().map(str::to_owned),

@@ -104,7 +104,7 @@ export function changeWords({ kind, previousStatus }) {
 export function changeSource({ kind, source, user, address }) {
   if (source === 'registry') return 'by the registry';
   const from = address ? ` from ${address}` : '';
-  if (source === 'peer') return `replicated by a peer${address ? ` at ${address}` : ''}`;
+  if (source === 'peer') return `${user ? `by ${user}, ` : ''}replicated by a peer${address ? ` at ${address}` : ''}`;
   if (user) return `by ${user}${from}`;
   return kind === 'registered' || kind === 'cancelled' ? '' : `by a client${from}`;
 }

@@ -11,7 +11,7 @@ const NOW: Timestamp = Timestamp(1_000_000);
 
 fn task(action: Action, id: &str) -> ReplicationTask {
     let key = InstanceKey::new(&AppName::new("a"), id);
-    ReplicationTask { action, key, lease: None, expires: NOW + Duration::from_secs(30) }
+    ReplicationTask { action, key, lease: None, by: None, expires: NOW + Duration::from_secs(30) }
 }
 
 fn batch(batcher: &mut Batcher, now: Timestamp) -> Vec<(Action, String)> {

@@ -11,7 +11,7 @@ use super::value::{Key, Scalar, skip};
 use crate::codec::facts::{WireFacts, WireTombstone};
 use crate::model::size::{MOST_METADATA, MOST_NAME_BYTES};
 use crate::model::{
-    Action, AppName, InstanceStatus, Known, ReplicationInstance, ReplicationInstanceResponse, TooLarge,
+    Action, AppName, By, InstanceStatus, Known, ReplicationInstance, ReplicationInstanceResponse, TooLarge,
 };
 use crate::time::Timestamp;
 
@@ -44,25 +44,23 @@ impl<'de> Visitor<'de> for ItemSeed<'_> {
         let (mut action, mut app_name, mut id) = (None, None, None);
         let (mut last_dirty, mut overridden_status, mut status, mut instance_info) = (None, None, None, None);
         let (mut facts, mut tombstone, mut heard) = (None, None, None);
+        let mut by = By::default();
         while let Some(Key(key)) = map.next_key()? {
             match key.as_ref() {
                 b"action" => action = map.next_value::<Scalar<'_>>()?.into_text(),
                 b"appName" => app_name = map.next_value::<Scalar<'_>>()?.into_text(),
                 b"id" => id = map.next_value::<Scalar<'_>>()?.text(),
-                b"lastDirtyTimestamp" => {
-                    let sent = map.next_value::<Scalar<'_>>()?.integer().map_err(A::Error::custom)?;
-                    last_dirty = sent.map(Timestamp);
-                }
-                b"overriddenStatus" | b"overriddenstatus" => {
-                    overridden_status = map.next_value::<Scalar<'_>>()?.into_text();
-                }
-                b"status" => status = map.next_value::<Scalar<'_>>()?.into_text(),
+                b"lastDirtyTimestamp" => last_dirty = time(&mut map)?,
+                b"overriddenStatus" | b"overriddenstatus" => overridden_status = word(&mut map)?,
+                b"status" => status = word(&mut map)?,
                 b"instanceInfo" => {
                     instance_info = map.next_value_seed(OptionalInstanceSeed(InstanceSeed { now: self.now }))?;
                 }
                 b"facts" => facts = Some(map.next_value::<WireFacts>()?),
                 b"tombstone" => tombstone = Some(map.next_value::<WireTombstone>()?),
-                b"heard" => heard = map.next_value::<Scalar<'_>>()?.integer().map_err(A::Error::custom)?.map(Timestamp),
+                b"user" => by.user = word(&mut map)?.map(Cow::into_owned),
+                b"reason" => by.reason = word(&mut map)?.map(Cow::into_owned),
+                b"heard" => heard = time(&mut map)?,
                 _ => skip(&mut map)?,
             }
         }
@@ -96,10 +94,21 @@ impl<'de> Visitor<'de> for ItemSeed<'_> {
             overridden_status: named(overridden_status),
             status: named(status),
             instance_info,
+            by: (by != By::default()).then(|| Box::new(by)),
             known: known.transpose().map_err(A::Error::custom)?,
             too_large,
         })
     }
+}
+
+/// A time in milliseconds since 1970.
+fn time<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Timestamp>, A::Error> {
+    Ok(map.next_value::<Scalar<'_>>()?.integer().map_err(A::Error::custom)?.map(Timestamp))
+}
+
+/// A text that does not have to be kept.
+fn word<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Cow<'de, str>>, A::Error> {
+    Ok(map.next_value::<Scalar<'de>>()?.into_text())
 }
 
 /// Whether the name of an application or an instance is too long, even if the instance is only cancelled.
