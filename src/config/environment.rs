@@ -136,8 +136,8 @@ fn name_in_family(written: &str) -> String {
 
 /// What stands before the dot behind a family's prefix, in its pattern.
 fn stem(pattern: &'static str, prefix: &str) -> Option<&'static str> {
-    let ends = pattern.match_indices('.').map(|(at, _)| &pattern[..at]);
-    ends.filter(|stem| canonical(stem) == prefix).next_back()
+    let mut ends = pattern.match_indices('.').map(|(at, _)| &pattern[..at]);
+    ends.rfind(|stem| canonical(stem) == prefix)
 }
 
 /// The longest prefix of a key.
