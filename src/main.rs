@@ -7,12 +7,13 @@ use eureka_registry::commands::{health, smoke_test};
 use eureka_registry::config::{self, Command, Loaded, Notice, Unheeded};
 use eureka_registry::limits::Limits;
 use eureka_registry::server::Server;
-use eureka_registry::server::Settings;
+use eureka_registry::server::{ServiceManager, Settings, Stop};
 use eureka_registry::telemetry::{self, START};
 use eureka_registry::time::Clock;
 use rand::rngs::{SmallRng, SysRng};
 use rand::{Rng, SeedableRng};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 // Elsewhere, where people try it out, the system's allocator is good enough.
@@ -159,15 +160,38 @@ fn run(mut loaded: Loaded) -> anyhow::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build()?;
     loaded.settings.limits = Limits::detect();
-    runtime.block_on(async {
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let told_to_stop = async move {
-            tokio::select! {
-                _ = terminate.recv() => info!("SIGTERM"),
-                _ = interrupt.recv() => info!("SIGINT"),
-            }
-        };
-        let server = Server::start(loaded.settings, Clock::system(), SmallRng::try_from_rng(&mut SysRng)?).await?;
-        server.run(told_to_stop).await
-    })
+    let done = runtime.block_on(Box::pin(serve_until_told(loaded)));
+    // What a second Ctrl-C left behind is not waited for.
+    runtime.shutdown_background();
+    done
+}
+
+/// Serves until SIGTERM or Ctrl-C. A second signal by Ctrl-C ends everything that still goes on.
+async fn serve_until_told(loaded: Loaded) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let service_manager = ServiceManager::at(std::env::var_os("NOTIFY_SOCKET"));
+    let start = Box::pin(Server::start(loaded.settings, Clock::system(), SmallRng::try_from_rng(&mut SysRng)?));
+    let server = tokio::select! {
+        started = start => started?,
+        _ = interrupt.recv() => {
+            info!("SIGINT before the port was open: stopped");
+            return Ok(());
+        }
+    };
+    service_manager.ready();
+    let (stop, told) = oneshot::channel();
+    let mut running = Box::pin(server.run(async { told.await.unwrap_or(Stop::LameDuck) }));
+    let asked = tokio::select! {
+        done = &mut running => return done,
+        _ = terminate.recv() => Stop::LameDuck,
+        _ = interrupt.recv() => Stop::Interrupt,
+    };
+    info!("{}", if asked == Stop::Interrupt { "SIGINT" } else { "SIGTERM" });
+    service_manager.stopping();
+    // It is received: what receives it still runs.
+    let _received = stop.send(asked);
+    tokio::select! {
+        done = running => done,
+        _ = interrupt.recv() => anyhow::bail!("SIGINT while stopping: stopped without waiting for requests and peers"),
+    }
 }

@@ -11,6 +11,7 @@ mod node;
 pub mod options;
 mod own_registration;
 mod remembering;
+mod service_manager;
 mod settings;
 mod stopping;
 mod turns;
@@ -30,6 +31,7 @@ use tracing::{info, warn};
 
 pub use node::{Node, PeerAccess};
 pub use options::Options;
+pub use service_manager::ServiceManager;
 pub use settings::Settings;
 
 use accept::Port;
@@ -41,6 +43,15 @@ use crate::tasks::Tasks;
 use crate::telemetry::START;
 use crate::time::Clock;
 use crate::tls::Tls;
+
+/// How a server is asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// By whoever runs it for others: clients have time to move away first.
+    LameDuck,
+    /// By a person at a terminal: without this time, if nothing is connected.
+    Interrupt,
+}
 
 /// A server that has its port and answers on it.
 #[derive(Debug)]
@@ -168,19 +179,21 @@ impl Server {
     ///
     /// # Errors
     /// If a task failed that the registry cannot do without.
-    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let failed = tokio::select! {
+    pub async fn run(mut self, shutdown: impl Future<Output = Stop>) -> anyhow::Result<()> {
+        let asked = tokio::select! {
             biased;
-            () = shutdown => false,
-            () = self.node.failed() => true,
-            () = self.serving.failed() => true,
+            stop = shutdown => Some(stop),
+            () = self.node.failed() => None,
+            () = self.serving.failed() => None,
         };
-        let options = &self.options;
-        if !failed {
-            info!(lame_duck_ms = options.lame_duck.as_millis(), "shutting down: still answering");
+        let (options, failed) = (&self.options, asked.is_none());
+        if let Some(stop) = asked {
+            let nobody = stop == Stop::Interrupt && !self.node.connections().is_any_open();
+            let lame_duck = if nobody { Duration::ZERO } else { options.lame_duck };
+            info!(lame_duck_ms = lame_duck.as_millis(), "shutting down: still answering");
             self.node.leave();
             self.stopping.no_new_requests.cancel();
-            tokio::time::sleep(options.lame_duck).await;
+            tokio::time::sleep(lame_duck).await;
         }
         self.stopping.draining.cancel();
         self.serving.stop(options.drain_timeout).await;

@@ -111,6 +111,11 @@ impl Connections {
         Counted::one_of(&self.open)
     }
 
+    /// Whether a connection is open.
+    pub fn is_any_open(&self) -> bool {
+        self.open.load(Relaxed) > 0
+    }
+
     /// Counts a connection that has buffers until the guard is dropped.
     pub fn busy(&self) -> Counted<'_> {
         Counted::one_of(&self.busy)

@@ -17,6 +17,7 @@ mod golden;
 mod health;
 mod membership;
 mod metrics;
+mod process;
 mod readme;
 mod replication;
 mod security;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use eureka_registry::server::{Server, Settings};
+use eureka_registry::server::{Server, Settings, Stop};
 use eureka_registry::time::Clock;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -105,6 +105,7 @@ impl TestServer {
         let (shutdown, told) = oneshot::channel();
         let running = tokio::task::spawn(server.run(async {
             let _ended = told.await;
+            Stop::LameDuck
         }));
         Self { address, shutdown: Some(shutdown), running }
     }
