@@ -119,7 +119,8 @@ def schema_keys(schema, prefix=""):
 def readme():
     chart = (DEPLOY / "chart/Chart.yaml").read_text()
     field = lambda name: re.search(rf'^{name}: "?([^"\n]*)"?$', chart, re.MULTILINE)[1]
-    facts = f"Version: {field('version')}, app version: {field('appVersion')}, type: {field('type')}, Kubernetes: `{field('kubeVersion')}`\n"
+    facts = f"Version: {field('version')}, app version: {field('appVersion')}, type: {field('type')}"
+    facts += f", Kubernetes: `{field('kubeVersion')}`\n"
     out, section = [README_HEAD.format(facts=facts)], None
     for title, name, description, default in values():
         if title != section:
