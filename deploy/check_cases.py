@@ -184,7 +184,8 @@ NETWORK = [
 # The host names under which pages are answered: those of the Ingress, unless the operator lists others.
 HOSTS = [
     (
-        "ingress:\n  enabled: true\n  tls: [{secretName: s}]\n  hosts:\n    - {host: a.example, paths: [{path: /eureka, pathType: Exact}, {path: /api}]}\n"
+        "ingress:\n  enabled: true\n  tls: [{secretName: s}]\n  hosts:\n"
+        "    - {host: a.example, paths: [{path: /eureka, pathType: Exact}, {path: /api}]}\n"
         "    - b.example\n    - {host: c.example}\nhttpRoute: {enabled: true, parentRefs: [{name: g}], hostnames: [r.example]}\n",
         [
             'host: "a.example"\n      http:\n        paths:\n          - path: /eureka\n            pathType: Exact\n',

@@ -46,8 +46,8 @@ SECURED_HEAD = IMAGE_HEAD + """\
 MONITORING_HEAD = """\
 # For the Prometheus operator and Grafana's sidecar. Replace NAMESPACE below by the registry's namespace. With users or TLS, the
 # ServiceMonitor needs basicAuth and tlsConfig. This command renders them:
-#   helm template registry deploy/chart --show-only templates/servicemonitor.yaml --set image.repository=registry.example.com/eureka-registry \
-#     --set ...
+#   helm template registry deploy/chart --show-only templates/servicemonitor.yaml \\
+#     --set image.repository=registry.example.com/eureka-registry --set ...
 """
 
 SECURED = ["auth.enabled=true", "auth.existingSecret=registry-auth", "tls.enabled=true", "tls.existingSecret=registry-tls"]
