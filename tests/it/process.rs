@@ -40,12 +40,14 @@ impl Process {
         let found = async {
             while let Some(line) = self.lines.next_line().await.unwrap() {
                 if line.contains(text) {
-                    return line;
+                    return Some(line);
                 }
             }
-            panic!("it never logs {text:?}");
+            None
         };
-        tokio::time::timeout(DEADLINE, found).await.unwrap_or_else(|_| panic!("it does not log {text:?}"))
+        let line = tokio::time::timeout(DEADLINE, found).await.ok().flatten();
+        assert!(line.is_some(), "it does not log {text:?}");
+        line.unwrap()
     }
 
     /// The address on which it listens.
