@@ -62,9 +62,11 @@ def with_image(values, image):
 def readme(release, text, image):
     """The chart's README with the defaults and the address of this release."""
     for key, value in image.items():
-        text, changed = re.subn(rf"^(\| `image\.{key}` \|.*\| )`[^`]*` \|$", rf"\1`{json.dumps(value)}` |", text, flags=re.MULTILINE)
+        text, changed = re.subn(rf"^(\| image\.{key} \| string \| )`[^`]*`", rf"\1`{json.dumps(value)}`", text, flags=re.MULTILINE)
         if changed != 1:
             sys.exit(f"the chart's README has no row image.{key}")
+    versions = f"Version: {release.version}, app version: {release.version},"
+    text = re.sub(r"^Version: \S+, app version: [^,]+,", versions, text, flags=re.MULTILINE)
     install = f"helm install registry oci://{release.chart} --version {release.version}"
     text = re.sub(r"^helm install registry deploy/chart.*$", install, text, flags=re.MULTILINE)
     return absolute(release, text, "deploy/chart")
