@@ -1,4 +1,4 @@
-"""Pushes the image and the chart of a release by crane, and signs them by cosign.
+"""Pushes the image and the chart of a release by crane, and signs them by cosign unless it is told not to.
 
 Both are signed by their digests, and so is SHA256SUMS. Each image has the list of what it is made of as an attestation.
 """
@@ -38,19 +38,24 @@ def how_to_sign(key):
     return ["--yes"]
 
 
-def release(output, key):
+def release(output, key, is_unsigned):
     record = json.loads((output / "release.json").read_text())
-    version, signing = record["version"], how_to_sign(key)
-    image, chart = record["image"], record["chart"]
+    version, image, chart = record["version"], record["image"], record["chart"]
     if "/" not in image["name"]:
         sys.exit("the files were made without --registry, so there is nowhere to push them")
     pushed = push(output / f"eureka-registry-{version}-image.tar", image["name"], image["digest"])
-    run("cosign", "sign", *signing, "--recursive", pushed)
-    for platform, part in image["platforms"].items():
-        predicate = output / f"eureka-registry-{version}-{platform}.cdx.json"
-        run("cosign", "attest", *signing, "--type", "cyclonedx", "--predicate", predicate, f"{pushed.partition('@')[0]}@{part}")
     packed = push(output / f"registry-{version}-chart.tar", chart["name"], chart["digest"])
+    if not is_unsigned:
+        sign(output, record, how_to_sign(key), (pushed, packed))
+    print(f"{'pushed' if is_unsigned else 'pushed and signed'}:\n{pushed}\n{packed}")
+
+
+def sign(output, record, signing, names):
+    pushed, packed = names
+    run("cosign", "sign", *signing, "--recursive", pushed)
+    for platform, part in record["image"]["platforms"].items():
+        predicate = output / f"eureka-registry-{record['version']}-{platform}.cdx.json"
+        run("cosign", "attest", *signing, "--type", "cyclonedx", "--predicate", predicate, f"{pushed.partition('@')[0]}@{part}")
     run("cosign", "sign", *signing, packed)
     sums = output / "SHA256SUMS"
     run("cosign", "sign-blob", *signing, "--bundle", f"{sums}.sigstore.json", "--output-signature", os.devnull, sums)
-    print(f"pushed and signed:\n{pushed}\n{packed}")

@@ -150,13 +150,14 @@ def arguments():
     parser.add_argument("--binaries", type=Path, help="take PLATFORM/eureka-registry from this directory, and build none")
     parser.add_argument("--publish", action="store_true", help="push and sign the image and the chart in the output directory")
     parser.add_argument("--key", type=Path, help="sign with this key and tell no public log; by default as the workflow that runs it")
+    parser.add_argument("--unsigned", action="store_true", help="push without signing, as to a registry of one's own")
     return parser.parse_args()
 
 
 def main():
     options = arguments()
     if options.publish:
-        publish.release(options.output, options.key)
+        publish.release(options.output, options.key, options.unsigned)
         return
     release = Release(options)
     # macOS is left out where its binary is not given and cannot be linked.
