@@ -23,6 +23,9 @@ use crate::time::Timestamp;
 const SHARDS: usize = 16;
 /// Maximum number of subscribers in a shard: 10,000 in all.
 const MOST_OF_SHARD: usize = 625;
+/// How many are forgotten together when a shard is full: looking for them means looking at all, which must not happen with each fetch of
+/// a client that is not known.
+const FORGOTTEN_AT_ONCE: usize = 40;
 /// Maximum number of subscribers of one address. Behind a proxy that is not trusted, all clients have one address.
 const MOST_OF_ADDRESS: usize = 32;
 /// Maximum bytes of a user agent that are kept.
@@ -144,9 +147,7 @@ impl Subscribers {
             last_at: now,
             interval_ms: None,
         };
-        if shard.add(subscriber) {
-            self.forgotten.fetch_add(1, Relaxed);
-        }
+        self.forgotten.fetch_add(shard.add(subscriber), Relaxed);
     }
 
     /// All that are known, in no order.
@@ -165,34 +166,34 @@ impl Subscribers {
 }
 
 impl Shard {
-    /// Adds a subscriber. Returns whether another one had to be forgotten.
-    fn add(&mut self, subscriber: Subscriber) -> bool {
+    /// Adds a subscriber. Returns how many others had to be forgotten.
+    fn add(&mut self, subscriber: Subscriber) -> u64 {
         let of_address = self.by_address.entry(subscriber.address).or_default();
         if of_address.len() >= MOST_OF_ADDRESS {
             if let Some(oldest) = of_address.iter_mut().min_by_key(|one| one.last_at) {
                 *oldest = subscriber;
             }
-            return true;
+            return 1;
         }
         of_address.push(subscriber);
         self.count += 1;
-        if self.count <= MOST_OF_SHARD {
-            return false;
-        }
-        self.forget_oldest();
-        true
+        if self.count <= MOST_OF_SHARD { 0 } else { self.forget_oldest() }
     }
 
-    fn forget_oldest(&mut self) {
-        let oldest = self.by_address.values().flatten().min_by_key(|one| one.last_at);
-        let Some((address, last_at)) = oldest.map(|one| (one.address, one.last_at)) else { return };
-        let Some(of_address) = self.by_address.get_mut(&address) else { return };
-        let Some(at) = of_address.iter().position(|one| one.last_at == last_at) else { return };
-        of_address.swap_remove(at);
-        if of_address.is_empty() {
-            self.by_address.remove(&address);
-        }
-        self.count -= 1;
+    fn forget_oldest(&mut self) -> u64 {
+        let mut times: Vec<Timestamp> = self.by_address.values().flatten().map(|one| one.last_at).collect();
+        let (_, last_to_go, _) = times.select_nth_unstable(FORGOTTEN_AT_ONCE - 1);
+        let mut forgotten = 0;
+        self.by_address.retain(|_, of_address| {
+            of_address.retain(|one| {
+                let goes = forgotten < FORGOTTEN_AT_ONCE && one.last_at <= *last_to_go;
+                forgotten += usize::from(goes);
+                !goes
+            });
+            !of_address.is_empty()
+        });
+        self.count -= forgotten;
+        forgotten as u64
     }
 }
 
@@ -246,6 +247,7 @@ mod tests {
         assert!(all.len() <= SHARDS * MOST_OF_SHARD, "{}", all.len());
         assert_eq!(all.len() as u64 + subscribers.forgotten(), 20_000);
         assert!(all.iter().all(|one| one.agent.len() == LONGEST_AGENT));
+        assert!(all.len() > SHARDS * (MOST_OF_SHARD - FORGOTTEN_AT_ONCE), "no more than has to be: {}", all.len());
         let oldest = all.iter().map(|one| one.last_at.0).min().unwrap();
         assert!(oldest > 5_000, "the last ones stay, each shard its own: {oldest}");
         for shard in &subscribers.shards {
