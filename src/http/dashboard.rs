@@ -6,7 +6,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use askama::Template;
@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION, VARY};
 use http::{HeaderMap, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::digest::{SHA256, digest};
@@ -23,11 +23,13 @@ use time::OffsetDateTime;
 
 use super::api::query;
 use super::api::user::User;
+use super::negotiate::accepts_gzip;
 use super::options::Dashboard as Options;
 use super::overviews::Encoded;
 use super::security::Forwarded;
 use super::state::AppState;
 use super::{ApiError, actuator};
+use crate::codec;
 use crate::console::Console;
 use crate::console::applications::{Applications, Order, Query as ApplicationQuery, Trouble};
 use crate::console::duration::Span;
@@ -75,6 +77,9 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("vendor/uPlot.iife.min.js", SCRIPT, include_bytes!("dashboard/vendor/uPlot.iife.min.js")),
     ("vendor/uPlot.min.css", CSS, include_bytes!("dashboard/vendor/uPlot.min.css")),
 ];
+
+/// The same compressed, each when it is first asked for: a phone loads a quarter of the bytes.
+static COMPRESSED: [OnceLock<Bytes>; FILES.len()] = [const { OnceLock::new() }; FILES.len()];
 
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -401,17 +406,22 @@ async fn html(
 
 /// `GET /dashboard/{name}`: a browser revalidates each time, and gets a 304 if the file has not changed.
 async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let found = FILES.iter().find(|(known, ..)| *known == name);
-    let (_, content_type, content) = found.ok_or(ApiError::NotFound("no such file"))?;
+    let at = FILES.iter().position(|(known, ..)| *known == name).ok_or(ApiError::NotFound("no such file"))?;
+    let (_, content_type, content) = FILES[at];
+    let is_compressed = accepts_gzip(&headers);
     let hash: String = digest(&SHA256, content).as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    let tag =
-        HeaderValue::try_from(format!("\"{hash}\"")).unwrap_or_else(|_not_ascii| HeaderValue::from_static("\"\""));
+    let tag = format!("\"{hash}{}\"", if is_compressed { "-gzip" } else { "" });
+    let tag = HeaderValue::try_from(tag).unwrap_or_else(|_not_ascii| HeaderValue::from_static("\"\""));
     let known = headers.get(IF_NONE_MATCH).is_some_and(|known| known == tag);
-    let head = [(ETAG, tag), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+    let as_before = [(CACHE_CONTROL, "no-cache"), (VARY, "Accept-Encoding")];
+    let head = ([(ETAG, tag)], as_before);
     Ok(if known {
         (StatusCode::NOT_MODIFIED, head).into_response()
+    } else if is_compressed {
+        let body = COMPRESSED[at].get_or_init(|| codec::gzip(content).into()).clone();
+        (head, [(CONTENT_TYPE, content_type), (CONTENT_ENCODING, "gzip")], body).into_response()
     } else {
-        (head, [(CONTENT_TYPE, *content_type)], *content).into_response()
+        (head, [(CONTENT_TYPE, content_type)], content).into_response()
     })
 }
 

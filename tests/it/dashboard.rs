@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::golden::gunzip;
 use crate::support::{TestServer, instance};
 
 /// Every page, with queries that change its content.
@@ -50,6 +51,15 @@ async fn every_file_is_served_as_it_is_and_once() {
         let tag = answer.header("etag").unwrap();
         assert_eq!(server.send("GET", &name, &[("If-None-Match", tag)], b"").await.status, 304, "{name}");
         assert_eq!(server.send("GET", &name, &[("If-None-Match", "\"0\"")], b"").await.status, 200, "{name}");
+        let gzip = ("Accept-Encoding", "gzip, deflate, br");
+        let compressed = server.send("GET", &name, &[gzip], b"").await;
+        assert_eq!(compressed.header("content-encoding"), Some("gzip"), "{name}");
+        assert_eq!(compressed.header("vary"), Some("Accept-Encoding"), "{name}");
+        assert!(compressed.body.len() < answer.body.len(), "{name}");
+        assert!(gunzip(&compressed.body).as_bytes() == answer.body, "{name} is another when compressed");
+        let its_tag = compressed.header("etag").unwrap();
+        assert_ne!(its_tag, tag, "{name}");
+        assert_eq!(server.send("GET", &name, &[gzip, ("If-None-Match", its_tag)], b"").await.status, 304, "{name}");
         served += 1;
     }
     assert!(served > 3);

@@ -286,7 +286,7 @@ fn same(what: &str, actual: &str, expected: &str) -> Result<(), String> {
     if actual == expected { Ok(()) } else { Err(format!("{what} {actual:?} instead of {expected:?}")) }
 }
 
-fn gunzip(bytes: &[u8]) -> String {
+pub(crate) fn gunzip(bytes: &[u8]) -> String {
     use std::io::Read;
     let mut text = String::new();
     flate2::read::GzDecoder::new(bytes).read_to_string(&mut text).unwrap();
