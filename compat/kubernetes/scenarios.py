@@ -937,7 +937,7 @@ def custom_resources(it):
             "--values",
             os.path.join(CHART, "ci", values),
             "--set",
-            "metrics.serviceMonitor.namespace=",
+            "image.repository=registry.example.com/eureka-registry,metrics.serviceMonitor.namespace=",
         )
         for document in text.split("\n---\n"):
             kind = next((line.partition(": ")[2] for line in document.splitlines() if line.startswith("kind: ")), "")
