@@ -663,7 +663,7 @@ def unschedulable(it):
             until("registry-0", lambda: "registry-0" in ns.pods(), 60)
             until("registry-0 unschedulable", lambda: "Unschedulable" in reasons(), 60)
             if policy == "Parallel":
-                until("the others ready", lambda: sum(map(is_ready, ns.pods().values())) == 2, 60)
+                until("the others ready", lambda: sum(map(is_ready, ns.pods().values())) == 2, 120)
                 mesh(2, f"http://registry.{ns.name}:8761/eureka/")
             pods = ns.pods()
             ready[policy] = sum(map(is_ready, pods.values()))
