@@ -1062,7 +1062,6 @@ def main():
         other_names,
         other_domain,
         plain_manifests,
-        unschedulable,
         custom_resources,
         authentication_on,
         made_password,
@@ -1070,7 +1069,8 @@ def main():
         secured,
         fleet,
     ]
-    named = [volumes, java_servers_replaced]  # long, and not yet steady on busy machines: played only where they are named
+    # Long, or not yet steady on busy machines: played only where they are named.
+    named = [volumes, java_servers_replaced, unschedulable]
     harmful = {all_deleted: ("partial", "lost")}  # takes the whole registry away: calls fail, but clients lose nobody
     needed = (start, clients, uninstalled)  # by every other shared one
     every = shared + alone + named
