@@ -10,7 +10,7 @@ use super::name::{canonical, element};
 use super::placeholders::Resolver;
 use super::shown;
 use super::source::{Kind, Source};
-use crate::http::actuator::{Bean, BeanProperty, Environment, Property, PropertySource};
+use crate::http::actuator::{Bean, Environment, Property, PropertySource};
 
 /// Spring's prefixes that are longer than the first part of a key.
 const PREFIXES: [&str; 13] = [
@@ -99,11 +99,11 @@ fn described(source: &Source, name: String, resolver: Resolver<'_>, asked: &BTre
 
 /// Every key of the table, and what is set of the families.
 fn beans(set: &[Set]) -> Vec<Bean> {
-    let mut beans: BTreeMap<String, Vec<BeanProperty>> = BTreeMap::new();
+    let mut beans: BTreeMap<String, Vec<Property>> = BTreeMap::new();
     let mut add = |name: &str, value: &str, origin: Option<&str>| {
         let prefix = prefix(name);
-        let key = name.strip_prefix(prefix).unwrap_or(name).trim_start_matches('.').to_owned();
-        let property = BeanProperty { key, value: value.to_owned(), origin: origin.map(str::to_owned) };
+        let below = name.strip_prefix(prefix).unwrap_or(name).trim_start_matches('.').to_owned();
+        let property = Property { name: below, value: value.to_owned(), origin: origin.map(str::to_owned) };
         beans.entry(prefix.to_owned()).or_default().push(property);
     };
     for key in keys::keys() {

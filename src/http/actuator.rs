@@ -24,7 +24,7 @@ use crate::registry::Caller;
 
 pub use options::{Loggers, Options, ShowDetails, Values};
 use respond::actuator;
-pub use settings::{Bean, BeanProperty, Environment, Property, PropertySource};
+pub use settings::{Bean, Environment, Property, PropertySource};
 
 /// Marks a request that came by the management port, which has no TLS.
 #[derive(Clone, Copy, Debug)]

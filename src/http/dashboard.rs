@@ -413,8 +413,7 @@ async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, 
     let tag = format!("\"{hash}{}\"", if is_compressed { "-gzip" } else { "" });
     let tag = HeaderValue::try_from(tag).unwrap_or_else(|_not_ascii| HeaderValue::from_static("\"\""));
     let known = headers.get(IF_NONE_MATCH).is_some_and(|known| known == tag);
-    let as_before = [(CACHE_CONTROL, "no-cache"), (VARY, "Accept-Encoding")];
-    let head = ([(ETAG, tag)], as_before);
+    let head = ([(ETAG, tag)], [(CACHE_CONTROL, "no-cache"), (VARY, "Accept-Encoding")]);
     Ok(if known {
         (StatusCode::NOT_MODIFIED, head).into_response()
     } else if is_compressed {

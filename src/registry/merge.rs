@@ -164,7 +164,9 @@ impl InstanceRegistry {
         let mut edit = self.edit(caller.cloned(), now);
         theirs.stamps().into_iter().for_each(|stamp| edit.clock.observe(stamp, now));
         if let Some(lease) = self.leases.get(key.as_str()) {
-            heard.into_iter().for_each(|heard| lease.hear(heard));
+            if let Some(heard) = heard {
+                lease.hear(heard);
+            }
             return merge_into_lease(&mut edit, &lease, theirs, now);
         }
         let merged = match edit.tombstone(key.as_str()) {
@@ -225,7 +227,9 @@ impl InstanceRegistry {
     pub fn merge_renewed(&self, key: &str, at: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let heard = Heard { at, renewed: true }.believed(now);
         let known = self.leases.with(key, |lease| {
-            heard.into_iter().for_each(|heard| lease.hear(heard));
+            if let Some(heard) = heard {
+                lease.hear(heard);
+            }
             lease.with_record(|record| record.info.last_dirty)
         })?;
         self.self_preservation.count_renewal(now);

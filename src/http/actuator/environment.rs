@@ -100,7 +100,7 @@ fn described(bean: &Bean, shows: bool) -> Value {
             Some(origin) => json!({ "value": value, "origin": origin }),
             None => json!({}),
         };
-        let path: Vec<String> = property.key.split('.').map(camel_case).collect();
+        let path: Vec<String> = property.name.split('.').map(camel_case).collect();
         insert(&mut inputs, &path, input);
         // As in Spring, what is set to nothing by default is left out.
         if property.origin.is_some() || !property.value.is_empty() {
@@ -171,13 +171,12 @@ fn relaxed(name: &str) -> impl Iterator<Item = char> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::BeanProperty;
     use super::*;
 
     #[test]
     fn keys_are_nested_as_java_names_them() {
-        let property = |key: &str, value: &str, origin: Option<&str>| BeanProperty {
-            key: key.to_owned(),
+        let property = |name: &str, value: &str, origin: Option<&str>| Property {
+            name: name.to_owned(),
             value: value.to_owned(),
             origin: origin.map(str::to_owned),
         };

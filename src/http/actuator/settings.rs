@@ -22,7 +22,7 @@ pub struct PropertySource {
     pub properties: Vec<Property>,
 }
 
-/// A value in a source.
+/// A value, and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Property {
     /// The key as it is written.
@@ -38,17 +38,6 @@ pub struct Property {
 pub struct Bean {
     /// How the keys begin.
     pub prefix: String,
-    /// Their values, defaults included.
-    pub properties: Vec<BeanProperty>,
-}
-
-/// A setting.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BeanProperty {
-    /// The key, without the prefix.
-    pub key: String,
-    /// Its value.
-    pub value: String,
-    /// Where it is set; `None` for a default.
-    pub origin: Option<String>,
+    /// Their values, defaults included. Names are without the prefix; a default has no origin.
+    pub properties: Vec<Property>,
 }
