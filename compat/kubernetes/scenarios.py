@@ -4,6 +4,7 @@ Beside all of them 20 clients renew and fetch on the headless name, and Spring B
 because each scenario is a function of its own, and they are read in the order in which they are played.
 """
 
+import contextlib
 import json
 import os
 import shlex
@@ -605,16 +606,27 @@ def volume(namespace, node, directory, number):
     }
 
 
-def volumes(it):
-    """All replicas are killed and deleted at once, with volumes: no fetch is answered with a part, and nobody has to register again."""
-    ns = Namespace(f"{it.ns.name}-volumes", CHART, IMAGE)
+@contextlib.contextmanager
+def with_volumes(ns, numbers):
+    """Volumes for the replicas with these numbers, whose namespace is deleted in the end, too."""
     directory = tempfile.mkdtemp()
     # The pods' user has to reach the volumes below.
     Path(directory).chmod(0o755)
     node = json.loads(run("kubectl", "get", "nodes", "-o", "json"))["items"][0]["metadata"]["labels"]["kubernetes.io/hostname"]
-    made = [volume(ns.name, node, directory, number) for number in range(3)]
+    made = [volume(ns.name, node, directory, number) for number in numbers]
     try:
         run("kubectl", "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
+        yield
+    finally:
+        ns.delete()
+        run("kubectl", "delete", "pv", "--ignore-not-found", *(one["metadata"]["name"] for one in made))
+        shutil.rmtree(directory)
+
+
+def volumes(it):
+    """All replicas are killed and deleted at once, with volumes: no fetch is answered with a part, and nobody has to register again."""
+    ns = Namespace(f"{it.ns.name}-volumes", CHART, IMAGE)
+    with with_volumes(ns, range(3)):
         ns.install("registry", "persistence.enabled=true", "persistence.storageClass=-")
         url = f"http://registry.{ns.name}:8761/eureka/"
         mesh(3, url)
@@ -637,25 +649,15 @@ def volumes(it):
         check(claims == [f"data-registry-{number}" for number in range(3)], f"uninstalling left the claims {claims}")
         say("uninstalled: the volumes stay")
         return counted
-    finally:
-        ns.delete()
-        run("kubectl", "delete", "pv", "--ignore-not-found", *(one["metadata"]["name"] for one in made))
-        shutil.rmtree(directory)
 
 
 def unschedulable(it):
     """A replica that finds no node holds up no other: ready replicas, with and without an order."""
     ready = {}
     for policy in ("OrderedReady", "Parallel"):
-        ready[policy] = 0
         ns = Namespace(f"{it.ns.name}-{policy.lower()}", CHART, IMAGE)
-        directory = tempfile.mkdtemp()
-        Path(directory).chmod(0o755)
-        node = json.loads(run("kubectl", "get", "nodes", "-o", "json"))["items"][0]["metadata"]["labels"]["kubernetes.io/hostname"]
         # The first replica has no volume, so it cannot be scheduled.
-        made = [volume(ns.name, node, directory, number) for number in (1, 2)]
-        try:
-            run("kubectl", "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
+        with with_volumes(ns, (1, 2)):
             # The other one is the chart's default.
             sets = [f"podManagementPolicy={policy}"] if policy == "OrderedReady" else []
             ns.install("registry", "persistence.enabled=true", "persistence.storageClass=-", *sets, wait=False)
@@ -668,10 +670,6 @@ def unschedulable(it):
             pods = ns.pods()
             ready[policy] = sum(map(is_ready, pods.values()))
             say(f"{policy}: registry-0 is unschedulable, {len(pods)} pods exist, {ready[policy]} of 3 replicas ready")
-        finally:
-            ns.delete()
-            run("kubectl", "delete", "pv", "--ignore-not-found", "--wait=false", *(one["metadata"]["name"] for one in made))
-            shutil.rmtree(directory)
     check(ready == {"OrderedReady": 0, "Parallel": 2}, f"ready: {ready}")
 
 
