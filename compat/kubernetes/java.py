@@ -3,11 +3,12 @@
 import json
 import os
 
+import lib
 from cluster import RESTRICTED
 
 # What makes them quick, so that a scenario does not take many minutes; in the environment, because the file is the operator's.
 QUICK = {
-    "EUREKA_SERVER_USEREADONLYRESPONSECACHE": "false", "EUREKA_CLIENT_REGISTRYFETCHINTERVALSECONDS": "1",
+    **lib.environment(lib.JAVA_ANSWERS_ANEW), "EUREKA_CLIENT_REGISTRYFETCHINTERVALSECONDS": "1",
     "EUREKA_SERVER_REGISTRYSYNCRETRIES": "1", "EUREKA_SERVER_REGISTRYSYNCRETRYWAITMS": "1000",
     "EUREKA_CLIENT_INITIALINSTANCEINFOREPLICATIONINTERVALSECONDS": "1",
 }

@@ -28,7 +28,7 @@ USER = f"eureka:{PASSWORD}"
 NUMBERS = (1, 2, 3)
 # What makes the Java servers quick, so that this does not take minutes; in the environment, because the file is the page's.
 QUICK = {
-    "EUREKA_SERVER_USEREADONLYRESPONSECACHE": "false", "EUREKA_CLIENT_REGISTRYFETCHINTERVALSECONDS": "1",
+    **lib.environment(lib.JAVA_ANSWERS_ANEW), "EUREKA_CLIENT_REGISTRYFETCHINTERVALSECONDS": "1",
     "EUREKA_SERVER_REGISTRYSYNCRETRIES": "1", "EUREKA_SERVER_REGISTRYSYNCRETRYWAITMS": "1000",
     "EUREKA_CLIENT_INITIALINSTANCEINFOREPLICATIONINTERVALSECONDS": "1",
 }
@@ -75,8 +75,7 @@ def call(number, path, method="GET", body=None, user=USER):
 
 
 def ids(number, app="ORDERS"):
-    """The instances of an application that a server knows, by its full answer: a Java server that is asked for one application in the
-    moment of its registration may say for three minutes that there is none."""
+    """The instances of an application that a server knows, by its full answer, as clients read it."""
     try:
         answer = call(number, "/eureka/apps")
     except OSError:

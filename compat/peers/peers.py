@@ -27,7 +27,7 @@ class Server:
         ]
         if kind == "java":
             arguments += [
-                "--eureka.server.use-read-only-response-cache=false", "--eureka.client.registry-fetch-interval-seconds=1",
+                *lib.JAVA_ANSWERS_ANEW, "--eureka.client.registry-fetch-interval-seconds=1",
                 "--eureka.server.wait-time-in-ms-when-sync-empty=0", "--eureka.server.registry-sync-retries=1",
                 "--eureka.server.registry-sync-retry-wait-ms=1000", f"--eureka.instance.instance-id={host}:eureka:{port}",
                 "--eureka.client.initial-instance-info-replication-interval-seconds=1",

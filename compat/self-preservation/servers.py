@@ -33,7 +33,7 @@ class Server:
         self.command = [
             *self.program(), "--server.address=127.0.0.1", f"--server.port={self.port.number}", "--eureka.instance.hostname=127.0.0.1",
             "--eureka.client.register-with-eureka=false", "--eureka.client.fetch-registry=false",
-            f"--eureka.client.service-url.defaultZone={self.url}/eureka/", "--eureka.server.use-read-only-response-cache=false",
+            f"--eureka.client.service-url.defaultZone={self.url}/eureka/", *lib.JAVA_ANSWERS_ANEW,
             "--eureka.server.wait-time-in-ms-when-sync-empty=0", "--eureka.server.eviction-interval-timer-in-ms=500",
             "--eureka.server.renewal-threshold-update-interval-ms=10000",
             f"--eureka.server.expected-client-renewal-interval-seconds={INTERVAL}", *self.options(),

@@ -7,6 +7,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import lib
+
 from . import names
 from .http import Caller, NoAnswer
 from .namespace import Namespace, die_with_parent
@@ -21,7 +23,7 @@ LEASES = [
 ]
 OURS = ["--registry.discovery.refresh-interval=1s", f"--registry.discovery.nameservers={names.ADDRESS}:53"]
 JAVA = [
-    "--spring.application.name=eureka", "--eureka.server.use-read-only-response-cache=false",
+    "--spring.application.name=eureka", *lib.JAVA_ANSWERS_ANEW,
     "--eureka.client.registry-fetch-interval-seconds=1", "--eureka.server.wait-time-in-ms-when-sync-empty=0",
     "--eureka.server.registry-sync-retries=1", "--eureka.server.registry-sync-retry-wait-ms=1000",
     "--eureka.client.initial-instance-info-replication-interval-seconds=1",
