@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::ServiceUrl;
+use crate::registry::PeerMemory;
 use crate::time::Timestamp;
 
 /// Maximum peers that are asked.
@@ -52,8 +53,8 @@ pub enum Answer {
     Copied {
         /// The number of copied instances.
         instances: u32,
-        /// Whether the peer's registry was whole: it had not opened without a copy itself.
-        whole: bool,
+        /// Whether the peer knows what clients know.
+        memory: PeerMemory,
     },
     /// It refuses connections: it does not run, or is starting, too.
     Refused,
@@ -77,13 +78,23 @@ pub enum Opening {
         from: ServiceUrl,
         /// The number of copied instances.
         instances: u32,
-        /// Whether the peer's registry was whole: it had not opened without a copy itself.
-        whole: bool,
+        /// Whether the peer knows what clients know.
+        memory: PeerMemory,
     },
     /// Without a copy, since no peer has one.
     Nobody,
     /// Without a copy, since none was available in time, for this reason.
     GaveUp(String),
+}
+
+impl Opening {
+    /// Whether the replica knows what clients know: what it copied, and what clients showed to the one that it copied from.
+    pub fn memory(&self) -> PeerMemory {
+        match self {
+            Self::Copied { memory, .. } => *memory,
+            Self::Nobody | Self::GaveUp(_) => PeerMemory::InDoubt,
+        }
+    }
 }
 
 /// What to do next.
@@ -203,11 +214,15 @@ impl Start {
                     self.add(other);
                 }
             }
-            Answer::Copied { instances, whole } => {
-                let opening = Opening::Copied { from: peer.clone(), instances: *instances, whole: *whole };
+            Answer::Copied { instances, memory } => {
                 // A whole registry is preferred to one that opened without a copy.
-                if *whole || self.copied.is_none() {
-                    self.copied = Some(opening);
+                let rank = |memory| match memory {
+                    PeerMemory::Whole => 2,
+                    PeerMemory::Fetched => 1,
+                    PeerMemory::InDoubt | PeerMemory::Lost => 0,
+                };
+                if self.copied.as_ref().is_none_or(|copied| rank(*memory) > rank(copied.memory())) {
+                    self.copied = Some(Opening::Copied { from: peer.clone(), instances: *instances, memory: *memory });
                 }
             }
             Answer::Refused | Answer::Forgetful | Answer::NoPeer | Answer::NoSuchName | Answer::Open(_) => {}
@@ -222,7 +237,7 @@ impl Start {
         if !unasked.is_empty() {
             return Step::Announce(unasked);
         }
-        if let Some(whole @ Opening::Copied { whole: true, .. }) = &self.copied {
+        if let Some(whole) = self.copied.as_ref().filter(|copied| copied.memory() == PeerMemory::Whole) {
             return Step::Open(whole.clone());
         }
         if let Some(peer) = self.best_copy(now) {

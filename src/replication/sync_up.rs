@@ -142,7 +142,7 @@ impl Joining<'_> {
             Ok(_) if reply.memory == PeerMemory::Lost => Answer::Forgetful,
             Ok(_) => {
                 let instances = u32::try_from(self.around.registry.len()).unwrap_or(u32::MAX);
-                Answer::Copied { instances, whole: reply.memory == PeerMemory::Whole }
+                Answer::Copied { instances, memory: reply.memory }
             }
             Err(error) => Answer::Open(error),
         }
@@ -152,7 +152,7 @@ impl Joining<'_> {
         let call = Call::Applications { newcomer: self.nodes.own_service_url() };
         match self.around.transport.call(peer, call).await {
             Ok(reply) if reply.status == 200 => match copy(&self.around.registry, &reply.body, self.around.clock) {
-                Ok(instances) => Answer::Copied { instances, whole: true },
+                Ok(instances) => Answer::Copied { instances, memory: PeerMemory::Whole },
                 Err(error) => Answer::Open(error),
             },
             Ok(reply) => Answer::Open(complaint(reply.status)),
@@ -163,8 +163,8 @@ impl Joining<'_> {
     fn say(&self, opening: &Opening, begun: Timestamp) {
         let after_ms = self.around.clock.now().since(begun).as_millis();
         match opening {
-            Opening::Copied { from, instances, whole } => {
-                info!(peer.url = %from, instances, whole, after_ms, "copied the registry of a peer");
+            Opening::Copied { from, instances, memory } => {
+                info!(peer.url = %from, instances, memory = memory.name(), after_ms, "copied the registry of a peer");
             }
             Opening::Nobody => info!(after_ms, "found no peer to copy from"),
             Opening::GaveUp(why) => error!(

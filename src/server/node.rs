@@ -17,7 +17,7 @@ use crate::limits::Budget;
 use crate::metrics::connections::Connections;
 use crate::model::InstanceInfo;
 use crate::registry;
-use crate::registry::{InstanceRegistry, PeerMemory, Source};
+use crate::registry::{InstanceRegistry, Source};
 use crate::replication;
 use crate::replication::discovery::{Discovery, PeerDiscovery};
 use crate::replication::start::Opening;
@@ -165,10 +165,9 @@ impl Node {
             None => None,
         };
         let opening = self.copy(kept.as_ref()).await;
-        let memory = match (remembering.as_ref().zip(kept), &opening) {
-            (Some((remembering, kept)), _) => remembering.restore(kept, &opening).await,
-            (None, Opening::Copied { whole: true, .. }) => PeerMemory::Whole,
-            (None, Opening::Copied { .. } | Opening::Nobody | Opening::GaveUp(_)) => PeerMemory::InDoubt,
+        let memory = match remembering.as_ref().zip(kept) {
+            Some((remembering, kept)) => remembering.restore(kept, &opening).await,
+            None => opening.memory(),
         };
         let (registry, now) = (self.registry(), self.clock.now());
         if self.peers.is_some() {
@@ -290,6 +289,7 @@ mod tests {
 
     use super::*;
     use crate::model::AppName;
+    use crate::registry::PeerMemory;
     use crate::replication::ServiceUrl;
     use crate::replication::discovery::LookingUp;
     use crate::replication::transport::{Call, Calling, PeerError, Reply};

@@ -46,19 +46,14 @@ impl Remembering {
 
     /// Restores what the snapshot has and the copy at the start lacks. Returns whether the registry knows what clients know.
     pub(super) async fn restore(&self, header: Header, opening: &Opening) -> PeerMemory {
-        let (memory, how) = match opening {
-            Opening::Copied { whole: true, .. } => (PeerMemory::Whole, Restore::BesideCopy),
-            // What registered after it was written is missing, here and perhaps everywhere.
-            Opening::Copied { .. } | Opening::Nobody | Opening::GaveUp(_) if header.instances > 0 => {
-                (PeerMemory::Fetched, Restore::Alone)
-            }
-            Opening::Copied { .. } | Opening::Nobody | Opening::GaveUp(_) => (PeerMemory::InDoubt, Restore::Alone),
-        };
+        let copied = opening.memory();
+        let (is_alone, has_instances) = (copied != PeerMemory::Whole, header.instances > 0);
+        let how = if is_alone { Restore::Alone } else { Restore::BesideCopy };
         let snapshots = Arc::clone(&self.snapshots);
         match on_a_thread(move || snapshots.restore(&header, how)).within(SLOW).await {
-            Some(_) => memory,
-            None if memory == PeerMemory::Whole => memory,
-            None => PeerMemory::InDoubt,
+            // What registered after it was written is missing, here and perhaps everywhere.
+            Some(_) if is_alone && has_instances => PeerMemory::Fetched,
+            Some(_) | None => copied,
         }
     }
 

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::{Answer, FORGOTTEN, Names, Opening, Start, Step, started_before};
+use crate::registry::PeerMemory;
 use crate::replication::ServiceUrl;
 use crate::time::Timestamp;
 
@@ -38,7 +39,7 @@ fn round(start: &mut Start, names: Names, answer: impl Fn(&str, bool) -> Answer,
 }
 
 fn up(copying: bool) -> Answer {
-    if copying { Answer::Copied { instances: 3, whole: true } } else { known_by(&[]) }
+    if copying { Answer::Copied { instances: 3, memory: PeerMemory::Whole } } else { known_by(&[]) }
 }
 
 /// A replica of ours that is up, and knows these.
@@ -68,7 +69,11 @@ fn a_replica_of_ours_is_copied_from_before_a_java_server() {
     };
     for (ours, from) in [("a", "a"), ("b", "b"), ("nobody", "a")] {
         let step = round(&mut start(&[]), listed(&["a", "b"]), of(ours), BEGUN);
-        assert_eq!(step, Step::Open(Opening::Copied { from: url(from), instances: 3, whole: true }), "{ours}");
+        assert_eq!(
+            step,
+            Step::Open(Opening::Copied { from: url(from), instances: 3, memory: PeerMemory::Whole }),
+            "{ours}"
+        );
     }
 }
 
@@ -82,7 +87,7 @@ fn a_java_server_is_copied_only_if_a_replica_of_ours_could_not_be_copied_in_time
         (peer, false) => Answer::Up { peers: Vec::new(), is_ours: peer == "ours" },
     };
     assert!(is_again(&round(&mut start, names(), answer, BEGUN)), "one lost answer is no reason");
-    let from_java = Step::Open(Opening::Copied { from: url("java"), instances: 3, whole: true });
+    let from_java = Step::Open(Opening::Copied { from: url("java"), instances: 3, memory: PeerMemory::Whole });
     assert_eq!(round(&mut start, names(), answer, BEGUN + TIMEOUT), from_java, "nothing else was there in time");
     let forgetful = |peer: &str, copying: bool| match (peer, copying) {
         ("ours", true) => Answer::Forgetful,
@@ -96,7 +101,7 @@ fn a_peer_that_is_up_is_copied_from_whatever_the_others_do() {
     let mut start = start(&["a"]);
     let answer = |peer: &str, copying| if peer == "c" { up(copying) } else { Answer::Open("timed out".to_owned()) };
     let step = round(&mut start, listed(&["a", "b", "c"]), answer, BEGUN);
-    assert_eq!(step, Step::Open(Opening::Copied { from: url("c"), instances: 3, whole: true }));
+    assert_eq!(step, Step::Open(Opening::Copied { from: url("c"), instances: 3, memory: PeerMemory::Whole }));
 }
 
 #[test]
@@ -161,13 +166,33 @@ fn a_peer_that_lost_its_memory_is_not_copied_and_a_whole_registry_is_preferred()
         round(&mut start(&[]), listed(&["b"]), |_, copying| if copying { Answer::Forgetful } else { up(false) }, BEGUN);
     assert_eq!(forgetful, Step::Open(Opening::Nobody));
     let answer = |peer: &str, copying| match (peer, copying) {
-        ("b", true) => Answer::Copied { instances: 1, whole: false },
+        ("b", true) => Answer::Copied { instances: 1, memory: PeerMemory::InDoubt },
         (_, copying) => up(copying),
     };
     let both = round(&mut start(&[]), listed(&["b", "c"]), answer, BEGUN);
-    assert!(matches!(&both, Step::Open(Opening::Copied { from, whole: true, .. }) if *from == url("c")), "{both:?}");
+    assert!(
+        matches!(&both, Step::Open(Opening::Copied { from, memory: PeerMemory::Whole, .. }) if *from == url("c")),
+        "{both:?}"
+    );
     let only = round(&mut start(&[]), listed(&["b"]), answer, BEGUN);
-    assert!(matches!(&only, Step::Open(Opening::Copied { whole: false, .. })), "{only:?}");
+    assert!(matches!(&only, Step::Open(Opening::Copied { memory: PeerMemory::InDoubt, .. })), "{only:?}");
+}
+
+/// A client whose full fetch another replica answered asks this one for a delta next. That must not look like a lost registry.
+#[test]
+fn a_replica_opens_with_what_clients_showed_to_any_that_it_copied() {
+    for names in [["b", "c"], ["c", "b"]] {
+        let answer = |peer: &str, copying| match (peer, copying) {
+            (_, false) => up(false),
+            (peer, true) if peer == names[0] => Answer::Copied { instances: 1, memory: PeerMemory::InDoubt },
+            (_, true) => Answer::Copied { instances: 1, memory: PeerMemory::Fetched },
+        };
+        let Step::Open(opening) = round(&mut start(&[]), listed(&["b", "c"]), answer, BEGUN) else {
+            panic!("it opens")
+        };
+        assert_eq!(opening.memory(), PeerMemory::Fetched);
+    }
+    assert_eq!(Opening::Nobody.memory(), PeerMemory::InDoubt);
 }
 
 #[test]
@@ -194,7 +219,8 @@ fn lower_ordinals_were_started_before() {
 #[test]
 fn every_start_ends_in_time_and_never_with_an_open_question() {
     let answers = [Answer::Refused, Answer::Forgetful, Answer::NoPeer, Answer::Open("why".to_owned()), known_by(&[])];
-    let copies = [Answer::Copied { instances: 1, whole: true }, Answer::Open("why".to_owned()), Answer::Forgetful];
+    let copies =
+        [Answer::Copied { instances: 1, memory: PeerMemory::Whole }, Answer::Open("why".to_owned()), Answer::Forgetful];
     for first in &answers {
         for second in &answers {
             for copy in &copies {
@@ -221,7 +247,7 @@ fn a_name_that_only_a_peer_told_and_that_does_not_exist_is_waited_for_by_nobody(
         let names = if listed { &["a", "invented"][..] } else { &["a"] };
         let answer = |peer: &str, copying| match (peer, copying) {
             ("a", false) => known_by(&["invented"]),
-            ("a", true) => Answer::Copied { instances: 3, whole: false },
+            ("a", true) => Answer::Copied { instances: 3, memory: PeerMemory::InDoubt },
             _ => Answer::NoSuchName,
         };
         round(&mut start, self::listed(names), answer, BEGUN)
