@@ -1,6 +1,7 @@
 """Parts of `compat/run release` that read documents.
 
 release.py lines REGISTRY VERSION KEY                prints the lines of SECURITY.md that verify a release, for this registry and key
+release.py archive                                   prints the README's lines that unpack an archive and start its binary
 release.py bom FILE ATTESTATION BINARY               compares an SBOM with its attestation, and with what the binary lists
 release.py cluster REGISTRY PREVIOUS RELEASE         installs the chart from the registry, upgrades from a previous version, and back
 """
@@ -33,6 +34,11 @@ def lines(registry, version, key):
         out.append(given.pop(start, line))
     assert not given, f"SECURITY.md does not set {', '.join(given)}"
     print("\n".join(out))
+
+
+def archive():
+    block = next(body for kind, body in pages.blocks(pages.section("README.md", "")) if kind == "sh" and body.startswith("tar "))
+    print("\n".join(pages.commands(block)))
 
 
 def bom(file, attestation, binary):
@@ -106,7 +112,7 @@ def cluster(registry, *records):
 
 def main():
     command, *arguments = sys.argv[1:]
-    {"lines": lines, "bom": bom, "cluster": cluster}[command](*arguments)
+    {"lines": lines, "archive": archive, "bom": bom, "cluster": cluster}[command](*arguments)
 
 
 main()
