@@ -20,10 +20,15 @@ import pages
 from pages import ROOT
 
 DIRECTORY = Path(sys.argv[1]).resolve()
+OPERATOR = DIRECTORY / "operator"
 # What other checks run, by the line of .ci/run that does.
 ELSEWHERE = {
     "cargo test": "cargo test --locked",
     "helm install registry deploy/chart --set image.repository=registry.example.com/eureka-registry": "compat/run kubernetes",
+    "tar -xzf eureka-registry-0.1.0-linux-amd64.tar.gz": "compat/run release",
+    "eureka-registry-0.1.0-linux-amd64/eureka-registry": "compat/run release",
+    "docker build -f deploy/Dockerfile -t eureka-registry .": "compat/run release",
+    "docker run -p 8761:8761 eureka-registry": "compat/run release",
     "compat/three-replicas/run": "compat/three-replicas/run --check",
 }
 SERVES = {
@@ -35,7 +40,7 @@ LIMIT = 60
 environment = {name: value for name, value in os.environ.items() if not name.startswith("EUREKA_")} | {
     "CARGO_NET_OFFLINE": "true",
     "CARGO_INSTALL_ROOT": str(DIRECTORY / "installed"),
-    "PATH": f"{DIRECTORY / 'installed' / 'bin'}:{os.environ['PATH']}",
+    "PATH": f"{DIRECTORY / 'installed' / 'bin'}:{DIRECTORY / 'unpacked'}:{os.environ['PATH']}",
 }
 serving = {}
 
@@ -47,7 +52,7 @@ def all_pages():
 
 
 def content(page, checks):
-    """The blocks of a page, where its commands run (beside its files, if it has any), and how many commands other checks run."""
+    """The blocks of a page, and how many commands other checks run."""
     text, elsewhere = page.read_text(), 0
     for (of, heading), check in pages.ELSEWHERE.items():
         if ROOT / of == page:
@@ -55,8 +60,7 @@ def content(page, checks):
             section = pages.section(of, heading)
             elsewhere += sum(len(pages.commands(body)) for kind, body in pages.blocks(section) if kind == "sh")
             text = text.replace(section, "")
-    blocks = pages.blocks(text)
-    return blocks, DIRECTORY / "operator" if pages.files(blocks) else ROOT, elsewhere
+    return pages.blocks(text), elsewhere
 
 
 def stop(port):
@@ -67,10 +71,15 @@ def stop(port):
         assert code == 0, f"the server on port {port} ended with {code}"
 
 
-def serve(command, port, directory):
+def place(command):
+    """Where a command runs: with cargo in the checkout, else beside the operator's files."""
+    return ROOT if command.startswith("cargo") else OPERATOR
+
+
+def serve(command, port):
     stop(port)
     with open(DIRECTORY / f"{port}.log", "a", encoding="utf-8") as log:
-        process = subprocess.Popen(["bash", "-c", f"exec env {command}"], cwd=directory, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(["bash", "-c", f"exec env {command}"], cwd=place(command), env=environment, stdout=log, stderr=log)
     serving[port] = process
 
     def listens():
@@ -81,12 +90,12 @@ def serve(command, port, directory):
     lib.until(f"{command} to listen on port {port}", listens, 600 if command.startswith("cargo") else LIMIT)
 
 
-def run(command, directory, expected):
+def run(command, expected):
     """Runs one until it succeeds and prints what it has to, for a while: what it asks for may take a moment to be true."""
     told = re.sub(r"^curl ", "curl --silent --show-error --fail-with-body ", command)
     deadline = time.monotonic() + (LIMIT if command.startswith("curl") else 0)
     while True:
-        done = subprocess.run(["bash", "-c", told], cwd=directory, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(["bash", "-c", told], cwd=place(command), env=environment, capture_output=True, text=True, check=False)
         missing = [line for line in expected if line not in done.stdout]
         if done.returncode == 0 and not missing:
             return
@@ -95,9 +104,13 @@ def run(command, directory, expected):
         time.sleep(0.5)
 
 
-def key_store():
-    """The files of an operator of a Java server."""
-    (DIRECTORY / "operator").mkdir()
+def operator():
+    """An operator who has unpacked the archive of a release, and has the configuration and the certificate of a Java server."""
+    OPERATOR.mkdir()
+    (DIRECTORY / "unpacked").mkdir()
+    (DIRECTORY / "unpacked/eureka-registry").symlink_to(os.environ["EUREKA_REGISTRY_BIN"])
+    files = (pages.files([block]) for block in pages.blocks((ROOT / "deploy/migration.md").read_text()))
+    (OPERATOR / "application.yml").write_text(next(file["application.yml"] for file in files if "application.yml" in file))
     made = [
         "openssl",
         "req",
@@ -135,10 +148,10 @@ def key_store():
         subprocess.run(command, cwd=DIRECTORY, capture_output=True, check=True)
 
 
-def block(kind, body, printed, directory, checks):
+def block(kind, body, printed, checks):
     """Writes a file, or runs commands of which the last has to print what stands below it; says how many ran, here and elsewhere."""
     for name, text in pages.files([(kind, body)]).items():
-        (directory / name).write_text(text)
+        (OPERATOR / name).write_text(text)
     ran = elsewhere = 0
     lines = pages.commands(body) if kind == "sh" else []
     for number, command in enumerate(lines):
@@ -147,27 +160,26 @@ def block(kind, body, printed, directory, checks):
             elsewhere += 1
             continue
         print(f"  {command[:110]}", flush=True)
-        place = ROOT if command.startswith("cargo") else directory
         port = next((port for pattern, port in SERVES.items() if pattern.match(command)), None)
         if port:
-            serve(command, port, place)
+            serve(command, port)
         else:
-            run(command, place, printed if number == len(lines) - 1 else [])
+            run(command, printed if number == len(lines) - 1 else [])
         ran += 1
     return ran, elsewhere
 
 
 def main():
     checks = (ROOT / ".ci" / "run").read_text()
-    key_store()
+    operator()
     ran = elsewhere = 0
     try:
         for page in all_pages():
-            blocks, directory, others = content(page, checks)
+            blocks, others = content(page, checks)
             elsewhere += others
             for (kind, body), (next_kind, next_body) in itertools.pairwise([*blocks, ("", "")]):
                 printed = next_body.splitlines() if next_kind == "text" else []
-                counts = block(kind, body, printed, directory, checks)
+                counts = block(kind, body, printed, checks)
                 ran, elsewhere = ran + counts[0], elsewhere + counts[1]
     finally:
         for port in list(serving):
