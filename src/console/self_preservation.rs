@@ -22,12 +22,12 @@ pub(crate) struct SelfPreservation {
     pub(crate) mode: &'static str,
     pub(crate) state: Preserving,
     pub(crate) reason: String,
-    since: Option<i64>,
-    until: Option<i64>,
+    pub(crate) since: Option<i64>,
+    pub(crate) until: Option<i64>,
     pub(crate) silent: usize,
     short_applications: usize,
     shortest_applications: Vec<ShortApplication>,
-    switch: Option<Switched>,
+    pub(crate) switch: Option<Switched>,
     pub(crate) renewals_last_minute: u64,
     pub(crate) renewals_threshold: u32,
     pub(crate) expected_clients: u32,
@@ -43,13 +43,13 @@ struct ShortApplication {
 
 /// What an operator decided.
 #[derive(Debug, Serialize)]
-struct Switched {
-    evict: bool,
+pub(crate) struct Switched {
+    pub(crate) evict: bool,
     reason: String,
     user: Option<String>,
     address: Option<String>,
-    since: i64,
-    until: i64,
+    pub(crate) since: i64,
+    pub(crate) until: i64,
 }
 
 impl SelfPreservation {

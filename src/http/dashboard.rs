@@ -3,11 +3,16 @@
 //! The server renders whole pages, so they can be read without JavaScript. The script then keeps `/` up to date from
 //! `/api/v1`. Templates escape everything that clients sent, and make a link only of an http or https URL. All links are
 //! relative, so they work below any context path.
+//!
+//! What the script shows has the place that it had in the page as it was sent: otherwise the page would move under the reader's eyes
+//! while it loads. So a change of one of the two needs the same change of the other. `compat/dashboard` measures what moves.
+
+mod parameters;
+mod words;
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -21,6 +26,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::digest::{SHA256, digest};
 use time::OffsetDateTime;
 
+use self::parameters::{APPLICATION_COLUMNS, INSTANCE_COLUMNS, Parameters, QUICK};
+use self::words::{Age, ChangeLine, Choice, Metric, PeerRow, grouped};
 use super::api::query;
 use super::api::user::User;
 use super::negotiate::accepts_gzip;
@@ -32,10 +39,9 @@ use super::{ApiError, actuator};
 use crate::codec;
 use crate::console::Console;
 use crate::console::applications::{Applications, Order, Query as ApplicationQuery, Trouble};
-use crate::console::duration::Span;
 use crate::console::instances::{self, Filter, Found, SOME};
 use crate::console::overview::Overview;
-use crate::console::peer::Peer;
+use crate::console::self_preservation::Preserving;
 use crate::model::{InstanceKey, InstanceStatus};
 use crate::registry::{Caller, Change};
 use crate::time::Timestamp;
@@ -167,68 +173,11 @@ impl Asked {
     }
 }
 
-/// The parameters of a query that are not empty.
-struct Parameters(Vec<(String, String)>);
-
-impl Parameters {
-    /// The value of a parameter; empty if it is missing.
-    fn get(&self, name: &str) -> &str {
-        self.0.iter().rev().find(|(known, _)| known == name).map_or("", |(_, value)| value)
-    }
-
-    /// Whether the list is one of instances. `view` says it; otherwise, each condition that only instances have does.
-    fn is_about_instances(&self) -> bool {
-        match self.get("view") {
-            "applications" => false,
-            "instances" => true,
-            _ => query::CONDITIONS.iter().any(|name| *name != "q" && !self.get(name).is_empty()),
-        }
-    }
-
-    /// Whether the instances of an application are shown below it.
-    fn is_open(&self, app: &str) -> bool {
-        self.0.iter().any(|(name, value)| name == "open" && value.eq_ignore_ascii_case(app))
-    }
-
-    /// A link that shows the instances of an application below it, or no longer does.
-    fn toggled(&self, app: &str) -> String {
-        let kept = self.0.iter().filter(|(name, value)| name != "open" || !value.eq_ignore_ascii_case(app));
-        let mut all: Vec<String> = kept.map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
-        if !self.is_open(app) {
-            all.push(format!("open={}", encode(app)));
-        }
-        if all.is_empty() { "./".to_owned() } else { format!("./?{}", all.join("&")) }
-    }
-
-    /// A link to the first page of the list with another value of a parameter; an empty value removes the parameter.
-    fn with(&self, name: &str, value: impl fmt::Display) -> String {
-        let kept = self.0.iter().filter(|(known, _)| known != name && known != "offset");
-        let kept = kept.map(|(name, value)| (name.as_str(), value.clone()));
-        let value = value.to_string();
-        let all = kept.chain(Some((name, value)).filter(|(_, value)| !value.is_empty()));
-        let encoded: Vec<String> = all.map(|(name, value)| format!("{}={}", encode(name), encode(&value))).collect();
-        if encoded.is_empty() { "./".to_owned() } else { format!("./?{}", encoded.join("&")) }
-    }
-}
-
 /// The characters that are not encoded in a URL.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 fn encode(text: &str) -> impl fmt::Display + '_ {
     utf8_percent_encode(text, UNRESERVED)
-}
-
-/// By how much a peer's clock is ahead, in tenths of a second.
-fn clock(peer: &Peer) -> String {
-    match peer.clock_ahead_ms {
-        None => "–".to_owned(),
-        Some(ahead) if ahead.abs() < 100 => "the same".to_owned(),
-        Some(ahead) => {
-            let tenths = (ahead.abs() + 50) / 100;
-            let side = if ahead > 0 { "ahead" } else { "behind" };
-            format!("{}.{} s {side}", tenths / 10, tenths % 10)
-        }
-    }
 }
 
 /// A link to an instance's page.
@@ -277,8 +226,8 @@ fn root(options: &Options) -> String {
 
 impl LastN {
     /// How long ago something was. Templates pass references.
-    fn ago(&self, at: impl Borrow<i64>) -> Span {
-        Span(self.now.since(Timestamp(*at.borrow())))
+    fn ago(&self, at: impl Borrow<i64>) -> Age {
+        Age(self.now.since(Timestamp(*at.borrow())))
     }
 }
 
@@ -292,19 +241,53 @@ impl Index {
     }
 
     /// How long ago something was. Templates pass references.
-    fn ago(&self, at: impl Borrow<i64>) -> Span {
-        Span(self.now().since(Timestamp(*at.borrow())))
+    fn ago(&self, at: impl Borrow<i64>) -> Age {
+        Age(self.now().since(Timestamp(*at.borrow())))
     }
 
-    fn lag(&self, peer: &Peer) -> String {
-        let lag = peer.lag(self.now());
-        if lag.is_zero() {
-            "–".to_owned()
-        } else if lag < Duration::from_secs(1) {
-            "< 1 s".to_owned()
-        } else {
-            Span(lag).to_string()
+    fn metrics(&self) -> Vec<Metric> {
+        Metric::all(self.overview())
+    }
+
+    fn peers(&self) -> Vec<PeerRow<'_>> {
+        self.overview().peers.iter().map(|peer| PeerRow::of(peer, self.now())).collect()
+    }
+
+    fn changes(&self) -> impl Iterator<Item = ChangeLine<'_>> {
+        self.changes.iter().map(ChangeLine::of)
+    }
+
+    /// The statuses that an instance of a zone has, in the order of the columns.
+    fn zone_statuses(&self) -> Vec<InstanceStatus> {
+        let zones = &self.overview().zones;
+        let occurs = |status: &InstanceStatus| zones.iter().any(|zone| zone.by_status.count(*status) > 0);
+        InstanceStatus::ALL.into_iter().rev().filter(occurs).collect()
+    }
+
+    /// How much is listed, in words.
+    fn found(&self) -> String {
+        let narrowed = self.query.is_narrowed();
+        match &self.listed {
+            Listed::Instances(found) => {
+                words::found("instance", narrowed, found.total, found.offset, found.instances.len())
+            }
+            Listed::Applications(found, _) => {
+                words::found("application", narrowed, found.total, found.offset, found.applications.len())
+            }
         }
+    }
+
+    /// The selects of the filter.
+    fn choices(&self) -> Vec<Choice> {
+        match &self.listed {
+            Listed::Instances(found) => Choice::all(&found.facets, &self.query),
+            Listed::Applications(..) => Choice::none(),
+        }
+    }
+
+    /// Whether the page shows what the user can do with all instances that were found.
+    fn may_act_on_found(&self) -> bool {
+        matches!(self.listed, Listed::Instances(_)) && self.user.access == "all" && self.query.has_conditions()
     }
 }
 
@@ -429,13 +412,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_keep_the_filters() {
-        let asked = [("q", "a b"), ("zone", "z&1"), ("offset", "100")];
-        let query = Parameters(asked.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec());
-        assert_eq!(query.with("status", "UP"), "./?q=a%20b&zone=z%261&status=UP");
-        assert_eq!(query.with("offset", 200), "./?q=a%20b&zone=z%261&offset=200");
-        assert_eq!(query.with("q", ""), "./?zone=z%261");
-        assert_eq!(Parameters(Vec::new()).with("q", ""), "./");
+    fn links_are_encoded() {
         assert_eq!(instance_link("A", "h:a/1\""), "./?application=A&instance=h%3Aa%2F1%22");
     }
 

@@ -39,7 +39,6 @@ export function showRenewals({ now, history, selfPreservation }) {
     points.map((point) => point.renewalsLastMinute),
     points.map((point) => point.renewalsThreshold),
   ];
-  byId('renewals').hidden = false;
   const highest = Math.max(...data[1]);
   const lowest = Math.min(...data[1]);
   byId('chart').ariaLabel =

@@ -15,9 +15,8 @@ const QUICK = [
 
 const input = byId('filter').elements.q;
 const words = h('datalist', { id: 'completions' });
-const more = h('p', { id: 'quick', class: 'quiet' });
+const more = byId('quick');
 byId('filter').append(words);
-byId('filter').after(more);
 
 let typing;
 let reading;

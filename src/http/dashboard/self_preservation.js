@@ -7,11 +7,12 @@ import { at } from './format.js';
 
 /** Shows self-preservation in the form that the registry sends. `refresh` is called after the user decided. */
 export function showSelfPreservation(selfPreservation, user, refresh) {
+  // Until then, the section is as the registry sent it with the page.
+  if (!user) return;
   const { state, since, until, switch: decision } = selfPreservation;
   whenChanged('self-preservation', [state, since, until, decision, user], () => {
     const section = byId('self-preservation');
     const focused = section.contains(document.activeElement);
-    section.hidden = false;
     fill(section, h('p', {}, 'Self-preservation ', said(selfPreservation)), buttons(decision, user, refresh));
     // The button that was pressed may be gone.
     if (focused && !section.contains(document.activeElement)) section.querySelector('button')?.focus({ preventScroll: true });
@@ -37,7 +38,7 @@ function said({ state, since, until, switch: decision }) {
 }
 
 function buttons(decision, user, refresh) {
-  if (user?.access !== 'all') return user && h('p', { class: 'quiet' }, 'Your user is read-only.');
+  if (user.access !== 'all') return h('p', { class: 'quiet' }, 'Your user is read-only.');
   const button = (id, label, question) => h('button', { id, onclick: () => ask(question(), refresh) }, label);
   return h(
     'p', { class: 'actions' },

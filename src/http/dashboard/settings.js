@@ -77,4 +77,3 @@ byId('settings').append(
   h('fieldset', {}, h('legend', {}, 'Columns'), Object.entries(COLUMNS).map(checkbox)),
   h('p', { class: 'quiet' }, 'This browser keeps these choices.'),
 );
-byId('view').hidden = false;
