@@ -8,12 +8,13 @@ import { hostile, oneInstance } from './parts/instance.mjs';
 import { busy, busyRegistry, empty, full } from './parts/lists.mjs';
 import { badNetwork, firstLoad } from './parts/network.mjs';
 import { differences, peers, restart, selfPreservation, switching, users } from './parts/servers.mjs';
+import { shift } from './parts/shift.mjs';
 
 await run(async () => {
   await empty();
   await applications();
   const registry = await busyRegistry();
-  for (const part of [busy, oneInstance, hostile, keyboard, withoutScript, looks, settings, widths, axe]) await part(registry);
+  for (const part of [busy, oneInstance, hostile, keyboard, withoutScript, looks, settings, widths, shift, axe]) await part(registry);
   await registry.stop();
   for (const part of [firstLoad, badNetwork, full, peers, differences, selfPreservation, switching, users, restart]) await part();
 });

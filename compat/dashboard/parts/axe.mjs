@@ -17,12 +17,16 @@ const WAYS = {
   'at 200 %': { viewport: { width: 640, height: 450 }, deviceScaleFactor: 2 },
   dark: { colorScheme: 'dark' },
   'in forced colours': { forcedColors: 'active' },
+  'on a phone': { viewport: { width: 412, height: 823 }, isMobile: true, hasTouch: true },
 };
 
-/** What axe finds on the page, one line each. */
+/** What axe finds on the page, one line each. On a phone, targets must be large enough for a finger, too. */
 export async function findings(page) {
   await page.evaluate(AXE);
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+  const { violations } = await page.evaluate(() => {
+    const rules = { 'target-size': { enabled: matchMedia('(pointer: coarse)').matches } };
+    return window.axe.run(document, { resultTypes: ['violations'], rules });
+  });
   return violations.flatMap(({ id, nodes }) => nodes.slice(0, 3).map(({ target, failureSummary }) => `${id}: ${target.join(' ')}: ${failureSummary.split('\n').slice(1, 2).join('').trim()}`));
 }
 
