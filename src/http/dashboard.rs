@@ -22,11 +22,10 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION, VARY};
 use http::{HeaderMap, StatusCode};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::digest::{SHA256, digest};
 use time::OffsetDateTime;
 
-use self::parameters::{APPLICATION_COLUMNS, INSTANCE_COLUMNS, Parameters, QUICK};
+use self::parameters::{APPLICATION_COLUMNS, INSTANCE_COLUMNS, Parameters, QUICK, encode};
 use self::words::{Age, ChangeLine, Choice, Metric, PeerRow, grouped};
 use super::api::query;
 use super::api::user::User;
@@ -171,13 +170,6 @@ impl Asked {
             }
         }
     }
-}
-
-/// The characters that are not encoded in a URL.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-fn encode(text: &str) -> impl fmt::Display + '_ {
-    utf8_percent_encode(text, UNRESERVED)
 }
 
 /// A link to an instance's page.

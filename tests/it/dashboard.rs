@@ -120,12 +120,48 @@ async fn the_overview_is_read_without_a_script() {
     }
     assert!(!server.send("GET", "/", &[], b"").await.text().contains("data-instance"), "none is open");
     let found = server.send("GET", "/?q=nobody", &[], b"").await.text();
-    assert!(!found.contains("data-status=\"OUT_OF_SERVICE\""), "{found}");
+    assert!(!found.contains("data-application="), "{found}");
     assert_eq!(server.send("GET", "/?limit=many", &[], b"").await.status, 400);
     let last = server.send("GET", "/lastn", &[], b"").await.text();
     let (cancelled, registered) = last.split_once("newly registered").unwrap();
     assert!(cancelled.contains("o-1") && !cancelled.contains("b-1"), "{last}");
     assert!(registered.contains("o-1") && registered.contains("b-1"), "{last}");
+    server.stop().await.unwrap();
+}
+
+/// The path that the link before `end` leads to.
+fn link_before<'a>(page: &'a str, end: &str) -> String {
+    assert!(page.contains(end), "no {end:?} in {page}");
+    let (before, _) = page.split_once(end).unwrap();
+    let (_, href): (_, &'a str) = before.rsplit_once("href=\"").unwrap();
+    format!("/{}", href.split_once('"').unwrap().0.trim_start_matches("./").replace("&#38;", "&"))
+}
+
+#[tokio::test]
+async fn a_list_is_sorted_and_narrowed_without_a_script() {
+    let server = TestServer::start().await;
+    server.register("BILLING", "b-1").await;
+    server.register("ORDERS", "o-1").await;
+    server.send("PUT", "/eureka/apps/BILLING/b-1/status?value=OUT_OF_SERVICE", &[], b"").await;
+    let get = async |path: &str| server.send("GET", path, &[], b"").await.text();
+    let listed = |page: &str| attributes(page, "data-instance").iter().map(ToString::to_string).collect::<Vec<_>>();
+    let page = get("/?view=instances").await;
+    assert_eq!(listed(&page), ["b-1", "o-1"]);
+    assert!(page.contains("2 instances</p>") && !page.contains("All that are found:"), "{page}");
+    let reversed = get(&link_before(&page, ">Application</a></th>")).await;
+    assert_eq!(listed(&reversed), ["o-1", "b-1"]);
+    assert!(reversed.contains("aria-sort=\"descending\""), "{reversed}");
+    let not_up = get(&link_before(&page, ">not UP</a>")).await;
+    assert_eq!(listed(&not_up), ["b-1"]);
+    // The place of the toolbar is there before its script.
+    assert!(not_up.contains("1 instance found</p>") && not_up.contains("All that are found:"), "{not_up}");
+    assert_eq!(listed(&get(&link_before(&not_up, " aria-current=\"true\">not UP ✕</a>")).await), ["b-1", "o-1"]);
+    let table = get(&link_before(&not_up, " download=\"instances.csv\"")).await;
+    assert!(table.contains("b-1") && !table.contains("o-1"), "{table}");
+    let applications = get("/").await;
+    assert_eq!(attributes(&applications, "data-application"), ["BILLING", "ORDERS"], "the worst first");
+    let by_name = get(&link_before(&applications, ">UP</a></th>")).await;
+    assert!(by_name.contains("aria-sort=\"ascending\""), "{by_name}");
     server.stop().await.unwrap();
 }
 

@@ -2,8 +2,17 @@
 
 use std::fmt;
 
-use super::encode;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::http::api::query::CONDITIONS;
+
+/// The characters that are not encoded in a URL.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A part of a URL.
+pub(super) fn encode(text: &str) -> impl fmt::Display + '_ {
+    utf8_percent_encode(text, UNRESERVED)
+}
 
 /// The parameters of a query that are not empty.
 pub(super) struct Parameters(pub(super) Vec<(String, String)>);
