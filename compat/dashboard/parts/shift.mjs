@@ -43,7 +43,7 @@ export async function shift(registry) {
         await page.waitForFunction(() => performance.getEntriesByName('first-contentful-paint').length > 0);
         done();
         await follows(page);
-        await page.waitForSelector('#metrics a', { state: 'attached' });
+        await page.waitForSelector('#metrics polyline', { state: 'attached' });
         await page.waitForSelector('#feed li[data-kind]', { state: 'attached' });
         await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
         await picture(page, `loaded-${name}-${screen}`);
