@@ -65,7 +65,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server: copies the registry of a peer, if there is one, and listens once that is done.
+    /// Starts a server: copies the registry of a peer, if there is one, and listens once that is done. The management port answers from
+    /// the beginning.
     ///
     /// # Errors
     /// If the port cannot be taken.
@@ -77,17 +78,17 @@ impl Server {
         let address = socket.local_addr()?;
         let tls = options.tls.clone().map(Tls::load).transpose().context("cannot serve TLS")?.map(Arc::new);
         let access = PeerAccess::by_network(&settings, tls.as_ref())?;
-        let mut node = Node::build(&settings, address, access, clock, SmallRng::from_rng(&mut rng));
-        node.join().await;
-
+        let node = Node::build(&settings, address, access, clock, SmallRng::from_rng(&mut rng));
         let (stopping, serving) = (Stopping::default(), Tasks::under(&CancellationToken::new()));
         let capacity = Capacity::of(&options, &settings.limits);
         let mut server = Self { address, options, capacity, node, stopping, serving };
-        let port = server.options.port;
-        let listener = socket.listen(BACKLOG).map_err(|error| in_use(error, "server.port", port))?;
+        // Probes and people are told what a starting replica waits for.
         if let Some(port) = server.options.management_port {
             server.serve_management(port, SmallRng::from_rng(&mut rng))?;
         }
+        server.node.join().await;
+        let port = server.options.port;
+        let listener = socket.listen(BACKLOG).map_err(|error| in_use(error, "server.port", port))?;
         server.serve(listener, tls, rng);
         server.node.accept_traffic();
         server.say_where_it_listens(&settings);

@@ -25,16 +25,28 @@ let started = 0;
 /** A registry. Its `url` ends with a slash, behind the context path if it has one. */
 export class Registry {
   static async start(settings = {}, port = 0) {
+    const registry = Registry.#launch(settings, port);
+    const origin = await until(`a registry that listens (${registry.log})`, () => fs.readFileSync(registry.log, 'utf8').match(/listening on (http:\S+)/)?.[1]);
+    registry.url = `${origin.replace(/\/$/, '')}/`;
+    registry.port = Number(new URL(registry.url).port);
+    return registry;
+  }
+
+  /** One that does not listen yet. */
+  static async begin(settings, port) {
+    const registry = Registry.#launch(settings, port);
+    await until(`a registry that waits (${registry.log})`, () => fs.readFileSync(registry.log, 'utf8').includes('the port stays closed'));
+    return registry;
+  }
+
+  static #launch(settings, port) {
     const registry = new Registry();
-    const log = path.join(WORK, `registry-${++started}.log`);
+    registry.log = path.join(WORK, `registry-${++started}.log`);
     const all = { 'server.address': '127.0.0.1', 'server.port': port, 'registry.shutdown.lame-duck': 0, ...settings };
-    const output = fs.openSync(log, 'w');
+    const output = fs.openSync(registry.log, 'w');
     registry.process = spawn(BINARY, Object.entries(all).map(([key, value]) => `--${key}=${value}`), { stdio: ['ignore', output, output] });
     running.add(registry.process);
     registry.gone = new Promise((resolve) => registry.process.once('exit', resolve)).then(() => running.delete(registry.process));
-    const origin = await until(`a registry that listens (${log})`, () => fs.readFileSync(log, 'utf8').match(/listening on (http:\S+)/)?.[1]);
-    registry.url = `${origin.replace(/\/$/, '')}/`;
-    registry.port = Number(new URL(registry.url).port);
     registry.agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
     return registry;
   }

@@ -110,7 +110,7 @@ impl Overview {
             started_at: replica.clock.started_at().0,
             ready,
         };
-        let peers: Vec<Peer> = replica.peers.all().iter().map(|peer| Peer::of(peer)).collect();
+        let peers: Vec<Peer> = replica.peers.all().iter().map(|peer| Peer::of(peer, now)).collect();
         Self {
             now: now.0,
             health: Health::unknown(),

@@ -25,14 +25,23 @@ pub(crate) struct Peer {
     pub(crate) dropped: u64,
     pub(crate) expired: u64,
     pub(crate) last_error: Option<String>,
+    pub(crate) starting: Option<Starting>,
     pub(crate) differing_applications: Option<usize>,
     pub(crate) clock_ahead_ms: Option<i64>,
     #[serde(skip)]
     differing_since: Option<i64>,
 }
 
+/// What a peer that is starting said of itself.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Starting {
+    pub(crate) since: i64,
+    pub(crate) waits_for: Option<String>,
+}
+
 impl Peer {
-    pub(crate) fn of(peer: &PeerEurekaNode) -> Self {
+    pub(crate) fn of(peer: &PeerEurekaNode, now: Timestamp) -> Self {
         let state = peer.state();
         Self {
             url: peer.shown_url(),
@@ -49,6 +58,10 @@ impl Peer {
             dropped: state.dropped,
             expired: state.expired,
             last_error: state.last_error,
+            starting: peer.starts(now).filter(|_| !peer.is_available()).map(|starts| Starting {
+                since: starts.since.0,
+                waits_for: starts.waits_for.map(|line| line.as_str().to_owned()),
+            }),
             differing_applications: state.differing,
             clock_ahead_ms: peer.clock_offset_ms(),
             differing_since: state.differing_since.map(|at| at.0),
@@ -64,6 +77,11 @@ impl Peer {
     pub(crate) fn complaint(&self, now: Timestamp) -> Option<String> {
         let url = &self.url;
         let since = |at: i64| Span(now.since(Timestamp(at)));
+        if let Some(starting) = &self.starting {
+            let waits_for =
+                starting.waits_for.as_ref().map(|line| format!("; it waits for {line}")).unwrap_or_default();
+            return Some(format!("The peer {url} has been starting for {}{waits_for}.", since(starting.since)));
+        }
         if !self.available {
             let last = match self.last_answer_at {
                 Some(at) => format!("it was last up {} ago", since(at)),
@@ -90,6 +108,12 @@ impl Peer {
 
     /// What follows from that, and what to do.
     pub(crate) fn what_follows(&self, now: Timestamp) -> (&'static str, &'static str) {
+        if self.starting.is_some() {
+            return (
+                "What changes here reaches its clients when it is up.",
+                "Nothing to do, unless it lasts: then its log says what it waits for.",
+            );
+        }
         if !self.available {
             return (
                 "What changes here reaches its clients when it is back.",

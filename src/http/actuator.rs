@@ -5,6 +5,7 @@ mod loggers;
 mod options;
 mod respond;
 mod settings;
+mod starting;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use crate::registry::Caller;
 pub use options::{Loggers, Options, ShowDetails, Values};
 use respond::actuator;
 pub use settings::{Bean, Environment, Property, PropertySource};
+use starting::Starting;
 
 /// Marks a request that came by the management port, which has no TLS.
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +115,11 @@ async fn health_component(
     Path(name): Path<String>,
     Extension(caller): Extension<Caller>,
 ) -> Response {
-    let components = if shows_details(&app, &caller) { components(&app) } else { Value::Null };
+    let shows = shows_details(&app, &caller);
+    if shows && app.readiness.is_starting() && Starting::LACKS.contains(&name.as_str()) {
+        return Starting::lacks("this component").into_response();
+    }
+    let components = if shows { components(&app) } else { Value::Null };
     match components.get(&name) {
         Some(component) if component["status"] == "OUT_OF_SERVICE" => {
             actuator(StatusCode::SERVICE_UNAVAILABLE, component)
@@ -137,6 +143,9 @@ fn shows_details(app: &AppState, caller: &Caller) -> bool {
 /// The components, in the order of their names. Only readiness can be anything but UP. What else can be wrong (unreachable peers,
 /// missing renewals) is not repaired by a restart, so it is a detail, a metric and an alert.
 fn components(app: &AppState) -> Value {
+    if let Some(starting) = Starting::of(app) {
+        return starting.components();
+    }
     let registry = &app.registry;
     let state = registry.self_preservation(app.now());
     let lost = registry.lost_memory(app.now());
@@ -176,10 +185,14 @@ async fn liveness() -> Response {
     actuator(StatusCode::OK, &json!({ "status": "UP" }))
 }
 
-/// `GET /actuator/health/readiness`: whether this replica is ready for clients.
-async fn readiness(State(app): State<Arc<AppState>>) -> Response {
+/// `GET /actuator/health/readiness`: whether this replica is ready for clients, and what it waits for while it starts.
+async fn readiness(State(app): State<Arc<AppState>>, Extension(caller): Extension<Caller>) -> Response {
     let (code, status) = readiness_status(&app);
-    actuator(code, &json!({ "status": status }))
+    let mut body = json!({ "status": status });
+    if let Some(starting) = Starting::of(&app).filter(|_| shows_details(&app, &caller)) {
+        body["components"] = json!({ "readinessState": starting.readiness() });
+    }
+    actuator(code, &body)
 }
 
 /// `GET /actuator/info`: the version, and the time of the start.
@@ -202,6 +215,9 @@ fn git(commit: Option<&str>) -> Option<Value> {
 
 /// `GET /actuator/prometheus`: the metrics, in OpenMetrics for a client that accepts it, else in Prometheus' older text format.
 async fn prometheus(State(app): State<Arc<AppState>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    if app.readiness.is_starting() {
+        return Err(Starting::lacks("metrics"));
+    }
     let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let open = accepted.any(|value| value.contains("application/openmetrics-text"));
     let text = || {

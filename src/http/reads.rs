@@ -18,7 +18,7 @@ use crate::codec::{self, Detail, Form, Media, Nesting};
 use crate::model::{InstanceInfo, LeaseInfo};
 use crate::registry::{Answer, Reading, Registration, Scope};
 use crate::replication::ServiceUrl;
-use crate::replication::protocol::{NEWCOMER_HEADER, PEERS_HEADER};
+use crate::replication::protocol::{NEWCOMER_HEADER, PEERS_HEADER, WAITS_FOR_HEADER};
 
 /// Up to this many pages are encoded on the request's own thread. More go to a thread of their own, so that no heartbeat waits
 /// behind them.
@@ -30,7 +30,8 @@ pub(super) async fn applications(app: &AppState, scope: Scope, headers: &HeaderM
     let form = negotiate::form(produced.media, headers);
     let gzip = negotiate::accepts_gzip(headers);
     let newcomer = headers.get(NEWCOMER_HEADER).and_then(|url| url.to_str().ok());
-    let peers = newcomer.map(|service_url| announce(app, service_url));
+    let waits_for = || headers.get(WAITS_FOR_HEADER).and_then(|line| line.to_str().ok());
+    let peers = newcomer.map(|service_url| announce(app, service_url, waits_for()));
     if newcomer.is_none() {
         app.registry.client_reads(scope, app.now());
     }
@@ -65,10 +66,11 @@ pub(super) async fn applications(app: &AppState, scope: Scope, headers: &HeaderM
 
 /// Notes a starting replica, so that changes are replicated to it from now on. Returns the service URLs of the peers that it may
 /// not know yet, separated by commas.
-fn announce(app: &AppState, service_url: &str) -> String {
+fn announce(app: &AppState, service_url: &str, waits_for: Option<&str>) -> String {
     let Some(nodes) = &app.nodes else { return String::new() };
     let Ok(service_url) = ServiceUrl::parse(service_url) else { return String::new() };
     nodes.announced(&service_url);
+    nodes.starting(&service_url, waits_for);
     let peers: Vec<String> = nodes.service_urls_for(&service_url).iter().map(ServiceUrl::to_string).collect();
     peers.join(",")
 }

@@ -105,6 +105,11 @@ impl Membership {
         self.peers.iter().map(|(id, peer)| (*id, &peer.url, peer.identity.as_ref()))
     }
 
+    /// The peer that this URL leads to.
+    pub fn peer_at(&self, url: &ServiceUrl) -> Option<PeerId> {
+        self.names.get(&self.key_of(url)?)?.peer
+    }
+
     /// Every name, including those of this process.
     pub fn names(&self) -> impl Iterator<Item = (&NameKey, &ServiceUrl)> {
         self.names.iter().map(|(key, name)| (key, &name.url))

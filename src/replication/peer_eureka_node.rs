@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 use super::ServiceUrl;
 use super::batcher::{Batcher, Next, Outcome, ReplicationTask};
 use super::membership::Identity;
-use super::peer_state::{Observed, PeerState, Sent};
+use super::peer_state::{Observed, PeerState, Sent, Starts};
 use super::reachability::Say;
 use super::transport::{Call, PeerError, PeerTransport, Reply};
 use super::{PeerClock, intervals, known_batch, protocol};
@@ -131,6 +131,16 @@ impl PeerEurekaNode {
     /// It could not be identified, for this reason. The driver, which asks for the identity, logs that.
     pub(super) fn unidentified(&self, reason: &str, now: Timestamp) {
         self.observed.lock().health.note_failure(reason, now);
+    }
+
+    /// It announced that it is starting.
+    pub(super) fn starting(&self, waits_for: Option<&str>, now: Timestamp) {
+        self.observed.lock().announced(waits_for, now);
+    }
+
+    /// Since when it has been starting, and what it waits for; `None` if it is not known to start.
+    pub fn starts(&self, now: Timestamp) -> Option<Starts> {
+        self.observed.lock().starts(now).cloned()
     }
 
     /// Its state.

@@ -38,6 +38,17 @@ pub struct PeerEurekaNodes {
     strangers: Mutex<BTreeMap<String, String>>,
     changed: Notify,
     looks: [AtomicU64; Look::ALL.len()],
+    /// What the start of this replica waits for; `None` before the first answer of a peer, and after the start.
+    waits_for: Mutex<Option<WaitsFor>>,
+}
+
+/// What a starting replica waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// The copy of this peer's registry, which is under way.
+    Copy(ServiceUrl),
+    /// Answers that settle whether there is a registry to copy; with those that do not, in words.
+    Peers(String),
 }
 
 #[derive(Debug)]
@@ -103,6 +114,7 @@ impl PeerEurekaNodes {
             strangers: Mutex::default(),
             changed: Notify::new(),
             looks: Default::default(),
+            waits_for: Mutex::default(),
         };
         nodes.update(|_| changes);
         nodes
@@ -192,6 +204,26 @@ impl PeerEurekaNodes {
             state.ask.extend(known.collect::<Vec<_>>());
             changes
         });
+    }
+
+    /// The replica at this URL, which announced itself, is still starting; it may say what it waits for, in one short line.
+    pub fn starting(&self, service_url: &ServiceUrl, waits_for: Option<&str>) {
+        let now = self.around.clock.now();
+        let state = self.state.lock();
+        let peer = state.membership.peer_at(service_url).and_then(|id| state.nodes.get(&id)).cloned();
+        drop(state);
+        if let Some(peer) = peer {
+            peer.starting(waits_for, now);
+        }
+    }
+
+    /// What the start of this replica waits for; `None` before the first answer of a peer, and after the start.
+    pub fn waits_for(&self) -> Option<WaitsFor> {
+        self.waits_for.lock().clone()
+    }
+
+    pub(super) fn now_waits_for(&self, what: Option<WaitsFor>) {
+        *self.waits_for.lock() = what;
     }
 
     /// Whether a URL that a peer sent may be called.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::batcher::Outcome;
 use super::reachability::{PeerHealth, Say};
 use crate::metrics::Durations;
+use crate::registry::Reason;
 use crate::time::Timestamp;
 
 /// The state of a peer, as pages and metrics show it.
@@ -44,7 +45,23 @@ pub(super) struct Observed {
     pub(super) health: PeerHealth,
     pub(super) differing: Option<usize>,
     pub(super) differing_since: Option<Timestamp>,
+    starts: Option<Starts>,
 }
+
+/// What a peer that is starting said of itself. Its port is closed, so nothing else is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Starts {
+    /// When it first announced itself.
+    pub since: Timestamp,
+    /// When it last did.
+    last: Timestamp,
+    /// What it waits for, in its own words; `None` if it did not say.
+    pub waits_for: Option<Reason>,
+}
+
+/// After so long without another announcement, a peer that was starting may be gone: it announces itself several times a second, but not
+/// while it copies a registry.
+const STILL_STARTING: Duration = Duration::from_secs(60);
 
 impl Observed {
     /// It is identified.
@@ -53,8 +70,21 @@ impl Observed {
         self.identified = true;
     }
 
+    /// It announced that it is starting. What it waits for is kept if it is one short line.
+    pub(super) fn announced(&mut self, waits_for: Option<&str>, now: Timestamp) {
+        let since = self.starts(now).map_or(now, |starts| starts.since);
+        let waits_for = waits_for.and_then(|line| Reason::parse(line).ok().flatten());
+        self.starts = Some(Starts { since, last: now, waits_for });
+    }
+
+    /// Since when it has been starting; `None` if it is not known to start.
+    pub(super) fn starts(&self, now: Timestamp) -> Option<&Starts> {
+        self.starts.as_ref().filter(|starts| now.since(starts.last) < STILL_STARTING)
+    }
+
     /// It answered a call. Returns what to log about that.
     pub(super) fn answered(&mut self, now: Timestamp) -> Option<Say> {
+        self.starts = None;
         self.last_answer = Some(now);
         self.health.answered(now)
     }
@@ -122,6 +152,26 @@ mod tests {
         assert!(!observed.is_available());
         observed.answered(NOW);
         assert!(observed.is_available());
+    }
+
+    #[test]
+    fn a_peer_starts_from_its_first_announcement_until_it_answers_or_falls_silent() {
+        let mut observed = Observed::default();
+        let since = |observed: &Observed, now| observed.starts(now).map(|starts| starts.since);
+        let waits_for = |observed: &Observed| observed.starts.clone().and_then(|starts| starts.waits_for);
+        observed.announced(Some("registry-1: no answer in time"), NOW);
+        let later = NOW + Duration::from_secs(50);
+        assert_eq!(waits_for(&observed).unwrap().as_str(), "registry-1: no answer in time");
+        for wrong in ["two\nlines", "\u{1b}[2J", &"x".repeat(201)] {
+            observed.announced(Some(wrong), later);
+            assert_eq!((waits_for(&observed), since(&observed, later)), (None, Some(NOW)), "{wrong:?}");
+        }
+        let silent = later + STILL_STARTING;
+        assert_eq!(since(&observed, silent), None);
+        observed.announced(None, silent);
+        assert_eq!(since(&observed, silent), Some(silent), "another start");
+        observed.answered(silent);
+        assert_eq!(since(&observed, silent), None);
     }
 
     #[test]

@@ -11,6 +11,10 @@ pub const NODE_HEADER: HeaderName = HeaderName::from_static("x-eureka-registry-n
 /// The URL at which a starting replica wants every change from now on.
 pub const NEWCOMER_HEADER: HeaderName = HeaderName::from_static("x-eureka-registry-newcomer");
 
+/// What a newcomer waits for, in one line of at most [`crate::registry::Reason::MOST`] characters. It is sent only to a replica of ours
+/// that has answered this start before.
+pub const WAITS_FOR_HEADER: HeaderName = HeaderName::from_static("x-eureka-registry-waits-for");
+
 /// The peers of the replica that answers a newcomer, separated by commas.
 pub const PEERS_HEADER: HeaderName = HeaderName::from_static("x-eureka-registry-peers");
 

@@ -256,6 +256,11 @@ impl Start {
         Step::Again(PAUSE.min(left.max(Duration::from_millis(1))), line)
     }
 
+    /// What this replica waits for, as it was said last.
+    pub fn said(&self) -> Option<&str> {
+        self.said.as_deref()
+    }
+
     /// The next peer to copy. The instances of a Java server have no stamps, and would count as registered just now. So it is
     /// copied only if no replica of ours is up, or if none could be copied in time.
     fn best_copy(&self, now: Timestamp) -> Option<ServiceUrl> {

@@ -1,5 +1,6 @@
 //! The copy at the start (`PeerAwareInstanceRegistryImpl.syncUp`): the driver of [`Start`], which decides.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use super::peer_eureka_node::{PeerEurekaNode, Surroundings};
 use super::protocol::complaint;
 use super::start::{Answer, Names, Opening, Start, Step};
 use super::transport::{Call, PeerError, PeerTransport, Reply};
-use super::{Options, PeerEurekaNodes, ServiceUrl};
+use super::{Options, PeerEurekaNodes, ServiceUrl, WaitsFor};
 use crate::codec;
-use crate::registry::{InstanceRegistry, PeerMemory, Source};
+use crate::registry::{InstanceRegistry, PeerMemory, Reason, Source};
 use crate::time::{Clock, Timestamp};
 
 /// How long a peer may take to answer an announcement.
@@ -36,17 +37,22 @@ pub async fn sync_up(
     let deadline = begun + options.registry_sync_timeout;
     let believed = remembered.into_iter().filter(|url| nodes.believes(url));
     let mut start = Start::new(nodes.own_service_url(), nodes.started_before(), deadline).remembering(believed);
-    let joining = Joining { nodes, around };
+    let mut joining = Joining { nodes, around, ours: BTreeSet::new(), waits_for: None };
     loop {
         start.named(joining.names().await, clock.now(), |one, other| nodes.is_same_replica(one, other));
         loop {
             match start.next(clock.now()) {
                 Step::Announce(peers) => joining.announce(&mut start, peers).await,
                 Step::Copy(peer) => {
+                    nodes.now_waits_for(Some(WaitsFor::Copy(peer.clone())));
                     let answer = joining.copy_of(&peer).await;
                     start.answered(&peer, answer);
                 }
                 Step::Again(pause, line) => {
+                    if let Some(line) = line.clone().or_else(|| start.said().map(str::to_owned)) {
+                        joining.waits_for = Some(short_line(&line));
+                        nodes.now_waits_for(Some(WaitsFor::Peers(line)));
+                    }
                     if let Some(line) = line {
                         let at_most_secs = deadline.since(clock.now()).as_secs();
                         info!(why = line, at_most_secs, "the port stays closed until a peer's registry is copied");
@@ -55,6 +61,7 @@ pub async fn sync_up(
                     break;
                 }
                 Step::Open(opening) => {
+                    nodes.now_waits_for(None);
                     joining.say(&opening, begun);
                     return opening;
                 }
@@ -67,6 +74,15 @@ pub async fn sync_up(
 struct Joining<'a> {
     nodes: &'a PeerEurekaNodes,
     around: Surroundings,
+    /// The replicas of ours that have answered.
+    ours: BTreeSet<ServiceUrl>,
+    /// What this replica waits for, for them.
+    waits_for: Option<String>,
+}
+
+/// The longest part of a line that may be sent in a header.
+fn short_line(line: &str) -> String {
+    line.chars().filter(|one| matches!(one, ' '..='~')).take(Reason::MOST).collect()
 }
 
 impl Joining<'_> {
@@ -80,13 +96,21 @@ impl Joining<'_> {
 
     /// Announces this replica to peers, so that what any of them accepts from now on reaches it. One that does not answer
     /// delays the start only a little.
-    async fn announce(&self, start: &mut Start, peers: Vec<ServiceUrl>) {
+    async fn announce(&mut self, start: &mut Start, peers: Vec<ServiceUrl>) {
+        let ours = self.announce_to(start, peers).await;
+        self.ours.extend(ours);
+    }
+
+    /// Returns the replicas of ours among those that answered.
+    async fn announce_to(&self, start: &mut Start, peers: Vec<ServiceUrl>) -> Vec<ServiceUrl> {
+        let mut ours = Vec::new();
         let mut left = peers.clone();
         let mut calls: FuturesUnordered<_> =
             peers.into_iter().map(|peer| async { (self.announced(&peer).await, peer) }).collect();
         let mut longest = ANNOUNCEMENT_TIMEOUT;
         while let Ok(Some((answer, peer))) = tokio::time::timeout(longest, calls.next()).await {
-            if matches!(answer, Answer::Up { .. }) {
+            if let Answer::Up { is_ours, .. } = &answer {
+                ours.extend(is_ours.then(|| peer.clone()));
                 longest = GRACE;
                 // Its queue exists before the port opens, so that every acknowledged change reaches the peer.
                 self.nodes.announced(&peer);
@@ -95,11 +119,16 @@ impl Joining<'_> {
             start.answered(&peer, answer);
         }
         left.iter().for_each(|peer| start.answered(peer, Answer::Open("no answer in time".to_owned())));
+        ours
     }
 
     async fn announced(&self, peer: &ServiceUrl) -> Answer {
         let call = match self.nodes.own_service_url() {
-            Some(newcomer) => Call::Announce { newcomer },
+            Some(newcomer) => {
+                // A Java server is told nothing of ours.
+                let waits_for = self.waits_for.clone().filter(|_| self.ours.contains(peer));
+                Call::Announce { newcomer, waits_for }
+            }
             None => identify(),
         };
         match self.around.transport.call(peer, call).await {

@@ -38,6 +38,8 @@ pub enum Call {
     Announce {
         /// The caller's own service URL.
         newcomer: ServiceUrl,
+        /// What it waits for, in one line; only for replicas of ours.
+        waits_for: Option<String>,
     },
 }
 

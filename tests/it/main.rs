@@ -23,5 +23,6 @@ mod replication;
 mod security;
 mod shutdown;
 mod snapshot;
+mod starting;
 mod support;
 mod tidy;

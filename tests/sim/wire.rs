@@ -5,7 +5,8 @@ use bytes::Bytes;
 use eureka_registry::http::{Connection, Service};
 use eureka_registry::registry::PeerMemory;
 use eureka_registry::replication::protocol::{
-    CLUSTER_HEADER, MEMORY_HEADER, NEWCOMER_HEADER, NODE_HEADER, PEERS_HEADER, TIME_HEADER, TOKEN_HEADER, listed,
+    CLUSTER_HEADER, MEMORY_HEADER, NEWCOMER_HEADER, NODE_HEADER, PEERS_HEADER, TIME_HEADER, TOKEN_HEADER,
+    WAITS_FOR_HEADER, listed,
 };
 use eureka_registry::replication::transport::{Call, PeerError, Reply};
 use eureka_registry::time::Timestamp;
@@ -38,8 +39,9 @@ pub(crate) async fn deliver(service: &Service, call: Call, cluster: Option<Strin
             ours.extend(newcomer.map(|url| (NEWCOMER_HEADER, url.to_string())));
             request(Method::GET, "/eureka/apps/", Bytes::new())
         }
-        Call::Announce { newcomer } => {
+        Call::Announce { newcomer, waits_for } => {
             ours.push((NEWCOMER_HEADER, newcomer.to_string()));
+            ours.extend(waits_for.map(|line| (WAITS_FOR_HEADER, line)));
             request(Method::HEAD, "/eureka/apps/delta", Bytes::new())
         }
     };
@@ -85,7 +87,7 @@ pub(crate) fn kind(call: &Call) -> String {
         Call::Records(body) => format!("records {}", String::from_utf8_lossy(body)),
         Call::Heard(body) => format!("heard {}", String::from_utf8_lossy(body)),
         Call::Applications { .. } => "apps".to_owned(),
-        Call::Announce { newcomer } => format!("announce {newcomer}"),
+        Call::Announce { newcomer, .. } => format!("announce {newcomer}"),
     }
 }
 

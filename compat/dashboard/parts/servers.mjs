@@ -1,6 +1,7 @@
 // Peers, self-preservation, users, and a registry that restarts.
 
 import assert from 'node:assert/strict';
+import http from 'node:http';
 
 import { check, close, credentials, focused, open, OPERATOR, picture, ports, rows, rowsAre, search, shows, words } from '../harness.mjs';
 import { instance, Registry, until } from '../registry.mjs';
@@ -30,6 +31,32 @@ export async function peers() {
   await check('the peer is up again', () => shows(page, '#peers', new RegExp(`${peer} up the same 0 – the same`)));
   await close(page, 'with peers');
   await Promise.all([one.stop(), again.stop()]);
+}
+
+/** A replica that starts, and cannot know whether a third one has a registry. */
+export async function starting() {
+  const busy = http.createServer((request, answer) => answer.writeHead(503, { connection: 'close' }).end());
+  await new Promise((resolve) => busy.listen(0, '127.0.0.1', resolve));
+  const at = (port) => `http://127.0.0.1:${port}/eureka/`;
+  const [third, peer] = [at(busy.address().port), `127.0.0.1:${ports[1]}`];
+  const settings = { 'eureka.client.register-with-eureka': false, 'eureka.server.wait-time-in-ms-when-sync-empty': 0 };
+  const one = await Registry.start({ ...settings, 'eureka.client.service-url.defaultZone': at(ports[1]), 'registry.sync.timeout': 0 }, ports[0]);
+  const page = await open(one);
+  await shows(page, '#peers', new RegExp(`${peer} (not reached yet|unreachable) `));
+  const two = await Registry.begin({ ...settings, 'eureka.client.service-url.defaultZone': `${at(ports[0])},${third}`, 'eureka.instance.hostname': '127.0.0.1' }, ports[1]);
+  await check('a peer that starts: since when, and what it waits for', async () => {
+    await shows(page, '#peers', new RegExp(`${peer} starting .*has been starting for \\d+ s; it waits for ${third}: it answered 503`));
+    await shows(page, '#verdict', new RegExp(`The peer ${at(ports[1])} has been starting for .*Nothing to do, unless it lasts`));
+    assert.deepEqual(await findings(page), []);
+  });
+  await picture(page, 'peer-starts', { fullPage: true });
+  await check('a peer that has started: it is up', async () => {
+    busy.close();
+    busy.closeAllConnections();
+    await shows(page, '#peers', new RegExp(`${peer} up the same 0 `));
+  });
+  await close(page, 'with a peer that starts');
+  await Promise.all([one.stop(), two.stop()]);
 }
 
 /** Two replicas that know different things: one has lost its memory, and knows nobody from whom to take it. */

@@ -11,7 +11,7 @@ pub(super) const GROUP: Group = Group {
         Key {
             name: "management.server.port",
             default: "",
-            meaning: "Separate port without TLS for probes and scrapers: the actuator is answered there, and no longer on `server.port`. `-1` answers it nowhere.",
+            meaning: "Separate port without TLS for probes and scrapers: the actuator is answered there, and no longer on `server.port`. It answers while the replica starts, too: readiness says what the start waits for. `-1` answers it nowhere.",
             set: |draft, value| put(&mut draft.actuator.port, management_port(value).map(Some)),
         },
         Key {

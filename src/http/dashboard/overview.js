@@ -3,7 +3,7 @@
 import { root } from './api.js';
 import { showRenewals, spark } from './chart.js';
 import { byId, fill, h, keep, text, whenChanged } from './dom.js';
-import { count, duration, number, serverNow, status, STATUSES } from './format.js';
+import { ago, count, duration, number, serverNow, status, STATUSES } from './format.js';
 
 /** Shows an overview in the form that the registry sends. */
 export function showOverview(overview) {
@@ -88,8 +88,10 @@ const lag = ({ oldestWaitingSince }) => (oldestWaitingSince === null ? '–' : d
 
 function showPeers(peers) {
   const rows = (peer) => {
-    const { dropped, expired, lastError } = peer;
-    const trouble = [lastError, dropped && `${number(dropped)} dropped because the queue was full`, expired && `${number(expired)} dropped because they were too old`].filter(Boolean);
+    const { dropped, expired, lastError, starting } = peer;
+    // Of one that is starting, it is no news that its port is closed.
+    const why = starting ? ['has been starting for ', ago(starting.since), starting.waitsFor && `; it waits for ${starting.waitsFor}`] : lastError;
+    const trouble = [why, dropped && `${number(dropped)} dropped because the queue was full`, expired && `${number(expired)} dropped because they were too old`].filter(Boolean);
     return [
       h(
         'tr', { class: trouble.length > 0 && 'failing' },
@@ -100,7 +102,7 @@ function showPeers(peers) {
         h('td', { class: 'n', 'data-label': 'Lag' }, lag(peer)),
         h('td', { class: 'n', 'data-label': 'Clock' }, clock(peer)),
       ),
-      trouble.length > 0 && h('tr', { class: 'error' }, h('td', { colspan: 6 }, trouble.join(' · '))),
+      trouble.length > 0 && h('tr', { class: 'error' }, h('td', { colspan: 6 }, trouble.map((one, at) => [at > 0 && ' · ', one]).flat(2))),
     ];
   };
   const heads = ['Peer', 'State', 'Content', 'Queue', 'Lag', 'Clock'].map((head, at) => h('th', { scope: 'col', class: at > 2 && 'n' }, head));
@@ -150,8 +152,9 @@ function showZones(zones) {
 /** A service URL without the parts that all have in common. */
 const shortUrl = (url) => url.replace(/^http:\/\//, '').replace(/\/eureka\/?$/, '');
 
-function availability({ available, lastAnswerAt }) {
+function availability({ available, starting, lastAnswerAt }) {
   if (available) return status('UP', 'up');
+  if (starting) return status('STARTING', 'starting');
   return lastAnswerAt === null ? status('UNKNOWN', 'not reached yet') : status('DOWN', 'unreachable');
 }
 

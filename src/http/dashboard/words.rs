@@ -4,31 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 use super::parameters::Parameters;
+use crate::console::duration::counted;
+pub(super) use crate::console::duration::grouped;
 use crate::console::instances::{Counted, Facets, NONE, SOME};
 use crate::console::overview::Overview;
-use crate::console::peer::Peer;
+use crate::console::peer::{Peer, Starting};
 use crate::console::self_preservation::{Preserving, SelfPreservation};
 use crate::model::InstanceStatus;
 use crate::registry::{Change, ChangeKind, Source};
 use crate::time::Timestamp;
-
-/// A number with separators between thousands. Templates pass references.
-pub(super) fn grouped(number: impl fmt::Display) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// `1 instance`, `2,000 instances`.
-fn counted(count: usize, what: &str) -> String {
-    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
-}
 
 /// An age in at most two units: `4 s`, `3 min`, `2 h 5 min`, `12 d`.
 pub(super) struct Age(pub(super) Duration);
@@ -55,7 +39,7 @@ pub(super) fn found(what: &str, narrowed: bool, total: usize, offset: usize, lis
         (0, false) => return format!("No {what} is registered."),
         _ => {}
     }
-    let all = format!("{}{}", counted(total, what), if narrowed { " found" } else { "" });
+    let all = format!("{}{}", counted(total as u64, what), if narrowed { " found" } else { "" });
     if total <= SOME || listed == 0 {
         all
     } else {
@@ -90,7 +74,7 @@ impl Metric {
             href: "?view=instances",
             small: match (others, zones.len()) {
                 (0, 0..2) => String::new(),
-                (0, zones) => format!("in {}", counted(zones, "zone")),
+                (0, zones) => format!("in {}", counted(zones as u64, "zone")),
                 _ => format!("of {}", grouped(instances.total)),
             },
             mood: "",
@@ -153,7 +137,7 @@ fn decided_by(decided: &SelfPreservation) -> String {
         (Preserving::Disabled, ..) => "self-preservation is off".to_owned(),
         (_, "java", _) => format!("more than {} needed", grouped(decided.renewals_threshold)),
         (.., 0) => String::new(),
-        (.., silent) => format!("{} silent", counted(silent, "instance")),
+        (.., silent) => format!("{} silent", counted(silent as u64, "instance")),
     }
 }
 
@@ -224,14 +208,21 @@ pub(super) struct PeerRow<'a> {
 
 impl<'a> PeerRow<'a> {
     pub(super) fn of(peer: &'a Peer, now: Timestamp) -> Self {
-        let (status, state) = match (peer.available, peer.last_answer_at) {
-            (true, _) => ("UP", "up"),
-            (false, None) => ("UNKNOWN", "not reached yet"),
-            (false, Some(_)) => ("DOWN", "unreachable"),
+        let (status, state) = match (peer.available, &peer.starting, peer.last_answer_at) {
+            (true, ..) => ("UP", "up"),
+            (_, Some(_), _) => ("STARTING", "starting"),
+            (_, _, None) => ("UNKNOWN", "not reached yet"),
+            (_, _, Some(_)) => ("DOWN", "unreachable"),
         };
         let dropped = |count: u64, why: &str| (count > 0).then(|| format!("{} dropped because {why}", grouped(count)));
         let troubles = [
-            peer.last_error.clone(),
+            match &peer.starting {
+                Some(Starting { since, waits_for }) => {
+                    let waits_for = waits_for.as_ref().map(|line| format!("; it waits for {line}")).unwrap_or_default();
+                    Some(format!("has been starting for {}{waits_for}", Age(now.since(Timestamp(*since)))))
+                }
+                None => peer.last_error.clone(),
+            },
             dropped(peer.dropped, "the queue was full"),
             dropped(peer.expired, "they were too old"),
         ];
@@ -313,12 +304,6 @@ fn source(change: &Change) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_separators() {
-        let said = [0, 7, 999, 1_000, 12_345, 1_234_567].map(grouped);
-        assert_eq!(said, ["0", "7", "999", "1,000", "12,345", "1,234,567"]);
-    }
 
     #[test]
     fn ages_are_said_as_the_script_says_them() {

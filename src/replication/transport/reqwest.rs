@@ -17,7 +17,8 @@ use crate::registry::PeerMemory;
 use crate::replication::discovery::{Discovery, LookupError};
 use crate::replication::options::Credentials;
 use crate::replication::protocol::{
-    CLUSTER_HEADER, MEMORY_HEADER, NEWCOMER_HEADER, NODE_HEADER, PEERS_HEADER, TIME_HEADER, TOKEN_HEADER, listed,
+    CLUSTER_HEADER, MEMORY_HEADER, NEWCOMER_HEADER, NODE_HEADER, PEERS_HEADER, TIME_HEADER, TOKEN_HEADER,
+    WAITS_FOR_HEADER, listed,
 };
 use crate::replication::{Options, ServiceUrl};
 use crate::time::Timestamp;
@@ -133,8 +134,13 @@ impl HttpTransport {
                     None => request,
                 }
             }
-            Call::Announce { newcomer } => {
-                client.head(format!("{service_url}apps/delta")).header(NEWCOMER_HEADER, newcomer.to_string())
+            Call::Announce { newcomer, waits_for } => {
+                let url = format!("{service_url}apps/delta");
+                let request = client.head(url).header(NEWCOMER_HEADER, newcomer.to_string());
+                match waits_for {
+                    Some(line) => request.header(WAITS_FOR_HEADER, line),
+                    None => request,
+                }
             }
         };
         // The headers of a Java server that replicates (src/PROTOCOL.md, section 9.2).
