@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value, json};
 
 use super::options::{ShowDetails, Values};
@@ -18,13 +19,28 @@ use crate::registry::Caller;
 /// What stands for a value that the caller may not see.
 const MASK: &str = "******";
 
-/// `GET /actuator/env`
-pub(super) async fn all(State(app): State<Arc<AppState>>, Extension(caller): Extension<Caller>) -> Response {
+/// Maximum bytes of a pattern, and of what is made of it.
+const LONGEST_PATTERN: usize = 200;
+const LARGEST_PATTERN: usize = 64 * 1024;
+
+/// `GET /actuator/env`. With `pattern`, only the keys in which the regular expression is found, as in Spring; every source is listed.
+pub(super) async fn all(
+    State(app): State<Arc<AppState>>,
+    Query(parameters): Query<Vec<(String, String)>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, ApiError> {
+    let pattern = parameters.iter().rev().find(|(name, _)| name == "pattern").map(|(_, pattern)| pattern);
+    let pattern = pattern.filter(|pattern| !pattern.trim().is_empty()).map(|pattern| parsed(pattern)).transpose()?;
+    let asked = |property: &&Property| pattern.as_ref().is_none_or(|pattern| pattern.is_match(&property.name));
     let environment = &app.options.actuator.environment;
     let shows = shows_values(&app, &caller, app.options.actuator.env.as_ref());
     let described = |source: &PropertySource| {
-        let properties: Map<String, Value> =
-            source.properties.iter().map(|property| (property.name.clone(), value_of(property, shows))).collect();
+        let properties: Map<String, Value> = source
+            .properties
+            .iter()
+            .filter(asked)
+            .map(|property| (property.name.clone(), value_of(property, shows)))
+            .collect();
         json!({ "name": source.name, "properties": properties })
     };
     let body = json!({
@@ -32,7 +48,19 @@ pub(super) async fn all(State(app): State<Arc<AppState>>, Extension(caller): Ext
         "defaultProfiles": ["default"],
         "propertySources": environment.sources.iter().map(described).collect::<Vec<_>>(),
     });
-    actuator(StatusCode::OK, &body)
+    Ok(actuator(StatusCode::OK, &body))
+}
+
+/// Reads a regular expression. It is matched in linear time. Java's look-around and back references are refused, since those are not.
+fn parsed(pattern: &str) -> Result<Regex, ApiError> {
+    if pattern.len() > LONGEST_PATTERN {
+        return Err(ApiError::BadParameter(format!("pattern: at most {LONGEST_PATTERN} bytes")));
+    }
+    RegexBuilder::new(pattern).size_limit(LARGEST_PATTERN).build().map_err(|_wrong| {
+        ApiError::BadParameter(
+            "pattern: expected a regular expression without look-around and back references".to_owned(),
+        )
+    })
 }
 
 /// `GET /actuator/env/{name}`: a key in each source. It is found under any spelling.

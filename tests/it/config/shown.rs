@@ -83,6 +83,25 @@ async fn sources_are_listed_the_first_winning_and_secrets_are_shown_to_nobody() 
     assert_eq!(source(&one, "commandLineArgs"), &json!({ "name": "commandLineArgs" }));
     assert_eq!(source(&one, "Config resource")["property"]["value"], "9001");
     assert_eq!(server.send("GET", "/actuator/env/nothing", &[], b"").await.status, 404);
+    let some = server.get_json("/actuator/env?pattern=%5E(server%5C.port%7CSERVER_)").await;
+    assert_eq!(some["propertySources"].as_array().unwrap().len(), env["propertySources"].as_array().unwrap().len());
+    let keys = some["propertySources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|source| source["properties"].as_object().unwrap().keys());
+    assert_eq!(keys.collect::<Vec<_>>(), ["SERVER_PORT", "server.port"]);
+    assert_eq!(server.get_json("/actuator/env?pattern=").await, env);
+    let long = "a".repeat(201);
+    for wrong in ["(", "a(?=b)", "(a)%5C1", "(x%7B1000%7D)%7B1000%7D", &long] {
+        let answer = server.send("GET", &format!("/actuator/env?pattern={wrong}"), &[], b"").await;
+        assert!(
+            answer.status == 400 && answer.text().starts_with("pattern: "),
+            "{wrong}: {} {}",
+            answer.status,
+            answer.text()
+        );
+    }
     let links = server.get_json("/actuator").await;
     assert!(links["_links"]["env-toMatch"]["href"].as_str().unwrap().ends_with("/actuator/env/{toMatch}"), "{links}");
     server.stop().await.unwrap();
