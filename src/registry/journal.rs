@@ -50,20 +50,6 @@ impl ChangeKind {
     }
 }
 
-impl ChangeKind {
-    /// In words, for people.
-    pub fn said(self) -> &'static str {
-        match self {
-            Self::Registered => "registered",
-            Self::Restored => "restored from the snapshot",
-            Self::StatusChanged => "became",
-            Self::OverrideRemoved => "override removed, now",
-            Self::Cancelled => "cancelled, was",
-            Self::Evicted => "evicted, was",
-        }
-    }
-}
-
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub struct Change {
@@ -104,12 +90,6 @@ impl Change {
                 is_up != (self.previous == Some(InstanceStatus::Up))
             }
         }
-    }
-
-    /// Who asked for it, in words for people, with the reason.
-    pub fn who(&self) -> String {
-        let who = self.caller.as_ref().map_or_else(|| "the registry itself".to_owned(), Caller::to_string);
-        self.reason().map_or_else(|| who.clone(), |reason| format!("{who} (reason: {reason})"))
     }
 }
 

@@ -117,7 +117,7 @@ async fn a_change_has_its_reason() {
     let changes = server.get_json("/api/v1/changes").await;
     assert_eq!(reasons(&changes["changes"]).into_iter().rev().collect::<Vec<_>>(), expected);
     let page = server.send("GET", "/", &[], b"").await.text();
-    assert!(page.contains("by a client from 127.0.0.1 (reason: disk replaced)"), "{page}");
+    assert!(page.contains("by a client from 127.0.0.1</small><q class=\"reason\">disk replaced</q>"), "{page}");
     let line = logged("a client from 127.0.0.1 set ORDERS/o-1 to OUT_OF_SERVICE (reason: disk of node 7 is full)");
     assert_eq!(line["reason"], "disk of node 7 is full");
     logged("a client from 127.0.0.1 cancelled ORDERS/o-1 (reason: moved)");
