@@ -11,11 +11,13 @@ mod form;
 mod gzip;
 mod java;
 pub mod json;
+mod listing;
 pub mod xml;
 
 pub use error::CodecError;
 pub use form::{Detail, Form, Media, Nesting};
 pub use gzip::{DeflatedPiece, GzipAssembly, gunzip, gzip, inflated_len};
+pub use listing::{Listed, Listing, Refused};
 
 use crate::model::{Applications, InstanceInfo, LeaseInfo, ReplicationInstanceResponse, ReplicationList};
 use crate::time::Timestamp;
@@ -130,6 +132,23 @@ pub fn decode_instance(media: Media, body: &[u8], now: Timestamp) -> Result<Inst
 /// # Errors If the document as a whole cannot be decoded.
 pub fn decode_applications(body: &[u8], now: Timestamp) -> Result<(Applications, Vec<CodecError>), CodecError> {
     json::decode::applications(body, now)
+}
+
+/// Reads a server's answer to `GET apps` with the lease of each instance, and says which instances cannot be decoded.
+///
+/// # Errors If the document as a whole cannot be decoded.
+pub fn decode_listing(media: Media, body: &[u8], now: Timestamp) -> Result<Listing, CodecError> {
+    match media {
+        Media::Json => json::decode::listing(body, now),
+        Media::Xml => xml::decode::listing(body, now),
+    }
+}
+
+/// Reads a server's answer to `GET apps/APP/ID` as JSON: the instance, and its lease.
+///
+/// # Errors If it is not an instance.
+pub fn decode_listed_instance(body: &[u8], now: Timestamp) -> Result<(InstanceInfo, LeaseInfo), CodecError> {
+    json::decode::listed_instance(body, now)
 }
 
 /// Reads a batch of a peer.

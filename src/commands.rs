@@ -1,5 +1,6 @@
-//! Commands beside the server: each asks a running registry once, and ends.
+//! Commands beside the server: each asks a running registry, and ends.
 
 mod client;
 pub mod health;
+pub mod migrate_check;
 pub mod smoke_test;

@@ -35,6 +35,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use apply::class_of;
 pub use error::{ConfigError, Notice, Unheeded};
@@ -74,6 +75,57 @@ pub struct Loaded {
     pub facts: Facts,
 }
 
+/// What a file comes to, for somebody who wants to know it before a server is started with it.
+#[derive(Debug)]
+pub struct Examined {
+    /// The settings.
+    pub settings: Settings,
+    /// Keys that have no effect.
+    pub notices: Vec<Notice>,
+    /// The keys that are honoured, as they are written.
+    pub honoured: Vec<String>,
+}
+
+/// Reads the settings that a server would have beside a file in place of `application.yml`, with this environment and these further
+/// keys.
+///
+/// # Errors
+/// What would keep the server from starting.
+pub fn examine(
+    file: &Path,
+    keys: impl IntoIterator<Item = (String, String)>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    directory: &Path,
+) -> Result<Examined, ConfigError> {
+    let mut arguments = Source::new(Kind::Arguments, "the command line");
+    arguments.set("spring.config.location", &format!("file:{}", file.display()));
+    keys.into_iter().for_each(|(key, value)| arguments.set(&key, &value));
+    let surroundings = Surroundings::new(arguments, readable(environment), directory);
+    let (sources, _facts, mut notices) = surroundings.read()?;
+    let applied = apply::apply(&sources, &surroundings)?;
+    notices.extend(applied.notices);
+    Ok(Examined {
+        settings: applied.settings,
+        notices,
+        honoured: applied.set.into_iter().map(|one| one.written).collect(),
+    })
+}
+
+/// A duration as settings have it: a number with ms, s, m, h or d; without a unit, milliseconds.
+///
+/// # Errors
+/// The form that was expected.
+pub fn duration(text: &str) -> Result<Duration, &'static str> {
+    values::some_time(text)
+}
+
+fn readable(environment: impl IntoIterator<Item = (OsString, OsString)>) -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| {
+        (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+    };
+    environment.into_iter().map(text).collect()
+}
+
 /// What is asked of `check-config`.
 #[derive(Clone, Copy, Debug, Default)]
 struct Check {
@@ -101,10 +153,7 @@ pub fn parse(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     directory: &Path,
 ) -> Result<Command, ConfigError> {
-    let environment: BTreeMap<String, String> = environment
-        .into_iter()
-        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-        .collect();
+    let environment = readable(environment);
     let arguments = read_arguments(arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()))?;
     if arguments.help {
         return Ok(Command::Say(report::help(arguments.all)));

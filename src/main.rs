@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use eureka_registry::commands::{health, smoke_test};
+use eureka_registry::commands::{health, migrate_check, smoke_test};
 use eureka_registry::config::{self, Command, Loaded, Notice, Unheeded};
 use eureka_registry::limits::Limits;
 use eureka_registry::server::Server;
@@ -30,8 +30,9 @@ const BAD_CONFIGURATION: u8 = 64;
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "output for a terminal, before logging starts")]
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
-        Some("smoke-test") => return command("smoke-test", smoke_test),
-        Some("health") => return command("health", health),
+        Some("smoke-test") => return command("smoke-test", async |arguments| smoke_test(arguments).await.map(|()| 0)),
+        Some("health") => return command("health", async |arguments| health(arguments).await.map(|()| 0)),
+        Some("migrate-check") => return command("migrate-check", migrate_check),
         _ => {}
     }
     match config::parse(std::env::args_os().skip(1), std::env::vars_os(), Path::new(".")) {
@@ -55,16 +56,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a command that asks a running registry, with the arguments after its name.
+/// Runs a command that asks a running registry, with the arguments after its name; it returns its exit code.
 #[expect(clippy::print_stderr, reason = "what a person or a health check reads")]
-fn command(name: &str, run: impl AsyncFnOnce(Vec<String>) -> Result<(), Failure>) -> ExitCode {
+fn command(name: &str, run: impl AsyncFnOnce(Vec<String>) -> Result<u8, Failure>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime
         .map_err(|error| Failure::Ran(error.into()))
         .and_then(|runtime| runtime.block_on(run(std::env::args().skip(2).collect())));
     let (code, error) = match done {
-        Ok(()) => return ExitCode::SUCCESS,
+        Ok(code) => return ExitCode::from(code),
         Err(Failure::Usage(error)) => (ExitCode::from(BAD_CONFIGURATION), error),
+        Err(Failure::Unread(error)) => (ExitCode::from(migrate_check::Outcome::Unread.code()), error),
         Err(Failure::Ran(error)) => (ExitCode::FAILURE, error),
     };
     eprintln!("eureka-registry {name}: {error:#}");
@@ -77,15 +79,19 @@ enum Failure {
     Usage(anyhow::Error),
     /// What it found.
     Ran(anyhow::Error),
+    /// A server cannot be read.
+    Unread(anyhow::Error),
+}
+
+/// A variable of the environment, if it is text.
+fn variable(name: &str) -> Option<String> {
+    let mut variables = std::env::vars_os();
+    variables.find_map(|(found, value)| if found == name { value.into_string().ok() } else { None })
 }
 
 #[expect(clippy::print_stdout, reason = "what a person who tests a release reads")]
 async fn smoke_test(arguments: Vec<String>) -> Result<(), Failure> {
-    let environment = |name: &str| {
-        let mut variables = std::env::vars_os();
-        variables.find_map(|(found, value)| if found == name { value.into_string().ok() } else { None })
-    };
-    let options = smoke_test::Options::parse(arguments, environment).map_err(Failure::Usage)?;
+    let options = smoke_test::Options::parse(arguments, variable).map_err(Failure::Usage)?;
     let random = SmallRng::try_from_rng(&mut SysRng).map_err(|error| Failure::Ran(error.into()))?.next_u64();
     let instance = format!("smoke-test-{random:016x}");
     smoke_test::run(&options, &instance, |step| println!("{step}")).await.map_err(Failure::Ran)
@@ -96,6 +102,22 @@ async fn health(arguments: Vec<String>) -> Result<(), Failure> {
     let options = health::Options::parse(arguments).map_err(Failure::Usage)?;
     println!("{}", health::run(&options).await.map_err(Failure::Ran)?);
     Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what a person who plans a move reads")]
+async fn migrate_check(arguments: Vec<String>) -> Result<u8, Failure> {
+    let options = migrate_check::Options::parse(arguments, variable).map_err(Failure::Usage)?;
+    let ran = |error: std::io::Error| Failure::Ran(error.into());
+    let mut terminate = signal(SignalKind::terminate()).map_err(ran)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ran)?;
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let run = migrate_check::run(&options, std::env::vars_os(), stop, |line| println!("{line}"));
+    Ok(Box::pin(run).await.map_err(Failure::Unread)?.code())
 }
 
 fn serve(loaded: Loaded) -> ExitCode {

@@ -1,9 +1,11 @@
 //! HTTP clients of the commands.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use hickory_resolver::TokioResolver;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder, Url};
 
 /// The addresses behind the host of a URL, at least one. Names are looked up here because a static binary has no system resolver.
@@ -38,4 +40,37 @@ pub(super) fn to(url: &Url, address: SocketAddr, ca: Option<&str>) -> anyhow::Re
     };
     let host = url.host_str().unwrap_or_default();
     Ok(Client::builder().no_proxy().resolve(host, address).tls_certs_only(certificates))
+}
+
+/// A client that looks a name up for each new connection, without a proxy. It trusts the authorities in the PEM file `ca` and nobody
+/// else; without a file, those of the system.
+///
+/// # Errors
+/// If the file cannot be read, or the system's name servers are not known.
+pub(super) fn by_name(ca: Option<&str>, change: impl Fn(ClientBuilder) -> ClientBuilder) -> anyhow::Result<Client> {
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let names = Arc::new(Names(TokioResolver::builder_tokio()?.build()?));
+    let builder = || change(Client::builder().no_proxy().dns_resolver(Arc::clone(&names)));
+    let Some(path) = ca else {
+        // An empty image has no certificates of authorities, without which the first of these fails.
+        return Ok(builder().build().or_else(|_no_authorities| builder().tls_certs_only([]).build())?);
+    };
+    let file = std::fs::read(path).with_context(|| path.to_owned())?;
+    Ok(builder().tls_certs_only(Certificate::from_pem_bundle(&file)?).build()?)
+}
+
+/// Names are looked up here because a static binary has no system resolver.
+#[derive(Debug)]
+struct Names(TokioResolver);
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        let resolver = self.0.clone();
+        Box::pin(async move {
+            let found = resolver.lookup_ip(name.as_str()).await?;
+            let addresses: Vec<_> = found.iter().map(|address| SocketAddr::new(address, 0)).collect();
+            let addresses: Addrs = Box::new(addresses.into_iter());
+            Ok(addresses)
+        })
+    }
 }

@@ -74,7 +74,7 @@ pub enum ConfigError {
         origin: String,
     },
     /// An argument that is no `--key=value`.
-    #[error("argument {0}: expected --key=value, check-config, smoke-test, health, --help or --version")]
+    #[error("argument {0}: expected --key=value, check-config, migrate-check, smoke-test, health, --help or --version")]
     Argument(String),
 }
 

@@ -17,6 +17,7 @@ mod golden;
 mod health;
 mod membership;
 mod metrics;
+mod migrate_check;
 mod process;
 mod readme;
 mod replication;

@@ -23,7 +23,10 @@ pub(crate) use value::ListSeed;
 use value::{Key, Member, Scalar, skip};
 
 use crate::codec::CodecError;
-use crate::model::{AppName, Application, Applications, InstanceInfo, ReplicationInstanceResponse, ReplicationList};
+use crate::codec::listing::{Listed, Listing};
+use crate::model::{
+    AppName, Application, Applications, InstanceInfo, LeaseInfo, ReplicationInstanceResponse, ReplicationList,
+};
 use crate::time::Timestamp;
 
 /// Maximum items of a batch: ten times what a Java server and a replica of ours send.
@@ -47,6 +50,17 @@ pub(crate) fn instance_without_root(body: &[u8], now: Timestamp) -> Result<Insta
 pub(crate) fn applications(body: &[u8], now: Timestamp) -> Result<(Applications, Vec<CodecError>), CodecError> {
     let found = document(body, Member { name: "applications", seed: ApplicationsSeed { now } })?;
     found.ok_or_else(|| CodecError::Json("there is no `applications`".to_owned()))
+}
+
+pub(crate) fn listing(body: &[u8], now: Timestamp) -> Result<Listing, CodecError> {
+    let found = document(body, Member { name: "applications", seed: ListingSeed { now } })?;
+    found.ok_or_else(|| CodecError::Json("there is no `applications`".to_owned()))
+}
+
+pub(crate) fn listed_instance(body: &[u8], now: Timestamp) -> Result<(InstanceInfo, LeaseInfo), CodecError> {
+    let found = document(body, Member { name: "instance", seed: InstanceSeed { now } })?;
+    let found = found.ok_or_else(|| CodecError::Json("there is no `instance`".to_owned()))?;
+    Ok(found.whole()?)
 }
 
 pub(crate) fn replication_list(body: &[u8], now: Timestamp) -> Result<ReplicationList, CodecError> {
@@ -156,14 +170,16 @@ impl<'de> Visitor<'de> for ApplicationsSeed {
     }
 }
 
+/// An application whose instances are not decoded yet.
+#[derive(Deserialize)]
+struct RawApplication<'a> {
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    instance: OneOrMany<'a>,
+}
+
 fn application(raw: &RawValue, now: Timestamp, errors: &mut Vec<CodecError>) -> Result<Application, CodecError> {
-    #[derive(Deserialize)]
-    struct Raw<'a> {
-        name: Cow<'a, str>,
-        #[serde(borrow, default)]
-        instance: OneOrMany<'a>,
-    }
-    let raw: Raw<'_> = serde_json::from_str(raw.get()).map_err(failure)?;
+    let raw: RawApplication<'_> = serde_json::from_str(raw.get()).map_err(failure)?;
     let mut instances = Vec::new();
     for raw in raw.instance.0 {
         match value(raw.get(), InstanceSeed { now }).and_then(|decoded| Ok(decoded.whole()?.0)) {
@@ -172,6 +188,71 @@ fn application(raw: &RawValue, now: Timestamp, errors: &mut Vec<CodecError>) -> 
         }
     }
     Ok(Application { name: AppName::new(&raw.name), instances })
+}
+
+/// A registry's content, of which each instance stays with its lease, or with the reason why it cannot be decoded.
+struct ListingSeed {
+    now: Timestamp,
+}
+
+impl<'de> DeserializeSeed<'de> for ListingSeed {
+    type Value = Listing;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ListingSeed {
+    type Value = Listing;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("applications")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut listing = Listing::default();
+        while let Some(Key(key)) = map.next_key()? {
+            match key.as_ref() {
+                b"apps__hashcode" => listing.apps_hashcode = map.next_value::<Scalar<'_>>()?.text(),
+                b"application" => {
+                    for raw in map.next_value::<OneOrMany<'de>>()?.0 {
+                        list_application(raw, self.now, &mut listing);
+                    }
+                }
+                _ => skip(&mut map)?,
+            }
+        }
+        Ok(listing)
+    }
+}
+
+fn list_application(raw: &RawValue, now: Timestamp, listing: &mut Listing) {
+    let application = match serde_json::from_str::<RawApplication<'_>>(raw.get()).map_err(failure) {
+        Ok(application) => application,
+        Err(error) => return listing.refuse("", "", error),
+    };
+    let name = AppName::new(&application.name);
+    for raw in application.instance.0 {
+        match value(raw.get(), InstanceSeed { now }).and_then(|decoded| Ok(decoded.whole()?)) {
+            Ok((info, lease)) => listing.listed.push(Listed { application: name.clone(), info, lease }),
+            Err(error) => listing.refuse(name.as_str(), &id_of(raw), error),
+        }
+    }
+}
+
+/// The id of an instance that cannot be decoded, as far as it has one that is text.
+fn id_of(raw: &RawValue) -> String {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        instance_id: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        host_name: Option<Cow<'a, str>>,
+    }
+    let named = serde_json::from_str::<Named<'_>>(raw.get()).unwrap_or_default();
+    named.instance_id.or(named.host_name).unwrap_or_default().into_owned()
 }
 
 #[cfg(test)]

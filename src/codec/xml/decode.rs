@@ -12,7 +12,10 @@ use smol_str::SmolStr;
 
 use super::name;
 use crate::codec::CodecError;
-use crate::model::{ActionType, AppName, DataCenterInfo, InstanceInfo, InstanceStatus, LeaseDurations, Metadata, Port};
+use crate::codec::listing::{Listed, Listing};
+use crate::model::{
+    ActionType, AppName, DataCenterInfo, InstanceInfo, InstanceStatus, LeaseDurations, LeaseInfo, Metadata, Port,
+};
 use crate::time::Timestamp;
 
 /// Maximum depth of an element. No registration is this deep.
@@ -31,6 +34,80 @@ pub(crate) fn instance_document(body: &[u8], now: Timestamp) -> Result<InstanceI
     let info = instance(&root, now)?;
     info.check_size()?;
     Ok(info)
+}
+
+/// The path of each instance in a list of applications.
+const INSTANCE: [&str; 3] = ["applications", "application", "instance"];
+
+pub(crate) fn listing(body: &[u8], now: Timestamp) -> Result<Listing, CodecError> {
+    let document = text(body)?;
+    let mut reader = Reader::from_str(&document);
+    reader.config_mut().expand_empty_elements = true;
+    let (mut listing, mut path, mut begin) = (Listing::default(), Vec::<String>::new(), 0);
+    let (mut application, mut has_root) = (String::new(), false);
+    loop {
+        let before = reader.buffer_position();
+        match reader.read_event() {
+            Ok(Event::Start(start)) => {
+                if path.len() == DEEPEST {
+                    return Err(failure("it is nested too deeply"));
+                }
+                path.push(start.name().as_ref().to_owned());
+                has_root = true;
+                match path.len() {
+                    1 if path[0] != INSTANCE[0] => return Err(failure("the root element must be `applications`")),
+                    2 => application.clear(),
+                    3 => begin = before,
+                    _ => {}
+                }
+            }
+            Ok(Event::End(_)) => {
+                if path == INSTANCE {
+                    let range = usize::try_from(begin).ok().zip(usize::try_from(reader.buffer_position()).ok());
+                    let part = range.and_then(|(begin, end)| document.get(begin..end)).unwrap_or_default();
+                    list_instance(part, &application, now, &mut listing);
+                }
+                path.pop();
+            }
+            Ok(Event::Text(text)) => match path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+                ["applications", "apps__hashcode"] => listing.apps_hashcode = Some(text.xml10_content().trim().into()),
+                ["applications", "application", "name"] => application.push_str(&text.xml10_content()),
+                _ => {}
+            },
+            Ok(Event::DocType(_)) => return Err(failure("a document type is not accepted")),
+            Ok(Event::Eof) if path.is_empty() && has_root => return Ok(listing),
+            Ok(Event::Eof) => return Err(failure("it ends too early")),
+            Ok(_) => {}
+            Err(_quotes_the_body) => return Err(failure(&format!("byte {}: not XML", reader.error_position()))),
+        }
+    }
+}
+
+fn list_instance(part: &str, application: &str, now: Timestamp, listing: &mut Listing) {
+    let decoded = Element::parse(part).and_then(|root| {
+        let info = instance(&root, now)?;
+        info.check_size()?;
+        Ok((info, lease(&root)))
+    });
+    match decoded {
+        Ok((info, lease)) => listing.listed.push(Listed { application: AppName::new(application), info, lease }),
+        Err(error) => listing.refuse(application, "", error),
+    }
+}
+
+fn lease(instance: &Element) -> LeaseInfo {
+    let element = instance.child("leaseInfo");
+    let number =
+        |name: &str| element.and_then(|lease| lease.child(name)).and_then(|child| child.text.trim().parse().ok());
+    let secs = |name: &str| number(name).and_then(|secs: i64| i32::try_from(secs).ok());
+    let time = |name: &str| number(name).map_or(Timestamp::NEVER, Timestamp);
+    LeaseInfo {
+        durations: LeaseDurations::from_sent(secs("renewalIntervalInSecs"), secs("durationInSecs")),
+        registration: time("registrationTimestamp"),
+        last_renewal: time("lastRenewalTimestamp"),
+        eviction: time("evictionTimestamp"),
+        service_up: time("serviceUpTimestamp"),
+    }
 }
 
 /// Whether this is a well-formed document, whatever its content is.

@@ -184,7 +184,7 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 }
 
 /// Reads a body up to the limit.
-async fn read(mut response: Response, most: usize) -> Result<Result<Bytes, reqwest::Error>, PeerError> {
+pub(crate) async fn read(mut response: Response, most: usize) -> Result<Result<Bytes, reqwest::Error>, PeerError> {
     let too_large = |length: usize| if length > most { Err(PeerError::TooLarge(most)) } else { Ok(()) };
     too_large(response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default())?;
     let mut body = BytesMut::new();
@@ -249,7 +249,7 @@ impl PeerTransport for HttpTransport {
 }
 
 /// The error in plain words, and without the URL.
-fn failure(error: reqwest::Error, service_url: &ServiceUrl) -> PeerError {
+pub(crate) fn failure(error: reqwest::Error, service_url: &ServiceUrl) -> PeerError {
     let error = error.without_url();
     if error.is_timeout() {
         return PeerError::Timeout;
