@@ -8,6 +8,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Sections whose commands need more than one machine or a server of their own, and the checks that run them there. Without a heading:
 # the whole page.
 ELSEWHERE = {
+    ("deploy/migration.md", "## Before you move the cluster"): "compat/run peers",
     ("deploy/migration.md", "## 5. Move the cluster"): "compat/run peers",
     ("deploy/README.md", "## Moving from a Java StatefulSet"): "compat/run kubernetes",
     ("deploy/runbooks.md", ""): "compat/run prometheus",

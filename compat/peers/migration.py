@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,11 @@ BINARY, CLASSES, WORK = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 PAGE = pages.section("deploy/migration.md", "## 5. Move the cluster")
 BLOCKS = pages.blocks(PAGE)
 SERVE, READY, PEERS = [command for kind, body in BLOCKS if kind == "sh" for command in pages.commands(body)]
+CHECK, WATCH = [
+    command
+    for kind, body in pages.blocks(pages.section("deploy/migration.md", "## Before you move the cluster")) if kind == "sh"
+    for command in pages.commands(body)
+]
 PASSWORD = re.search(r"EUREKA_PASSWORD=(\S+)", SERVE)[1]
 (SAID,) = [body.strip() for kind, body in BLOCKS if kind == "text"]
 USER = f"eureka:{PASSWORD}"
@@ -119,6 +125,26 @@ def calls_the_others_up(number):
     return said and SAID in said
 
 
+def check():
+    """What `migrate-check` says of the first Java server, by the page's command: the severity of each finding."""
+    command = CHECK.replace("eureka-registry", shlex.quote(BINARY))
+    done = subprocess.run(
+        ["bash", "-c", f"{command} --format=json"], cwd=WORK / "eureka-1", capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, f"migrate-check ended with {done.returncode}: {done.stdout}{done.stderr}"
+    said = json.loads(done.stdout)
+    assert not said["unread"], said["unread"]
+    return {finding["id"]: finding["severity"] for finding in said["findings"]}
+
+
+def watch():
+    """Compares the servers by the page's command. The Java servers keep no old lists here, so less is explained than usual."""
+    command = WATCH.replace("eureka-registry", shlex.quote(BINARY))
+    return subprocess.Popen(
+        ["bash", "-c", f"exec {command} --every=1s --grace=20s"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
 def main():
     for number in NUMBERS:
         java(number)
@@ -128,8 +154,16 @@ def main():
     clients = Clients([f"http://eureka-{number}:8761" for number in NUMBERS], USER)
     try:
         until("the Java servers to know all", lambda: all(ids(number) == EXPECTED for number in NUMBERS), 120)
+        severities = check()
+        assert severities["users"] == severities["peers-agree"] == severities["xml"] == "same", severities
+        print(f"  (e) migrate-check has nothing to do before the move, and finds {len(severities)} things", flush=True)
+        watching = watch()
         for number in NUMBERS:
             move(number)
+        watching.send_signal(signal.SIGINT)
+        said, _ = watching.communicate(timeout=20)
+        assert watching.returncode == 0 and said.count("can be read again") == 3, said
+        print(f"  (e) migrate-check --watch: {said.splitlines()[-1]}")
     finally:
         clients.stop()
     print(f"  (e) {clients.said()}")

@@ -2,8 +2,9 @@
 # Completes commands, options and keys of eureka-registry in bash: put it into /usr/share/bash-completion/completions/eureka-registry, or
 # source it. The keys are those that the installed binary has.
 _eureka_registry() {
-  local words='check-config smoke-test health --help --version' current=${COMP_WORDS[COMP_CWORD]}
+  local words='check-config migrate-check smoke-test health --help --version' current=${COMP_WORDS[COMP_CWORD]}
   case ${COMP_WORDS[1]-} in
+    migrate-check) words='--url= --config= --watch --with= --every= --grace= --for= --ca= --timeout= --format=' ;;
     health) words='--url= --ca=' ;;
     smoke-test) words='--url= --ca= --certificate= --certificate-private-key=' ;;
   esac

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use reqwest::Client;
+use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, DATE};
 use reqwest::redirect::Policy;
+use reqwest::{Client, Response};
 
 use super::compare::View;
 use crate::codec::{self, Listing, Media};
@@ -133,8 +133,13 @@ impl Server {
         let (status, headers) = (response.status().as_u16(), response.headers());
         let date = headers.get(DATE).and_then(|date| http_date(date.to_str().ok()?));
         let is_ours = headers.contains_key(NODE_HEADER);
-        let most = if ask == Ask::Page { MOST_OF_A_PAGE } else { self.caller.most_of_a_list };
-        let body = read(response, most).await.map_err(|error| error.to_string())?.map_err(failed)?;
+        let body = match ask {
+            Ask::Page => beginning(response).await,
+            Ask::Json | Ask::Xml => {
+                let whole = read(response, self.caller.most_of_a_list).await;
+                whole.map_err(|error| error.to_string())?.map_err(failed)?
+            }
+        };
         Ok(Answer { status, body, date, is_ours })
     }
 
@@ -196,6 +201,18 @@ impl Server {
             status => status.to_string(),
         })
     }
+}
+
+/// What arrives of a page, up to its maximum length. The Java server's dashboard breaks off where its template fails, and says before
+/// that what is read of it.
+async fn beginning(mut response: Response) -> Bytes {
+    let mut body = BytesMut::new();
+    while body.len() < MOST_OF_A_PAGE
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        body.extend_from_slice(&chunk);
+    }
+    body.freeze()
 }
 
 /// The instances of a list.

@@ -99,7 +99,7 @@ fn ids_by_case(listed: &[Listed]) -> Option<Finding> {
 fn shared_addresses(listed: &[Listed]) -> Option<Finding> {
     let key = |one: &Listed| {
         let port = if one.info.port.enabled { one.info.port } else { one.info.secure_port };
-        Some((one.application.as_str().to_owned(), one.info.ip_addr.clone(), port.number))
+        Some((one.application.as_str().to_owned(), one.info.host_name.clone(), one.info.ip_addr.clone(), port.number))
     };
     let groups = groups(listed, key);
     (!groups.is_empty()).then(|| {

@@ -187,7 +187,8 @@ fn tls(survey: &Survey) -> Finding {
 /// Where Eureka's paths begin.
 fn path(survey: &Survey) -> Finding {
     let path = survey.url.path();
-    let before = path.trim_end_matches('/').strip_suffix("/eureka");
+    let unversioned = path.trim_end_matches('/').trim_end_matches("/v2");
+    let before = unversioned.strip_suffix("/eureka");
     let in_file = survey.examined().map(|examined| examined.settings.http.context_path.as_str());
     match (before, in_file) {
         (Some(""), None | Some("")) => Finding::same("path", "Eureka's paths begin with /eureka."),

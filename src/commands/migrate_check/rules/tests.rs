@@ -19,7 +19,8 @@ use crate::time::Timestamp;
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 fn listed(app: &str, id: &str, change: impl FnOnce(&mut InstanceInfo)) -> Listed {
-    let mut info = InstanceInfo::new(AppName::new(app), &format!("{id}.local"), &format!("10.0.0.{}", id.len()), NOW);
+    let host_name = format!("{}.local", id.to_lowercase());
+    let mut info = InstanceInfo::new(AppName::new(app), &host_name, &format!("10.0.0.{}", id.len()), NOW);
     info.instance_id = Some(id.into());
     change(&mut info);
     let lease = LeaseInfo {
