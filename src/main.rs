@@ -106,6 +106,10 @@ async fn health(arguments: Vec<String>) -> Result<(), Failure> {
 
 #[expect(clippy::print_stdout, reason = "what a person who plans a move reads")]
 async fn migrate_check(arguments: Vec<String>) -> Result<u8, Failure> {
+    if arguments.iter().any(|argument| matches!(&**argument, "--help" | "-h")) {
+        print!("{}", migrate_check::HELP);
+        return Ok(0);
+    }
     let options = migrate_check::Options::parse(arguments, variable).map_err(Failure::Usage)?;
     let ran = |error: std::io::Error| Failure::Ran(error.into());
     let mut terminate = signal(SignalKind::terminate()).map_err(ran)?;

@@ -6,6 +6,7 @@
 mod compare;
 mod finding;
 mod lasting;
+mod outcome;
 mod pages;
 mod reading;
 mod report;
@@ -28,30 +29,29 @@ use crate::replication::ServiceUrl;
 use crate::replication::options::Credentials;
 use crate::time::Clock;
 use finding::Severity;
+pub use outcome::Outcome;
 use server::Caller;
 use watch::Pace;
 
-/// What the exit code says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Nothing has to be done.
-    Nothing,
-    /// Something has to be done first, or a difference was reported.
-    Act,
-    /// A server could not be read.
-    Unread,
-}
+/// What `migrate-check --help` prints.
+pub const HELP: &str = "\
+Reads a running Java server, and says what will be the same, what will differ, and what to do before you move. It changes nothing.
 
-impl Outcome {
-    /// The exit code.
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Nothing => 0,
-            Self::Act => 1,
-            Self::Unread => 2,
-        }
-    }
-}
+Usage: eureka-registry migrate-check --url=URL [--config=FILE] [OPTIONS]
+       eureka-registry migrate-check --watch --url=URL --with=URL [OPTIONS]
+
+Options:
+  --url URL        a server to read, as in defaultZone, with user and password if it wants them; each further one is compared with it
+  --config FILE    the Java server's configuration file; with --KEY=VALUE for what it is started with, such as the active profiles
+  --watch          compares the servers until Ctrl-C, and reports each difference that lasts and its end
+  --with URL       a server that takes the Java server's place; needs --watch
+  --every 5s       the pause between two comparisons; also --for 10m (the end of the watch) and --grace 60s (what may last)
+  --ca FILE        the PEM file with the authority that signed the servers' certificates; else those of the system are trusted
+  --timeout 10s    the maximum time of a call
+  --format json    prints JSON: one object, or one a line with --watch
+The user may also be in REGISTRY_DISCOVERY_USERNAME and REGISTRY_DISCOVERY_PASSWORD. Exit codes: 0 if there is nothing to do, 1 if there
+is, 2 if a server cannot be read.
+";
 
 /// What is read, and how.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ A Eureka-compatible service registry.
 
 Usage: eureka-registry [--KEY=VALUE ...]        serves
        eureka-registry check-config [OPTIONS]   prints what is set and what has no effect, and starts nothing
-       eureka-registry migrate-check --url=URL  reads a running Java server and says what to do before you move
+       eureka-registry migrate-check --url=URL  reads a running Java server and says what to do before you move; --help lists options
        eureka-registry smoke-test --url=URL     registers, reads and cancels an instance at a running registry
        eureka-registry health [--url=URL]       asks a running registry whether it is ready: exit code 0 if it is, else 1
        eureka-registry --help [--all] | -h      prints this text; with --all, every key
@@ -21,18 +21,6 @@ Options of check-config:
   --strict         ends with exit code 1 if there is a warning
   --all            prints the keys that have their defaults, too
   --KEY=VALUE      sets a key, as when it serves
-
-Options of migrate-check:
-  --url URL        a server to read, as in defaultZone, with user and password if it wants them; each further one is compared with it
-  --config FILE    the Java server's configuration file; with --KEY=VALUE for what it is started with, such as the active profiles
-  --watch          compares the servers until Ctrl-C, and reports each difference that lasts and its end
-  --with URL       a server that takes the Java server's place; needs --watch
-  --every 5s       the pause between two comparisons; also --for 10m (the end of the watch) and --grace 60s (what may last)
-  --ca FILE        the PEM file with the authority that signed the servers' certificates; else those of the system are trusted
-  --timeout 10s    the maximum time of a call
-  --format json    prints JSON: one object, or one a line with --watch
-The user may also be in REGISTRY_DISCOVERY_USERNAME and REGISTRY_DISCOVERY_PASSWORD. Exit codes: 0 if there is nothing to do, 1 if there
-is, 2 if a server cannot be read.
 
 Options of health:
   --url URL        what to ask, instead of http://127.0.0.1:8761/actuator/health/readiness

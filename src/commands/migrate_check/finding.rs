@@ -1,7 +1,5 @@
 //! [`Finding`]: one thing that is the same, differs, or has to be done.
 
-use crate::model::Printable;
-
 /// Maximum instances that a finding names. All are counted.
 const MOST_NAMED: usize = 20;
 
@@ -73,13 +71,23 @@ impl Finding {
     pub(super) fn about(mut self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         for name in names {
             if self.about.len() < MOST_NAMED {
-                self.about.push(Printable(name.as_ref()).to_string());
+                self.about.push(printable(name.as_ref()));
             } else {
                 self.more += 1;
             }
         }
         self
     }
+}
+
+/// Text that somebody sent, so that it can neither begin a line of its own nor change a terminal's state. Quotation marks stay: nothing is
+/// quoted here.
+pub(super) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '\'' | '"') { shown.push(character) } else { shown.extend(character.escape_debug()) }
+    }
+    shown
 }
 
 /// A number and its noun: `1 instance`, `2 instances`.
@@ -96,6 +104,7 @@ mod tests {
         let finding = Finding::act("x", "y").about((0..25).map(|number| format!("A/{number}\n")));
         assert_eq!((finding.about.len(), finding.more), (20, 5));
         assert_eq!(finding.about[0], "A/0\\n");
+        assert_eq!(printable("the server's \u{1b}[1m"), "the server's \\u{1b}[1m");
         assert_eq!([count(1, "peer"), count(0, "peer")], ["1 peer", "0 peers"]);
     }
 }

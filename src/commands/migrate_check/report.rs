@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::finding::{Finding, Severity};
+use super::finding::{Finding, Severity, printable};
 use super::lasting::Event;
 use super::survey::Survey;
-use crate::model::Printable;
 use crate::replication::ServiceUrl;
 
 /// A check for a person.
@@ -32,7 +31,7 @@ pub(super) fn text(survey: &Survey, findings: &[Finding]) -> String {
     if !survey.unread.is_empty() {
         text.push_str("\n# Not read\n");
         for unread in &survey.unread {
-            text.push_str(&format!("{}: {}\n", Printable(&unread.what), Printable(&unread.why)));
+            text.push_str(&format!("{}: {}\n", printable(&unread.what), printable(&unread.why)));
         }
     }
     text
@@ -140,7 +139,7 @@ fn news_text(news: &News<'_>, servers: &[ServiceUrl], now: Duration) -> String {
         News::Difference(event) => {
             let Event { pair: (left, right), difference, since, ended } = event;
             let lasted = now.saturating_sub(*since).as_secs();
-            let (key, field) = (Printable(difference.key.as_str()), difference.field.name());
+            let (key, field) = (printable(difference.key.as_str()), difference.field.name());
             if *ended {
                 return format!(
                     "{key} {field}: the same again at {} and {}, after {lasted} s",
@@ -149,15 +148,15 @@ fn news_text(news: &News<'_>, servers: &[ServiceUrl], now: Duration) -> String {
             }
             format!(
                 "{key} {field}: {} at {}, {} at {}, for {lasted} s",
-                Printable(&difference.left.shown),
+                printable(&difference.left.shown),
                 servers[*left],
-                Printable(&difference.right.shown),
+                printable(&difference.right.shown),
                 servers[*right]
             )
         }
         News::More(number) => format!("and {number} more"),
         News::Unfollowed(number) => format!("{number} more differences than can be followed"),
-        News::Unreadable(server, why) => format!("{} cannot be read: {}", servers[*server], Printable(why)),
+        News::Unreadable(server, why) => format!("{} cannot be read: {}", servers[*server], printable(why)),
         News::Readable(server) => format!("{} can be read again", servers[*server]),
         News::Summary(Summary { rounds, failed, reported, standing, unreadable }) => format!(
             "{rounds} comparisons, {failed} failed readings, {reported} differences reported, {standing} of them still there, {unreadable} servers not readable"

@@ -14,7 +14,7 @@ use crate::limits::Budget;
 use crate::model::{InstanceInfo, InstanceKey, LeaseInfo};
 use crate::replication::ServiceUrl;
 use crate::replication::options::Credentials;
-use crate::replication::protocol::NODE_HEADER;
+use crate::replication::protocol::{NODE_HEADER, TIME_HEADER};
 use crate::replication::transport::reqwest::{failure, read};
 use crate::time::Timestamp;
 
@@ -123,7 +123,8 @@ impl Server {
             Ask::Xml => "application/xml",
             Ask::Page => "text/html",
         };
-        let request = self.caller.client.get(url).header(ACCEPT, accept);
+        // A replica of ours says who it is if it is asked for the time; a Java server ignores that.
+        let request = self.caller.client.get(url).header(ACCEPT, accept).header(TIME_HEADER, "?");
         let request = match &self.credentials {
             Some(Credentials { username, password }) => request.basic_auth(username, Some(password)),
             None => request,

@@ -6,9 +6,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::Outcome;
 use super::compare::{View, compare};
 use super::lasting::{Lasting, Moment};
+use super::outcome::Outcome;
 use super::report::{News, Summary, line};
 use super::server::Server;
 use crate::replication::ServiceUrl;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::instances::{are, has};
 use crate::codec::Listed;
-use crate::commands::migrate_check::finding::Finding;
+use crate::commands::migrate_check::finding::{Finding, count};
 use crate::commands::migrate_check::survey::{Live, Survey};
 use crate::model::{InstanceStatus, LeaseDurations};
 
@@ -134,10 +134,10 @@ fn statuses(survey: &Survey) -> Finding {
     listed.iter().for_each(|one| *counts.entry(one.info.status.name()).or_default() += 1);
     let counts: Vec<String> = counts.into_iter().map(|(status, number)| format!("{number} {status}")).collect();
     let applications: std::collections::BTreeSet<_> = listed.iter().map(|one| &one.application).collect();
-    let says = match applications.len() {
-        0 => "No instance is registered.".to_owned(),
-        1 => format!("1 application is registered, with {} instances: {}.", listed.len(), counts.join(", ")),
-        more => format!("{more} applications are registered, with {} instances: {}.", listed.len(), counts.join(", ")),
-    };
+    if listed.is_empty() {
+        return Finding::same("instances", "No instance is registered.");
+    }
+    let of = format!("{} of {}", count(listed.len(), "instance"), count(applications.len(), "application"));
+    let says = format!("{of} registered: {}.", counts.join(", "));
     Finding::same("instances", says)
 }
