@@ -1,6 +1,6 @@
 //! `eureka-registry migrate-check`: what moving from a running Java server to this one will change.
 //!
-//! It reads a server ([`reading`](self)) into a survey, from which rules make findings; and with `--watch`, beside a cluster of both
+//! It reads a server into a survey, from which rules make findings; and with `--watch`, beside a cluster of both
 //! kinds, it compares servers until it is stopped. Reading changes nothing at a server, and repeats nothing.
 
 mod compare;
@@ -115,7 +115,7 @@ impl Options {
             );
             let value = value.or_else(|| arguments.pop_front()).with_context(|| format!("{name} has no value"))?;
             if matches!(&*name, "--with" | "--every" | "--grace" | "--for") {
-                only_watch.get_or_insert(name.clone());
+                only_watch.get_or_insert_with(|| name.clone());
             }
             let time = || config::duration(&value).map_err(|expected| anyhow!("{name}={value}: expected {expected}"));
             match &*name {

@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn what_clients_act_on_is_compared_and_nothing_else() {
-        let changes: [(Field, fn(&mut InstanceInfo)); 8] = [
+        type Change = fn(&mut InstanceInfo);
+        let changes: [(Field, Change); 8] = [
             (Field::Status, |info| info.status = InstanceStatus::Down),
             (Field::OverriddenStatus, |info| info.overridden_status = InstanceStatus::Up),
             (Field::Address, |info| info.ip_addr = "10.0.0.2".into()),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::finding::{Finding, Severity, printable};
+use super::finding::{Finding, Severity, count, printable};
 use super::lasting::Event;
 use super::survey::Survey;
 use crate::replication::ServiceUrl;
@@ -159,7 +159,11 @@ fn news_text(news: &News<'_>, servers: &[ServiceUrl], now: Duration) -> String {
         News::Unreadable(server, why) => format!("{} cannot be read: {}", servers[*server], printable(why)),
         News::Readable(server) => format!("{} can be read again", servers[*server]),
         News::Summary(Summary { rounds, failed, reported, standing, unreadable }) => format!(
-            "{rounds} comparisons, {failed} failed readings, {reported} differences reported, {standing} of them still there, {unreadable} servers not readable"
+            "{}, {}, {} reported, {standing} of them still there, {} not readable",
+            count(*rounds, "comparison"),
+            count(*failed, "failed reading"),
+            count(*reported, "difference"),
+            count(*unreadable, "server")
         ),
     }
 }

@@ -66,7 +66,7 @@ pub(super) async fn watch(
             () = &mut over => break,
         };
         let now = begin.elapsed();
-        watch.round(views, now, |news| say(line(news, &urls, now, as_json)));
+        watch.round(&views, now, |news| say(line(news, &urls, now, as_json)));
     }
     let summary = watch.end();
     say(line(&News::Summary(&summary), &urls, begin.elapsed(), as_json));
@@ -90,7 +90,7 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     /// Takes what the servers said, in their order.
-    fn round(&mut self, views: Vec<Result<View, String>>, now: Moment, mut say: impl FnMut(&News<'_>)) {
+    fn round(&mut self, views: &[Result<View, String>], now: Moment, mut say: impl FnMut(&News<'_>)) {
         self.summary.rounds += 1;
         for (server, view) in views.iter().enumerate() {
             let before = self.readable[server].replace(view.is_ok());
@@ -157,7 +157,7 @@ mod tests {
         let mut lines = Vec::new();
         for (at, views) in rounds.into_iter().enumerate() {
             let now = Duration::from_secs(10 * at as u64);
-            watch.round(views, now, |news| lines.push(line(news, &urls, now, as_json)));
+            watch.round(&views, now, |news| lines.push(line(news, &urls, now, as_json)));
         }
         (lines, watch.end())
     }

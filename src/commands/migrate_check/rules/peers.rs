@@ -4,7 +4,14 @@ use crate::commands::migrate_check::finding::{Finding, count};
 use crate::commands::migrate_check::survey::{Peer, Survey};
 
 pub(super) fn findings(survey: &Survey) -> Vec<Finding> {
-    let found = [number(survey), unread(survey), disagreeing(survey), called_unavailable(survey), of_the_file(survey)];
+    let found = [
+        number(survey),
+        unread(survey),
+        disagreeing(survey),
+        called_unavailable(survey),
+        passwords(survey),
+        of_the_file(survey),
+    ];
     found.into_iter().flatten().collect()
 }
 
@@ -71,6 +78,21 @@ fn called_unavailable(survey: &Survey) -> Option<Finding> {
         Finding::differs("peer-called-unavailable", says)
             .todo("Nothing, if alerts do not depend on it. Otherwise give the servers the same spring.application.name, and the host names of defaultZone.")
             .about(wrong)
+    })
+}
+
+/// The Java server's status shows the URLs of its peers as they are configured.
+fn passwords(survey: &Survey) -> Option<Finding> {
+    let registered = &survey.status.as_ref()?.registered;
+    let shown = registered.iter().filter(|url| url.credentials().is_some());
+    let shown: Vec<String> = shown.map(ToString::to_string).collect();
+    (!shown.is_empty()).then(|| {
+        Finding::differs(
+            "status-shows-passwords",
+            "The server's /eureka/status shows users and passwords of its peers. Here it does not.",
+        )
+        .todo("Change these passwords if others could read the page.")
+        .about(shown)
     })
 }
 

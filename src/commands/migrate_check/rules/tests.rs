@@ -337,6 +337,11 @@ fn peers_that_cannot_be_read_or_disagree() {
     has_not(&both, "peers-agree");
     has(&with(vec![peer("b", false, Ok(Vec::new()))]), "peers-agree", Severity::Same, &[]);
 
+    has_not(&both, "status-shows-passwords");
+    let registered = vec![url("http://u:secret@b:8761/eureka/")];
+    let shown = Survey { status: Some(Status { registered, ..Status::default() }), ..survey(Vec::new()) };
+    has(&shown, "status-shows-passwords", Severity::Differs, &["http://b:8761/eureka/"]);
+
     let file = |hosts: &str| Survey {
         status: status.clone(),
         ..with_file("peers", &format!("eureka.client.service-url.defaultZone: {hosts}\n"))
