@@ -238,6 +238,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_server_that_another_one_named_is_sent_no_user_but_that_of_its_url() {
+        let user = Credentials { username: "u".to_owned(), password: "p".to_owned() };
+        let caller = Caller::new(None, Duration::from_secs(1), Some(user)).unwrap();
+        let [plain, own] = ["http://a:1/eureka/", "http://x:y@a:1/eureka/"].map(|url| ServiceUrl::parse(url).unwrap());
+        assert!(caller.server(&plain).has_user());
+        assert!(!caller.server_named_by_another(&plain).has_user());
+        for server in [caller.server(&own), caller.server_named_by_another(&own)] {
+            assert_eq!(server.credentials.map(|one| one.username).as_deref(), Some("x"));
+        }
+    }
+
+    #[test]
     fn the_time_of_a_server_is_read() {
         assert_eq!(http_date("Fri, 27 Nov 2026 10:09:11 GMT"), Some(Timestamp(1_795_774_151_000)));
         for wrong in
