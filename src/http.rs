@@ -4,6 +4,7 @@
 
 mod access_log;
 pub mod actuator;
+mod addresses;
 mod answers;
 mod api;
 mod blocking;
@@ -12,6 +13,7 @@ mod building;
 mod clusters;
 mod connection;
 mod dashboard;
+mod drains;
 mod error;
 mod eureka;
 mod exposition;
@@ -24,6 +26,7 @@ mod overviews;
 mod pages;
 mod peer_replication;
 mod query;
+mod readers;
 mod reads;
 mod readiness;
 mod resource;

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -13,8 +14,8 @@ use serde_json::value::RawValue;
 
 use super::facts::{WireFacts, WireTombstone, write};
 use super::{CodecError, json};
-use crate::model::size::MOST_NAME_BYTES;
-use crate::model::{Heard, InstanceKey, LeaseInfo, Record, Tombstone};
+use crate::model::size::{MOST_NAME_BYTES, MOST_VIRTUAL_ADDRESSES};
+use crate::model::{Heard, InstanceKey, LeaseInfo, Record, Stamp, Tombstone};
 use crate::time::Timestamp;
 
 /// Maximum applications of a digest: as many as a registry of this many instances can have.
@@ -25,6 +26,8 @@ const MOST_ASKED_APPLICATIONS: usize = 500;
 const MOST_ASKED_INSTANCES: usize = 5_000;
 /// Maximum instances in an answer: ten times as many as a replica puts into one.
 const MOST_RECORDS: usize = 10_000;
+/// Maximum readers that are named in an answer about readers: five times as many as a replica names.
+const MOST_READERS: usize = 100;
 /// Maximum cancellations in an answer: twice as many as a replica remembers.
 const MOST_CANCELLED: usize = 40_000;
 
@@ -296,6 +299,114 @@ pub fn decode_heard(body: &[u8]) -> Result<HeardAnswer, CodecError> {
     Ok(HeardAnswer { uptime_ms: wire.uptime_ms, heard: wire.heard.into_iter().map(heard).collect() })
 }
 
+/// A question: have all readers at this replica fetched a change of an instance?
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadersRequest {
+    /// The application's name.
+    pub app: String,
+    /// The instance's id.
+    pub id: String,
+    /// The stamp of the override that readers have to have fetched, as [`Stamp`] is written.
+    pub status_override: String,
+    /// Since when they have to have fetched, by the clock of the replica that is asked: [`ReadersAnswer::now`] of its first answer that
+    /// says that the change has arrived. `None` before that.
+    pub since: Option<i64>,
+    /// The longest interval at which clients fetch, in milliseconds.
+    pub interval_ms: u64,
+    /// The address of the instance.
+    pub address: String,
+    /// Its virtual addresses.
+    #[serde(deserialize_with = "at_most::<MOST_VIRTUAL_ADDRESSES, _, _>")]
+    pub vips: Vec<String>,
+    /// Its secure virtual addresses.
+    #[serde(deserialize_with = "at_most::<MOST_VIRTUAL_ADDRESSES, _, _>")]
+    pub secure_vips: Vec<String>,
+}
+
+impl ReadersRequest {
+    /// The encoded question.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        write(self, &mut out);
+        out
+    }
+
+    /// Reads a question.
+    ///
+    /// # Errors If the message is something else.
+    pub fn decode(body: &[u8]) -> Result<Self, CodecError> {
+        read(body)
+    }
+
+    /// The stamp of the override; `None` if it is no stamp, or out of range.
+    pub fn stamp(&self, now: Timestamp) -> Option<Stamp> {
+        Stamp::parse(&self.status_override, now)
+    }
+}
+
+/// Whether the readers at a replica have fetched a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadersAnswer {
+    /// The time of the replica that answers, in milliseconds.
+    pub now: i64,
+    /// Whether the instance is registered there.
+    pub is_registered: bool,
+    /// Whether the override has arrived there, or a later one.
+    pub has_arrived: bool,
+    /// How many readers there are: those that have fetched the instance lately.
+    pub readers: u64,
+    /// How many of them count as done because a whole interval has passed: it is not known that each client behind them has fetched.
+    pub by_time: u64,
+    /// How many of them have not fetched since.
+    pub waiting: u64,
+    /// Whether there may be readers that this replica does not know, and an interval has not passed yet.
+    pub may_lack_readers: bool,
+    /// Some of those that have not fetched since, the one with the oldest fetch first.
+    #[serde(deserialize_with = "at_most::<MOST_READERS, _, _>")]
+    pub waiting_for: Vec<Reader>,
+}
+
+impl ReadersAnswer {
+    /// Reads an answer.
+    ///
+    /// # Errors If the message is something else.
+    pub fn decode(body: &[u8]) -> Result<Self, CodecError> {
+        read(body)
+    }
+
+    /// Appends the answer.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        write(self, out);
+    }
+
+    /// Whether nobody is waited for.
+    pub fn is_done(&self) -> bool {
+        self.waiting == 0 && !self.may_lack_readers
+    }
+}
+
+/// A reader that has not fetched a change: a user agent at an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reader {
+    /// Its address: that of a proxy, if the proxy is not trusted to name another.
+    pub address: IpAddr,
+    /// Empty if it names none.
+    pub user_agent: String,
+    /// The user of its last fetch.
+    pub user: Option<String>,
+    /// An application that is registered at the address: the reader is probably one of its instances.
+    pub application: Option<String>,
+    /// How long ago it last fetched the instance, in milliseconds.
+    pub age_ms: u64,
+    /// The mean time between two fetches, in milliseconds; `None` after one fetch.
+    pub interval_ms: Option<i64>,
+    /// Whether there may be several clients behind the address.
+    pub may_be_several: bool,
+}
+
 fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, CodecError> {
     serde_json::from_slice(body).map_err(json::decode::failure)
 }
@@ -331,6 +442,19 @@ mod tests {
         check(decode_heard, MOST_ASKED_INSTANCES, |count| {
             format!(r#"{{"uptimeMs":1,"heard":[{}]}}"#, list("null", count))
         });
+        let reader = r#"{"address":"10.0.0.1","userAgent":"","ageMs":1,"mayBeSeveral":false}"#;
+        check(ReadersAnswer::decode, MOST_READERS, |count| {
+            format!(
+                r#"{{"now":1,"isRegistered":true,"hasArrived":true,"readers":1,"byTime":0,"waiting":1,"mayLackReaders":false,"waitingFor":[{}]}}"#,
+                list(reader, count)
+            )
+        });
+        for list_of in ["vips", "secureVips"] {
+            check(ReadersRequest::decode, MOST_VIRTUAL_ADDRESSES, |count| {
+                let question = r#"{"app":"A","id":"a","statusOverride":"1@1","intervalMs":1,"address":"","vips":[],"secureVips":[]}"#;
+                question.replace(&format!("\"{list_of}\":[]"), &format!("\"{list_of}\":[{}]", list("\"\"", count)))
+            });
+        }
         let cancelled = r#"{"app":"A","id":"","cancelled":"1.0.0","version":1,"registered":"","changed":""}"#;
         let records = |body: &[u8]| decode_records(body, Timestamp(1));
         check(records, MOST_CANCELLED, |count| {

@@ -1,13 +1,14 @@
 //! `/api/v1`: the registry's state, for people and their scripts. The dashboard reads nothing else.
 //!
 //! `openapi.yaml` describes the answers, and a test compares it with the server. The interface is read-only but for what Eureka
-//! has no call for: the switch of self-preservation, and acts on many instances at once. Nothing here is hot, but reading must
+//! has no call for: the switch of self-preservation, acts on many instances at once, and drains. Nothing here is hot, but reading must
 //! not slow down a registry of many thousand instances: an answer is made on a thread of its own, from pages that were copied
 //! under the registry's lock.
 
 mod acts;
 mod changes;
 mod differences;
+mod drain;
 mod events;
 mod instances;
 mod overview;
@@ -41,6 +42,7 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
         .route("/api/v1/user", reading(get(user::user)))
         .route("/api/v1/applications", reading(get(instances::applications)))
         .route("/api/v1/applications/{application}/instances/{instanceId}", reading(get(instances::instance)))
+        .route("/api/v1/applications/{application}/instances/{instanceId}/drain", draining())
         .route("/api/v1/instances", reading(get(instances::instances)))
         .route("/api/v1/completions", reading(get(instances::completions)))
         .route("/api/v1/subscribers", reading(get(subscribers::subscribers)))
@@ -66,6 +68,13 @@ fn reading(routes: MethodRouter<Arc<AppState>>) -> MethodRouter<Arc<AppState>> {
 /// Commands of operators to many instances.
 fn acting() -> MethodRouter<Arc<AppState>> {
     post(acts::act)
+        .options(async || [(ALLOW, "POST,OPTIONS")])
+        .fallback(async || Problem(ApiError::MethodNotAllowed(vec![Method::POST])))
+}
+
+/// The drain of an instance.
+fn draining() -> MethodRouter<Arc<AppState>> {
+    post(drain::drain)
         .options(async || [(ALLOW, "POST,OPTIONS")])
         .fallback(async || Problem(ApiError::MethodNotAllowed(vec![Method::POST])))
 }

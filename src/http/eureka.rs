@@ -10,7 +10,7 @@ use super::error::{ApiError, allow, empty};
 use super::query::Query;
 use super::resource::Resource;
 use super::state::AppState;
-use super::subscribers::Fetch;
+use super::subscribers::{Fetch, Part};
 use super::{instance, peer_replication, reads, status};
 use crate::registry::{Caller, Reason, Scope};
 
@@ -25,7 +25,17 @@ pub(super) async fn answer(
     caller: &Caller,
     body: Body,
 ) -> Response {
-    dispatch(app, resource, request, caller, body).await.unwrap_or_else(IntoResponse::into_response)
+    // HEAD brings no content.
+    let fetch = if request.method == Method::GET { Fetch::of(resource) } else { None };
+    let fetch = fetch.map(|fetch| (fetch, app.now()));
+    let response = dispatch(app, resource, request, caller, body).await.unwrap_or_else(IntoResponse::into_response);
+    // Only what was answered: a client that was refused keeps what it had.
+    if let Some((fetch, arrived)) = fetch
+        && response.status() == StatusCode::OK
+    {
+        app.subscribers.note(fetch, Part::of(resource), caller, &request.headers, arrived);
+    }
+    response
 }
 
 async fn dispatch(
@@ -37,11 +47,6 @@ async fn dispatch(
 ) -> Result<Response, ApiError> {
     let method = if request.method == Method::HEAD { &Method::GET } else { &request.method };
     let (query, headers) = (request.uri.query().unwrap_or_default(), &request.headers);
-    if method == Method::GET
-        && let Some(fetch) = Fetch::of(resource)
-    {
-        app.subscribers.note(fetch, caller, headers, app.now());
-    }
     match (resource, method) {
         // The heartbeat: nearly every request is one.
         (Resource::Instance(key), &Method::PUT) => instance::renew(app, caller.source, key, query, headers, body).await,
@@ -78,6 +83,7 @@ async fn dispatch(
         (Resource::PeerDigests, &Method::POST) => peer_replication::digests(app, headers, body).await,
         (Resource::PeerRecords, &Method::POST) => peer_replication::records(app, headers, body).await,
         (Resource::PeerHeard, &Method::POST) => peer_replication::heard(app, headers, body).await,
+        (Resource::PeerReaders, &Method::POST) => peer_replication::readers(app, headers, body).await,
 
         // The state of the server, and AWS.
         (Resource::ServerStatus, &Method::GET) => status::status(app, headers),

@@ -78,7 +78,10 @@ fn build_info(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {
     let gave_way = [("clients", app.answers.gave_way()), ("pages", app.pages.gave_way())];
     let gave_way = gave_way.map(|(answers, count)| ([answers], float(count)));
     out.values(&catalog::ANSWERS_REVOKED, gave_way)?;
-    out.value(&catalog::EVENT_STREAMS, app.streams.open() as f64)
+    out.value(&catalog::EVENT_STREAMS, app.streams.open() as f64)?;
+    let drains = app.drains.ended().map(|(outcome, count)| ([outcome.name()], float(count)));
+    out.values(&catalog::DRAINS, drains)?;
+    out.value(&catalog::DRAINS_IN_PROGRESS, app.drains.in_progress() as f64)
 }
 
 fn leases(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {

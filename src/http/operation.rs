@@ -26,6 +26,7 @@ pub(super) enum Operation {
     PeerDigests,
     PeerRecords,
     PeerHeard,
+    PeerReaders,
     ServerStatus,
     /// A request below `/eureka` that has no operation of its own: an unknown path, or a method it has not.
     OtherEureka,
@@ -35,6 +36,8 @@ pub(super) enum Operation {
     Actuator,
     Api,
     ApiEvents,
+    /// It waits as long as clients take to fetch, so it is no sign of a slow registry.
+    ApiDrain,
     Dashboard,
     LastN,
     DashboardFile,
@@ -42,7 +45,7 @@ pub(super) enum Operation {
 
 impl Operation {
     /// Every operation, in the order of its number.
-    pub(super) const ALL: [Self; 26] = [
+    pub(super) const ALL: [Self; 28] = [
         Self::Renew,
         Self::Applications,
         Self::Delta,
@@ -60,12 +63,14 @@ impl Operation {
         Self::PeerDigests,
         Self::PeerRecords,
         Self::PeerHeard,
+        Self::PeerReaders,
         Self::ServerStatus,
         Self::OtherEureka,
         Self::OtherPage,
         Self::Actuator,
         Self::Api,
         Self::ApiEvents,
+        Self::ApiDrain,
         Self::Dashboard,
         Self::LastN,
         Self::DashboardFile,
@@ -91,12 +96,14 @@ impl Operation {
             Self::PeerDigests => ("POST", "/eureka/peerreplication/digests"),
             Self::PeerRecords => ("POST", "/eureka/peerreplication/records"),
             Self::PeerHeard => ("POST", "/eureka/peerreplication/heard"),
+            Self::PeerReaders => ("POST", "/eureka/peerreplication/readers"),
             Self::ServerStatus => ("GET", "/eureka/status"),
             Self::OtherEureka => ("OTHER", "/eureka/**"),
             Self::OtherPage => ("OTHER", "/**"),
             Self::Actuator => ("GET", "/actuator/**"),
             Self::Api => ("GET", "/api/**"),
             Self::ApiEvents => ("GET", "/api/v1/events"),
+            Self::ApiDrain => ("POST", "/api/v1/applications/{application}/instances/{instanceId}/drain"),
             Self::Dashboard => ("GET", "/"),
             Self::LastN => ("GET", "/lastn"),
             Self::DashboardFile => ("GET", "/dashboard/**"),
@@ -110,6 +117,7 @@ impl Operation {
             Target::Eureka(_, Err(_)) => Self::OtherEureka,
             Target::Actuator(_) => Self::Actuator,
             Target::Api("/api/v1/events") => Self::ApiEvents,
+            Target::Api(path) if method == Method::POST && path.ends_with("/drain") => Self::ApiDrain,
             Target::Api(_) | Target::Page("/api") => Self::Api,
             Target::Page("" | "/") => Self::Dashboard,
             Target::Page("/lastn") => Self::LastN,

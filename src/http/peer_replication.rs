@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderValue};
 
 use super::negotiate::Produced;
 use super::state::AppState;
-use super::{ApiError, negotiate, reads};
-use crate::codec::exchange::{self, RecordsRequest};
+use super::{ApiError, negotiate, readers, reads};
+use crate::codec::exchange::{self, ReadersRequest, RecordsRequest};
 use crate::codec::{self, CodecError, Media};
 use crate::model::ReplicationInstanceResponse;
 use crate::registry::Caller;
@@ -109,6 +109,19 @@ pub(super) async fn heard(app: &AppState, headers: &HeaderMap, body: Body) -> Re
         Ok(out.into())
     };
     Ok(with_time(app, headers, json(app.answers.respond(heard).await?)))
+}
+
+/// Whether the readers at this replica have fetched a change, for a peer at which the instance is drained.
+pub(super) async fn readers(app: &AppState, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
+    let bytes = app.bodies.read(headers, body).await?;
+    let request = ReadersRequest::decode(&bytes)?;
+    drop(bytes);
+    let answer = || {
+        let mut out = Vec::new();
+        readers::answer(app, &request, app.now())?.encode(&mut out);
+        Ok(out.into())
+    };
+    Ok(with_time(app, headers, json(app.answers.respond(answer).await?)))
 }
 
 /// Adds the time of this replica's clock, by which a peer translates times.

@@ -39,6 +39,8 @@ pub(super) enum Resource<'a> {
     PeerRecords,
     /// `peerreplication/heard`: between our own replicas
     PeerHeard,
+    /// `peerreplication/readers`: between our own replicas
+    PeerReaders,
     /// `status`
     ServerStatus,
     /// `asg/{name}/status`
@@ -84,6 +86,7 @@ impl<'a> Resource<'a> {
             ["peerreplication", "digests"] => Self::PeerDigests,
             ["peerreplication", "records"] => Self::PeerRecords,
             ["peerreplication", "heard"] => Self::PeerHeard,
+            ["peerreplication", "readers"] => Self::PeerReaders,
             ["status"] => Self::ServerStatus,
             ["asg", _, "status"] => Self::AutoScalingGroup,
             _ => return Err(PathError::NotFound),
@@ -106,6 +109,7 @@ impl<'a> Resource<'a> {
             Self::PeerDigests => "/eureka/peerreplication/digests",
             Self::PeerRecords => "/eureka/peerreplication/records",
             Self::PeerHeard => "/eureka/peerreplication/heard",
+            Self::PeerReaders => "/eureka/peerreplication/readers",
             Self::ServerStatus => "/eureka/status",
             Self::AutoScalingGroup => "/eureka/asg/{name}/status",
         }
@@ -113,7 +117,10 @@ impl<'a> Resource<'a> {
 
     /// Whether only peers may call it.
     pub(super) fn is_of_peers(&self) -> bool {
-        matches!(self, Self::PeerReplication | Self::PeerDigests | Self::PeerRecords | Self::PeerHeard)
+        matches!(
+            self,
+            Self::PeerReplication | Self::PeerDigests | Self::PeerRecords | Self::PeerHeard | Self::PeerReaders
+        )
     }
 
     /// The methods it has, in the Java server's order (src/PROTOCOL.md, section 1.3).
@@ -123,7 +130,9 @@ impl<'a> Resource<'a> {
             Self::Instance(_) => &[Method::DELETE, Method::GET, Method::PUT],
             Self::InstanceStatus(_) => &[Method::DELETE, Method::PUT],
             Self::InstanceMetadata(_) | Self::AutoScalingGroup => &[Method::PUT],
-            Self::PeerReplication | Self::PeerDigests | Self::PeerRecords | Self::PeerHeard => &[Method::POST],
+            Self::PeerReplication | Self::PeerDigests | Self::PeerRecords | Self::PeerHeard | Self::PeerReaders => {
+                &[Method::POST]
+            }
             Self::Applications
             | Self::Delta
             | Self::InstanceById(_)

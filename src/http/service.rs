@@ -75,6 +75,7 @@ impl Service {
     pub fn sample(&self) {
         self.state.console.sample();
         self.state.metrics.sample();
+        self.state.addresses.forget(self.state.now());
     }
 
     /// Answers a request. The actuator is not answered where it has a port of its own, or none.

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::addresses::Addresses;
 use super::answers::{Answers, Pages};
 use super::body::Bodies;
 use super::building::Building;
+use super::drains::Drains;
 use super::metrics::RequestMetrics;
 use super::options::Options;
 use super::overviews::Overviews;
@@ -78,6 +80,10 @@ pub(super) struct AppState {
     pub(super) streams: Arc<Streams>,
     /// The clients that fetch the registry.
     pub(super) subscribers: Subscribers,
+    /// The instances at the addresses of those clients.
+    pub(super) addresses: Addresses,
+    /// The instances that are being drained.
+    pub(super) drains: Arc<Drains>,
     /// Held by the act of an operator that is under way: many instances are changed by one at a time.
     pub(super) acts: tokio::sync::Mutex<()>,
     /// Held while a peer is asked for what it knows differently, for a page: by one at a time.
@@ -127,6 +133,8 @@ impl AppState {
             overviews: Overviews::new(&console, &readiness, clock),
             streams: Arc::new(Streams::new(budget.streams)),
             subscribers: Subscribers::default(),
+            addresses: Addresses::default(),
+            drains: Arc::new(Drains::new(busy_connections)),
             acts: tokio::sync::Mutex::default(),
             comparing: tokio::sync::Mutex::default(),
             console,

@@ -3,13 +3,16 @@
 //! A fetch never waits for this: it takes a lock that is held for less than a microsecond, and if somebody else has that lock, the
 //! fetch is not counted. The memory is bounded: the subscriber that has not fetched for the longest time is forgotten, and one
 //! address cannot make others forgotten.
+//!
+//! A drain asks the same table who still has to fetch ([`super::readers`]). So a fetch counts when it has been answered, by the time at
+//! which it arrived; and of the fetches of parts, the table knows which applications and virtual addresses they asked for.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
@@ -30,6 +33,8 @@ const FORGOTTEN_AT_ONCE: usize = 40;
 const MOST_OF_ADDRESS: usize = 32;
 /// Maximum bytes of a user agent that are kept.
 const LONGEST_AGENT: usize = 128;
+/// Maximum number of parts of the registry that are known of a subscriber: most clients fetch one application or address.
+const MOST_PARTS: usize = 16;
 /// The weight of the last interval in the mean: one in so many.
 const WEIGHT: i64 = 8;
 
@@ -70,10 +75,60 @@ impl Fetch {
             | Resource::PeerDigests
             | Resource::PeerRecords
             | Resource::PeerHeard
+            | Resource::PeerReaders
             | Resource::ServerStatus
             | Resource::AutoScalingGroup => None,
         }
     }
+}
+
+/// A part of the registry with instances that a client may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Part<'a> {
+    /// The instances of an application, whose name is in upper case.
+    Application(&'a str),
+    /// The instances with a virtual address.
+    Vip(&'a str),
+    /// The instances with a secure virtual address.
+    SecureVip(&'a str),
+}
+
+impl<'a> Part<'a> {
+    /// The part that a GET of this resource fetches. Whoever fetches a single instance asks for its state, and does not choose one to
+    /// call.
+    pub(super) fn of(resource: &'a Resource<'_>) -> Option<Self> {
+        match resource {
+            Resource::Application(name) => Some(Self::Application(name)),
+            Resource::Vip(vip) => Some(Self::Vip(vip)),
+            Resource::SecureVip(vip) => Some(Self::SecureVip(vip)),
+            Resource::Applications
+            | Resource::Delta
+            | Resource::Instance(_)
+            | Resource::InstanceById(_)
+            | Resource::InstanceStatus(_)
+            | Resource::InstanceMetadata(_)
+            | Resource::PeerReplication
+            | Resource::PeerDigests
+            | Resource::PeerRecords
+            | Resource::PeerHeard
+            | Resource::PeerReaders
+            | Resource::ServerStatus
+            | Resource::AutoScalingGroup => None,
+        }
+    }
+}
+
+/// A part, as subscribers are kept with it: what [`Subscribers::part`] returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PartId(u64);
+
+/// The last fetch of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LastFetch {
+    /// [`Timestamp::NEVER`] if no fetch is known.
+    pub(super) certain_at: Timestamp,
+    /// The last fetch that may have been one: of a subscriber that fetches many parts, not all are kept.
+    pub(super) at: Timestamp,
 }
 
 /// One subscriber: a user agent at an address.
@@ -91,18 +146,52 @@ pub(super) struct Subscriber {
     pub(super) last_at: Timestamp,
     /// The mean time between two fetches in milliseconds, of which the last ones count most; `None` after one fetch.
     pub(super) interval_ms: Option<i64>,
+    /// When it last fetched all instances, or the recent changes; [`Timestamp::NEVER`] if it never did.
+    whole_at: Timestamp,
+    /// The parts that it fetched, and when last.
+    parts: Vec<(PartId, Timestamp)>,
+    /// The last fetch of a part for which there was no room.
+    other_part_at: Timestamp,
 }
 
 impl Subscriber {
-    fn note(&mut self, fetch: Fetch, caller: &Caller, now: Timestamp) {
+    fn note(&mut self, fetch: Fetch, part: Option<PartId>, caller: &Caller, now: Timestamp) {
         if let Some(gap) = now.0.checked_sub(self.last_at.0).filter(|gap| *gap >= 0) {
             self.interval_ms = Some(self.interval_ms.map_or(gap, |mean| mean + (gap - mean) / WEIGHT));
         }
         self.fetches[fetch as usize] += 1;
-        (self.last_fetch, self.last_at) = (fetch, now);
+        // Noted when they are answered, so a later one may have come before.
+        (self.last_fetch, self.last_at) = (fetch, self.last_at.max(now));
+        self.note_content(fetch, part, now);
         if self.user != caller.user {
             self.user.clone_from(&caller.user);
         }
+    }
+
+    fn note_content(&mut self, fetch: Fetch, part: Option<PartId>, now: Timestamp) {
+        if fetch != Fetch::Part {
+            self.whole_at = self.whole_at.max(now);
+        }
+        let Some(part) = part else { return };
+        if let Some((_, at)) = self.parts.iter_mut().find(|(known, _)| *known == part) {
+            *at = now.max(*at);
+            return;
+        }
+        if self.parts.len() >= MOST_PARTS
+            && let Some(oldest) = (0..self.parts.len()).min_by_key(|index| self.parts[*index].1)
+        {
+            let (_, at) = self.parts.swap_remove(oldest);
+            self.other_part_at = self.other_part_at.max(at);
+        }
+        self.parts.push((part, now));
+    }
+
+    /// When it last fetched everything, or one of these parts; `None` if it never did.
+    pub(super) fn last_fetch_of(&self, parts: &[PartId]) -> Option<LastFetch> {
+        let of_parts = self.parts.iter().filter(|(part, _)| parts.contains(part)).map(|(_, at)| *at);
+        let certain_at = of_parts.fold(self.whole_at, Timestamp::max);
+        let at = certain_at.max(self.other_part_at);
+        (at != Timestamp::NEVER).then_some(LastFetch { certain_at, at })
     }
 }
 
@@ -119,25 +208,36 @@ pub(super) struct Subscribers {
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
     forgotten: AtomicU64,
+    /// The last fetch of a subscriber that was forgotten.
+    forgotten_fetch: AtomicI64,
 }
 
 impl Subscribers {
-    /// Notes a fetch, unless a peer made it. Takes no longer than some comparisons; a new subscriber may take some microseconds.
-    pub(super) fn note(&self, fetch: Fetch, caller: &Caller, headers: &HeaderMap, now: Timestamp) {
+    /// Notes a fetch that arrived at `now`, unless a peer made it. Takes no longer than some comparisons; a new subscriber may take some
+    /// microseconds.
+    pub(super) fn note(
+        &self,
+        fetch: Fetch,
+        part: Option<Part<'_>>,
+        caller: &Caller,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) {
         let (Some(address), Source::Client) = (caller.address, caller.source) else { return };
         let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
         let agent = &agent[..agent.len().min(LONGEST_AGENT)];
         #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
         let shard = self.hasher.hash_one(address) as usize % SHARDS;
+        let part = part.map(|part| self.part(part));
         let Some(mut shard) = self.shards[shard].try_lock() else { return };
         let of_address = shard.by_address.get_mut(&address);
         if let Some(known) = of_address.and_then(|all| all.iter_mut().find(|one| &*one.agent == agent)) {
-            known.note(fetch, caller, now);
+            known.note(fetch, part, caller, now);
             return;
         }
         let mut fetches = [0; 3];
         fetches[fetch as usize] = 1;
-        let subscriber = Subscriber {
+        let mut subscriber = Subscriber {
             address,
             agent: agent.into(),
             user: caller.user.clone(),
@@ -146,8 +246,26 @@ impl Subscribers {
             first_at: now,
             last_at: now,
             interval_ms: None,
+            whole_at: Timestamp::NEVER,
+            parts: Vec::new(),
+            other_part_at: Timestamp::NEVER,
         };
-        self.forgotten.fetch_add(shard.add(subscriber), Relaxed);
+        subscriber.note_content(fetch, part, now);
+        let Forgotten { count, last_fetch } = shard.add(subscriber);
+        self.forgotten.fetch_add(count, Relaxed);
+        self.forgotten_fetch.fetch_max(last_fetch.0, Relaxed);
+    }
+
+    /// How subscribers are kept that fetch this part.
+    pub(super) fn part(&self, part: Part<'_>) -> PartId {
+        PartId(self.hasher.hash_one(part))
+    }
+
+    /// Shows each subscriber, in no order. A fetch that arrives meanwhile may not be counted.
+    pub(super) fn each(&self, mut show: impl FnMut(&Subscriber)) {
+        for shard in &self.shards {
+            shard.lock().by_address.values().flatten().for_each(&mut show);
+        }
     }
 
     /// All that are known, in no order.
@@ -163,37 +281,49 @@ impl Subscribers {
     pub(super) fn forgotten(&self) -> u64 {
         self.forgotten.load(Relaxed)
     }
+
+    /// The last fetch of those that were forgotten; [`Timestamp::NEVER`] if none was.
+    pub(super) fn forgotten_fetch(&self) -> Timestamp {
+        Timestamp(self.forgotten_fetch.load(Relaxed))
+    }
+}
+
+/// The subscribers that were forgotten to make room.
+#[derive(Clone, Copy, Debug, Default)]
+struct Forgotten {
+    count: u64,
+    /// The last fetch of one of them.
+    last_fetch: Timestamp,
 }
 
 impl Shard {
-    /// Adds a subscriber. Returns how many others had to be forgotten.
-    fn add(&mut self, subscriber: Subscriber) -> u64 {
+    /// Adds a subscriber. Returns which others had to be forgotten.
+    fn add(&mut self, subscriber: Subscriber) -> Forgotten {
         let of_address = self.by_address.entry(subscriber.address).or_default();
         if of_address.len() >= MOST_OF_ADDRESS {
-            if let Some(oldest) = of_address.iter_mut().min_by_key(|one| one.last_at) {
-                *oldest = subscriber;
-            }
-            return 1;
+            let oldest = of_address.iter_mut().min_by_key(|one| one.last_at);
+            let last_fetch = oldest.map_or(Timestamp::NEVER, |oldest| std::mem::replace(oldest, subscriber).last_at);
+            return Forgotten { count: 1, last_fetch };
         }
         of_address.push(subscriber);
         self.count += 1;
-        if self.count <= MOST_OF_SHARD { 0 } else { self.forget_oldest() }
+        if self.count <= MOST_OF_SHARD { Forgotten::default() } else { self.forget_oldest() }
     }
 
-    fn forget_oldest(&mut self) -> u64 {
+    fn forget_oldest(&mut self) -> Forgotten {
         let mut times: Vec<Timestamp> = self.by_address.values().flatten().map(|one| one.last_at).collect();
         let (_, last_to_go, _) = times.select_nth_unstable(FORGOTTEN_AT_ONCE - 1);
-        let mut forgotten = 0;
+        let (mut forgotten, last_to_go) = (0, *last_to_go);
         self.by_address.retain(|_, of_address| {
             of_address.retain(|one| {
-                let goes = forgotten < FORGOTTEN_AT_ONCE && one.last_at <= *last_to_go;
+                let goes = forgotten < FORGOTTEN_AT_ONCE && one.last_at <= last_to_go;
                 forgotten += usize::from(goes);
                 !goes
             });
             !of_address.is_empty()
         });
         self.count -= forgotten;
-        forgotten as u64
+        Forgotten { count: forgotten as u64, last_fetch: last_to_go }
     }
 }
 
@@ -206,7 +336,7 @@ mod tests {
     fn fetch(subscribers: &Subscribers, address: u32, agent: &str, kind: Fetch, at: i64) {
         let caller = Caller { address: Some(IpAddr::from(address.to_be_bytes())), ..Caller::from(Source::Client) };
         let headers = [(USER_AGENT, HeaderValue::from_str(agent).unwrap())].into_iter().collect();
-        subscribers.note(kind, &caller, &headers, Timestamp(at));
+        subscribers.note(kind, None, &caller, &headers, Timestamp(at));
     }
 
     #[test]
@@ -233,7 +363,7 @@ mod tests {
     fn peers_are_no_subscribers() {
         let subscribers = Subscribers::default();
         let caller = Caller { address: Some(IpAddr::from([10, 0, 0, 1])), ..Caller::from(Source::Peer) };
-        subscribers.note(Fetch::Full, &caller, &HeaderMap::new(), Timestamp(1));
+        subscribers.note(Fetch::Full, None, &caller, &HeaderMap::new(), Timestamp(1));
         assert!(subscribers.all().is_empty());
     }
 

@@ -78,6 +78,17 @@ pub(crate) const RESPONSE_CACHE_ENCODE_SECONDS: Histogram<1> = Histogram::new(
     "Seconds that this replica needed to encode and compress an answer that was not cached",
 );
 
+pub(crate) const DRAINS: Metric<1> = Metric::counter(
+    "eureka_drains",
+    ["outcome"],
+    "Drains of an instance that this replica carried out, by outcome: drained, timed_out, undone, abandoned",
+);
+pub(crate) const DRAINS_IN_PROGRESS: Metric<0> = Metric::gauge(
+    "eureka_drains_in_progress",
+    [],
+    "Instances that are being drained: this replica waits until clients have fetched the change",
+);
+
 // Connections.
 
 pub(crate) const CONNECTIONS: Metric<0> =

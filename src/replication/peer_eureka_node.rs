@@ -298,7 +298,7 @@ impl PeerEurekaNode {
         result
     }
 
-    fn is_of_another_process(&self, reply: &Reply) -> bool {
+    pub(super) fn is_of_another_process(&self, reply: &Reply) -> bool {
         let is_success = (200..300).contains(&reply.status);
         (is_success || reply.node.is_some()) && self.observed.lock().node != reply.node
     }

@@ -29,6 +29,8 @@ pub enum Call {
     Records(Bytes),
     /// Ask for the last renewals of some instances. Only for replicas of ours.
     Heard(Bytes),
+    /// Ask whether its readers have fetched a change. Only for replicas of ours.
+    Readers(Bytes),
     /// Fetch its registry, and announce the replica with this service URL, which needs every change from now on.
     Applications {
         /// The caller's own service URL, if it knows it.

@@ -3,6 +3,7 @@
 mod acts;
 mod contract;
 mod differences;
+mod drain;
 mod events;
 mod find;
 

@@ -153,6 +153,61 @@ async fn replicas_find_each_other_and_tell_each_other_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
+async fn a_drain_waits_for_the_readers_of_every_replica() {
+    let port = ReservedPort::new();
+    let names = Service::start(&port).await;
+    (0..3).for_each(|pod| names.add(pod));
+    let (a, b, c) = tokio::join!(names.replica(0), names.replica(1), names.replica(2));
+    for replica in [&a, &b, &c] {
+        knows_peers(replica, 2).await;
+    }
+    a.register("orders", "1").await;
+    // All requests of this test come from this address.
+    let caller = instance("CALLER", "c-1").replace("10.0.0.1", "127.0.0.1");
+    let json = ("Content-Type", "application/json");
+    assert_eq!(b.send("POST", "/eureka/apps/CALLER", &[json], caller.as_bytes()).await.status, 204);
+    all_see(&[&a, &b, &c], "1", Some("UP")).await;
+    until("the caller to be known everywhere", async || {
+        let answer = c.send("GET", "/eureka/apps/CALLER/c-1", &[], b"").await;
+        answer.status == 200
+    })
+    .await;
+    let fetch = async || c.send("GET", "/eureka/apps/delta", &[("User-Agent", "Java")], b"").await;
+    let drain = async |timeout: &str| {
+        let path = format!("/api/v1/applications/ORDERS/instances/1/drain?interval=3s&timeout={timeout}");
+        let answer = a.send("POST", &path, &[], b"").await;
+        (answer.status, serde_json::from_slice::<Value>(&answer.body).unwrap())
+    };
+    fetch().await;
+    let (status, report) = drain("3500ms").await;
+    let of_c = format!("http://registry-2.registry{DOMAIN}:{}/eureka/", port.number);
+    assert_eq!((status, &report["waiting"]), (409, &json!(1)), "{report}");
+    assert_eq!(
+        (&report["waitingFor"][0]["peer"], &report["waitingFor"][0]["userAgent"]),
+        (&json!(of_c), &json!("Java"))
+    );
+    let done: Vec<&Value> = report["replicas"].as_array().unwrap().iter().map(|replica| &replica["done"]).collect();
+    assert_eq!(done.iter().filter(|done| ***done == true).count(), 2, "the others have no readers: {report}");
+    all_see(&[&a, &b, &c], "1", Some("OUT_OF_SERVICE")).await;
+
+    let fetching = async {
+        loop {
+            fetch().await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let (status, report) = tokio::select! {
+        drained = drain("15s") => drained,
+        () = fetching => unreachable!("it goes on"),
+    };
+    assert_eq!((status, &report["drained"], &report["byTime"]), (200, &json!(true), &json!(0)), "{report}");
+    for server in [a, b, c] {
+        server.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs several loopback addresses")]
 async fn a_replica_that_comes_back_has_all_and_misses_nothing() {
     let port = ReservedPort::new();
     let names = Service::start(&port).await;

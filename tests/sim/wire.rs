@@ -31,10 +31,13 @@ pub(crate) async fn deliver(service: &Service, call: Call, cluster: Option<Strin
             request(Method::OPTIONS, "/eureka/apps", Bytes::new())
         }
         Call::Batch(body) => post("batch/", body),
-        Call::Digests(_) | Call::Records(_) | Call::Heard(_) if !between_ours => return nothing_of_the_kind(),
+        Call::Digests(_) | Call::Records(_) | Call::Heard(_) | Call::Readers(_) if !between_ours => {
+            return nothing_of_the_kind();
+        }
         Call::Digests(body) => post("digests", body),
         Call::Records(body) => post("records", body),
         Call::Heard(body) => post("heard", body),
+        Call::Readers(body) => post("readers", body),
         Call::Applications { newcomer } => {
             ours.extend(newcomer.map(|url| (NEWCOMER_HEADER, url.to_string())));
             request(Method::GET, "/eureka/apps/", Bytes::new())
@@ -86,6 +89,7 @@ pub(crate) fn kind(call: &Call) -> String {
         Call::Digests(body) => format!("digests {}", String::from_utf8_lossy(body)),
         Call::Records(body) => format!("records {}", String::from_utf8_lossy(body)),
         Call::Heard(body) => format!("heard {}", String::from_utf8_lossy(body)),
+        Call::Readers(body) => format!("readers {}", String::from_utf8_lossy(body)),
         Call::Applications { .. } => "apps".to_owned(),
         Call::Announce { newcomer, .. } => format!("announce {newcomer}"),
     }

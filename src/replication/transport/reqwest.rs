@@ -127,6 +127,7 @@ impl HttpTransport {
             Call::Digests(body) => Self::post(&client, service_url, "digests", body),
             Call::Records(body) => Self::post(&client, service_url, "records", body),
             Call::Heard(body) => Self::post(&client, service_url, "heard", body),
+            Call::Readers(body) => Self::post(&client, service_url, "readers", body),
             Call::Applications { newcomer } => {
                 let request = client.get(format!("{service_url}apps/"));
                 match newcomer {
@@ -164,6 +165,7 @@ impl HttpTransport {
             | Call::Digests(_)
             | Call::Records(_)
             | Call::Heard(_)
+            | Call::Readers(_)
             | Call::Announce { .. } => self.largest.other,
         };
         let failure = |error| failure(error, service_url);

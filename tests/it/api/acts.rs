@@ -259,5 +259,6 @@ async fn every_answer_to_an_act_is_as_described() {
     let wrong = format!("Basic {}", BASE64_STANDARD.encode("eureka:21"));
     contract.hold(PATH, &server.send("POST", PATH, &[JSON, ("Authorization", &wrong)], act.as_bytes()).await);
     server.stop().await.unwrap();
-    assert_eq!(contract.seen, contract.documented(), "every answer that is described was given");
+    let documented: BTreeSet<_> = contract.documented().into_iter().filter(|(path, _)| path == PATH).collect();
+    assert_eq!(contract.seen, documented, "every answer that is described was given");
 }
