@@ -172,7 +172,10 @@ async fn a_drain_waits_for_the_readers_of_every_replica() {
         answer.status == 200
     })
     .await;
-    let fetch = async || c.send("GET", "/eureka/apps/delta", &[("User-Agent", "Java")], b"").await;
+    let fetch = async || {
+        let answer = c.send("GET", "/eureka/apps", &[("User-Agent", "Java")], b"").await;
+        assert_eq!(answer.status, 200);
+    };
     let drain = async |timeout: &str| {
         let path = format!("/api/v1/applications/ORDERS/instances/1/drain?interval=3s&timeout={timeout}");
         let answer = a.send("POST", &path, &[], b"").await;

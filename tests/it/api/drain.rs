@@ -106,7 +106,7 @@ async fn a_drain_is_answered_when_every_reader_has_fetched_since() {
     let details: Value = serde_json::from_slice(&details.body).unwrap();
     assert_eq!(details["instance"]["overriddenStatus"], "OUT_OF_SERVICE");
     assert_eq!(details["history"][0]["reason"], "drain");
-    assert_eq!(replica.metric("eureka_drains_total{outcome=\"drained\"}").await, "1");
+    assert_eq!(replica.metric("eureka_drains_total{outcome=\"drained\"}").await, "1.0");
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,8 +118,8 @@ async fn without_readers_a_drain_is_answered_at_once() {
     replica.fetch("/eureka/apps", [10, 0, 0, 1]).await;
     assert_eq!(replica.send("PUT", "/eureka/apps/ORDERS/o-1", CALLER).await.status, 200);
     // Neither reads the instance, nor does who only asks whether there was something.
-    replica.fetch("/eureka/apps/CALLER", CALLER).await;
-    replica.fetch("/eureka/apps/ORDERS/o-1", CALLER).await;
+    replica.fetch("/eureka/apps/CALLER", [10, 0, 0, 4]).await;
+    replica.fetch("/eureka/apps/ORDERS/o-1", [10, 0, 0, 4]).await;
     replica.send("HEAD", "/eureka/apps", PROXY).await;
     let (status, report) = replica.drain("timeout=0").await;
     assert_eq!((status, &report["readers"], secs(&report)), (200, &json!(0), 0.0), "{report}");
@@ -141,7 +141,7 @@ async fn who_has_not_fetched_when_the_time_is_over_is_named() {
         "lastFetchMillisAgo": null, "intervalMillis": null, "mayBeSeveral": false,
     });
     assert_eq!(waiting_for, json!([expected]));
-    assert_eq!(replica.metric("eureka_drains_total{outcome=\"timed_out\"}").await, "1");
+    assert_eq!(replica.metric("eureka_drains_total{outcome=\"timed_out\"}").await, "1.0");
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,6 +152,7 @@ async fn several_clients_may_be_behind_an_address_at_which_nobody_registered() {
     assert_eq!((status, &report["readers"], &report["byTime"]), (200, &json!(1), &json!(1)), "{report}");
     assert!((33.0..34.1).contains(&secs(&report)), "an interval and a tenth: {report}");
     replica.send("DELETE", "/eureka/apps/ORDERS/o-1/status?value=UP", CALLER).await;
+    replica.fetch("/eureka/apps/delta", PROXY).await;
     let (_, report) = replica.drain_while("timeout=50s&interval=5s", 2, "/eureka/apps/delta", PROXY).await;
     assert!((5.5..6.6).contains(&secs(&report)), "where clients fetch every five seconds: {report}");
 }
@@ -198,7 +199,7 @@ async fn a_drain_ends_when_somebody_puts_the_instance_back() {
     let ((status, report), ()) = tokio::join!(replica.drain(""), back);
     assert_eq!((status, &report["outcome"]), (409, &json!("undone")), "{report}");
     assert!((3.0..4.1).contains(&secs(&report)), "{report}");
-    assert_eq!(replica.metric("eureka_drains_total{outcome=\"undone\"}").await, "1");
+    assert_eq!(replica.metric("eureka_drains_total{outcome=\"undone\"}").await, "1.0");
 }
 
 #[tokio::test(start_paused = true)]
@@ -292,10 +293,12 @@ async fn every_answer_to_a_drain_is_as_described() {
     }
     let untouched = server.send("GET", "/eureka/apps/ORDERS/o-1", &[EUREKA], b"").await;
     assert!(untouched.text().contains("<status>UP</status>"), "nobody of them changed it");
-    let mut client = Client::connect(server.address).await;
+    let open = TestServer::start().await;
+    let mut client = Client::connect(open.address).await;
     let elsewhere = format!("POST {DRAIN} HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\n\r\n");
     client.stream.write_all(elsewhere.as_bytes()).await.unwrap();
     contract.hold(PATH, &client.answer(false).await);
+    open.stop().await.unwrap();
     for number in 0..20 {
         guess(&server, "/api/v1/user", number).await;
     }
