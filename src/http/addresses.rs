@@ -75,7 +75,7 @@ mod tests {
         register("a", "10.0.0.1");
         register("b", "10.0.0.1");
         register("c", "no address");
-        let of = |now| addresses.of(&registry, now).iter().map(|(_, at)| at.instances).sum::<u32>();
+        let of = |now| addresses.of(&registry, now).values().map(|at| at.instances).sum::<u32>();
         assert_eq!(of(NOW), 2);
         register("d", "10.0.0.2");
         assert_eq!(of(NOW + Duration::from_millis(999)), 2, "not read again yet");

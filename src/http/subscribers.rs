@@ -387,6 +387,24 @@ mod tests {
     }
 
     #[test]
+    fn when_those_that_were_forgotten_had_fetched_is_known() {
+        let subscribers = Subscribers::default();
+        for number in 0..32 {
+            fetch(&subscribers, 1, &format!("agent {number}"), Fetch::Full, 1000 + number);
+        }
+        assert_eq!(subscribers.forgotten_fetch(), Timestamp::NEVER);
+        for number in 32..35 {
+            fetch(&subscribers, 1, &format!("agent {number}"), Fetch::Full, 1000 + number);
+        }
+        assert_eq!((subscribers.forgotten(), subscribers.forgotten_fetch()), (3, Timestamp(1002)));
+        for number in 0..20_000 {
+            fetch(&subscribers, 2 + number, "Java", Fetch::Full, 2000 + i64::from(number));
+        }
+        let oldest = subscribers.all().iter().map(|one| one.last_at).min().unwrap();
+        assert!(subscribers.forgotten_fetch() > oldest, "of a shard in which later ones had to go");
+    }
+
+    #[test]
     fn one_address_makes_no_other_forgotten() {
         let subscribers = Subscribers::default();
         fetch(&subscribers, 1, "Java", Fetch::Full, 1);
