@@ -283,7 +283,8 @@ impl Draining {
     fn report(&self, outcome: Outcome) -> Report {
         let now = self.app.now();
         let answers = || self.replicas.iter().filter_map(|replica| Some((replica, replica.last.as_ref().ok()?)));
-        let sum = |count: fn(&ReadersAnswer) -> u64| answers().map(|(_, answer)| count(answer)).sum::<u64>();
+        let sum =
+            |count: fn(&ReadersAnswer) -> u64| answers().map(|(_, answer)| count(answer)).fold(0, u64::saturating_add);
         let mut waiting_for: Vec<Waiting> = answers()
             .flat_map(|(replica, answer)| answer.waiting_for.iter().map(|reader| Waiting::of(replica, reader)))
             .collect();

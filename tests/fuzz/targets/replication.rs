@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use eureka_registry::codec::exchange::{self, RecordsRequest};
+use eureka_registry::codec::exchange::{self, ReadersAnswer, ReadersRequest, RecordsRequest};
 use eureka_registry::codec::{self, Media};
 use eureka_registry_fuzz::{NOW, Subject, assert_well_formed};
 use libfuzzer_sys::fuzz_target;
@@ -49,6 +49,20 @@ fuzz_target!(|input: &[u8]| {
                 let keys: Vec<_> = subject.registry.snapshot().iter().map(|one| one.lease.key().clone()).collect();
                 subject.registry.take_heard(&keys, &answer, NOW);
                 subject.registry.check();
+            }
+        }
+        b'q' => {
+            let answer = Subject::default().send("POST", "/eureka/peerreplication/readers", &[JSON], body).unwrap();
+            if let Ok(request) = ReadersRequest::decode(body) {
+                assert_eq!(ReadersRequest::decode(&request.encode()).unwrap(), request);
+            }
+            if answer.status == 200 {
+                ReadersAnswer::decode(&answer.body).unwrap();
+            }
+            if let Ok(answer) = ReadersAnswer::decode(body) {
+                let mut out = Vec::new();
+                answer.encode(&mut out);
+                assert_eq!(ReadersAnswer::decode(&out).unwrap(), answer);
             }
         }
         b'r' => {
