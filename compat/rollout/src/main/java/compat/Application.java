@@ -17,7 +17,7 @@ import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.RestController;
 import org.springframework.web.client.RestClient;
 
-/** An application that answers its id at /work; with {@code calls.of}, also a caller of an application of that name. */
+/** An application that answers its id at /work; with {@code calls.of}, also a caller of that host, which is an application's name or a gateway. */
 @SpringBootApplication
 @RestController
 public class Application {
@@ -43,19 +43,23 @@ public class Application {
         return id;
     }
 
-    /** How many calls were answered, how many failed, and how many instances the caller knows. */
+    /** How many calls were answered, how many failed, and how many instances this application knows. */
     @GetMapping("/counts")
-    String counts(@Value("${calls.of:}") String name) {
-        return answered.get() + " " + failed.get() + " " + discovery.getInstances(name).size();
+    String counts() {
+        return answered.get() + " " + failed.get() + " " + discovery.getInstances("orders").size();
+    }
+
+    private static RestClient.Builder plain() {
+        SimpleClientHttpRequestFactory requests = new SimpleClientHttpRequestFactory();
+        requests.setConnectTimeout(PATIENCE);
+        requests.setReadTimeout(PATIENCE);
+        return RestClient.builder().requestFactory(requests);
     }
 
     @Bean
     @LoadBalanced
     RestClient.Builder balanced() {
-        SimpleClientHttpRequestFactory requests = new SimpleClientHttpRequestFactory();
-        requests.setConnectTimeout(PATIENCE);
-        requests.setReadTimeout(PATIENCE);
-        return RestClient.builder().requestFactory(requests);
+        return plain();
     }
 
     @Bean
@@ -64,7 +68,8 @@ public class Application {
             if (name.isEmpty()) {
                 return;
             }
-            RestClient client = balanced.build();
+            // A gateway has a port.
+            RestClient client = (name.contains(":") ? plain() : balanced).build();
             ExecutorService workers = Executors.newFixedThreadPool(CALLS_PER_SECOND);
             Executors.newSingleThreadScheduledExecutor().scheduleAtFixedRate(
                 () -> workers.execute(() -> call(client, name)), 0, 1000 / CALLS_PER_SECOND, TimeUnit.MILLISECONDS);
