@@ -112,6 +112,7 @@ export async function looks(registry) {
     }
     await visit(page, registry, '?application=PAYMENTS&instance=payments-1');
     await page.tap('#take-out');
+    await page.waitForSelector('#confirm[open]');
     const box = await page.locator('#confirm').boundingBox();
     assert.ok(box.x >= 0 && box.x + box.width <= 360, JSON.stringify(box));
     await picture(page, 'phone-asking');
