@@ -16,6 +16,7 @@ mod intervals;
 mod known_batch;
 pub mod membership;
 pub mod options;
+mod own_clock;
 mod peer_aware_registry;
 mod peer_clock;
 mod peer_eureka_node;

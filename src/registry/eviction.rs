@@ -45,6 +45,11 @@ impl InstanceRegistry {
         self.self_preservation.opened_at().map_or(Duration::ZERO, |opened| now.since(opened))
     }
 
+    /// Whether this replica has opened to clients.
+    pub(super) fn is_open(&self) -> bool {
+        self.self_preservation.opened_at().is_some()
+    }
+
     /// The last renewals of these instances here, for a peer that asks for them.
     pub fn when_heard(&self, keys: &[String], now: Timestamp) -> HeardAnswer {
         let heard = keys.iter().map(|key| self.leases.with(key, |lease| lease.heard())).collect();
@@ -74,6 +79,13 @@ impl InstanceRegistry {
     /// for that much longer. Those that renewed since then, or at a peer, renew again or are found there before they are evicted.
     pub fn clock_stood_still(&self, by: Duration) {
         self.leases.select(|_| true).iter().for_each(|lease| lease.age(by));
+    }
+
+    /// Notes that the clock of this replica or of a peer has jumped. A replica whose machine was suspended takes what it heard long
+    /// ago for new, and may have told that to a replica that just started. So what was evicted here comes back only when it is heard
+    /// after this.
+    pub fn clock_jumped(&self, now: Timestamp) {
+        self.content.lock().evicted.clock_jumped(now);
     }
 
     /// Evicts expired leases, at random and at most the share that self-preservation allows (`evict`). Returns the number of

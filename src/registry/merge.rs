@@ -2,8 +2,8 @@
 //!
 //! Replicated changes, the results of comparisons and the copy at the start are all merged here, so it does not matter on which
 //! way a fact arrives, in which order, or how often. The later of two facts wins ([`Fact::merge`]). An instance that is not
-//! registered here is taken over unless it is dead: evicted here and not heard since, or overdue although this replica was up for
-//! longer than the instance has been silent.
+//! registered here is taken over unless it is dead: evicted here and not heard since, overdue although this replica was up for
+//! longer than the instance has been silent, or expired although this replica knows all that its peers knew when it opened.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::edit::Edit;
 use super::eviction::is_dead;
 use super::journal::ChangeKind;
 use super::pages::Entry;
-use super::{Caller, InstanceRegistry, Lease, Source};
+use super::{Caller, InstanceRegistry, Lease, PeerMemory, Source};
 use crate::codec::exchange::{self, Digests, Records, RecordsRequest};
 use crate::model::{AppName, Fact, Heard, InstanceKey, Record, Tombstone};
 use crate::time::Timestamp;
@@ -208,7 +208,10 @@ impl InstanceRegistry {
         let uptime = if unknown == Unknown::LackedByCopy { Duration::MAX } else { self.uptime(now) };
         let dead = is_dead(now.since(heard.at), lease.duration(), uptime);
         let expired = lease.is_expired(Duration::ZERO, now);
-        if dead || edit.evicted.covers(lease.key().as_str(), heard.at, expired) {
+        // A copy takes also what a peer keeps in self-preservation. Later, only a replica that was frozen has more of that.
+        let copied_others =
+            unknown == Unknown::TakenFromPeer && self.is_open() && self.memory(now) == PeerMemory::Whole;
+        if dead || (expired && copied_others) || edit.evicted.covers(lease.key().as_str(), heard.at, expired) {
             return false;
         }
         if !edit.admits(None, lease.with_record(|record| record.info.weight())) {

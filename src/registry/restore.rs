@@ -185,7 +185,9 @@ mod tests {
 
     #[test]
     fn what_is_copied_from_a_peer_that_restored_it_has_the_same_time_to_renew() {
-        let (peer, copied) = (registry(2, after(3600)), registry(3, after(3600)));
+        let peer = registry(2, after(3600));
+        // It is copied before the replica opens.
+        let copied = InstanceRegistry::new(Options::default(), 3, after(3600));
         restore(&peer, kept(&before(), after(5)), Restore::Alone, after(3600));
         for records in kept(&peer, after(3600)) {
             copied.merge(records, after(3600));

@@ -103,7 +103,7 @@ mod tests {
         let nodes = PeerEurekaNodes::new(options, place, &peer_aware, by, clock);
         let peers = peer_aware.peers().all();
         peers[0].identified(Identity::Ours("peer".to_owned()), START);
-        peers[0].observe_clock(START, &reply(START, Vec::new()), START);
+        peers[0].observe_clock(nodes.around(), START, &reply(START, Vec::new()), START);
         tokio::time::advance(EXPIRED).await;
         evict(Some(&nodes), &registry, &mut SmallRng::seed_from_u64(1), clock).await;
         1 - registry.len()

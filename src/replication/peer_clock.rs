@@ -43,8 +43,9 @@ struct Jump {
 }
 
 impl PeerClock {
-    /// Notes that the peer's clock read `theirs` between `sent` and `received` by ours.
-    pub fn observe(&mut self, sent: Timestamp, theirs: Timestamp, received: Timestamp) {
+    /// Notes that the peer's clock read `theirs` between `sent` and `received` by ours. Returns whether one of the two has jumped.
+    pub fn observe(&mut self, sent: Timestamp, theirs: Timestamp, received: Timestamp) -> bool {
+        let mut has_jumped = false;
         let call = (theirs.0.saturating_sub(received.0), theirs.0.saturating_sub(sent.0));
         if let Some((least, most)) = self.bounds()
             && (call.1 < least || call.0 > most)
@@ -52,7 +53,8 @@ impl PeerClock {
             // One of the clocks jumped, or drifted, so the earlier bounds no longer count.
             self.calls.clear();
             let ahead = if call.0 > most { call.0 - most } else { call.1 - least };
-            if ahead.abs() >= JUMP_MS {
+            has_jumped = ahead.abs() >= JUMP_MS;
+            if has_jumped {
                 let older = self.jump.map_or((least, most), |jump| (jump.before.0.min(least), jump.before.1.max(most)));
                 self.jump = Some(Jump { before: older, ours: received, theirs, ahead: Some(ahead) });
             }
@@ -63,6 +65,7 @@ impl PeerClock {
         self.calls.push_back(call);
         self.read_since.get_or_insert(received);
         self.read_at = received;
+        has_jumped
     }
 
     /// Translates a time from our clock to the peer's; `None` before the peer's clock was ever read.
@@ -160,8 +163,8 @@ mod tests {
     #[test]
     fn a_clock_that_jumped_is_read_anew() {
         let mut clock = PeerClock::default();
-        (0..8).for_each(|at| clock.observe(Timestamp(at), Timestamp(at), Timestamp(at)));
-        clock.observe(Timestamp(10), Timestamp(3_600_010), Timestamp(10));
+        assert!(!(0..8).any(|at| clock.observe(Timestamp(at), Timestamp(at), Timestamp(at))));
+        assert!(clock.observe(Timestamp(10), Timestamp(3_600_010), Timestamp(10)));
         assert_eq!(clock.to_theirs(Timestamp(20)), Some(Timestamp(3_600_020)));
     }
 

@@ -19,7 +19,7 @@ use super::membership::Identity;
 use super::peer_state::{Observed, PeerState, Sent, Starts};
 use super::reachability::Say;
 use super::transport::{Call, PeerError, PeerTransport, Reply};
-use super::{PeerClock, intervals, known_batch, protocol};
+use super::{PeerClock, intervals, known_batch, own_clock, protocol};
 use crate::codec;
 use crate::codec::json::encode::{ReplicationItem, replication_list};
 use crate::model::{Action, InstanceInfo, InstanceKey, InstanceStatus, LeaseInfo, Record, ReplicationInstanceResponse};
@@ -70,8 +70,18 @@ impl Peers {
 #[derive(Clone, Debug)]
 pub(super) struct Surroundings {
     pub(super) registry: Arc<InstanceRegistry>,
+    pub(super) peers: Arc<Peers>,
     pub(super) transport: Arc<dyn PeerTransport>,
     pub(super) clock: Clock,
+}
+
+impl Surroundings {
+    /// Finds out by the peers that answer whether this replica's own clock stood still, and corrects what depends on it.
+    pub(super) fn check_own_clock(&self) {
+        let peers = self.peers.all();
+        let able = peers.iter().filter(|peer| peer.is_ours() && peer.is_available());
+        own_clock::check(able.map(|peer| peer.clock()).collect(), &self.registry);
+    }
 }
 
 /// What a peer's time of a renewal is needed for. They differ while one of the two clocks has just jumped.
@@ -289,8 +299,8 @@ impl PeerEurekaNode {
                 return Err(PeerError::Broken("another process answers".to_owned()));
             }
             Ok(reply) if (200..300).contains(&reply.status) => {
-                self.observe_clock(sent, reply, now);
                 self.answered(now);
+                self.observe_clock(around, sent, reply, now);
             }
             Ok(reply) => self.failed(&protocol::complaint(reply.status), now),
             Err(error) => self.failed(&error.to_string(), now),
@@ -303,10 +313,21 @@ impl PeerEurekaNode {
         (is_success || reply.node.is_some()) && self.observed.lock().node != reply.node
     }
 
-    /// Notes the peer's clock from the answer to a call that was sent at `sent`.
-    pub(super) fn observe_clock(&self, sent: Timestamp, reply: &Reply, received: Timestamp) {
-        if let Some(theirs) = reply.time {
-            self.clock.lock().observe(sent, theirs, received);
+    /// Notes the peer's clock from the answer to a call that was sent at `sent`. Another process has another clock.
+    pub(super) fn observe_clock(&self, around: &Surroundings, sent: Timestamp, reply: &Reply, received: Timestamp) {
+        let Some(theirs) = reply.time else { return };
+        let is_another = self.observed.lock().node != reply.node;
+        let has_jumped = {
+            let mut clock = self.clock.lock();
+            if is_another {
+                *clock = PeerClock::default();
+            }
+            clock.observe(sent, theirs, received)
+        };
+        if has_jumped {
+            around.registry.clock_jumped(received);
+            // Before this replica tells anybody else what it heard, or takes what the peer heard.
+            around.check_own_clock();
         }
     }
 

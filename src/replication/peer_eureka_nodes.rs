@@ -13,8 +13,7 @@ use tracing::{info, warn};
 
 use super::discovery::{Found, LookupError, PeerDiscovery};
 use super::membership::{Change, Membership, NameKey, PeerId};
-use super::peer_clock::fell_behind;
-use super::peer_eureka_node::{PeerEurekaNode, Peers, Surroundings};
+use super::peer_eureka_node::{PeerEurekaNode, Surroundings};
 use super::self_check::SelfCheck;
 use super::start::{self, Names};
 use super::transport::PeerTransport;
@@ -31,7 +30,6 @@ pub struct PeerEurekaNodes {
     place: Place,
     discovery: Arc<dyn PeerDiscovery>,
     around: Surroundings,
-    peers: Arc<Peers>,
     state: Mutex<State>,
     self_check: SelfCheck,
     /// Callers of other clusters, and the cluster that each named.
@@ -96,7 +94,7 @@ impl PeerEurekaNodes {
         if let Some(cluster) = &options.cluster_name {
             transport.belongs_to(cluster);
         }
-        let registry = Arc::clone(peer_aware.registry());
+        let (registry, peers) = (Arc::clone(peer_aware.registry()), Arc::clone(peer_aware.peers()));
         let (membership, changes) = Membership::new(
             place.clone(),
             options.hostname.as_deref(),
@@ -107,8 +105,7 @@ impl PeerEurekaNodes {
             options,
             place,
             discovery,
-            around: Surroundings { registry, transport, clock },
-            peers: Arc::clone(peer_aware.peers()),
+            around: Surroundings { registry, peers, transport, clock },
             state: Mutex::new(State { membership, nodes: BTreeMap::new(), ask: BTreeSet::new() }),
             self_check: SelfCheck::default(),
             strangers: Mutex::default(),
@@ -304,23 +301,13 @@ impl PeerEurekaNodes {
 
     /// The peers.
     pub(super) fn peers(&self) -> Arc<Vec<Arc<PeerEurekaNode>>> {
-        self.peers.all()
+        self.around.peers.all()
     }
 
     /// Finds out whether this replica's own clock stood still, as that of a suspended machine does, and corrects what depends on it.
     /// To be called about once a second.
     pub fn check_own_clock(&self) {
-        let peers = self.peers();
-        let mut clocks: Vec<_> =
-            peers.iter().filter(|peer| peer.is_ours() && peer.is_available()).map(|peer| peer.clock()).collect();
-        let Some(by) = fell_behind(clocks.iter_mut().map(|clock| &mut **clock)) else { return };
-        drop(clocks);
-        self.around.registry.clock_stood_still(by);
-        warn!(
-            for_secs = by.as_secs(),
-            "this replica's clock stood still, as that of a suspended machine does: all instances count as silent for that much \
-             longer. Times that this replica shows are early by that until it restarts"
-        );
+        self.around.check_own_clock();
     }
 
     /// The number of lookups by outcome.
@@ -340,7 +327,7 @@ impl PeerEurekaNodes {
         let state = self.state.lock();
         state.membership.check()?;
         let (peers, nodes) = (state.membership.peers().count(), state.nodes.len());
-        if peers != nodes || self.peers.all().len() != nodes {
+        if peers != nodes || self.around.peers.all().len() != nodes {
             return Err(format!("a queue for each peer: {peers} peers, {nodes} queues"));
         }
         Ok(())
@@ -376,7 +363,7 @@ impl PeerEurekaNodes {
         }
         debug_assert_eq!(state.membership.check(), Ok(()));
         if is_changed {
-            self.peers.set(state.nodes.values().cloned().collect());
+            self.around.peers.set(state.nodes.values().cloned().collect());
         }
         drop(state);
         lines.iter().for_each(|(change, gone, stays)| say(change, gone.as_deref(), stays.as_deref()));

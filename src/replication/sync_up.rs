@@ -166,7 +166,7 @@ impl Joining<'_> {
         // It has a queue of its own: this peer exists only while the copy is made.
         let peer = PeerEurekaNode::new(peer.clone(), 1);
         peer.identified(Identity::Ours(node), clock.now());
-        peer.observe_clock(sent, &reply, clock.now());
+        peer.observe_clock(&self.around, sent, &reply, clock.now());
         match peer.compare(&self.around).await {
             Ok(_) if reply.memory == PeerMemory::Lost => Answer::Forgetful,
             Ok(_) => {

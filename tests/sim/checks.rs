@@ -68,16 +68,37 @@ impl State {
             && !(0..self.links.open.len()).any(|peer| can_ask(peer) && hears(peer))
     }
 
-    /// Whether a process opened after another one was suspended, of which fewer than two others that have run since before can
-    /// tell. So neither knows that ages from before are too low, for as long as these instances seem to live.
-    fn may_copy_from_a_sleeper(&self, process: usize, now: u64) -> bool {
-        let slots = &self.slots[..self.links.open.len()];
+    /// Whether another process was suspended that had not called two others before which have run since, and that this one had not
+    /// called before. So neither can tell that ages from before are too low, for as long as these instances seem to live.
+    fn may_learn_from_a_sleeper(&self, process: usize, now: u64) -> bool {
+        let replicas = self.links.open.len();
         let is_one = |sleeper: usize, (slept, woke): (u64, u64)| {
-            let ran = |(other, slot): &(usize, &Slot)| *other != sleeper && slot.opened.is_some_and(|at| at < slept);
-            let is_new = self.slots[process].opened.is_some_and(|at| at >= slept);
-            is_new && now <= woke + GONE_AFTER && slots.iter().enumerate().filter(ran).count() < 2
+            let can_compare = |other: &usize| *other != sleeper && self.had_read(sleeper, *other, slept);
+            !self.had_read(process, sleeper, slept)
+                && now <= woke + GONE_AFTER
+                && (0..replicas).filter(can_compare).count() < 2
         };
-        slots.iter().enumerate().any(|(sleeper, slot)| slot.slept.is_some_and(|slept| is_one(sleeper, slept)))
+        let slept = |sleeper: usize| self.slots[sleeper].slept.is_some_and(|slept| is_one(sleeper, slept));
+        (0..replicas).any(|sleeper| sleeper != process && slept(sleeper))
+    }
+
+    /// Whether an instance has stayed at a replica that ran while another one was suspended. Before it evicts, it asks, and the other
+    /// one may not have compared its clock yet: then it takes its old word for new, once.
+    fn is_kept_by_a_sleepers_word(&self, client: usize, process: usize, now: u64) -> bool {
+        let (replicas, id) = (self.links.open.len(), id(client));
+        let has_stayed = |slot: &Slot| {
+            let left = slot.gone.get(&id).is_some_and(|(left, _)| *left > self.oracle.touched[client]);
+            slot.view.as_ref().is_some_and(|view| view.contains_key(&id)) && !left
+        };
+        let keeps = |sleeper: usize, slept: u64| {
+            let others = self.slots[..replicas].iter().enumerate();
+            let ran = others.filter(|(other, slot)| *other != sleeper && slot.opened.is_some_and(|at| at < slept));
+            ran.filter(|(other, _)| *other != process).any(|(_, slot)| has_stayed(slot))
+        };
+        let slept = self.slots[..replicas].iter().map(|slot| slot.slept);
+        slept.enumerate().any(|(sleeper, slept)| {
+            slept.is_some_and(|(slept, woke)| now <= woke + GONE_AFTER && keeps(sleeper, slept))
+        })
     }
 
     /// No instance of another cluster is here, and none of ours is there.
@@ -92,8 +113,9 @@ impl State {
     fn no_revival(&mut self, process: usize, id: &str, was_looked_at: bool, now: u64) {
         let Some(client) = client_of(id) else { return };
         let touched = self.oracle.touched[client];
+        let may_be_misled = self.may_learn_from_a_sleeper(process, now);
         let slot = &self.slots[process];
-        if now > touched + GONE_AFTER && !self.may_copy_from_a_sleeper(process, now) {
+        if now > touched + GONE_AFTER && !may_be_misled && !self.is_kept_by_a_sleepers_word(client, process, now) {
             let what = format!("{id} came to {process}, which nobody has heard for {} ms", now - touched);
             return self.violated("no revival", now, what);
         }
@@ -117,7 +139,7 @@ impl State {
         let contacts = &self.oracle.contacts[client];
         let is_one = |heard: u64| contacts.iter().filter(|(when, _)| when + SLACK >= heard).count() <= 1;
         let is_same = |heard: &u64| touched <= heard + SLACK && is_one(*heard);
-        if let Some(heard) = heard.filter(|heard| was_looked_at && is_same(heard) && !is_cancelled) {
+        if let Some(heard) = heard.filter(|heard| was_looked_at && is_same(heard) && !is_cancelled && !may_be_misled) {
             let what =
                 format!("{id} came back to {process}, which had heard it at {heard}, as nobody has since {touched}");
             self.violated("no revival", now, what);

@@ -314,7 +314,13 @@ impl Net {
         let reply = answered.await.map_err(|_crashed| broken())?;
         sleep(fate.delays.1).await;
         self.applied(from);
-        if fate.loses_answer { Err(broken()) } else { Ok(reply) }
+        if fate.loses_answer {
+            return Err(broken());
+        }
+        if let Some(world) = self.world.get().and_then(Weak::upgrade) {
+            world.state.lock().was_answered(from, to, world.now());
+        }
+        Ok(reply)
     }
 
     /// Something was done at `process`: checks the invariants.

@@ -48,6 +48,8 @@ pub(crate) struct Slot {
     suspended: Option<u64>,
     /// When it was suspended last, and when it woke.
     pub(crate) slept: Option<(u64, u64)>,
+    /// The processes whose clocks it has read: by their places, which incarnation, and since when.
+    read: BTreeMap<usize, (u64, u64)>,
     /// By how much the process's stamp clock is ahead at least, since it has talked with others.
     pub(crate) stamps_at_least_ahead: i64,
     /// How many processes there were; another process is another incarnation.
@@ -73,6 +75,25 @@ pub(crate) struct Slot {
     pub(crate) gone: BTreeMap<String, (u64, Option<u64>)>,
     /// Whether it opened without a copy.
     pub(crate) opened_empty: bool,
+}
+
+impl State {
+    /// A process was answered by another one. What it learns of its clock at the start, it forgets.
+    pub(crate) fn was_answered(&mut self, process: usize, by: usize, now: u64) {
+        let incarnation = self.slots.get(by).map_or(0, |other| other.incarnation);
+        let Some(slot) = self.slots.get_mut(process).filter(|slot| slot.opened.is_some()) else { return };
+        let read = slot.read.entry(by).or_insert((incarnation, now));
+        if read.0 != incarnation {
+            *read = (incarnation, now);
+        }
+    }
+
+    /// Whether a process had read the clock of the one that runs at `other` now, before a moment.
+    pub(crate) fn had_read(&self, process: usize, other: usize, before: u64) -> bool {
+        let is_it =
+            |(incarnation, since): &(u64, u64)| *incarnation == self.slots[other].incarnation && *since < before;
+        self.slots[process].read.get(&other).is_some_and(is_it)
+    }
 }
 
 impl Slot {

@@ -270,6 +270,19 @@ fn a_replica_that_just_started_takes_over_overdue_instances_and_calls_none_dead(
 }
 
 #[test]
+fn only_a_copy_at_the_start_takes_over_an_instance_whose_lease_has_expired() {
+    let mut cluster = Cluster::new(1);
+    cluster.register(0, "1", 1);
+    cluster.renew(0, "1");
+    cluster.at(150);
+    cluster.start_another();
+    assert!(cluster.at(181).compare(1, 0).is_none(), "the first was frozen, and has not evicted it yet");
+    let starting = InstanceRegistry::new(Options::default(), 3, cluster.now(2));
+    cluster.replicas.push(starting);
+    assert_eq!(cluster.compare(2, 0).registered, 1, "the first may keep it in self-preservation");
+}
+
+#[test]
 fn a_cancellation_is_carried_out_however_late_it_is_found() {
     let mut cluster = Cluster::new(2);
     cluster.register(0, "1", 1);
@@ -316,6 +329,21 @@ fn an_evicted_instance_does_not_come_back_by_a_heartbeat_that_only_seems_later()
     cluster.compare(2, 1);
     assert_eq!(cluster.at(91).evict(2), 1);
     assert!(cluster.compare(2, 0).is_none(), "by way of the second it seemed half a second older");
+}
+
+#[test]
+fn an_evicted_instance_does_not_come_back_by_a_time_from_before_a_clock_jumped() {
+    let mut cluster = Cluster::new(2);
+    cluster.register(0, "1", 1);
+    cluster.agree();
+    assert_eq!(cluster.at(91).evict(0), 1);
+    cluster.at(92);
+    cluster.replicas[0].clock_jumped(cluster.now(0));
+    // A machine that was suspended is back, and its replica takes what it heard for new.
+    assert!(cluster.at(91).renew(1, "1"));
+    assert!(cluster.at(93).compare(0, 1).is_none(), "it may have been heard long ago");
+    assert!(cluster.renew(1, "1"));
+    assert_eq!(cluster.at(95).compare(0, 1).registered, 1, "it was heard since");
 }
 
 #[test]

@@ -300,7 +300,7 @@ impl PeerEurekaNodes {
         let node = state.membership.peer_of(key).and_then(|peer| state.nodes.get(&peer)).cloned();
         drop(state);
         if let (Some(node), Some((sent, reply, received))) = (node, answer) {
-            node.observe_clock(*sent, reply, *received);
+            node.observe_clock(&self.around, *sent, reply, *received);
         }
         if is_another {
             self.around.transport.moved(url);

@@ -1,0 +1,111 @@
+//! Whether this replica's own clock stood still, as that of a suspended machine does.
+
+use parking_lot::MutexGuard;
+use tracing::warn;
+
+use super::PeerClock;
+use super::peer_clock::fell_behind;
+use crate::registry::InstanceRegistry;
+
+/// Finds out by the clocks of the peers that answer whether this replica's own clock stood still, and corrects what depends on it.
+pub(super) fn check(mut clocks: Vec<MutexGuard<'_, PeerClock>>, registry: &InstanceRegistry) {
+    let Some(by) = fell_behind(clocks.iter_mut().map(|clock| &mut **clock)) else { return };
+    drop(clocks);
+    registry.clock_stood_still(by);
+    warn!(
+        for_secs = by.as_secs(),
+        "this replica's clock stood still, as that of a suspended machine does: all instances count as silent for that much longer. \
+         Times that this replica shows are early by that until it restarts"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crate::model::{AppName, InstanceInfo};
+    use crate::registry::{self, InstanceRegistry, Lease, PeerMemory, Source};
+    use crate::replication::discovery::{LookingUp, PeerDiscovery};
+    use crate::replication::membership::Identity;
+    use crate::replication::transport::{Call, Calling, PeerTransport, Reply};
+    use crate::replication::{Options, PeerAwareInstanceRegistry, PeerEurekaNodes, Place, ServiceUrl};
+    use crate::time::{Clock, Timestamp};
+
+    const START: Timestamp = Timestamp(1_700_000_000_000);
+    const LATER: Timestamp = Timestamp(START.0 + 2_000);
+    const SUSPENDED: Duration = Duration::from_secs(60);
+
+    /// Nobody is called.
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl PeerTransport for Nobody {
+        fn call<'a>(&'a self, _service_url: &'a ServiceUrl, _call: Call) -> Calling<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    impl PeerDiscovery for Nobody {
+        fn endpoints<'a>(&'a self, _service: &'a str, _port: u16) -> LookingUp<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    /// A replica that heard an instance at the start, and then had two peers answer.
+    struct Replica {
+        lease: Arc<Lease>,
+        nodes: PeerEurekaNodes,
+    }
+
+    impl Replica {
+        fn new() -> Self {
+            let registry = Arc::new(InstanceRegistry::new(registry::Options::default(), 1, START));
+            let info = InstanceInfo::new(AppName::new("a"), "h", "10.0.0.1", START);
+            let lease = registry.register(info, Source::Client, START).into_result().lease;
+            let urls = ["one", "two"].map(|host| ServiceUrl::new("http", host, 8761, "/eureka/"));
+            let options = Options { service_urls: urls.to_vec(), ..Options::default() };
+            let peer_aware = PeerAwareInstanceRegistry::new(registry, &options);
+            let place = Place { scheme: "http", port: 8761, context_path: String::new() };
+            let by = (Arc::new(Nobody) as Arc<dyn PeerDiscovery>, Arc::new(Nobody) as Arc<dyn PeerTransport>);
+            let nodes = PeerEurekaNodes::new(options, place, &peer_aware, by, Clock::starting_at(START));
+            let replica = Self { lease, nodes };
+            for peer in [0, 1] {
+                replica.answers(peer, "before", START, Duration::ZERO);
+                replica.nodes.peers()[peer].identified(Identity::Ours("before".to_owned()), START);
+            }
+            replica
+        }
+
+        /// A process answers as one of the peers, by this replica's clock at `now`. Its own clock is ahead by so much.
+        fn answers(&self, peer: usize, process: &str, now: Timestamp, ahead: Duration) {
+            let (node, memory, body) = (Some(process.to_owned()), PeerMemory::Whole, Vec::new().into());
+            let reply =
+                Reply { status: 200, node, time: Some(now + ahead), memory, peers: Vec::new(), cluster: None, body };
+            self.nodes.peers()[peer].observe_clock(self.nodes.around(), now, &reply, now);
+        }
+
+        /// How long ago it heard the instance.
+        fn age(&self) -> Duration {
+            START.since(self.lease.last_heard())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_answer_that_proves_a_suspension_corrects_what_was_heard_before_it() {
+        let replica = Replica::new();
+        replica.answers(0, "before", LATER, SUSPENDED);
+        assert_eq!(replica.age(), Duration::ZERO, "a single peer may have jumped itself");
+        replica.answers(1, "before", LATER, SUSPENDED);
+        assert_eq!(replica.age(), SUSPENDED, "before anybody else is told");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn peers_that_restarted_with_other_clocks_prove_no_suspension() {
+        let replica = Replica::new();
+        for peer in [0, 1] {
+            replica.answers(peer, "after", LATER, SUSPENDED);
+        }
+        assert_eq!(replica.age(), Duration::ZERO);
+    }
+}
