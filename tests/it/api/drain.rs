@@ -34,6 +34,7 @@ impl Replica {
         let clock = Clock::system();
         let mut node = Node::build(&settings, ([127, 0, 0, 1], 8761).into(), access, clock, SmallRng::seed_from_u64(0));
         node.join().await;
+        node.accept_traffic();
         let register = |application: &str, id: &str, address: &str| {
             let mut info = InstanceInfo::new(AppName::new(application), id, address, clock.now());
             info.instance_id = Some(id.into());
