@@ -93,7 +93,7 @@ mod tests {
         assert!(registry.lost_memory(NOW).is_some() && !registry.access_allowed(NOW));
         assert_eq!(registry.memory(NOW), PeerMemory::Lost);
         let end = NOW + Duration::from_secs(45);
-        registry.tick_memory(end);
+        (1..=45).for_each(|second| registry.tick_memory(NOW + Duration::from_secs(second)));
         assert!(registry.access_allowed(end));
         assert_eq!(registry.memory(end), PeerMemory::Whole);
     }

@@ -20,6 +20,10 @@ const HALF_INTERVALS_REFUSED: u32 = 3;
 /// After this many renewal intervals without a sign, there were no clients before. Three intervals are a lease.
 const INTERVALS_IN_DOUBT: u32 = 3;
 
+/// How much of its time passes at most between two looks at the clock, of which there is one a second. What the clock shows beyond that is
+/// no time in which clients could have renewed: the clock was set, or the process stood still.
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
+
 /// Whether a replica knows what clients know. Replicas send it to each other as a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PeerMemory {
@@ -121,17 +125,20 @@ enum State {
 pub struct Memory {
     renewal_interval: Duration,
     state: State,
+    /// When it last looked at the clock.
+    looked: Timestamp,
 }
 
 impl Memory {
     /// The memory of a standalone registry, or of one that has not opened yet: never in doubt. `renewal_interval` is how often
     /// clients renew.
     pub fn new(renewal_interval: Duration) -> Self {
-        Self { renewal_interval, state: State::Whole }
+        Self { renewal_interval, state: State::Whole, looked: Timestamp::default() }
     }
 
     /// The replica of a cluster opens, with this memory.
     pub fn opened(&mut self, with: PeerMemory, now: Timestamp) {
+        self.looked = now;
         self.state = match with {
             PeerMemory::Whole => State::Whole,
             PeerMemory::InDoubt | PeerMemory::Lost => State::InDoubt { since: now, fetched: false },
@@ -141,7 +148,7 @@ impl Memory {
 
     /// The state of the memory, which peers are sent.
     pub fn is(&self, now: Timestamp) -> PeerMemory {
-        let longest = self.renewal_interval * INTERVALS_IN_DOUBT;
+        let (longest, now) = (self.renewal_interval * INTERVALS_IN_DOUBT, self.counted(now));
         match self.state {
             State::InDoubt { since, fetched: false } if now < since + longest => PeerMemory::InDoubt,
             State::InDoubt { since, fetched: true } if now < since + longest => PeerMemory::Fetched,
@@ -153,13 +160,31 @@ impl Memory {
     /// Why reads are refused, if they are.
     pub fn lost(&self, now: Timestamp) -> Option<Lost> {
         match self.state {
-            State::Lost(lost) if now < lost.until => Some(lost),
+            State::Lost(lost) if self.counted(now) < lost.until => Some(lost),
             State::Whole | State::InDoubt { .. } | State::Lost(_) => None,
         }
     }
 
-    /// Ends a state whose time is over.
+    /// The time that counts: no leap of the clock since the last look.
+    fn counted(&self, now: Timestamp) -> Timestamp {
+        self.looked + now.since(self.looked).min(LONGEST_LOOK)
+    }
+
+    /// Looks at the clock, and moves the times that are noted with it if it has leapt.
+    fn look(&mut self, now: Timestamp) {
+        let leapt = now.0.saturating_sub(self.counted(now).0);
+        let moved = |time: &mut Timestamp| time.0 = time.0.saturating_add(leapt);
+        match &mut self.state {
+            State::Whole => {}
+            State::InDoubt { since, .. } => moved(since),
+            State::Lost(lost) => [&mut lost.since, &mut lost.until].into_iter().for_each(moved),
+        }
+        self.looked = now;
+    }
+
+    /// Ends a state whose time is over. To be called once a second.
     pub fn tick(&mut self, now: Timestamp) -> Option<News> {
+        self.look(now);
         if self.is(now) != PeerMemory::Whole {
             return None;
         }
@@ -182,6 +207,7 @@ impl Memory {
     /// Notes the renewal of an instance that is unknown, and was never here. `last_dirty` is when its client last changed its data,
     /// by the client's clock. One that did so since this replica opened is no sign: it may have registered at a peer a moment ago.
     pub fn renewed_unknown(&mut self, last_dirty: Option<Timestamp>, now: Timestamp) -> Option<News> {
+        self.look(now);
         let State::InDoubt { since, .. } = self.state else { return None };
         if last_dirty.is_some_and(|last_dirty| last_dirty > since) {
             return None;
@@ -203,6 +229,7 @@ impl Memory {
     }
 
     fn shown(&mut self, sign: Sign, now: Timestamp) -> Option<News> {
+        self.look(now);
         if !self.is(now).is_in_doubt() {
             return None;
         }
@@ -269,6 +296,41 @@ mod tests {
         memory
     }
 
+    /// Lets time pass, and returns what happened last.
+    fn pass(memory: &mut Memory, from: Timestamp, to: Timestamp) -> Option<News> {
+        let mut news = None;
+        let mut now = from;
+        while now < to {
+            now = to.min(now + Duration::from_secs(1));
+            news = memory.tick(now).or(news);
+        }
+        news
+    }
+
+    /// A clock that leaps by an hour, either way, neither ends a loss before its time nor makes it longer.
+    #[test]
+    fn a_leap_of_the_clock_is_no_time() {
+        let hour = Duration::from_secs(3600);
+        for leap in [|at| at + Duration::from_secs(3600), |at: Timestamp| Timestamp(at.0 - 3_600_000)] {
+            let mut doubt = in_doubt();
+            let at = leap(OPENED);
+            assert_eq!(doubt.is(at), PeerMemory::InDoubt);
+            let Some(News::Began(lost)) = doubt.renewed_unknown(None, at) else { panic!("it is still in doubt") };
+            assert_eq!(lost.since, at);
+            let mut lost = in_doubt();
+            lost.delta_asked(OPENED);
+            assert_eq!(lost.is(at), PeerMemory::Lost, "clients had no time to register again");
+            let end = at + INTERVAL * HALF_INTERVALS_REFUSED / 2;
+            assert_eq!(pass(&mut lost, at, end - Duration::from_secs(3)), None);
+            assert_eq!(lost.is(end - Duration::from_secs(3)), PeerMemory::Lost);
+            assert!(matches!(
+                pass(&mut lost, end - Duration::from_secs(3), end + Duration::from_secs(1)),
+                Some(News::Ended(_, false))
+            ));
+            assert_eq!(lost.is(end + hour), PeerMemory::Whole);
+        }
+    }
+
     #[test]
     fn a_lone_server_and_one_with_a_copy_are_never_in_doubt() {
         let mut copied = Memory::new(INTERVAL);
@@ -291,9 +353,11 @@ mod tests {
                 Sign::Renewal => memory.renewed_unknown(Some(OPENED), at),
                 Sign::Peer => memory.compared_with(PeerMemory::Lost, at),
             };
+            pass(&mut memory, OPENED, at);
             let lost = Lost { sign, since: at, until: at + refused };
             assert_eq!(show(&mut memory, at), Some(News::Began(lost)));
             let later = at + refused - Duration::from_millis(1);
+            assert_eq!(pass(&mut memory, at, later), None);
             assert_eq!(show(&mut memory, later), None, "it is said once, and the first sign counts");
             assert_eq!(
                 (memory.lost(later), memory.is(later), memory.tick(later)),
@@ -317,6 +381,9 @@ mod tests {
         let mut quiet = in_doubt();
         let end = OPENED + Duration::from_secs(90);
         let before = end - Duration::from_millis(1);
+        for memory in [&mut quiet, &mut memory] {
+            assert_eq!(pass(memory, OPENED, before), None);
+        }
         assert_eq!((quiet.is(before), memory.is(before)), (PeerMemory::InDoubt, PeerMemory::Fetched));
         assert_eq!((quiet.is(end), quiet.tick(end), memory.is(end)), (PeerMemory::Whole, None, PeerMemory::Whole));
         assert_eq!(quiet.renewed_unknown(None, end), None);
