@@ -8,24 +8,30 @@ import lib
 
 
 class Clients:
-    """Ten instances that renew and one that fetches, each trying the next server where one does not answer."""
+    """Ten instances that renew and, once told to, one that fetches, each trying the next server where one does not answer."""
 
     def __init__(self, bases, user=None):
         self.bases, self.user = bases, user
         self.stopped = threading.Event()
-        self.failed, self.registered_again, self.fetches, self.least = 0, 0, 0, 10
+        self.failed, self.registered_again, self.fetches, self.least, self.lacking = 0, 0, 0, 10, []
         self.lock = threading.Lock()
         self.threads = [threading.Thread(target=self.renew, args=(number,)) for number in range(10)]
         for number in range(10):
             self.anywhere("POST", "/eureka/apps/ORDERS", lib.instance("ORDERS", f"orders:{number}"))
-        self.threads.append(threading.Thread(target=self.fetch))
         for thread in self.threads:
             thread.start()
 
+    def watch(self):
+        """Fetches from now on: all servers know all instances."""
+        fetching = threading.Thread(target=self.fetch)
+        self.threads.append(fetching)
+        fetching.start()
+
     def anywhere(self, method, path, data=None):
+        """The server that carried it out, or 404 or None, and the text of its answer."""
         for base in self.bases:
             try:
-                return 200, lib.request(base + path, method, data, seconds=5, user=self.user)
+                return base, lib.request(base + path, method, data, seconds=5, user=self.user)
             except urllib.error.HTTPError as error:
                 if error.code == 404:
                     return 404, ""
@@ -45,12 +51,14 @@ class Clients:
 
     def fetch(self):
         while not self.stopped.wait(0.2):
-            status, answer = self.anywhere("GET", "/eureka/apps")
-            applications = json.loads(answer)["applications"]["application"] if status == 200 else []
+            base, answer = self.anywhere("GET", "/eureka/apps")
+            applications = json.loads(answer)["applications"]["application"] if answer else []
             count = sum(len(one["instance"]) for one in applications if one["name"] == "ORDERS")
             with self.lock:
                 self.fetches += 1
                 self.least = min(self.least, count)
+                if count < 10:
+                    self.lacking.append(base)
 
     def stop(self):
         self.stopped.set()
@@ -59,7 +67,8 @@ class Clients:
 
     def said(self):
         """What they saw, in words."""
+        lacking = f" (fewer from {self.lacking[:5]})" if self.lacking else ""
         return (
-            f"{self.fetches} fetches, the smallest with {self.least} of 10; {self.failed} calls failed "
+            f"{self.fetches} fetches, the smallest with {self.least} of 10{lacking}; {self.failed} calls failed "
             f"at every server; {self.registered_again} heartbeats answered 404"
         )

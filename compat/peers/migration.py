@@ -154,6 +154,7 @@ def main():
     clients = Clients([f"http://eureka-{number}:8761" for number in NUMBERS], USER)
     try:
         until("the Java servers to know all", lambda: all(ids(number) == EXPECTED for number in NUMBERS), 120)
+        clients.watch()
         severities = check()
         assert severities["users"] == severities["peers-agree"] == severities["xml"] == "same", severities
         print(f"  (e) migrate-check has nothing to do before the move, and finds {len(severities)} things", flush=True)

@@ -129,6 +129,7 @@ def rolling_replacement():
     expected = {f"orders:{number}" for number in range(10)}
     try:
         until("both Java servers to know all", lambda: first.ids("ORDERS") == second.ids("ORDERS") == expected)
+        clients.watch()
         for old, host in ((second, hosts[1]), (first, hosts[0])):
             old.stop()
             new = Server("ours", host, hosts, port).ready()
