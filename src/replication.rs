@@ -16,6 +16,8 @@ mod intervals;
 mod known_batch;
 pub mod membership;
 pub mod options;
+#[cfg(test)]
+mod nobody;
 mod own_clock;
 mod peer_aware_registry;
 mod peer_clock;

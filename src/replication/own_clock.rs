@@ -26,31 +26,16 @@ mod tests {
 
     use crate::model::{AppName, InstanceInfo};
     use crate::registry::{self, InstanceRegistry, Lease, PeerMemory, Source};
-    use crate::replication::discovery::{LookingUp, PeerDiscovery};
+    use crate::replication::discovery::PeerDiscovery;
     use crate::replication::membership::Identity;
-    use crate::replication::transport::{Call, Calling, PeerTransport, Reply};
+    use crate::replication::nobody::Nobody;
+    use crate::replication::transport::{PeerTransport, Reply};
     use crate::replication::{Options, PeerAwareInstanceRegistry, PeerEurekaNodes, Place, ServiceUrl};
     use crate::time::{Clock, Timestamp};
 
     const START: Timestamp = Timestamp(1_700_000_000_000);
     const LATER: Timestamp = Timestamp(START.0 + 2_000);
     const SUSPENDED: Duration = Duration::from_secs(60);
-
-    /// Nobody is called.
-    #[derive(Debug)]
-    struct Nobody;
-
-    impl PeerTransport for Nobody {
-        fn call<'a>(&'a self, _service_url: &'a ServiceUrl, _call: Call) -> Calling<'a> {
-            Box::pin(std::future::pending())
-        }
-    }
-
-    impl PeerDiscovery for Nobody {
-        fn endpoints<'a>(&'a self, _service: &'a str, _port: u16) -> LookingUp<'a> {
-            Box::pin(std::future::pending())
-        }
-    }
 
     /// A replica that heard an instance at the start, and then had two peers answer.
     struct Replica {

@@ -347,28 +347,11 @@ impl PeerEurekaNodes {
 mod tests {
     use super::*;
     use crate::registry::{self, InstanceRegistry, PeerMemory};
-    use crate::replication::discovery::{LookingUp, PeerDiscovery};
-    use crate::replication::transport::{Calling, PeerTransport};
+    use crate::replication::nobody::Nobody;
     use crate::replication::{Options, PeerAwareInstanceRegistry, Place};
     use crate::time::Clock;
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
-
-    /// Nobody answers.
-    #[derive(Debug)]
-    struct Nobody;
-
-    impl PeerTransport for Nobody {
-        fn call<'a>(&'a self, _service_url: &'a ServiceUrl, _call: Call) -> Calling<'a> {
-            Box::pin(std::future::pending())
-        }
-    }
-
-    impl PeerDiscovery for Nobody {
-        fn endpoints<'a>(&'a self, _service: &'a str, _port: u16) -> LookingUp<'a> {
-            Box::pin(std::future::pending())
-        }
-    }
 
     fn answer(node: &str) -> Asked {
         let (node, body) = (Some(node.to_owned()), Vec::new().into());
