@@ -192,7 +192,7 @@ impl State {
         }
         if self
             .heard_here(client, replica)
-            .is_some_and(|at| now <= at + LEASE_MS && last.applied <= at && self.no_cancel_since(client, at))
+            .is_some_and(|at| self.counts(replica, at, now) && last.applied <= at && self.no_cancel_since(client, at))
             && self.cancels(client).all(|cancel| cancel.holders.contains(&replica))
         {
             return true;
@@ -201,7 +201,18 @@ impl State {
         let takes = group.takes();
         let settled = now >= group.since + takes && now >= last.applied + takes && takes < LEASE_MS;
         let within = (group.since.max(now.saturating_sub(LEASE_MS)), now.saturating_sub(takes));
-        settled && self.no_cancel_since(client, within.0) && self.oracle.was_heard_by(client, &group.members, within)
+        let was_heard = |(at, place): &(u64, usize)| {
+            (within.0..=within.1).contains(at) && group.members.contains(place) && self.counts(*place, *at, now)
+        };
+        settled && self.no_cancel_since(client, within.0) && self.oracle.contacts[client].iter().rev().any(was_heard)
+    }
+
+    /// Whether what a replica heard less than a lease ago still keeps an instance there. What it heard as it woke, before it
+    /// compared its clock, counts as if it came before it was suspended: nobody can tell the two apart.
+    fn counts(&self, replica: usize, at: u64, now: u64) -> bool {
+        let as_it_woke = |(_, woke): &(u64, u64)| (*woke..=woke + AWAKE_WITHIN).contains(&at);
+        let suspended = self.slots[replica].slept.filter(as_it_woke).map_or(0, |(slept, woke)| woke - slept);
+        now + suspended <= at + LEASE_MS
     }
 
     /// When a client was last answered successfully by the process that runs there now, and by its clock not long ago.

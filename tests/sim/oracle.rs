@@ -256,10 +256,4 @@ impl Oracle {
     pub(crate) fn contact_at(&self, client: usize, place: usize) -> Option<u64> {
         self.contacts[client].iter().rev().find(|(_, at)| *at == place).map(|(when, _)| *when)
     }
-
-    /// Whether one of `members` answered the client successfully in this time.
-    pub(crate) fn was_heard_by(&self, client: usize, members: &[usize], (from, until): (u64, u64)) -> bool {
-        let within = |when: u64| when >= from && when <= until;
-        self.contacts[client].iter().rev().any(|(when, place)| within(*when) && members.contains(place))
-    }
 }
