@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
+use futures_util::FutureExt;
 use http::Request;
 use rand::RngExt;
 use rand::rngs::SmallRng;
@@ -116,6 +117,9 @@ impl Port {
     async fn next(&self) -> std::io::Result<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
         let (stream, address) = self.listener.accept().await?;
         stream.set_nodelay(true)?;
+        // tokio takes a new socket for readable until somebody has looked. Without this look, a client that sends nothing would be
+        // given buffers.
+        drop(stream.peek(&mut [0]).now_or_never());
         let place = match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => place,
             Err(_all_taken) => {

@@ -298,6 +298,19 @@ async fn half_requests_give_way_to_whole_ones() {
 }
 
 #[tokio::test]
+async fn silent_connections_take_no_place_of_busy_ones() {
+    let server = TestServer::with(|settings| settings.server.request_header_timeout = NEVER).await;
+    let mut good = Client::connect(server.address).await;
+    let mut silent = Vec::new();
+    for _ in 0..60 {
+        silent.push(connect_from([127, 0, 0, 2], &server).await);
+    }
+    until("they are accepted", async || counted(&mut good, "eureka_connections ").await >= 61.0).await;
+    assert_eq!(counted(&mut good, "eureka_connections_busy").await, 1.0, "the one that asks");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_silent_connection_is_closed() {
     let server = strict().await;
     assert!(raw(&server, b"").await.is_closed().await);
