@@ -56,7 +56,7 @@ async fn a_server_is_read_and_nothing_has_to_be_done() {
         text.contains("0 to do before you move") && text.contains("1 instance of 1 application registered: 1 UP."),
         "{text}"
     );
-    assert!(text.contains("The server is an eureka-registry already."), "{text}");
+    assert!(text.contains("The server is a eureka-registry already."), "{text}");
     assert!(text.contains("# Not read\nthe dashboard (/): it is another page than a Java server's"), "{text}");
 }
 

@@ -8,6 +8,7 @@ use eureka_registry::server::PeerAccess;
 
 use super::contract::{Contract, guess};
 use super::*;
+use crate::callers::{capture_log, logged};
 
 const PATH: &str = "/api/v1/applications/{application}/instances/{instanceId}/drain";
 const DRAIN: &str = "/api/v1/applications/orders/instances/o-1/drain";
@@ -15,6 +16,8 @@ const DRAIN: &str = "/api/v1/applications/orders/instances/o-1/drain";
 const CALLER: [u8; 4] = [10, 0, 0, 2];
 /// An address at which nobody has registered.
 const PROXY: [u8; 4] = [10, 0, 0, 3];
+/// How the log begins to say that a drain ended without its goal.
+const NOT_DRAINED: &str = "did not drain ORDERS/o-1 for a client from 10.0.0.1";
 /// Longer than two intervals.
 const UPTIME: Duration = Duration::from_secs(600);
 
@@ -95,6 +98,7 @@ fn secs(report: &Value) -> f64 {
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_is_answered_when_every_reader_has_fetched_since() {
+    capture_log();
     let replica = Replica::that_is_old().await;
     replica.fetch("/eureka/apps", CALLER).await;
     let (status, report) = replica.drain_while("timeout=50s", 7, "/eureka/apps/delta", CALLER).await;
@@ -107,6 +111,12 @@ async fn a_drain_is_answered_when_every_reader_has_fetched_since() {
     assert_eq!(details["instance"]["overriddenStatus"], "OUT_OF_SERVICE");
     assert_eq!(details["history"][0]["reason"], "drain");
     assert_eq!(replica.metric("eureka_drains_total{outcome=\"drained\"}").await.as_deref(), Some("1.0"));
+    let line =
+        logged("drained ORDERS/o-1 for a client from 10.0.0.1: all readers have fetched that it is out of service");
+    assert_eq!(
+        (&line["readers"], &line["replicas"], &line["client.address"]),
+        (&json!(1), &json!(1), &json!("10.0.0.1"))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,6 +137,7 @@ async fn without_readers_a_drain_is_answered_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn who_has_not_fetched_when_the_time_is_over_is_named() {
+    capture_log();
     let replica = Replica::that_is_old().await;
     replica.fetch("/eureka/vips/orders", CALLER).await;
     let (status, report) = replica.drain_while("timeout=20s", 3, "/eureka/vips/other", CALLER).await;
@@ -142,6 +153,11 @@ async fn who_has_not_fetched_when_the_time_is_over_is_named() {
     });
     assert_eq!(waiting_for, json!([expected]));
     assert_eq!(replica.metric("eureka_drains_total{outcome=\"timed_out\"}").await.as_deref(), Some("1.0"));
+    let line = logged(&format!("{NOT_DRAINED}: not all readers have fetched that it is out of service"));
+    assert_eq!(
+        (&line["level"], &line["waiting"], &line["waiting_for"]),
+        (&json!("WARN"), &json!(1), &json!("10.0.0.2"))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,6 +219,7 @@ async fn a_drain_waits_for_what_clients_cache_themselves_if_it_is_told_to() {
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_ends_when_somebody_puts_the_instance_back() {
+    capture_log();
     let replica = Replica::that_is_old().await;
     replica.fetch("/eureka/apps", CALLER).await;
     let back = async {
@@ -213,6 +230,7 @@ async fn a_drain_ends_when_somebody_puts_the_instance_back() {
     assert_eq!((status, &report["outcome"]), (409, &json!("undone")), "{report}");
     assert!((3.0..4.1).contains(&secs(&report)), "{report}");
     assert_eq!(replica.metric("eureka_drains_total{outcome=\"undone\"}").await.as_deref(), Some("1.0"));
+    logged(&format!("{NOT_DRAINED}: it is UP again"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,6 +265,7 @@ async fn a_second_drain_leaves_the_override_as_it_is() {
 
 #[tokio::test]
 async fn who_asks_and_goes_away_ends_the_drain() {
+    capture_log();
     let server = TestServer::start().await;
     server.register("ORDERS", "o-1").await;
     let mut client = Client::connect(server.address).await;
@@ -257,6 +276,8 @@ async fn who_asks_and_goes_away_ends_the_drain() {
     drop(client);
     until("the drain to end", async || metric("eureka_drains_total{outcome=\"abandoned\"} 1").await).await;
     assert!(metric("eureka_drains_in_progress 0").await);
+    let why = "the connection ended before all readers had fetched that it is out of service";
+    logged(&format!("did not drain ORDERS/o-1 for a client from 127.0.0.1: {why}"));
     server.stop().await.unwrap();
 }
 

@@ -25,8 +25,7 @@ pub(super) fn findings(survey: &Survey) -> Vec<Finding> {
 fn kind(survey: &Survey) -> Finding {
     let uptime = survey.status.as_ref().and_then(|status| status.uptime.as_deref());
     let uptime = uptime.map_or_else(String::new, |uptime| format!(" It has been up for {uptime}."));
-    let kind =
-        if survey.is_ours { "The server is an eureka-registry already." } else { "The server is a Java server." };
+    let kind = if survey.is_ours { "The server is a eureka-registry already." } else { "The server is a Java server." };
     Finding::same("server", format!("{kind}{uptime}"))
 }
 
