@@ -18,6 +18,7 @@ use rand::rngs::SmallRng;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -117,9 +118,9 @@ impl Port {
     async fn next(&self) -> std::io::Result<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
         let (stream, address) = self.listener.accept().await?;
         stream.set_nodelay(true)?;
-        // tokio takes a new socket for readable until somebody has looked. Without this look, a client that sends nothing would be
-        // given buffers.
-        drop(stream.peek(&mut [0]).now_or_never());
+        // tokio takes a new socket for readable until somebody has looked. Without this look, which takes place even if this task has
+        // accepted many connections in a row, a client that sends nothing would be given buffers.
+        drop(unconstrained(stream.peek(&mut [0])).now_or_never());
         let place = match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => place,
             Err(_all_taken) => {
