@@ -15,9 +15,9 @@ from load import AnswerWasAnError, register_all
 
 # Connections from one address: ports are scarce, and at the limit the server closes those of the largest crowd first.
 PER_ADDRESS = 1000
-# Longer than the measurement: the server closes no idle connection meanwhile.
-PATIENT = ["--server.tomcat.keep-alive-timeout=1h", "--server.tomcat.max-connections=15000"]
-JAVA_PATIENT = [*PATIENT, "--server.tomcat.connection-timeout=1h", "--server.tomcat.max-keep-alive-requests=-1"]
+# Longer than the measurement: the server closes no idle connection meanwhile, and waits for clients that share these cores with it.
+PATIENT = ["--server.tomcat.keep-alive-timeout=1h", "--server.tomcat.connection-timeout=1h", "--server.tomcat.max-connections=15000"]
+JAVA_PATIENT = [*PATIENT, "--server.tomcat.max-keep-alive-requests=-1"]
 # Connections that begin in a second: no more are busy at a time than with clients that call every 30 s.
 PER_SECOND = 500
 
