@@ -1,12 +1,15 @@
 """deploy/Dockerfile, beside the image that deploy/release makes: no container engine is needed.
 
 dockerfile.py same CONFIG RELEASE SOURCE       compares what it says of the image with the config that a registry has
+dockerfile.py build DIRECTORY COMMIT           runs its build stage in a new directory, with the files that it copies and no others
 dockerfile.py run CONFIG DIRECTORY             starts the image whose files are there, as the README's `docker run` does
 """
 
 import json
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +105,28 @@ def same(image, record, source):
     print(f"  deploy/Dockerfile says the same of the image: {len(found['Labels'])} labels, user, port, health check, entry point")
 
 
+def build(directory, commit):
+    """Builds as its first stage does, by the same shell. What Docker would not send is not there, and neither is the repository."""
+    place, sent = Path(directory), FILE.with_name("Dockerfile.dockerignore").read_text().split()
+    place.mkdir(parents=True)
+    arguments = {"TARGETARCH": "amd64", "REVISION": commit}
+    for name, rest in stages()[0]:
+        if name == "COPY":
+            *files, where = rest.split()
+            for file in files:
+                assert sent[0] == "*", "Dockerfile.dockerignore sends what it does not name"
+                assert f"!{file}" in sent, f"Dockerfile.dockerignore keeps {file} back"
+                copy(ROOT / file, place / where / Path(file).name if where.endswith("/") else place / where)
+        elif name == "RUN":
+            assert f" {MADE}" in rest, f"it does not make {MADE}"
+            environment = {key: value for key, value in os.environ.items() if not key.startswith(("CARGO_TARGET", "GIT_COMMIT"))}
+            command = rest.replace(f" {MADE}", f" {place}{MADE}")
+            subprocess.run(["/bin/sh", "-c", command], cwd=place, env=environment | arguments, check=True)
+        else:
+            assert name in ("FROM", "ARG", "WORKDIR"), f"an instruction that is not played: {name}"
+    print(f"{place}{MADE}")
+
+
 def run(config, directory):
     """The two lines of the README are for this file and this image; the second is played, because no daemon is here."""
     about, root = json.loads(Path(config).read_text())["config"], Path(directory)
@@ -125,9 +150,17 @@ def run(config, directory):
     print(f"  the image as `docker run` starts it, in namespaces and as user {about['User']}: healthy, and answers on port {port}")
 
 
+def copy(source, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copy2(source, target)
+
+
 def main():
     command, *arguments = sys.argv[1:]
-    {"same": same, "run": run}[command](*arguments)
+    {"same": same, "build": build, "run": run}[command](*arguments)
 
 
 main()
