@@ -11,6 +11,7 @@ pub mod codec;
 pub mod registry;
 pub mod snapshot;
 pub mod replication;
+pub mod kubernetes;
 pub(crate) mod console;
 pub mod http;
 pub mod tasks;

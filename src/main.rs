@@ -186,6 +186,7 @@ fn run(mut loaded: Loaded) -> anyhow::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build()?;
     loaded.settings.limits = Limits::detect();
+    loaded.settings.kubernetes.find_api_server(variable);
     let done = runtime.block_on(Box::pin(serve_until_told(loaded)));
     // What a second Ctrl-C left behind is not waited for.
     runtime.shutdown_background();

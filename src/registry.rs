@@ -47,18 +47,20 @@ pub use restore::{Knowledge, Restore};
 pub use room::NoRoom;
 pub use self_preservation::{Cause, Keeping, SelfPreservation, Short, Silence, Switch};
 
-/// Whether a change comes from a client or from a peer.
+/// Whether a change comes from a client, from a peer, or from what Kubernetes says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A client: its changes are replicated to the peers.
     Client,
     /// A peer, which replicates its changes to all others itself.
     Peer,
+    /// This replica itself, because of what Kubernetes says about a pod: replicated to the peers, too.
+    Kubernetes,
 }
 
 impl Source {
     /// Every source of a change; `None` is the registry itself.
-    pub(crate) const ALL: [Option<Self>; 3] = [None, Some(Self::Client), Some(Self::Peer)];
+    pub(crate) const ALL: [Option<Self>; 4] = [None, Some(Self::Client), Some(Self::Peer), Some(Self::Kubernetes)];
 
     /// Its name in metrics and pages; `None` is the registry itself.
     pub(crate) fn name(source: Option<Self>) -> &'static str {
@@ -66,6 +68,7 @@ impl Source {
             None => "registry",
             Some(Self::Client) => "client",
             Some(Self::Peer) => "peer",
+            Some(Self::Kubernetes) => "kubernetes",
         }
     }
 }

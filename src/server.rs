@@ -69,8 +69,9 @@ impl Server {
     /// the beginning.
     ///
     /// # Errors
-    /// If the port cannot be taken.
-    pub async fn start(settings: Settings, clock: Clock, mut rng: SmallRng) -> anyhow::Result<Self> {
+    /// If the port cannot be taken, or the settings need what is not there.
+    pub async fn start(mut settings: Settings, clock: Clock, mut rng: SmallRng) -> anyhow::Result<Self> {
+        settings.kubernetes.complete()?;
         let options = Arc::new(settings.server.clone());
         // Bound but not listening: the port is known and taken, and a client that connects is refused until this replica has a
         // registry to answer from.

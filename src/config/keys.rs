@@ -3,6 +3,7 @@
 mod actuator;
 mod fetches;
 mod key;
+mod kubernetes;
 mod leases;
 mod logs;
 mod peers;
@@ -31,6 +32,7 @@ pub(super) const GROUPS: &[&Group] = &[
     &fetches::GROUP,
     &peers::GROUP,
     &snapshots::GROUP,
+    &kubernetes::GROUP,
     &security::GROUP,
     &logs::GROUP,
     &stopping::GROUP,

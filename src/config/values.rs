@@ -11,6 +11,7 @@ use rand::{RngExt, SeedableRng};
 use super::draft::Access;
 use crate::http::actuator::ShowDetails;
 use crate::http::security::{ForwardHeaders, Password};
+use crate::kubernetes::Policy;
 use crate::replication::ServiceUrl;
 use crate::telemetry::Format;
 use crate::tls::ClientAuth;
@@ -24,6 +25,43 @@ pub(super) fn log_format(value: &str) -> Result<Format, &'static str> {
         "gelf" => Ok(Format::Gelf),
         _ => Err("text, json, ecs, logstash or gelf"),
     }
+}
+
+/// What becomes of an instance whose pod lives, but not well.
+pub(super) fn of_pods(value: &str) -> Result<Policy, &'static str> {
+    match super::name::canonical(value.trim()).as_str() {
+        "show" => Ok(Policy::Show),
+        "outofservice" => Ok(Policy::OutOfService),
+        _ => Err("show or out-of-service"),
+    }
+}
+
+/// Names of Kubernetes' namespaces.
+pub(super) fn namespaces(value: &str) -> Result<Vec<String>, &'static str> {
+    let mut names = list(value)?;
+    names.sort_unstable();
+    names.dedup();
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let sane = |name: &String| name.len() <= 63 && name.chars().all(plain);
+    if names.len() <= 32 && names.iter().all(sane) {
+        Ok(names)
+    } else {
+        Err("at most 32 names of namespaces, comma separated")
+    }
+}
+
+/// The URL of an API server, without the slash at its end.
+pub(super) fn api_server(value: &str) -> Result<String, &'static str> {
+    let url = value.trim().trim_end_matches('/');
+    let is_url =
+        ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme)) && !url.contains(['@', '?', '#', ' ']);
+    if is_url { Ok(url.to_owned()) } else { Err("a URL such as https://10.96.0.1:443, without a user") }
+}
+
+/// A path.
+pub(super) fn directory(value: &str) -> Result<PathBuf, &'static str> {
+    let path = value.trim();
+    if path.is_empty() { Err("the path of a directory") } else { Ok(path.into()) }
 }
 
 pub(super) fn put<T>(slot: &mut T, value: Result<T, &'static str>) -> Result<(), &'static str> {

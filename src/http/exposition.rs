@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 
 use super::metrics::float;
 use super::state::AppState;
+use crate::kubernetes::{self, Watched};
 use crate::metrics::process::{LOG_LINES_DROPPED, ProcessMetrics};
 use crate::metrics::{Exposition, catalog};
 use crate::model::{AppName, InstanceStatus};
@@ -62,6 +63,9 @@ impl Collector for Everything {
         self_preservation(&self.0, &mut out)?;
         if let Some(snapshots) = &self.0.snapshots {
             snapshot(&self.0, &snapshots.status(), &mut out)?;
+        }
+        if let Some(pods) = &self.0.watched_pods {
+            kubernetes(pods, &mut out)?;
         }
         peers(&self.0, &mut out)?;
         if self.0.options.metrics_by_application { by_application(&self.0, &mut out) } else { Ok(()) }
@@ -117,6 +121,16 @@ fn snapshot(app: &Arc<AppState>, status: &Status, out: &mut Exposition<'_>) -> f
     out.value(&catalog::SNAPSHOT_WRITTEN, at)?;
     out.value(&catalog::SNAPSHOT_BYTES, bytes)?;
     out.value(&catalog::RESTORED_INSTANCES, app.registry.restored() as f64)
+}
+
+fn kubernetes(pods: &kubernetes::Status, out: &mut Exposition<'_>) -> fmt::Result {
+    let watched = pods.watched();
+    let of_each = |value: fn(&Watched) -> f64| watched.iter().map(move |one| ([one.namespace.as_str()], value(one)));
+    out.values(&catalog::KUBERNETES_WATCHING, of_each(|one| flag(one.is_watching)))?;
+    out.values(&catalog::KUBERNETES_PODS, of_each(|one| one.pods as f64))?;
+    out.values(&catalog::KUBERNETES_PODS_LEFT_OUT, of_each(|one| one.left_out as f64))?;
+    out.values(&catalog::KUBERNETES_FAILURES, of_each(|one| float(one.failures)))?;
+    out.values(&catalog::KUBERNETES_ACTS, pods.acts().map(|(act, count)| ([act], float(count))))
 }
 
 fn self_preservation(app: &Arc<AppState>, out: &mut Exposition<'_>) -> fmt::Result {

@@ -51,7 +51,7 @@ pub(super) async fn renew(
     let overridden_status = match source {
         Source::Peer => query.get("overriddenstatus").map(|name| status_named(&name)).transpose()?,
         // Nobody looks at what a client says of it.
-        Source::Client => None,
+        Source::Client | Source::Kubernetes => None,
     };
     let heartbeat = Heartbeat { last_dirty: query.last_dirty()?, overridden_status };
     match app.peer_aware.renew(key, heartbeat, source, app.now()) {

@@ -15,6 +15,7 @@ use super::security::Security;
 use super::streams::Streams;
 use super::subscribers::Subscribers;
 use crate::console::{Console, Replica};
+use crate::kubernetes;
 use crate::limits::Budget;
 use crate::metrics::connections::Connections;
 use crate::model::InstanceInfo;
@@ -44,6 +45,8 @@ pub struct Parts {
     pub connections: Arc<Connections>,
     /// The snapshots, if any are kept.
     pub snapshots: Option<Arc<Snapshots>>,
+    /// How the watch of pods goes, if there is one.
+    pub pods: Option<Arc<kubernetes::Status>>,
     /// The memory for bodies, answers and streams.
     pub budget: Budget,
     /// How many connections may be busy with a request at a time.
@@ -75,6 +78,8 @@ pub(super) struct AppState {
     pub(super) metrics: RequestMetrics,
     pub(super) connections: Arc<Connections>,
     pub(super) snapshots: Option<Arc<Snapshots>>,
+    /// How the watch of pods goes, if there is one.
+    pub(super) watched_pods: Option<Arc<kubernetes::Status>>,
     pub(super) console: Arc<Console>,
     pub(super) overviews: Overviews,
     pub(super) streams: Arc<Streams>,
@@ -102,6 +107,7 @@ impl AppState {
             nodes,
             connections,
             snapshots,
+            pods: watched_pods,
             budget,
             busy_connections,
         } = parts;
@@ -130,6 +136,7 @@ impl AppState {
             metrics: RequestMetrics::default(),
             connections,
             snapshots,
+            watched_pods,
             overviews: Overviews::new(&console, &readiness, clock),
             streams: Arc::new(Streams::new(budget.streams)),
             subscribers: Subscribers::default(),

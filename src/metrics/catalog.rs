@@ -171,6 +171,34 @@ pub(crate) const RESTORED_INSTANCES: Metric<0> = Metric::gauge(
     "Instances that were restored from the snapshot and have not renewed since",
 );
 
+// Pods, where registry.kubernetes.pods is set. A label `namespace` would be that of the replica, which Prometheus adds.
+
+pub(crate) const KUBERNETES_WATCHING: Metric<1> = Metric::gauge(
+    "eureka_kubernetes_watching",
+    ["watched_namespace"],
+    "1 if this replica watches the pods of the namespace, 0 while it cannot",
+);
+pub(crate) const KUBERNETES_PODS: Metric<1> = Metric::gauge(
+    "eureka_kubernetes_pods",
+    ["watched_namespace"],
+    "Pods of the namespace that live, as far as this replica knows",
+);
+pub(crate) const KUBERNETES_PODS_LEFT_OUT: Metric<1> = Metric::gauge(
+    "eureka_kubernetes_pods_left_out",
+    ["watched_namespace"],
+    "Pods of the namespace that this replica does not keep because there are too many",
+);
+pub(crate) const KUBERNETES_FAILURES: Metric<1> = Metric::counter(
+    "eureka_kubernetes_failures",
+    ["watched_namespace"],
+    "Lists and watches of the namespace's pods that failed",
+);
+pub(crate) const KUBERNETES_ACTS: Metric<1> = Metric::counter(
+    "eureka_kubernetes_acts",
+    ["act"],
+    "Instances that this replica has changed because of their pods, by act",
+);
+
 // Self-preservation.
 
 pub(crate) const RENEWALS_LAST_MINUTE: Metric<0> = Metric::gauge(

@@ -18,7 +18,7 @@ pub struct Caller {
     pub address: Option<IpAddr>,
     /// Whether the client of the connection showed a trusted certificate.
     pub certified: bool,
-    /// Whether it is a client or a peer.
+    /// Whether it is a client, a peer or Kubernetes.
     pub source: Source,
     /// Why, in the caller's own words; `None` if it gave no reason. Only calls that an operator makes are asked for one.
     pub reason: Option<Reason>,
@@ -85,6 +85,7 @@ impl Caller {
         match (self.source, &self.user) {
             // Peers are users, too, all of them the same one.
             (Source::Peer, _) => "a peer",
+            (Source::Kubernetes, _) => "Kubernetes",
             (Source::Client, Some(user)) => user,
             (Source::Client, None) => "a client",
         }

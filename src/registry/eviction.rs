@@ -9,9 +9,9 @@ use rand::Rng;
 
 use self::plan::{Facts, Plan};
 use super::journal::ChangeKind;
-use super::{InstanceRegistry, Lease};
+use super::{Caller, Done, InstanceRegistry, Lease};
 use crate::codec::exchange::HeardAnswer;
-use crate::model::{Heard, InstanceKey};
+use crate::model::{Heard, InstanceKey, Tombstone};
 use crate::time::Timestamp;
 
 /// Whether an instance is dead that one replica has and another one lacks: it is overdue, and the other replica has been up for
@@ -109,6 +109,29 @@ impl InstanceRegistry {
         plan.evict.iter().filter(|key| self.evict_if(key, is_expired, now)).count()
     }
 
+    /// Evicts an instance whose pod has ended, unless it was heard after `until`. Unlike the end of a lease, it is a fact that no
+    /// replica has to find out by itself, also one that Kubernetes does not tell about pods: so it has a stamp and leaves a tombstone,
+    /// as a cancellation does, and self-preservation does not keep the instance. Returns the lease; `None` if there is no such
+    /// instance, or it lives.
+    pub fn evict_ended(
+        &self,
+        key: &str,
+        until: Timestamp,
+        caller: impl Into<Caller>,
+        now: Timestamp,
+    ) -> Done<Option<Arc<Lease>>> {
+        let mut edit = self.edit(Some(caller.into()), now);
+        // Checked under the lock: it may have renewed or registered meanwhile.
+        if self.leases.get(key).is_none_or(|lease| lease.last_heard() > until) {
+            return edit.done(None);
+        }
+        let Some(lease) = edit.take_out(ChangeKind::Evicted, key) else { return edit.done(None) };
+        let cancelled = edit.clock.tick(now);
+        let tombstone = lease.with_record(|record| Tombstone::new(lease.key().clone(), record, cancelled));
+        edit.bury(tombstone, now);
+        edit.done(Some(lease))
+    }
+
     fn evict_if(&self, key: &InstanceKey, condition: impl Fn(&Lease) -> bool, now: Timestamp) -> bool {
         let mut edit = self.edit(None, now);
         // Checked again under the lock: it may have renewed or registered meanwhile.
@@ -150,7 +173,7 @@ impl Heard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AppName, InstanceInfo};
+    use crate::model::{AppName, Fact, InstanceInfo};
     use crate::registry::{Options, Source};
 
     fn secs(secs: u64) -> Duration {
@@ -173,6 +196,26 @@ mod tests {
         assert_eq!(registry.expired(now).len(), 1);
         registry.renew("A/h", now);
         assert_eq!(registry.expired(now).len(), 0, "it lives");
+    }
+
+    #[test]
+    fn an_instance_whose_pod_has_ended_is_gone_unless_it_was_heard_later() {
+        let now = Timestamp(1_700_000_000_000);
+        let registry = InstanceRegistry::new(Options::default(), 1, now);
+        registry.register(InstanceInfo::new(AppName::new("a"), "h", "10.0.0.1", now), Source::Client, now);
+        registry.open_for_traffic(1, now);
+        assert_eq!(registry.self_preservation(now).expected_clients, 1);
+        registry.renew("A/h", now + secs(2));
+        let evict = |until| registry.evict_ended("A/h", until, Source::Kubernetes, now + secs(2)).into_result();
+        assert!(evict(now + secs(1)).is_none(), "it was heard later");
+        assert!(evict(now + secs(2)).is_some());
+        assert!(evict(now + secs(2)).is_none(), "it is gone already");
+        assert_eq!(registry.self_preservation(now).expected_clients, 0, "nobody waits for its renewals");
+        let (known, lease) = registry.known("A/h").unwrap();
+        assert!(matches!(known, Fact::Cancelled(_)) && lease.is_none(), "peers are told");
+        let change = registry.latest_changes(1).changes.remove(0);
+        assert_eq!((change.kind, change.source()), (ChangeKind::Evicted, Some(Source::Kubernetes)));
+        registry.check();
     }
 
     #[test]

@@ -182,7 +182,7 @@ impl Journal {
 
     /// The number of changes since the start, by kind and source.
     pub(super) fn counted(&self) -> impl Iterator<Item = (ChangeKind, Option<Source>, u64)> {
-        let of_kind = |(kind, counts): (ChangeKind, [u64; 3])| {
+        let of_kind = |(kind, counts): (ChangeKind, [u64; Source::ALL.len()])| {
             Source::ALL.into_iter().zip(counts).map(move |(source, count)| (kind, source, count))
         };
         ChangeKind::ALL.into_iter().zip(self.counted).flat_map(of_kind)

@@ -146,7 +146,7 @@ impl Lease {
 
     /// Whether its client has missed two renewals, by its own interval, or its lease is over. One that was restored has time to
     /// renew first.
-    pub(super) fn is_silent(&self, now: Timestamp) -> bool {
+    pub fn is_silent(&self, now: Timestamp) -> bool {
         let interval = self.with_record(|record| u64::try_from(record.info.lease.renewal_interval_secs).unwrap_or(0));
         let silent = now.since(self.last_heard().max(self.restored()));
         silent > self.duration() || (interval > 0 && silent > Duration::from_secs(interval) * 2)

@@ -16,6 +16,6 @@ pub(super) fn sent_status(
         (Source::Client, Some(held)) if status_override.is_none() && sent.takes_override() && held.takes_override() => {
             held
         }
-        (Source::Client | Source::Peer, _) => sent,
+        (Source::Client | Source::Peer | Source::Kubernetes, _) => sent,
     }
 }

@@ -31,8 +31,8 @@ pub struct NoRoom {
 pub(super) struct Room {
     most: usize,
     used: AtomicUsize,
-    /// New or larger instances that were refused: of clients, and of peers.
-    refused: [AtomicU64; 2],
+    /// New or larger instances that were refused, by source. Kubernetes registers none.
+    refused: [AtomicU64; 3],
     is_full: AtomicBool,
 }
 
@@ -65,7 +65,7 @@ impl Room {
             let more = weight.saturating_sub(before.unwrap_or(0));
             let allowed = match (source, before) {
                 (Source::Client, None) => most,
-                (Source::Client, Some(_)) | (Source::Peer, _) => most.saturating_add(most / ABOVE),
+                (Source::Client, Some(_)) | (Source::Peer | Source::Kubernetes, _) => most.saturating_add(most / ABOVE),
             };
             more == 0 || used.saturating_add(more) <= allowed
         };

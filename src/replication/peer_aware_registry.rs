@@ -187,17 +187,25 @@ impl PeerAwareInstanceRegistry {
                 }
                 HeartbeatOutcome::NotFound
             }
-            (std::cmp::Ordering::Greater, Source::Client) => HeartbeatOutcome::NotFound,
+            (std::cmp::Ordering::Greater, Source::Client | Source::Kubernetes) => HeartbeatOutcome::NotFound,
             (std::cmp::Ordering::Less, Source::Peer) => {
                 HeartbeatOutcome::Conflict(Registration { record: lease.record(), lease })
             }
-            (std::cmp::Ordering::Less, Source::Client) | (std::cmp::Ordering::Equal, _) => HeartbeatOutcome::Renewed,
+            (std::cmp::Ordering::Less, Source::Client | Source::Kubernetes) | (std::cmp::Ordering::Equal, _) => {
+                HeartbeatOutcome::Renewed
+            }
         }
     }
 
     /// Cancels an instance. Returns whether there was one.
     pub fn cancel(&self, key: &str, caller: &Caller, now: Timestamp) -> bool {
         self.command(Action::Cancel, caller, now, || self.registry.cancel(key, caller, now))
+    }
+
+    /// Evicts an instance whose pod has ended, unless it was heard after `until`. It is replicated as a cancellation, to Java servers,
+    /// too. Returns whether it is gone by this.
+    pub fn evict_ended(&self, key: &str, until: Timestamp, caller: &Caller, now: Timestamp) -> bool {
+        self.command(Action::Cancel, caller, now, || self.registry.evict_ended(key, until, caller, now))
     }
 
     /// Sets an override. Returns whether there is such an instance.

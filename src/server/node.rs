@@ -13,6 +13,7 @@ use super::remembering::{self, Remembering};
 use super::{Settings, own_registration};
 use crate::console::SAMPLE_INTERVAL;
 use crate::http::{Parts, Readiness, Service};
+use crate::kubernetes::Watcher;
 use crate::limits::Budget;
 use crate::metrics::connections::Connections;
 use crate::model::InstanceInfo;
@@ -85,6 +86,8 @@ pub struct Node {
     peer_aware: Arc<PeerAwareInstanceRegistry>,
     peers: Option<Peers>,
     snapshots: Option<Arc<Snapshots>>,
+    /// Watches pods, until that is a task.
+    pods: Option<Watcher>,
     own_instance: InstanceInfo,
     readiness: Readiness,
     service: Arc<Service>,
@@ -117,6 +120,7 @@ impl Node {
         let registry = Arc::new(InstanceRegistry::new(options, number, clock.now()));
         let peer_aware = Arc::new(PeerAwareInstanceRegistry::new(registry, &settings.replication));
         let snapshots = Snapshots::new(&settings.snapshot, peer_aware.registry(), clock).map(Arc::new);
+        let pods = Watcher::new(&settings.kubernetes, &peer_aware, clock);
         let secure = settings.server.tls.is_some();
         let peers = access.map(|PeerAccess { discovery, transport, joining }| {
             let scheme = if secure { "https" } else { "http" };
@@ -137,6 +141,7 @@ impl Node {
             nodes: peers.as_ref().map(|peers| Arc::clone(&peers.nodes)),
             connections: Arc::clone(&connections),
             snapshots: snapshots.clone(),
+            pods: pods.as_ref().map(|pods| Arc::clone(pods.status())),
             budget,
             busy_connections: Capacity::of(&settings.server, &settings.limits).busy,
         }));
@@ -148,6 +153,7 @@ impl Node {
             peer_aware,
             peers,
             snapshots,
+            pods,
             own_instance,
             readiness,
             service,
@@ -176,6 +182,7 @@ impl Node {
         registry.open_for_traffic(u32::try_from(registry.len()).unwrap_or(u32::MAX), now);
         self.start_replication();
         self.start_timers();
+        self.start_pods();
         if let Some(remembering) = remembering {
             remembering.start(&mut self.tasks);
         }
@@ -202,6 +209,13 @@ impl Node {
         if let Some(Peers { nodes, seed, .. }) = &self.peers {
             let (nodes, seed) = (Arc::clone(nodes), *seed);
             self.tasks.spawn("replication", |stop| nodes.run(seed, stop));
+        }
+    }
+
+    fn start_pods(&mut self) {
+        if let Some(pods) = self.pods.take() {
+            let seed = self.rng.random();
+            self.tasks.spawn("pods", |stop| pods.run(seed, stop));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::options::Options;
 use crate::limits::Limits;
-use crate::{http, registry, replication, snapshot, telemetry};
+use crate::{http, kubernetes, registry, replication, snapshot, telemetry};
 
 /// Everything that a server is made from.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,8 @@ pub struct Settings {
     pub registry: registry::Options,
     /// Replication.
     pub replication: replication::Options,
+    /// The watch of pods.
+    pub kubernetes: kubernetes::Options,
     /// Snapshots.
     pub snapshot: snapshot::Options,
     /// The logs.

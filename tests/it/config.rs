@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use eureka_registry::config::{self, Command, ConfigError, Loaded, Notice, Unheeded};
 use eureka_registry::http::actuator::ShowDetails;
+use eureka_registry::kubernetes::{Options, Policy};
 use eureka_registry::server::Settings;
 use eureka_registry::telemetry::Format;
 use eureka_registry::tls::ClientAuth;
@@ -398,6 +399,31 @@ fn a_misspelt_key_is_told_with_the_nearest_known_one() {
             ),
         ]
     );
+}
+
+#[test]
+fn what_the_watch_of_pods_needs_is_read() {
+    let on = ["--registry.kubernetes.pods=true", "--registry.kubernetes.namespaces=shop, billing,shop"];
+    let environment =
+        [("REGISTRY_KUBERNETES_TERMINATING", "out-of-service"), ("REGISTRY_KUBERNETES_NOTREADY", "OUT_OF_SERVICE")];
+    let mut kubernetes = settings(&[], &on, &environment).kubernetes;
+    assert!(kubernetes.pods && kubernetes.namespaces == ["billing", "shop"]);
+    assert_eq!((kubernetes.terminating, kubernetes.not_ready), (Policy::OutOfService, Policy::OutOfService));
+    let refused = kubernetes.complete().unwrap_err().to_string();
+    assert!(refused.contains("KUBERNETES_SERVICE_HOST is not set"), "{refused}");
+    kubernetes.find_api_server(|name| (name == "KUBERNETES_SERVICE_HOST").then(|| "10.96.0.1".to_owned()));
+    kubernetes.complete().unwrap();
+    assert_eq!(kubernetes.api_server.as_deref(), Some("https://10.96.0.1:443"));
+    let account = Path::new("/nonexistent").to_path_buf();
+    let mut of_account = Options { namespaces: Vec::new(), service_account: account, ..kubernetes };
+    let refused = format!("{:#}", of_account.complete().unwrap_err());
+    assert!(refused.contains("/nonexistent/namespace") && refused.contains("kubernetesAware.enabled"), "{refused}");
+    for wrong in
+        ["namespaces=Shop", "terminating=evict", "not-ready=down", "api-server=10.96.0.1", "api-server=https://a:b@c"]
+    {
+        let error = loaded(&[], &[&format!("--registry.kubernetes.{wrong}")], &[]).unwrap_err().to_string();
+        assert!(error.contains("registry.kubernetes."), "{error}");
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod health;
 mod membership;
 mod metrics;
 mod migrate_check;
+mod pods;
 mod process;
 mod readme;
 mod replication;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use eureka_registry::replication::ServiceUrl;
 use tokio::time::{Instant, sleep};
 
+use crate::support::api_server::ApiServer;
 use crate::support::{DEADLINE, DataDir, TestServer};
 
 /// What to do when a generated table is out of date.
@@ -17,8 +18,8 @@ const MOST_WORDS: usize = 1_800;
 /// Maximum bytes of each picture of the README.
 const LARGEST_PICTURE: u64 = 150_000;
 /// Labels whose values depend on the cluster or are too many for a table. All values of any other label are listed.
-const UNLISTED_LABELS: [&str; 9] =
-    ["application", "commit", "method", "node", "outcome", "peer", "status", "uri", "version"];
+const UNLISTED_LABELS: [&str; 10] =
+    ["application", "commit", "method", "node", "outcome", "peer", "status", "uri", "version", "watched_namespace"];
 
 #[test]
 fn the_configuration_table_is_that_of_the_code() {
@@ -30,11 +31,14 @@ fn the_configuration_table_is_that_of_the_code() {
 async fn the_metrics_table_is_that_of_a_scrape() {
     let peer = TestServer::start().await;
     let peer_url = format!("http://{}/eureka/", peer.address);
-    let data = DataDir::new("metrics");
+    let (data, kubernetes) = (DataDir::new("metrics"), ApiServer::start().await);
     let server = TestServer::with(|settings| {
         settings.snapshot.directory = Some(data.path.clone());
         settings.replication.service_urls = vec![ServiceUrl::parse(&peer_url).unwrap()];
         settings.http.metrics_by_application = true;
+        settings.kubernetes.pods = true;
+        settings.kubernetes.api_server = Some(format!("http://{}", kubernetes.address));
+        settings.kubernetes.namespaces = vec!["shop".to_owned()];
     })
     .await;
     server.register("ORDERS", "orders-1").await;

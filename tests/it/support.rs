@@ -1,5 +1,6 @@
 //! A server for one test, a client that shows the bytes on the wire, a name server, and waiting with a deadline.
 
+pub(crate) mod api_server;
 pub(crate) mod name_server;
 
 use std::net::{Ipv4Addr, SocketAddr};

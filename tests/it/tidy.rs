@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use imports::Imports;
 
 /// The modules in the order of dependency: each uses only those before it (and itself).
-const LAYERS: [&str; 18] = [
+const LAYERS: [&str; 19] = [
     "time",
     "metrics",
     "limits",
@@ -19,6 +19,7 @@ const LAYERS: [&str; 18] = [
     "registry",
     "snapshot",
     "replication",
+    "kubernetes",
     "console",
     "http",
     "tasks",

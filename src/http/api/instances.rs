@@ -18,6 +18,7 @@ use crate::console::csv;
 use crate::console::instances::Instance;
 use crate::http::state::AppState;
 use crate::http::{ApiError, reads};
+use crate::kubernetes::PodShown;
 use crate::model::{AppName, InstanceKey};
 
 pub(super) async fn applications(
@@ -95,6 +96,8 @@ pub(super) async fn completions(
 struct InstanceDetails {
     now: i64,
     instance: Option<Instance>,
+    /// The pod that has its address, where pods are watched.
+    pod: Option<PodShown>,
     eureka: Option<Box<RawValue>>,
     history: Vec<Change>,
     changes_kept_since: Option<i64>,
@@ -123,6 +126,7 @@ impl InstanceDetails {
         Ok(Self {
             now: now.0,
             instance: held.as_ref().map(|(record, lease)| Instance::of(&record.info, lease, now)),
+            pod: held.as_ref().and_then(|(record, _)| app.watched_pods.as_ref()?.pod_at(&record.info.ip_addr)),
             eureka: eureka.and_then(|text| RawValue::from_string(text).ok()),
             history: history.changes.iter().map(Change::of).collect(),
             changes_kept_since: history.kept_since.map(|at| at.0),

@@ -103,6 +103,7 @@ export function changeWords({ kind, previousStatus }) {
 /** Who made a change, and from where. Empty if a client registered or cancelled its own instance and nothing is known of it. */
 export function changeSource({ kind, source, user, address }) {
   if (source === 'registry') return 'by the registry';
+  if (source === 'kubernetes') return 'by the registry, as Kubernetes says';
   const from = address ? ` from ${address}` : '';
   if (source === 'peer') return `${user ? `by ${user}, ` : ''}replicated by a peer${address ? ` at ${address}` : ''}`;
   if (user) return `by ${user}${from}`;

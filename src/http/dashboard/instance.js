@@ -57,7 +57,7 @@ function history({ history: changes = [], changesKeptSince } = {}) {
 }
 
 /** The data that the instance sent, as groups of names and values, and as JSON. */
-function sent({ eureka }) {
+function sent({ eureka, pod }) {
   const all = eureka.instance ?? eureka;
   const plain = Object.entries(all).filter(([, value]) => value === null || typeof value !== 'object');
   const groups = Object.entries(all).filter(([, value]) => value !== null && typeof value === 'object' && !isPort(value));
@@ -67,6 +67,7 @@ function sent({ eureka }) {
   const named = Object.entries(metadata).filter(([, value]) => value !== 'java.util.Collections$EmptyMap');
   return h(
     'div', { class: 'groups' },
+    pod && group('pod', Object.entries(pod)),
     group('metadata', named),
     group('instance', [...plain, ...ports]),
     Object.entries(others).map(([name, value]) => group(name, Object.entries(value))),

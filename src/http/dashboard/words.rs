@@ -295,6 +295,7 @@ fn source(change: &Change) -> String {
             let by = user.map(|user| format!("by {user}, ")).unwrap_or_default();
             format!("{by}replicated by a peer{}", from("at"))
         }
+        (Source::Kubernetes, ..) => "by the registry, as Kubernetes says".to_owned(),
         (Source::Client, Some(user), _) => format!("by {user}{}", from("from")),
         (Source::Client, None, ChangeKind::Registered | ChangeKind::Cancelled) => String::new(),
         (Source::Client, None, _) => format!("by a client{}", from("from")),

@@ -32,6 +32,7 @@ fn app() -> AppState {
         nodes: None,
         connections: Arc::<Connections>::default(),
         snapshots: None,
+        pods: None,
         budget: Budget::default(),
         busy_connections: 170,
     })
