@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from check_cases import ALERTS, BAD, BAD_CONFIG, HOSTS, MOVED, NETWORK, PANELS, PERSISTENCE, SIZES, USERS
+from check_cases import ALERTS, BAD, BAD_CONFIG, HOSTS, KUBERNETES, MOVED, NETWORK, PANELS, PERSISTENCE, SIZES, USERS
 
 CHART = Path(__file__).resolve().parent / "chart"
 IMAGE = "image.repository=registry.example.com/eureka-registry"
@@ -246,6 +246,7 @@ def main():
             ("moved ports and paths followed", MOVED),
             ("users and Secrets", USERS),
             ("network policies", NETWORK),
+            ("the watch of pods", KUBERNETES),
             ("names of the Ingress", HOSTS),
             ("sizes", SIZES),
             ("volumes", PERSISTENCE),

@@ -178,7 +178,29 @@ NETWORK = [
         [],
     ),
     ("networkPolicy: {enabled: true, allowNamespace: false}\n", ['              registry-client: "true"\n'], ["podSelector: {}"]),
+    ("networkPolicy: {enabled: true}\nkubernetesAware: {enabled: true}\n", ["        - port: 6443\n"], []),
     ("networkPolicy: {enabled: true, allowExternal: true}\n", [], ["      from:\n", "podSelector: {}"]),
+]
+
+# The watch of pods: the token is mounted and the account may read pods only where that is wanted.
+KUBERNETES = [
+    ("{}\n", [], ["automountServiceAccountToken: true", "kind: Role", "REGISTRY_KUBERNETES"]),
+    (
+        "kubernetesAware: {enabled: true}\n",
+        [
+            "      automountServiceAccountToken: true\n", "  name: registry-pods\n", "    verbs: [get, list, watch]\n",
+            "            - name: REGISTRY_KUBERNETES_PODS\n              value: \"true\"\n",
+        ],
+        ["REGISTRY_KUBERNETES_NAMESPACES", "ClusterRole"],
+    ),
+    (
+        "kubernetesAware: {enabled: true, namespaces: [shop, default], notReady: out-of-service}\n",
+        [
+            "  name: registry-pods\n  namespace: default\n", "  name: default-registry-pods\n  namespace: shop\n",
+            "              value: shop,default\n", "REGISTRY_KUBERNETES_NOTREADY\n              value: out-of-service\n",
+        ],
+        ["ClusterRole"],
+    ),
 ]
 
 # The host names under which pages are answered: those of the Ingress, unless the operator lists others.
@@ -294,6 +316,9 @@ BAD = [
     (["metrics.prometheusRule.selector=up"], ["metrics.prometheusRule.selector", "pattern"]),
     (["metrics.prometheusRule.runbookBaseUrl=wiki"], ["runbookBaseUrl", "pattern"]),
     (["metrics.prometheusRule.certificateDays=0"], ["certificateDays", "minimum"]),
+    (["kubernetesAware.namespaces[0]=Shop"], ["kubernetesAware.namespaces.0", "pattern"]),
+    (["kubernetesAware.terminating=evict"], ["kubernetesAware.terminating", "out-of-service"]),
+    (["kubernetesAware.enabled=true", "serviceAccount.create=false"], ["kubernetesAware.enabled", "serviceAccount.name"]),
     (["replicaCount=-1"], ["replicaCount", "minimum"]),
     (["replicaCount=three"], ["replicaCount", "integer"]),
     (["replicacount=3"], ["replicacount", "not allowed"]),

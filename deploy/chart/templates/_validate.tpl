@@ -24,6 +24,9 @@
 {{- fail (printf "auth.users: %s is auth.username" .name) }}
 {{- end }}
 {{- end }}
+{{- if and .Values.kubernetesAware.enabled (eq (include "registry.serviceAccountName" .) "default") }}
+{{- fail "kubernetesAware.enabled needs a service account of its own, or every pod of the namespace could read pods: set serviceAccount.create or serviceAccount.name" }}
+{{- end }}
 {{- if eq (include "registry.managementPort" .) (include "registry.port" .) }}
 {{- fail "containerPorts.management must not be containerPorts.http" }}
 {{- end }}
