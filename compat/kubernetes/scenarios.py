@@ -23,6 +23,7 @@ from urllib.parse import quote
 import deletion
 import java
 import pages
+import pods as watched_pods
 from cluster import (
     LABEL,
     SPRING,
@@ -1018,6 +1019,11 @@ def fleet(it):
         ns.delete()
 
 
+def pods(it):
+    """Seconds that an instance stays whose pod is dead: Java server, ours, and ours that watches pods."""
+    watched_pods.compare(f"{it.ns.name}-pods", CHART, IMAGE)
+
+
 def failed_probes(ns):
     """How often each probe failed, counted by what Kubernetes says of it."""
     events = [event for event in ns.get("events")["items"] if event["reason"] == "Unhealthy"]
@@ -1068,7 +1074,7 @@ def main():
         fleet,
     ]
     # Long, or not yet steady on busy machines: played only where they are named.
-    named = [volumes, java_servers_replaced, unschedulable]
+    named = [volumes, java_servers_replaced, unschedulable, pods]
     harmful = {all_deleted: ("partial", "lost")}  # takes the whole registry away: calls fail, but clients lose nobody
     needed = (start, clients, uninstalled)  # by every other shared one
     every = shared + alone + named
