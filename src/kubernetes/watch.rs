@@ -202,7 +202,7 @@ impl Watcher {
             k8s.namespace = namespace.name,
             failing_ms = now.since(since).as_millis(),
             why = %error,
-            "pods of the namespace {} cannot be watched for {:.1} s now: {error}; leases decide as without Kubernetes; {}",
+            "cannot watch the pods of the namespace {}, for {:.1} s so far: {error}; leases decide, as without Kubernetes; {}",
             namespace.name,
             now.since(since).as_secs_f64(),
             error.advice()
