@@ -120,6 +120,16 @@ class Servers:
         with urlopen(request, timeout=5) as answer:
             return answer.read().decode()
 
+    def register(self, name, address):
+        """Registers an instance at the first server, for a pod whose process does not."""
+        info = {
+            "instanceId": name, "hostName": address, "app": "LONE", "ipAddr": address, "status": "UP", "vipAddress": "lone",
+            "dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"},
+        }
+        body, headers = json.dumps({"instance": info}).encode(), {"Content-Type": "application/json"}
+        with urlopen(Request(f"http://{self.addresses[0]}:8761/eureka/apps/LONE", body, headers), timeout=5) as answer:
+            check(answer.status == 204, f"registering was answered {answer.status}")
+
     def instances(self):
         """The ids that any server has."""
         return {one for address in self.addresses for one in re.findall(r'"instanceId":"([^"]*)"', self.get(address, "/eureka/apps/"))}
@@ -321,7 +331,6 @@ def java_servers(name, chart, image):
 def ours(name, chart, image, *sets):
     ns = Namespace(name, chart, image)
     ns.install("registry", *sets)
-    ns.settled(3)
     return ns, Servers(ns, "registry")
 
 
@@ -359,6 +368,34 @@ def with_pods(ns, servers, measured, gate):
     address_reused(ns, servers)
     if gate:
         api_server_away(ns, servers, gate)
+
+
+def one_ends(name, chart, image):
+    """An instance is registered for each of two pods, and one of them is deleted: seconds until its instance is gone."""
+    with api_gate():
+        ns, servers = ours(name, chart, image, "kubernetesAware.enabled=true", "replicaCount=2")
+        try:
+            for one in ("ends", "stays"):
+                container = {"name": "app", "image": image, "imagePullPolicy": os.environ["KUBE_PULL_POLICY"]}
+                container["securityContext"] = {key: RESTRICTED[key] for key in ("allowPrivilegeEscalation", "capabilities")}
+                context = {key: RESTRICTED[key] for key in ("runAsNonRoot", "runAsUser", "seccompProfile")}
+                spec = {"containers": [container], "securityContext": context, "automountServiceAccountToken": False}
+                pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": one, "labels": {"app": "lone"}}, "spec": spec}
+                ns.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+            until("two pods", lambda: len(running(ns, "app=lone")) == 2, 60)
+            for one in ("ends", "stays"):
+                servers.register(one, ns.get("pod", one)["status"]["podIP"])
+            until("two instances", lambda: servers.have({"ends", "stays"}), 10)
+            until("the watches to be open", lambda: all(metric(servers, "eureka_kubernetes_watching")), 20)
+            watch = Watch(servers)
+            delete(ns, "ends")
+            watch.ends("ends")
+            stayed = watch.wait(10)["ends"]
+            check(stayed is not None and stayed <= AT_ONCE, f"it stayed for {cell(stayed)} s")
+            check(servers.have({"stays"}), "the other one is gone, too")
+            say(f"gone from both replicas {stayed:.1f} s after its pod was deleted; its lease lasts 90 s")
+        finally:
+            ns.delete()
 
 
 def cell(seconds):

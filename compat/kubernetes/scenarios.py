@@ -1019,6 +1019,11 @@ def fleet(it):
         ns.delete()
 
 
+def pod_ends(it):
+    """With kubernetesAware.enabled an instance is gone a second after its pod."""
+    watched_pods.one_ends(f"{it.ns.name}-ends", CHART, IMAGE)
+
+
 def pods(it):
     """Seconds that an instance stays whose pod is dead: Java server, ours, and ours that watches pods."""
     watched_pods.compare(f"{it.ns.name}-pods", CHART, IMAGE)
@@ -1071,6 +1076,7 @@ def main():
         made_password,
         moved_paths,
         secured,
+        pod_ends,
         fleet,
     ]
     # Long, or not yet steady on busy machines: played only where they are named.
