@@ -145,13 +145,13 @@ def template(name, url, labels, policy):
     """A pod with a Spring Boot application whose instance has the pod's name as its id."""
     context = {key: RESTRICTED[key] for key in ("runAsNonRoot", "runAsUser", "seccompProfile")}
     settings = {
-        "SPRING_APPLICATION_NAME": name, "EUREKA_CLIENT_SERVICEURL_DEFAULTZONE": url, "EUREKA_INSTANCE_PREFERIPADDRESS": "true",
-        "EUREKA_INSTANCE_INSTANCEID": "$(POD_NAME)", "SERVER_PORT": "8080",
+        "spring.application.name": name, "server.port": "8080", "eureka.client.service-url.defaultZone": url,
+        "eureka.instance.prefer-ip-address": "true", "eureka.instance.instance-id": "$(POD_NAME)",
     }
     field = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     container = {
         "name": "app", "image": os.environ["KUBE_SPRING_IMAGE"], "imagePullPolicy": os.environ["KUBE_PULL_POLICY"],
-        "env": [field, *({"name": key, "value": value} for key, value in settings.items())],
+        "env": [field], "args": [f"--{key}={value}" for key, value in settings.items()],
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": RESTRICTED["capabilities"]},
     }
     spec = {
@@ -240,8 +240,15 @@ def measure(ns, servers):
     fleet = {"replicas": FROM, "selector": {"matchLabels": labels}, "template": pod}
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "fleet"}, "spec": fleet}
     ns.kubectl("apply", "-f", "-", stdin=json.dumps(deployment))
-    whole = lambda: len(names := running(ns, "app=fleet")) == FROM and servers.have({*names, *lone})
-    until(f"{FROM + 3} Spring Boot applications at every server", whole, 420)
+
+    def whole():
+        names = running(ns, "app=fleet")
+        check(len(names) == FROM, f"{len(names)} containers run")
+        missing = {*names, *lone} - servers.instances()
+        check(not missing, f"nobody has {missing}")
+        return servers.have({*names, *lone})
+
+    until(f"{FROM + 3} Spring Boot applications at every server", whole, 240)
     time.sleep(31)  # each has renewed: a lease that was never renewed is over sooner
     watch = Watch(servers)
     kill(ns, "killed")
@@ -335,7 +342,7 @@ def ours(name, chart, image, *sets):
 
 
 def compare(name, chart, image):
-    """Measures all three and prints the table. Those that only wait for leases are measured at the same time."""
+    """Measures all three, at the same time, and prints the table."""
     kinds = {
         "ours with pods": lambda: ours(f"{name}-watching", chart, image, "kubernetesAware.enabled=true"),
         "ours": lambda: ours(f"{name}-leases", chart, image),
@@ -344,22 +351,19 @@ def compare(name, chart, image):
     wanted = [kind for kind in kinds if kind in os.environ.get("KUBE_PODS_OF", ",".join(kinds)).split(",")]
     columns = {}
 
-    def of(kind, more=None):
+    def of(kind, gate):
         ns, servers = kinds[kind]()
         try:
             columns[kind] = measure(ns, servers)
             say(f"{kind}: {', '.join(f'{way} {cell(seconds)}' for way, seconds in columns[kind].items())}")
-            if more:
-                more(ns, servers)
+            if kind == "ours with pods":
+                with_pods(ns, servers, columns[kind], gate)
         finally:
             ns.delete()
 
     with api_gate() as gate, ThreadPoolExecutor() as at_the_same_time:
-        if "ours with pods" in wanted:
-            of("ours with pods", lambda ns, servers: with_pods(ns, servers, columns["ours with pods"], gate))
-        others = [at_the_same_time.submit(of, kind) for kind in wanted if kind != "ours with pods"]
-        for other in others:
-            other.result()
+        for measuring in [at_the_same_time.submit(of, kind, gate) for kind in wanted]:
+            measuring.result()
     table(columns)
 
 

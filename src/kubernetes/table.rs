@@ -190,7 +190,7 @@ impl Table {
     /// A pod is as it is said now.
     pub(super) fn put(&mut self, scope: Scope, pod: Pod, now: Timestamp) {
         if pod.phase == Phase::Over {
-            return self.end(scope, &pod.uid.clone(), now);
+            return self.end(scope, &pod.uid, now);
         }
         let state = self.scopes[scope];
         let not_ready_since = |known: Option<Timestamp>| {

@@ -202,18 +202,18 @@ fn pods_above_the_limit_are_left_out() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Put(usize, u8, bool),
-    End(usize),
-    List(Vec<usize>),
+    Put(u8, u8, bool),
+    End(u8),
+    List(Vec<u8>),
     Gap,
     Contact,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        4 => (0..4_usize, 1..4_u8, any::<bool>()).prop_map(|(id, at, over)| Step::Put(id, at, over)),
-        3 => (0..4_usize).prop_map(Step::End),
-        1 => prop::collection::vec(0..4_usize, 0..4).prop_map(Step::List),
+        4 => (0..4_u8, 1..4_u8, any::<bool>()).prop_map(|(id, at, over)| Step::Put(id, at, over)),
+        3 => (0..4_u8).prop_map(Step::End),
+        1 => prop::collection::vec(0..4_u8, 0..4).prop_map(Step::List),
         1 => Just(Step::Gap),
         1 => Just(Step::Contact),
     ];
@@ -242,7 +242,7 @@ proptest! {
                 Step::End(id) => table.end(0, &format!("p{id}"), now),
                 Step::List(ids) => {
                     table.watch_ends(0);
-                    let pods: Vec<Pod> = ids.iter().map(|id| pod(&format!("p{id}"), &address(*id as u8 + 1))).collect();
+                    let pods: Vec<Pod> = ids.iter().map(|id| pod(&format!("p{id}"), &address(*id + 1))).collect();
                     list(&mut table, &pods, now);
                     table.watch_begins(0, now);
                 }
@@ -254,7 +254,7 @@ proptest! {
             }
             table.check();
             for (_, addresses) in before.iter().filter(|(uid, _)| !table.pods.contains_key(*uid)) {
-                addresses.iter().for_each(|address| drop(ended.insert(*address, now)));
+                ended.extend(addresses.iter().map(|address| (*address, now)));
             }
             for at in 1..5 {
                 let address: IpAddr = address(at).parse().unwrap();
