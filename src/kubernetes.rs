@@ -6,8 +6,9 @@
 //! change, so a replica whose API server does not answer hears it from the others. As long as a watch fails, nothing is decided from it:
 //! leases count, as without it.
 //!
-//! The watch is made of `reqwest`, which is here anyway. The `kube` crate was tried (5.0 with `k8s-openapi` 0.29): the binary of
-//! 15.4 MB grew by 4.5 MB, and the resident memory of an idle replica of 10.6 MB by 6 MB; there were two versions of four crates.
+//! The watch is made of `reqwest`, which is here anyway: the binary of 16.6 MB grew by 0.3 MB, and the resident memory of a replica that
+//! watches a hundred pods is 4 MB more than that of one that watches none (9 MB). With the `kube` crate (5.0, `k8s-openapi` 0.29) they
+//! were 4.5 MB and 6 MB, and there were two versions of four crates.
 
 mod api;
 pub mod options;
