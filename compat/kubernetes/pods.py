@@ -87,6 +87,9 @@ class ApiGate:
 
     def stop(self):
         self.shut()
+        # Closing alone would leave the address in use while the thread waits there.
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
 
