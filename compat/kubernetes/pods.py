@@ -186,9 +186,9 @@ class Watch:
     def __init__(self, servers):
         self.servers, self.ended, self.gone = servers, {}, {}
 
-    def ends(self, name, at=None):
+    def ends(self, name):
         """A pod ends now."""
-        self.ended[name] = at or time.monotonic()
+        self.ended[name] = time.monotonic()
 
     def wait(self, patience=PATIENCE):
         """Seconds that each stayed; None is longer than patience."""
@@ -253,13 +253,13 @@ def measure(ns, servers):
     until(f"{FROM + 3} Spring Boot applications at every server", whole, 600)
     time.sleep(31)  # each has renewed: a lease that was never renewed is over sooner
     watch = Watch(servers)
-    kill(ns, "killed")
     watch.ends("killed")
+    kill(ns, "killed")
+    watch.ends("lost")
     kill(ns, "lost")
     delete(ns, "lost")
-    watch.ends("lost")
-    delete(ns, "forced")
     watch.ends("forced")
+    delete(ns, "forced")
     stayed = watch.wait()
     return {**stayed, "scaled": scale_down(ns, servers)}
 
@@ -391,8 +391,8 @@ def one_ends(name, chart, image):
             until("two instances", lambda: servers.have({"ends", "stays"}), 10)
             until("the watches to be open", lambda: all(metric(servers, "eureka_kubernetes_watching")), 20)
             watch = Watch(servers)
-            delete(ns, "ends")
             watch.ends("ends")
+            delete(ns, "ends")
             stayed = watch.wait(10)["ends"]
             check(stayed is not None and stayed <= AT_ONCE, f"it stayed for {cell(stayed)} s")
             check(servers.have({"stays"}), "the other one is gone, too")
