@@ -143,8 +143,8 @@ class Servers:
         )
 
 
-def template(name, url, labels, policy):
-    """A pod with a Spring Boot application whose instance has the pod's name as its id."""
+def template(name, url, labels, policy, image="KUBE_SPRING_IMAGE"):
+    """A pod with a Spring Boot application, whose image that variable names, and whose instance has the pod's name as its id."""
     context = {key: RESTRICTED[key] for key in ("runAsNonRoot", "runAsUser", "seccompProfile")}
     settings = {
         "spring.application.name": name, "server.port": "8080", "eureka.client.service-url.defaultZone": url,
@@ -152,7 +152,7 @@ def template(name, url, labels, policy):
     }
     field = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     container = {
-        "name": "app", "image": os.environ["KUBE_SPRING_IMAGE"], "imagePullPolicy": os.environ["KUBE_PULL_POLICY"],
+        "name": "app", "image": os.environ[image], "imagePullPolicy": os.environ["KUBE_PULL_POLICY"],
         "env": [field], "args": [f"--{key}={value}" for key, value in settings.items()],
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": RESTRICTED["capabilities"]},
     }
@@ -328,10 +328,10 @@ def address_reused(ns, servers):
     say(f"{address} used again: the new instance stays")
 
 
-def java_servers(name, chart, image):
+def java_servers(name, chart, image, quick=java.QUICK):
     ns = Namespace(name, chart, image)
     ns.kubectl("create", "secret", "generic", "eureka-password", f"--from-literal=EUREKA_PASSWORD={USER[1]}")
-    java.install(ns, "eureka", os.environ["KUBE_JAVA_IMAGE"], JAVA_FILE)
+    java.install(ns, "eureka", os.environ["KUBE_JAVA_IMAGE"], JAVA_FILE, quick)
     ns.scale(1, "eureka")
     ns.settled(1, "eureka", 240)
     return ns, Servers(ns, "eureka", USER)

@@ -24,6 +24,7 @@ import deletion
 import java
 import pages
 import pods as watched_pods
+import rollout as rolling
 from cluster import (
     LABEL,
     SPRING,
@@ -1029,6 +1030,11 @@ def pods(it):
     watched_pods.compare(f"{it.ns.name}-pods", CHART, IMAGE)
 
 
+def rollout(it):
+    """Failed calls while an application is updated: Java server, ours, ours that watches pods, ours with drains."""
+    rolling.compare(f"{it.ns.name}-rollout", CHART, IMAGE)
+
+
 def failed_probes(ns):
     """How often each probe failed, counted by what Kubernetes says of it."""
     events = [event for event in ns.get("events")["items"] if event["reason"] == "Unhealthy"]
@@ -1080,7 +1086,7 @@ def main():
         fleet,
     ]
     # Long, or not yet steady on busy machines: played only where they are named.
-    named = [volumes, java_servers_replaced, unschedulable, pods]
+    named = [volumes, java_servers_replaced, unschedulable, pods, rollout]
     harmful = {all_deleted: ("partial", "lost")}  # takes the whole registry away: calls fail, but clients lose nobody
     needed = (start, clients, uninstalled)  # by every other shared one
     every = shared + alone + named

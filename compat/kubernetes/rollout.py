@@ -1,0 +1,110 @@
+"""How many calls fail while Kubernetes updates an application: with the Java server, with this registry, with this registry where it
+watches pods, and where each pod drains itself.
+
+A Spring Boot application with Spring Cloud LoadBalancer calls another one 50 times a second, with the defaults of both. The other one is a
+Deployment of three pods, which Kubernetes replaces one after the other as soon as the next one is ready.
+"""
+
+import json
+import os
+import time
+from urllib.request import urlopen
+
+import pods
+from cluster import check, say, until
+
+INSTANCES = 3
+# With it, callers fetch every five seconds and keep no list beside that, which takes a third of the time.
+IS_SHORT = "KUBE_ROLLOUT_SHORT" in os.environ
+FETCH = 5 if IS_SHORT else 30
+# Seconds for which Spring Cloud LoadBalancer keeps its list.
+LOADBALANCER = 0 if IS_SHORT else 35
+# For so long a pod goes on after it was told to end: nobody calls it then who is told at once that it is out of service.
+SLEEP = FETCH + LOADBALANCER + 10
+SLEEPS = {"sleep": {"seconds": SLEEP}}
+DRAINS = {
+    "exec": {
+        "command": [
+            "/java/bin/java", "-cp", "/app/classes", "compat.Drain", "http://registry:8761/api/v1/applications/orders",
+            f"timeout=90s&interval={FETCH}s&settle={LOADBALANCER}s",
+        ],
+    },
+}
+# Whatever anybody still has of the last pod is forgotten after this: the Java server's cache, the fetch, the load balancer's list.
+AFTER = 30 + FETCH + LOADBALANCER + 10
+
+
+def deploy(ns, name, url, *options, replicas=1, hook=None):
+    """The Deployment of the application of compat/rollout; a change of its options replaces its pods."""
+    pod = pods.template(name, url, {"app": name}, "Always", "KUBE_ROLLOUT_IMAGE")
+    container = pod["spec"]["containers"][0]
+    if IS_SHORT:
+        options = (*options, f"--eureka.client.registry-fetch-interval-seconds={FETCH}", "--spring.cloud.loadbalancer.cache.enabled=false")
+    container["args"] += options
+    container["readinessProbe"] = {"httpGet": {"path": "/work", "port": 8080}, "periodSeconds": 1}
+    if hook:
+        container["lifecycle"] = {"preStop": hook}
+        pod["spec"]["terminationGracePeriodSeconds"] = 240
+    spec = {
+        "replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": pod,
+        "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+    }
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
+    ns.kubectl("apply", "-f", "-", stdin=json.dumps(deployment))
+
+
+def counts(address):
+    """Calls of the caller that were answered and that failed, and the instances that it knows."""
+    with urlopen(f"http://{address}:8080/counts", timeout=5) as answer:
+        return [int(word) for word in answer.read().split()]
+
+
+def of(ns, name):
+    return ns.get("pods", "-l", f"app={name}")["items"]
+
+
+def measure(ns, servers, hook):
+    """Failed calls and all calls of a rolling update, and how many seconds it took."""
+    deploy(ns, "orders", servers.url, replicas=INSTANCES, hook=hook)
+    deploy(ns, "caller", servers.url, "--calls.of=orders")
+    for name in ("orders", "caller"):
+        ns.kubectl("rollout", "status", f"deployment/{name}", "--timeout=240s", timeout=250)
+    caller = of(ns, "caller")[0]["status"]["podIP"]
+    until("the caller to know all instances", lambda: counts(caller)[2] == INSTANCES, 120)
+    time.sleep(LOADBALANCER + 5)
+    old, (answered, failed, _), begin = {pod["metadata"]["uid"] for pod in of(ns, "orders")}, counts(caller), time.monotonic()
+    deploy(ns, "orders", servers.url, "--release=next", replicas=INSTANCES, hook=hook)
+    until("all pods to be new", lambda: not old & {pod["metadata"]["uid"] for pod in of(ns, "orders")}, 900)
+    took = time.monotonic() - begin
+    time.sleep(AFTER)
+    now = counts(caller)
+    check(now[2] == INSTANCES, f"the caller knows {now[2]} instances at the end")
+    return now[1] - failed, now[0] - answered + now[1] - failed, took
+
+
+def compare(name, chart, image):
+    """Plays all of them, one after the other, and prints the table."""
+    watching = ("kubernetesAware.enabled=true", "kubernetesAware.terminating=out-of-service")
+    kinds = {
+        "Java server": (lambda ns: pods.java_servers(f"{ns}-jvm", chart, image, quick={}), None),
+        f"Java server, and pods that sleep for {SLEEP} s": (lambda ns: pods.java_servers(f"{ns}-jvm2", chart, image, quick={}), SLEEPS),
+        "ours": (lambda ns: pods.ours(f"{ns}-plain", chart, image), None),
+        f"ours with pods, which sleep for {SLEEP} s": (lambda ns: pods.ours(f"{ns}-watching", chart, image, *watching), SLEEPS),
+        "ours with drain": (lambda ns: pods.ours(f"{ns}-drain", chart, image), DRAINS),
+    }
+    rows, wanted = {}, os.environ.get("KUBE_ROLLOUT_OF", "0,1,2,3,4")
+    for number in map(int, wanted.split(",")):
+        kind, (start, hook) = list(kinds.items())[number]
+        ns, servers = start(name)
+        try:
+            rows[kind] = measure(ns, servers, hook)
+            failed, calls, took = rows[kind]
+            say(f"{kind}: {failed} of {calls} calls failed; all pods were new after {took:.0f} s")
+        finally:
+            ns.delete()
+            until("its pods to be gone", lambda ns=ns: not ns.get("pods")["items"], 300)
+    print("\n   failed calls of a rolling update")
+    for kind, (failed, calls, took) in rows.items():
+        print(f"   {kind:48} {failed:6} of {calls:6}   {took:4.0f} s")
+    unharmed = [kind for kind, (failed, *_) in rows.items() if kind.startswith("ours with") and failed]
+    check(not unharmed, f"calls failed: {unharmed}")
