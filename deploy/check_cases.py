@@ -201,6 +201,11 @@ KUBERNETES = [
         ],
         ["ClusterRole"],
     ),
+    (
+        "kubernetesAware: {enabled: true, zones: true}\n",
+        ["  name: default-registry-nodes\n", "    resources: [nodes]\n    verbs: [get]\n", "REGISTRY_KUBERNETES_ZONES\n"],
+        [],
+    ),
 ]
 
 # The host names under which pages are answered: those of the Ingress, unless the operator lists others.

@@ -17,6 +17,7 @@ mod status;
 mod sweep;
 mod table;
 mod watch;
+mod zones;
 
 pub use options::{Options, Policy};
 pub use status::{PodShown, Status, Watched};

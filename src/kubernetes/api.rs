@@ -12,8 +12,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Certificate, Client, Response};
 use serde::Deserialize;
 
-use super::pod::{PodList, PodObject};
+use super::pod::{NodeObject, PodList, PodObject};
 
+const JSON: &str = "application/json";
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a page of a list, or the beginning of a watch, may take.
@@ -54,6 +55,16 @@ pub(super) enum ApiError {
 }
 
 impl ApiError {
+    /// What an operator can do about it where a node was to be read.
+    pub(super) fn advice_on_nodes(&self) -> &'static str {
+        match self {
+            Self::Forbidden(_) => {
+                "give the service account a ClusterRole for get of nodes (chart: kubernetesAware.zones)"
+            }
+            other => other.advice(),
+        }
+    }
+
     /// What an operator can do about it.
     pub(super) fn advice(&self) -> &'static str {
         match self {
@@ -142,9 +153,9 @@ impl Api {
     /// One page of the pods of a namespace, after the one that said `next`.
     pub(super) async fn list(&self, namespace: &str, next: &str) -> Result<PodList, ApiError> {
         let next = utf8_percent_encode(next, NON_ALPHANUMERIC);
-        let query = format!("limit={PAGE}&continue={next}");
+        let path = format!("namespaces/{namespace}/pods?limit={PAGE}&continue={next}");
         let listing = async {
-            let response = self.get(namespace, &query).await?;
+            let response = self.get(&path, JSON).await?;
             read(response, MOST_PAGE_BYTES).await
         };
         let body =
@@ -157,21 +168,37 @@ impl Api {
         let version = utf8_percent_encode(version, NON_ALPHANUMERIC);
         let seconds = time.as_secs();
         let query = format!("watch=1&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={seconds}");
-        let asked = tokio::time::timeout(ANSWER_TIMEOUT, self.get(namespace, &query)).await;
+        let path = format!("namespaces/{namespace}/pods?{query}");
+        let asked = tokio::time::timeout(ANSWER_TIMEOUT, self.get(&path, JSON)).await;
         let response = asked.map_err(|_elapsed| too_slow("watch of pods"))??;
         let ends = tokio::time::Instant::now() + time + PATIENCE;
         Ok(Events { response, buffer: BytesMut::new(), searched: 0, ends })
     }
 
-    async fn get(&self, namespace: &str, query: &str) -> Result<Response, ApiError> {
+    /// The zone of a node; `None` if it has none, or there is no such node.
+    pub(super) async fn zone(&self, node: &str) -> Result<Option<Box<str>>, ApiError> {
+        // Without its status, which names all of its images.
+        const ONLY_METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+        let path = format!("nodes/{}", utf8_percent_encode(node, NON_ALPHANUMERIC));
+        let reading = async { read(self.get(&path, ONLY_METADATA).await?, MOST_EVENT_BYTES).await };
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, reading).await.map_err(|_elapsed| too_slow("node"))?;
+        let body = match answer {
+            Err(ApiError::Refused(404, _)) => return Ok(None),
+            answer => answer?,
+        };
+        let node: NodeObject = serde_json::from_slice(&body).map_err(|_no_node| ApiError::Garbled("node"))?;
+        Ok(node.metadata.labels.zone)
+    }
+
+    async fn get(&self, path: &str, accept: &str) -> Result<Response, ApiError> {
         // The kubelet replaces it every hour.
         let token = if self.base.starts_with("https://") {
             self.read("token")?
         } else {
             self.read("token").unwrap_or_default()
         };
-        let url = format!("{}/api/v1/namespaces/{namespace}/pods?{query}", self.base);
-        let request = self.client()?.get(url).header("Accept", "application/json");
+        let url = format!("{}/api/v1/{path}", self.base);
+        let request = self.client()?.get(url).header("Accept", accept);
         let request = request.bearer_auth(String::from_utf8_lossy(&token).trim());
         let response = request.send().await.map_err(|error| failed(&error))?;
         match response.status().as_u16() {

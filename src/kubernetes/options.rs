@@ -16,6 +16,8 @@ pub struct Options {
     pub terminating: Policy,
     /// What becomes of an instance while its pod is not ready.
     pub not_ready: Policy,
+    /// Whether an instance that names no zone is given that of its pod's node.
+    pub zones: bool,
     /// The URL of the API server, without a slash at its end; `None` for that of this pod's cluster.
     pub api_server: Option<String>,
     /// The directory with `token`, `ca.crt` and `namespace` of the service account.
@@ -39,6 +41,7 @@ impl Default for Options {
             namespaces: Vec::new(),
             terminating: Policy::Show,
             not_ready: Policy::Show,
+            zones: false,
             api_server: None,
             service_account: PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount"),
         }

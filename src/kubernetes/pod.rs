@@ -91,6 +91,24 @@ pub(super) struct Metadata {
     deletion_timestamp: Option<String>,
 }
 
+/// What is read of a node.
+#[derive(Debug, Deserialize)]
+pub(super) struct NodeObject {
+    pub(super) metadata: NodeMetadata,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct NodeMetadata {
+    #[serde(default)]
+    pub(super) labels: NodeLabels,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct NodeLabels {
+    #[serde(rename = "topology.kubernetes.io/zone")]
+    pub(super) zone: Option<Box<str>>,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Spec {

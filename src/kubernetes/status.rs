@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::table::Table;
+use super::zones::Zones;
 
 /// How the watch of pods goes. Cheap to ask; shared by the watch and those who show it.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Status {
     pub(super) evicted: AtomicU64,
     pub(super) out_of_service: AtomicU64,
     pub(super) back_in_service: AtomicU64,
+    pub(super) zones: Mutex<Zones>,
+    pub(super) zoned: AtomicU64,
 }
 
 /// A namespace whose pods are watched.
@@ -65,8 +68,8 @@ impl Status {
         let table = Mutex::new(Table::new(namespaces.len()));
         let namespace = |name| Namespace { name, failures: AtomicU64::new(0) };
         let namespaces = namespaces.into_iter().map(namespace).collect();
-        let (evicted, out_of_service, back_in_service) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Arc::new(Self { table, namespaces, evicted, out_of_service, back_in_service })
+        let [evicted, out_of_service, back_in_service, zoned] = [(); 4].map(|()| AtomicU64::new(0));
+        Arc::new(Self { table, namespaces, evicted, out_of_service, back_in_service, zones: Mutex::default(), zoned })
     }
 
     /// How the watch of each namespace goes.
@@ -80,12 +83,13 @@ impl Status {
         self.namespaces.iter().enumerate().map(watched).collect()
     }
 
-    /// The number of instances that this replica has evicted, put out of service and put back since the start.
-    pub fn acts(&self) -> [(&'static str, u64); 3] {
+    /// The number of instances that this replica has evicted, put out of service, put back and given a zone since the start.
+    pub fn acts(&self) -> [(&'static str, u64); 4] {
         [
             ("evicted", self.evicted.load(Relaxed)),
             ("out_of_service", self.out_of_service.load(Relaxed)),
             ("back_in_service", self.back_in_service.load(Relaxed)),
+            ("zone", self.zoned.load(Relaxed)),
         ]
     }
 

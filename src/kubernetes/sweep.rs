@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use tracing::debug;
+
 use super::options::Options;
 use super::status::Status;
 use super::table::{Act, Policies, Seen, Verdict};
@@ -9,6 +11,9 @@ use crate::model::{InstanceKey, InstanceStatus};
 use crate::registry::{Caller, InstanceRegistry, Lease, Reason, Source};
 use crate::replication::PeerAwareInstanceRegistry;
 use crate::time::Timestamp;
+
+/// The metadata that names an instance's zone, as Spring Cloud reads it.
+const ZONE: &str = "zone";
 
 /// Looks at all instances where there is something to decide. Returns how many were changed.
 pub(super) fn sweep(
@@ -41,6 +46,29 @@ pub(super) fn sweep(
         judged.collect()
     };
     verdicts.into_iter().filter(|(key, verdict)| carry_out(status, replicating, key, verdict, now)).count()
+}
+
+/// Gives every instance that names no zone that of its pod's node, if it is known. A client that registers anew takes it back, so it is
+/// given again.
+pub(super) fn give_zones(status: &Status, replicating: &PeerAwareInstanceRegistry, now: Timestamp) {
+    let offers: Vec<(InstanceKey, Box<str>, Box<str>)> = {
+        let (table, zones) = (status.table.lock(), status.zones.lock());
+        let view = replicating.registry().view();
+        let without = view.iter().filter(|(info, _)| info.metadata.get(ZONE).is_none());
+        let offered = without.filter_map(|(info, lease)| {
+            let node = &table.at(info.ip_addr.parse().ok()?)?.node;
+            Some((lease.key().clone(), node.clone(), zones.of(node)?.into()))
+        });
+        offered.collect()
+    };
+    for (key, node, zone) in offers {
+        let reason = Reason::parse(&format!("zone of node {node}")).ok().flatten();
+        let caller = Caller { reason, ..Caller::from(Source::Kubernetes) };
+        match replicating.offer_metadata(key.as_str(), (ZONE, &zone), &caller, now) {
+            Ok(given) => _ = status.zoned.fetch_add(u64::from(given), Relaxed),
+            Err(error) => debug!(%error, "no room for the zone {zone} in {key}", key = key.as_str()),
+        }
+    }
 }
 
 /// By how many milliseconds the stamp clock is ahead of this replica's clock.

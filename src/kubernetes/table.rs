@@ -5,7 +5,7 @@
 //! at any time since the last contact. An instance that was heard after its pod may have ended is spared until it has been silent for
 //! two of its own renewal intervals; one that was heard after it was known to have ended is another one, and is never taken out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -295,6 +295,12 @@ impl Table {
     pub(super) fn at(&self, address: IpAddr) -> Option<&Pod> {
         let [uid] = self.at.get(&address)?.as_slice() else { return None };
         self.pods.get(uid).map(|known| &known.pod).filter(|pod| !pod.is_on_host_network)
+    }
+
+    /// The nodes on which living pods run, each once.
+    pub(super) fn nodes(&self) -> HashSet<Box<str>> {
+        let nodes = self.pods.values().map(|known| &known.pod.node);
+        nodes.filter(|node| !node.is_empty()).cloned().collect()
     }
 
     /// The number of living pods of a namespace, whether a watch of them is open, and how many there was no room for.

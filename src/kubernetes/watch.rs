@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::api::{Api, ApiError, Event, Next};
 use super::options::Options;
 use super::status::Status;
-use super::sweep::sweep;
+use super::sweep::{give_zones, sweep};
 use super::table::{MOST_PODS, Scope};
 use crate::replication::PeerAwareInstanceRegistry;
 use crate::time::{Clock, Timestamp};
@@ -68,7 +68,8 @@ impl Watcher {
     pub async fn run(self, seed: u64, stop: CancellationToken) {
         let follow = |scope| self.follow(scope, SmallRng::seed_from_u64(seed.wrapping_add(scope as u64)));
         let all = async {
-            tokio::join!(join_all((0..self.status.namespaces.len()).map(follow)), self.sweep_when_needed());
+            let namespaces = join_all((0..self.status.namespaces.len()).map(follow));
+            tokio::join!(namespaces, self.sweep_when_needed(), self.read_zones());
         };
         stop.run_until_cancelled(all).await;
     }
@@ -77,7 +78,43 @@ impl Watcher {
         loop {
             let _by_time = tokio::time::timeout(SWEEP_INTERVAL, self.changed.notified()).await;
             sweep(&self.status, &self.replicating, &self.options, self.clock.now());
+            if self.options.zones {
+                give_zones(&self.status, &self.replicating, self.clock.now());
+            }
             tokio::time::sleep(SWEEP_PAUSE).await;
+        }
+    }
+
+    /// Reads the zones of the nodes on which pods run, if they are wanted.
+    async fn read_zones(&self) {
+        if !self.options.zones {
+            return;
+        }
+        let mut is_said = false;
+        loop {
+            tokio::time::sleep(SWEEP_INTERVAL).await;
+            let nodes = self.status.table.lock().nodes();
+            let to_read = self.status.zones.lock().to_read(nodes, self.clock.now());
+            for node in to_read {
+                match self.api.zone(&node).await {
+                    Ok(zone) => {
+                        is_said = false;
+                        self.status.zones.lock().read(node, zone, self.clock.now());
+                    }
+                    Err(error) => {
+                        if !std::mem::replace(&mut is_said, true) {
+                            warn!(
+                                k8s.node = &*node,
+                                why = %error,
+                                "the zone of the node {node} cannot be read: {error}; its instances are given none; {}",
+                                error.advice_on_nodes()
+                            );
+                        }
+                        tokio::time::sleep(LONGEST_PAUSE).await;
+                        break;
+                    }
+                }
+            }
         }
     }
 

@@ -244,16 +244,43 @@ impl PeerAwareInstanceRegistry {
         caller: &Caller,
         now: Timestamp,
     ) -> Result<bool, Refused> {
+        self.update_metadata_of(key, |_any| true, entries, caller, now)
+    }
+
+    /// Adds an entry to the metadata of an instance that has none of this name, which is replicated as a registration. Returns whether
+    /// it was added.
+    ///
+    /// # Errors If the instance would be larger than the limit, or the registry is full.
+    pub fn offer_metadata(
+        &self,
+        key: &str,
+        (name, value): (&str, &str),
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<bool, Refused> {
+        let lacks = |lease: &Lease| lease.with_record(|record| record.info.metadata.get(name).is_none());
+        self.update_metadata_of(key, lacks, [(name, value)], caller, now)
+    }
+
+    fn update_metadata_of<'a>(
+        &self,
+        key: &str,
+        is_meant: impl Fn(&Lease) -> bool,
+        entries: impl IntoIterator<Item = (&'a str, &'a str)> + Clone,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<bool, Refused> {
         let with_entries = |lease: &Lease| {
             let mut info = lease.with_record(|record| record.info.clone());
             info.metadata = info.metadata.with(entries.clone());
             info
         };
-        let Some(lease) = self.registry.lease(key) else { return Ok(false) };
+        let meant = || self.registry.lease(key).filter(|lease| is_meant(lease));
+        let Some(lease) = meant() else { return Ok(false) };
         self.registry.admit(&with_entries(&lease), caller.source)?;
         let registered = {
             let _in_order = self.in_order.lock();
-            let Some(lease) = self.registry.lease(key) else { return Ok(false) };
+            let Some(lease) = meant() else { return Ok(false) };
             // Checked under the lock: two updates that fit one by one may be too large together.
             with_entries(&lease).check_size()?;
             let registered = self.registry.update_metadata(key, entries, caller, now);

@@ -169,6 +169,39 @@ async fn a_pod_that_is_not_well_takes_its_instance_out_of_service_where_that_is_
 }
 
 #[tokio::test]
+async fn an_instance_without_a_zone_is_given_that_of_its_pods_node_where_that_is_wanted() {
+    let kubernetes = ApiServer::start().await;
+    kubernetes.put_node("node1", "zone-1");
+    let on = |node: &'static str| move |pod: &mut Value| pod["spec"]["nodeName"] = node.into();
+    kubernetes.put("orders-1", "10.1.0.1", on("node1"));
+    kubernetes.put("orders-2", "10.1.0.2", on("node1"));
+    kubernetes.put("orders-3", "10.1.0.3", on("node2"));
+    let server = TestServer::with(|settings| {
+        watch(settings, &kubernetes);
+        settings.kubernetes.zones = true;
+    })
+    .await;
+    let with_zone = instance("ORDERS", "o-2").replace("10.0.0.1", "10.1.0.2");
+    let mut with_zone: Value = serde_json::from_str(&with_zone).unwrap();
+    with_zone["instance"]["metadata"] = json!({"zone": "its-own"});
+    let headers = [("Content-Type", "application/json")];
+    server.send("POST", "/eureka/apps/ORDERS", &headers, with_zone.to_string().as_bytes()).await;
+    register(&server, "o-3", "10.1.0.3").await;
+    register(&server, "o-1", "10.1.0.1").await;
+    let zone = async |id: &str| details(&server, id).await["instance"]["zone"].clone();
+    until("it has the zone", async || zone("o-1").await == "zone-1").await;
+    assert_eq!(details(&server, "o-1").await["history"][0]["reason"], "zone of node node1");
+    assert_eq!(
+        (zone("o-2").await, zone("o-3").await),
+        (json!("its-own"), Value::Null),
+        "its own stays, and no node, no zone"
+    );
+    assert_eq!(metric(&server, r#"eureka_kubernetes_acts_total{act="zone"}"#).await, 1.0);
+    register(&server, "o-1", "10.1.0.1").await;
+    until("it has it again", async || zone("o-1").await == "zone-1").await;
+}
+
+#[tokio::test]
 async fn the_token_is_read_for_each_call_and_the_namespace_is_that_of_the_account() {
     let (kubernetes, account) = (ApiServer::start().await, DataDir::new("account"));
     std::fs::create_dir_all(&account.path).unwrap();

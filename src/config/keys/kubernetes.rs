@@ -32,6 +32,12 @@ pub(super) const GROUP: Group = Group {
             set: |draft, value| put(&mut draft.settings.kubernetes.not_ready, of_pods(value)),
         },
         Key {
+            name: "registry.kubernetes.zones",
+            default: "false",
+            meaning: "Give an instance that names no zone (`metadata-map.zone`) the zone of its pod's node, from the label `topology.kubernetes.io/zone`. The service account has to be allowed to get nodes.",
+            set: |draft, value| put(&mut draft.settings.kubernetes.zones, boolean(value)),
+        },
+        Key {
             name: "registry.kubernetes.api-server",
             default: "",
             meaning: "URL of the API server. Default: the one that Kubernetes names to every pod.",

@@ -26,6 +26,8 @@ pub(crate) enum Mode {
 struct State {
     mode: Mode,
     pods: BTreeMap<String, Value>,
+    /// The zones of nodes.
+    zones: BTreeMap<String, String>,
     version: u64,
     /// What happened, with the version after it.
     events: Vec<(u64, String)>,
@@ -49,6 +51,7 @@ impl ApiServer {
         let state = State {
             mode: Mode::Well,
             pods: BTreeMap::new(),
+            zones: BTreeMap::new(),
             version: 1,
             events: Vec::new(),
             forgotten: 0,
@@ -92,6 +95,11 @@ impl ApiServer {
         state.pods.insert(name.to_owned(), pod);
     }
 
+    /// Makes a node in a zone.
+    pub(crate) fn put_node(&self, name: &str, zone: &str) {
+        self.state.lock().zones.insert(name.to_owned(), zone.to_owned());
+    }
+
     /// Deletes a pod, as by force.
     pub(crate) fn delete(&self, name: &str) {
         let mut state = self.state.lock();
@@ -113,6 +121,11 @@ impl State {
         self.version += 1;
         pod["metadata"]["resourceVersion"] = self.version.to_string().into();
         self.events.push((self.version, format!("{}\n", json!({"type": kind, "object": pod}))));
+    }
+
+    fn node(&self, name: &str) -> (u16, Value) {
+        let Some(zone) = self.zones.get(name) else { return (404, json!({"kind": "Status", "code": 404})) };
+        (200, json!({"kind": "PartialObjectMetadata", "metadata": {"labels": {"topology.kubernetes.io/zone": zone}}}))
     }
 
     /// One pod a page.
@@ -142,6 +155,9 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
             match state.mode {
                 Mode::Away => return,
                 Mode::Forbidden => (403, json!({"kind": "Status", "code": 403, "message": "pods is forbidden"})),
+                Mode::Well | Mode::Silent if target.starts_with("/api/v1/nodes/") => {
+                    state.node(target.rsplit('/').next().unwrap())
+                }
                 Mode::Well | Mode::Silent if query("watch").is_none() => {
                     (200, state.page(query("continue").unwrap().parse().unwrap_or(0)))
                 }
