@@ -7,7 +7,9 @@ Deployment of three pods, which Kubernetes replaces one after the other as soon 
 
 import json
 import os
+import re
 import time
+from collections import Counter
 from urllib.request import urlopen
 
 import pods
@@ -78,6 +80,9 @@ def measure(ns, servers, hook):
     took = time.monotonic() - begin
     time.sleep(AFTER)
     now = counts(caller)
+    why = Counter(re.findall(r"FAILED .*?: (.*)", ns.kubectl("logs", of(ns, "caller")[0]["metadata"]["name"])))
+    for words, times in why.most_common(5):
+        say(f"{times} times: {words}")
     check(now[2] == INSTANCES, f"the caller knows {now[2]} instances at the end")
     return now[1] - failed, now[0] - answered + now[1] - failed, took
 

@@ -57,12 +57,10 @@ pub(super) enum ApiError {
 impl ApiError {
     /// What an operator can do about it where a node was to be read.
     pub(super) fn advice_on_nodes(&self) -> &'static str {
-        match self {
-            Self::Forbidden(_) => {
-                "give the service account a ClusterRole for get of nodes (chart: kubernetesAware.zones)"
-            }
-            other => other.advice(),
+        if matches!(self, Self::Forbidden(_)) {
+            return "give the service account a ClusterRole for get of nodes (chart: kubernetesAware.zones)";
         }
+        self.advice()
     }
 
     /// What an operator can do about it.

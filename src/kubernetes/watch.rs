@@ -94,8 +94,8 @@ impl Watcher {
         loop {
             tokio::time::sleep(SWEEP_INTERVAL).await;
             let nodes = self.status.table.lock().nodes();
-            let to_read = self.status.zones.lock().to_read(nodes, self.clock.now());
-            for node in to_read {
+            let nodes = self.status.zones.lock().due(nodes, self.clock.now());
+            for node in nodes {
                 match self.api.zone(&node).await {
                     Ok(zone) => {
                         is_said = false;

@@ -21,7 +21,7 @@ struct Node {
 
 impl Zones {
     /// Forgets other nodes than these, and says which of these are to be read.
-    pub(super) fn to_read(&mut self, nodes: HashSet<Box<str>>, now: Timestamp) -> Vec<Box<str>> {
+    pub(super) fn due(&mut self, nodes: HashSet<Box<str>>, now: Timestamp) -> Vec<Box<str>> {
         self.0.retain(|name, _| nodes.contains(name));
         let is_known = |name: &str| self.0.get(name).is_some_and(|node| now.since(node.read) < KEPT);
         let mut unknown: Vec<Box<str>> = nodes.into_iter().filter(|name| !is_known(name)).collect();
@@ -50,12 +50,12 @@ mod tests {
         let start = Timestamp(1_700_000_000_000);
         let nodes = |names: &[&str]| names.iter().map(|name| Box::from(*name)).collect::<HashSet<Box<str>>>();
         let mut zones = Zones::default();
-        assert_eq!(zones.to_read(nodes(&["b", "a"]), start), ["a".into(), "b".into()]);
+        assert_eq!(zones.due(nodes(&["b", "a"]), start), ["a".into(), "b".into()]);
         zones.read("a".into(), Some("zone-1".into()), start);
         zones.read("b".into(), Some("".into()), start);
         assert_eq!((zones.of("a"), zones.of("b"), zones.of("c")), (Some("zone-1"), None, None));
-        assert!(zones.to_read(nodes(&["a", "b"]), start + KEPT / 2).is_empty(), "it is known that one has none");
-        assert_eq!(zones.to_read(nodes(&["a"]), start + KEPT), ["a".into()]);
+        assert!(zones.due(nodes(&["a", "b"]), start + KEPT / 2).is_empty(), "it is known that one has none");
+        assert_eq!(zones.due(nodes(&["a"]), start + KEPT), ["a".into()]);
         assert_eq!((zones.of("a"), zones.0.len()), (Some("zone-1"), 1), "what was known holds until it is read again");
     }
 }
