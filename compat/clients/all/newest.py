@@ -1,0 +1,65 @@
+"""Which releases the package registries know, by their usual clients. A registry that does not answer is said, and is no failure."""
+
+import json
+import re
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+PATIENCE = 120
+NUMBERS = re.compile(r"\d+")
+CANDIDATE = re.compile(r"-(m|rc|alpha|beta|snapshot|preview|dev|pre)|[.-]m\d|\.rc\d|\d(a|b|rc)\d", re.IGNORECASE)
+
+
+def order(version):
+    """Numbers in a version as numbers, so that 10 comes after 9."""
+    return [int(number) for number in NUMBERS.findall(version)]
+
+
+class Newest:
+    """What each registry answered, asked once for each name."""
+
+    def __init__(self, work, rows):
+        self.work, self.silent, self.known = Path(work), [], {}
+        for kind, name in sorted({row.newest[:2] for row in rows if row.newest}):
+            try:
+                self.known[kind, name] = getattr(self, kind)(name)
+            except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+                self.silent.append(f"newer releases of {name} are unknown: {kind} did not answer ({type(error).__name__})")
+
+    def of(self, row):
+        """The newest release, and the newest of the line that the row stays in."""
+        versions = [one for one in self.known.get(row.newest[:2] if row.newest else None, ()) if not CANDIDATE.search(one)]
+        if not versions:
+            return "unknown"
+        newest = max(versions, key=order)
+        if len(row.newest) > 2 and (line := [one for one in versions if one.startswith(row.newest[2] + ".")]):
+            of_line = max(line, key=order)
+            return newest if of_line == newest else f"{of_line} of {row.newest[2]}, {newest} of all"
+        return newest
+
+    def ask(self, command, directory=None):
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=PATIENCE, cwd=directory or self.work, stdin=subprocess.DEVNULL
+        ).stdout
+
+    def maven(self, name):
+        """Maven's own file of versions, which it keeps in its store when it is asked for the newest of all."""
+        group, artifact = name.split(":")
+        store = Path.home() / ".m2/repository" / Path(*group.split(".")) / artifact
+        self.ask(["mvn", "--quiet", "--batch-mode", "-U", "dependency:get", f"-Dartifact={name}:LATEST:pom", "-Dtransitive=false"])
+        files = list(store.glob("maven-metadata-*.xml"))
+        return [one.text for file in files for one in ElementTree.parse(file).iter("version")]
+
+    def npm(self, name):
+        return json.loads(self.ask(["npm", "view", name, "versions", "--json"]))
+
+    def pypi(self, name):
+        said = self.ask(["pip", "index", "versions", name, "--disable-pip-version-check"])
+        return re.search(r"Available versions: (.*)", said).group(1).split(", ")
+
+    def go(self, name):
+        return self.ask(["go", "list", "-m", "-versions", name]).split()[1:]
+
+    def cargo(self, name):
+        return [re.search(r"^version: (\S+)", self.ask(["cargo", "info", name]), re.MULTILINE).group(1)]

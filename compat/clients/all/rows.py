@@ -1,0 +1,179 @@
+"""The table of clients: each in one row, with its version, how it is started, and which steps of the course it has."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import course
+
+# Every version that is pinned, by what it is asked for at its registry.
+BOOTS = {  # Spring Boot and the release of Spring Cloud that goes with it
+    "1.5": ("1.5.22.RELEASE", "Edgware.SR6"),
+    "2.1": ("2.1.18.RELEASE", "Greenwich.SR6"),
+    "2.3": ("2.3.12.RELEASE", "Hoxton.SR12"),
+    "2.7": ("2.7.18", "2021.0.9"),
+    "3.5": ("3.5.16", "2025.0.3"),
+    "4.0": ("4.0.9", "2025.1.4"),
+    "4.1": ("4.1.2", "2025.1.4"),
+}
+# Java 17 closes what these look into.
+OPENED = ("--add-opens=java.desktop/java.awt.font=ALL-UNNAMED", *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in (
+    "java.lang", "java.lang.reflect", "java.util", "java.util.concurrent", "java.text", "java.net", "java.io", "sun.net",
+)))
+SMALL_JVM = ("-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+# Why a client whose first registry is dead has faults in its log.
+DEAD_ZONE = {"clean": "it logs each call of the dead registry"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A client. `lacks` says for each step that it does not play why it does not."""
+
+    name: str
+    what: str
+    version: str
+    newest: tuple  # the registry and the name under which newer releases are asked for, and the line that the row stays in
+    command: Callable = None
+    lacks: dict = field(default_factory=dict)
+    play: Callable = None
+    interval: float = 1  # seconds between two heartbeats or fetches, where the client does not let them be chosen
+    environment: dict = field(default_factory=dict)
+    call_path: str = "/call"  # where the client is asked to call the other application
+    loads: str = None  # a class that it has to use
+    secured: bool = False  # on the replicas that have TLS and users
+
+
+def java(classpath, main, *options, jvm=()):
+    return ["java", *SMALL_JVM, *jvm, "-cp", classpath, main, *options]
+
+
+def spring_options(run):
+    """The settings of a Spring Boot application on the course, whatever its version."""
+    return [
+        f"--server.port={run.port.number}", "--server.address=127.0.0.1", f"--spring.application.name={run.app}", f"--watch={run.watched}",
+        f"--eureka.instance.instance-id={run.id}", "--eureka.instance.hostname=127.0.0.1", "--eureka.instance.ip-address=127.0.0.1",
+        f"--eureka.client.service-url.defaultZone={','.join(run.replicas.urls(run.replicas.user))}",
+        "--eureka.instance.lease-renewal-interval-in-seconds=1", "--eureka.instance.lease-expiration-duration-in-seconds=10",
+        "--eureka.client.registry-fetch-interval-seconds=1", "--eureka.client.instance-info-replication-interval-seconds=1",
+        "--eureka.client.initial-instance-info-replication-interval-seconds=1", "--eureka.client.healthcheck.enabled=true",
+        f"--management.health.diskspace.path={run.sick}", "--management.health.diskspace.threshold=1",
+        "--spring.cloud.loadbalancer.cache.enabled=false", "--ribbon.ServerListRefreshInterval=500",
+        "--logging.level.com.netflix.discovery=DEBUG", "--spring.main.banner-mode=off",
+    ]
+
+
+def spring(programs, line, name, what="", *, profiles=(), options=lambda run: (), jvm=lambda run: (), gateway=False, loads=None, **more):
+    """A row for one line of Spring Boot; with `loads`, the class of the transport that it has to use."""
+    boot, cloud = BOOTS[line]
+
+    def command(run):
+        versions = {"boot.version": boot, "cloud.version": cloud, "maven.compiler.release": "8" if line < "3" else "17"}
+        if gateway:
+            versions["gateway"] = "true"
+        kind = "-".join(("spring", line, *profiles, *(["gateway"] if gateway else [])))
+        classpath = programs.maven(kind, "spring", versions, profiles)
+        opened = OPENED if line < "2.7" else ()
+        log = (f"-Xlog:class+load:file={run.classes}",) if loads else ()
+        return java(classpath, "compat.Application", *spring_options(run), *options(run), jvm=(*opened, *log, *jvm(run)))
+
+    return Row(
+        name=name, what=f"Spring Boot {line}{what}", version=f"{boot} / {cloud}", command=command, loads=loads,
+        newest=("maven", "org.springframework.boot:spring-boot", line), **more,
+    )
+
+
+def zones(run):
+    """The settings of a client in a zone whose registry is dead, beside one whose registries live."""
+    return [
+        "--eureka.client.region=here", "--eureka.client.availability-zones.here=dead,live",
+        f"--eureka.client.service-url.dead=http://127.0.0.1:{run.nobody.number}/eureka/",
+        f"--eureka.client.service-url.live={','.join(run.replicas.urls())}",
+        "--eureka.instance.metadata-map.zone=dead", "--eureka.client.eureka-server-connect-timeout-seconds=2",
+    ]
+
+
+def trusting(run):
+    """The settings of a client that trusts the authority of the secured replicas."""
+    store = f"{run.replicas.pki}/truststore.p12"
+    return ["--eureka.client.tls.enabled=true", f"--eureka.client.tls.trust-store=file:{store}",
+            "--eureka.client.tls.trust-store-password=truststore", "--eureka.client.tls.trust-store-type=PKCS12"]
+
+
+def trusting_jvm(run):
+    """The same for clients that know no such settings."""
+    return [f"-Djavax.net.ssl.trustStore={run.replicas.pki}/truststore.p12", "-Djavax.net.ssl.trustStorePassword=truststore"]
+
+
+def locator(run):
+    """The settings of a gateway that makes its routes of what it finds in the registry."""
+    locator = "--spring.cloud.gateway.server.webflux.discovery.locator."
+    return [f"{locator}enabled=true", f"{locator}lower-case-service-id=true"]
+
+
+def configured(run):
+    """The settings of an application that gets its own from a config server, which it finds by its name."""
+    return ["--spring.config.import=configserver:", "--spring.cloud.config.discovery.enabled=true",
+            f"--spring.cloud.config.discovery.service-id={run.config_server}", "--spring.cloud.config.fail-fast=true"]
+
+
+def with_config_server(programs, line):
+    """A config server is started first, and the application's own settings come from it."""
+    def play(run):
+        files = Path(run.work, "configuration")
+        files.mkdir(exist_ok=True)
+        Path(files, "application.properties").write_text("from.config.server=yes\n", encoding="utf-8")
+        boot, cloud = BOOTS[line]
+        classpath = programs.maven(f"spring-{line}-config-server", "spring", {
+            "boot.version": boot, "cloud.version": cloud, "maven.compiler.release": "17"}, ("config-server",))
+        server = course.Course(replace(run.row, name=run.config_server), run.replicas, run.answering, run.work)
+        server.client = course.Client(run.config_server, java(
+            classpath, "compat.Application", *spring_options(server), "--spring.profiles.active=native",
+            f"--spring.cloud.config.server.native.search-locations=file:{files}/"), run.work)
+        try:
+            server.until_status("UP", course.START)
+            run.course()
+            run.until("the settings from the config server", lambda: "CONFIGURED yes" in run.client.lines())
+            run.done.append("its settings come from a config server that it found in the registry")
+        finally:
+            server.client.end()
+            server.forget()
+    return play
+
+
+def table(programs):
+    """All rows, in the order in which they are played."""
+    http = "com.netflix.discovery.shared.transport."
+    boot = "org.springframework.cloud.netflix.eureka.http."
+    boots = lambda *arguments, **more: spring(programs, *arguments, **more)
+    no_jersey = lambda run: ["--eureka.client.jersey.enabled=false"]
+    return [
+        boots("1.5", "boot15", " (Jersey 1, Ribbon)", profiles=("jaxb",), loads=f"{http}jersey.JerseyApplicationClient"),
+        boots("2.1", "boot21", " (Jersey 1, Ribbon)", profiles=("jaxb",), loads=f"{http}jersey.JerseyApplicationClient"),
+        boots("2.3", "boot23", " (Jersey 1, Ribbon)", profiles=("jaxb",), loads=f"{http}jersey.JerseyApplicationClient"),
+        boots("2.7", "boot27", " (Jersey 1)", loads=f"{http}jersey.JerseyApplicationClient"),
+        boots("3.5", "boot35", " (RestTemplate)", options=no_jersey, loads=f"{boot}RestTemplateEurekaHttpClient"),
+        boots("4.0", "boot40", " (RestClient)", loads=f"{boot}RestClientEurekaHttpClient"),
+        boots("4.1", "boot41", " (RestClient)", loads=f"{boot}RestClientEurekaHttpClient"),
+        boots("3.5", "jersey35", " with Jersey 3", profiles=("jersey3",), loads=f"{http}jersey3.Jersey3ApplicationClient"),
+        boots("3.5", "restclient35", " with RestClient", loads=f"{boot}RestClientEurekaHttpClient",
+              options=lambda run: [*no_jersey(run), "--eureka.client.restclient.enabled=true"]),
+        boots("3.5", "webclient35", " with WebClient", profiles=("webclient",), loads=f"{boot}WebClientEurekaHttpClient",
+              options=lambda run: [*no_jersey(run), "--eureka.client.webclient.enabled=true"]),
+        boots("4.1", "jersey41", " with Jersey 3", profiles=("jersey3",), loads=f"{http}jersey3.Jersey3ApplicationClient"),
+        boots("4.1", "webclient41", " with WebClient", profiles=("webclient",), loads=f"{boot}WebClientEurekaHttpClient",
+              options=lambda run: ["--eureka.client.webclient.enabled=true"]),
+        boots("2.3", "tls23", ", TLS and users in URLs", profiles=("jaxb",), secured=True, jvm=trusting_jvm),
+        boots("3.5", "tls35", ", TLS and users in URLs", secured=True, options=trusting),
+        boots("4.1", "tls41", ", TLS and users in URLs", secured=True, options=trusting),
+        boots("2.3", "zones23", ", its own zone dead", profiles=("jaxb",), options=zones, lacks=DEAD_ZONE),
+        boots("3.5", "zones35", ", its own zone dead", options=zones, lacks=DEAD_ZONE),
+        boots("4.1", "zones41", ", its own zone dead", options=zones, lacks=DEAD_ZONE),
+        boots("3.5", "gateway35", ", Gateway with the discovery locator", gateway=True, options=locator, call_path="/{watched}/"),
+        boots("4.1", "gateway41", ", Gateway with the discovery locator", gateway=True, options=locator, call_path="/{watched}/"),
+        boots("3.5", "feign35", ", Feign", profiles=("feign",)),
+        boots("4.1", "feign41", ", Feign", profiles=("feign",)),
+        boots("3.5", "config35", ", configured by a config server", profiles=("config",), options=configured,
+              play=with_config_server(programs, "3.5")),
+        boots("4.1", "config41", ", configured by a config server", profiles=("config",), options=configured,
+              play=with_config_server(programs, "4.1")),
+    ]
