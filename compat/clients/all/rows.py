@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import course
+import lib
+from programs import NEWER_JAVA, Unavailable
 
 # Every version that is pinned, by what it is asked for at its registry.
 BOOTS = {  # Spring Boot and the release of Spring Cloud that goes with it
@@ -21,7 +23,10 @@ OPENED = ("--add-opens=java.desktop/java.awt.font=ALL-UNNAMED", *(f"--add-opens=
     "java.lang", "java.lang.reflect", "java.util", "java.util.concurrent", "java.text", "java.net", "java.io", "sun.net",
 )))
 SMALL_JVM = ("-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
-# Why a client whose first registry is dead has faults in its log.
+# Steps that a client does not have, and why.
+NO_SPRING = {"health": "it has no health checks", "calls": "it makes no calls of its own"}
+LOGS_404 = "it logs the 404 after which it registers again as a fault"
+READING = ("reads", "added", "changed", "removed", "down")
 DEAD_ZONE = {"clean": "it logs each call of the dead registry"}
 
 
@@ -43,8 +48,8 @@ class Row:
     secured: bool = False  # on the replicas that have TLS and users
 
 
-def java(classpath, main, *options, jvm=()):
-    return ["java", *SMALL_JVM, *jvm, "-cp", classpath, main, *options]
+def java(classpath, main, *options, jvm=(), home=None):
+    return [f"{home}/bin/java" if home else "java", *SMALL_JVM, *jvm, "-cp", classpath, main, *options]
 
 
 def spring_options(run):
@@ -140,6 +145,100 @@ def with_config_server(programs, line):
     return play
 
 
+# What is pinned of npm and of PyPI.
+NODE = {"@rocketsoftware/eureka-js-client": "4.5.9", "eureka-js-client": "4.5.0", "eureka-node-client": "1.0.9", "eureka-nodejs-client": "1.0.7"}
+PYTHON = {"py-eureka-client": "0.13.3", "pyeureka": "2021.5.12.0", "flask-eureka-client": "1.0.2"}
+
+
+def node(programs, package, **more):
+    """A row for a package of npm."""
+    name = package.split("/")[-1] if package[0] != "@" else package[1:].replace("/", "-")
+
+    def command(run):
+        program = programs.npm(name, f"{package}@{NODE[package]}") / "client.js"
+        return ["node", program, package, run.app, run.id, run.port.number, run.watched, *run.replicas.urls()]
+    return Row(name=name, what=f"{package} (Node)", version=NODE[package], newest=("npm", package), command=command, **more)
+
+
+def python(programs, package, way="", **more):
+    """A row for a package of PyPI; `way` is one of the ways to use it."""
+    def command(run):
+        home = programs.pip(package, f"{package}=={PYTHON[package]}")
+        program = [home / "venv/bin/python", home / "client.py", package + way]
+        return [*program, run.app, run.id, run.port.number, run.watched, *run.replicas.urls()]
+    words = f"{package} (Python{', asynchronous' if way else ''})"
+    return Row(name=package + way, what=words, version=PYTHON[package], newest=("pypi", package), command=command, **more)
+
+
+# What is pinned of Maven Central, beside Spring.
+MAVEN = {
+    "micronaut": ("io.micronaut.platform:micronaut-platform", "4.10.8"), "stork": ("io.smallrye.stork:stork-core", "2.7.9"),
+    "armeria": ("com.linecorp.armeria:armeria-eureka", "1.33.1"),
+    "helidon": ("io.helidon.integrations.eureka:helidon-integrations-eureka", "4.2.3"),
+    "hazelcast": ("com.hazelcast:hazelcast-eureka-one", "2.0.1"),
+}
+
+
+def jvm(programs, name, what, main, options, jvm=lambda run: (), home=None, **more):
+    """A row for a program of Java that is not Spring's; its directory has the row's name."""
+    artifact, version = MAVEN[name]
+
+    def command(run):
+        if home and not Path(home).exists():
+            raise Unavailable(f"no Java at {home}")
+        classpath = programs.maven(name, name, {f"{name}.version": version}, java=home)
+        return java(classpath, f"compat.{main}", *options(run), jvm=jvm(run), home=home)
+    return Row(name=name, what=what, version=version, newest=("maven", artifact), command=command, **more)
+
+
+def micronaut(run):
+    host, port = run.replicas.address(0)
+    return [
+        f"-micronaut.application.name={run.app}", "-micronaut.server.host=127.0.0.1", f"-micronaut.server.port={run.port.number}",
+        f"-watch={run.watched}", f"-eureka.client.host={host}", f"-eureka.client.port={port}", "-eureka.client.context-path=/eureka",
+        f"-eureka.instance.instance-id={run.id}", f"-micronaut.application.instance.id={run.id}",
+        "-eureka.client.registration.ip-addr=127.0.0.1", "-eureka.client.registration.prefer-ip-address=true",
+        "-micronaut.heartbeat.interval=1s", "-micronaut.heartbeat.initial-delay=1s", "-micronaut.caches.discovery-client.enabled=false",
+    ]
+
+
+def helidon(run):
+    feature = "-Dserver.features.eureka."
+    return [
+        "-Dserver.host=127.0.0.1", f"-Dserver.port={run.port.number}", f"{feature}client.base-uri={run.replicas.urls()[0].rstrip('/')}",
+        f"{feature}instance.name={run.app}", f"{feature}instance.instanceId={run.id}", f"{feature}instance.hostName=127.0.0.1",
+        f"{feature}instance.ipAddr=127.0.0.1", f"{feature}instance.lease.renewalInterval=1", f"{feature}instance.lease.duration=10",
+    ]
+
+
+def hazelcast_members(programs):
+    """Two members that have nothing but the registry to find each other by."""
+    def play(run):
+        classpath = programs.maven("hazelcast", "hazelcast", {"plugin.version": MAVEN["hazelcast"][1]})
+        members = []
+        try:
+            for number in (1, 2):
+                run.client = course.Client(f"hazelcast-{number}", java(
+                    classpath, "compat.HazelcastMembers", str(lib.ReservedPort().number), f"name={run.app}", "namespace=hazelcast",
+                    "self-registration=true", "use-metadata-for-host-and-port=true", "use-classpath-eureka-client-props=false",
+                    "shouldUseDns=false", f"serviceUrl.default={run.replicas.urls()[0]}",
+                    jvm=(*OPENED, "--add-modules=java.se"),
+                ), run.work)
+                members.append(run.client)
+                run.until("it to register", lambda: len(run.replicas.instances(1, run.app)) == number, course.START)
+            run.done.append("two members register")
+            for member in members:
+                run.until("the members to join", lambda: "MEMBERS 2" in member.lines(), course.START)
+            run.done.append("join by what they find")
+            members.pop().stop()
+            run.until("one to leave", lambda: len(run.replicas.instances(2, run.app)) == 1, course.SEEN)
+            run.done.append("leave")
+        finally:
+            for member in members:
+                member.end()
+    return play
+
+
 def table(programs):
     """All rows, in the order in which they are played."""
     http = "com.netflix.discovery.shared.transport."
@@ -150,7 +249,7 @@ def table(programs):
         boots("1.5", "boot15", " (Jersey 1, Ribbon)", profiles=("jaxb",), loads=f"{http}jersey.JerseyApplicationClient"),
         boots("2.1", "boot21", " (Jersey 1, Ribbon)", profiles=("jaxb",), loads=f"{http}jersey.JerseyApplicationClient"),
         boots("2.3", "boot23", " (Jersey 1, Ribbon)", profiles=("jaxb",), loads=f"{http}jersey.JerseyApplicationClient"),
-        boots("2.7", "boot27", " (Jersey 1)", loads=f"{http}jersey.JerseyApplicationClient"),
+        boots("2.7", "boot27", " (RestTemplate)", loads=f"{boot}RestTemplateEurekaHttpClient"),
         boots("3.5", "boot35", " (RestTemplate)", options=no_jersey, loads=f"{boot}RestTemplateEurekaHttpClient"),
         boots("4.0", "boot40", " (RestClient)", loads=f"{boot}RestClientEurekaHttpClient"),
         boots("4.1", "boot41", " (RestClient)", loads=f"{boot}RestClientEurekaHttpClient"),
@@ -176,4 +275,23 @@ def table(programs):
               play=with_config_server(programs, "3.5")),
         boots("4.1", "config41", ", configured by a config server", profiles=("config",), options=configured,
               play=with_config_server(programs, "4.1")),
+        node(programs, "eureka-js-client", lacks=NO_SPRING),
+        node(programs, "@rocketsoftware/eureka-js-client", lacks=NO_SPRING),
+        node(programs, "eureka-node-client", lacks=NO_SPRING),
+        node(programs, "eureka-nodejs-client", lacks={
+            "clean": LOGS_404,
+            **NO_SPRING, **{step: "it hands out one instance at a time, by chance" for step in ("added", "removed")}}),
+        python(programs, "py-eureka-client", lacks={**NO_SPRING, "clean": LOGS_404}),
+        python(programs, "py-eureka-client", "-async", lacks={**NO_SPRING, "clean": LOGS_404}),
+        python(programs, "pyeureka", lacks=NO_SPRING),
+        python(programs, "flask-eureka-client", lacks={**NO_SPRING, **{step: "it only registers" for step in READING}}),
+        jvm(programs, "micronaut", "Micronaut", "MicronautClient", micronaut, lacks={"health": "its health is told once, at its start"}),
+        jvm(programs, "stork", "SmallRye Stork", "StorkClient", lambda run: [run.watched.upper(), *map(str, run.replicas.address(0))],
+            lacks={step: "it only reads" for step in course.Course.STEPS if step not in (*READING, "clean")}),
+        jvm(programs, "armeria", "Armeria", "ArmeriaClient",
+            lambda run: [run.app, run.id, str(run.port.number), run.watched, f"{run.replicas.urls()[0]}v2"],
+            lacks={"health": NO_SPRING["health"], "changed": "its endpoints have no metadata"}),
+        jvm(programs, "helidon", "Helidon", "HelidonClient", lambda run: (), jvm=helidon, home=NEWER_JAVA,
+            lacks={**NO_SPRING, **{step: "it only registers" for step in READING}}),
+        Row("hazelcast", "hazelcast-eureka", MAVEN["hazelcast"][1], ("maven", MAVEN["hazelcast"][0]), play=hazelcast_members(programs)),
     ]
