@@ -78,15 +78,21 @@ class Programs:
             self.run(["venv/bin/pip", "install", "--quiet", "--disable-pip-version-check", *packages], target)
         return self.made(f"python-{name}", HERE / "python", packages, make=make)
 
-    def cargo(self, name, crate, version):
-        """The path of a program of `rust`, with one crate in one version."""
+    def cargo(self, name, version):
+        """The path of a program of `rust`, with the crate of that name."""
+        built = self.cache / "rust-target"
+
         def make(target):
-            self.run(["cargo", "build", "--quiet", "--locked"], target / name)
-        return self.made(f"rust-{name}", HERE / "rust", crate, version, make=make) / name / "target/debug" / name
+            self.run(["cargo", "build", "--quiet", "--locked"], target / name, {"CARGO_TARGET_DIR": str(built)})
+            shutil.copy2(built / "debug" / name, target / "program")
+        return self.made(f"rust-{name}", HERE / "rust", version, make=make) / "program"
 
     def go(self, name, module, version):
         """The path of a program of somebody else's module."""
         target = Path(self.cache, f"go-{name}-{version}")
+        if version_of_old := [old for old in self.cache.glob(f"go-{name}-*") if old != target]:
+            for old in version_of_old:
+                shutil.rmtree(old)
         program = target / name
         if not program.exists():
             self.run(["go", "install", f"{module}@{version}"], self.work, {"GOBIN": str(target), "CGO_ENABLED": "0"})

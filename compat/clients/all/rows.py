@@ -1,5 +1,9 @@
 """The table of clients: each in one row, with its version, how it is started, and which steps of the course it has."""
 
+import json
+import os
+import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,6 +49,7 @@ class Row:
     environment: dict = field(default_factory=dict)
     call_path: str = "/call"  # where the client is asked to call the other application
     loads: str = None  # a class that it has to use
+    sees: Callable = None  # what a client found that does not print it, as a set
     secured: bool = False  # on the replicas that have TLS and users
 
 
@@ -239,6 +244,86 @@ def hazelcast_members(programs):
     return play
 
 
+# What is pinned of crates.io and of the Go module proxy.
+RUST = {"rust-eureka": "0.2.0", "eureka-client": "0.0.4"}
+VICTORIA_METRICS = ("github.com/VictoriaMetrics/VictoriaMetrics", "v1.151.0")
+
+
+def rust(programs, crate, **more):
+    def command(run):
+        program = programs.cargo(crate, RUST[crate])
+        return [program, run.app, run.id, run.port.number, run.watched, *run.replicas.urls()]
+    return Row(name=crate, what=f"{crate} (Rust)", version=RUST[crate], newest=("cargo", crate), command=command, **more)
+
+
+def replay(kind, what, version, **more):
+    """A row for requests as the sources of a client make them, which has no release in a registry that is asked here."""
+    def command(run):
+        program = Path(__file__).parent / "replay/replay.py"
+        return ["python3", program, kind, run.app, run.id, run.port.number, run.watched, *run.replicas.urls()]
+    return Row(name=kind, what=f"{what}, a replay of its requests", version=version, newest=None, command=command, **more)
+
+
+def vmagent(programs):
+    """The agent of VictoriaMetrics, built as a Go module; what it sees is what it would scrape."""
+    module, version = VICTORIA_METRICS
+
+    def command(run):
+        Path(run.work, "vmagent.yml").write_text(
+            "scrape_configs:\n- job_name: eureka\n  scrape_interval: 1h\n  eureka_sd_configs:\n"
+            f"  - server: {run.replicas.urls()[0].rstrip('/')}\n", encoding="utf-8")
+        return [programs.go("vmagent", f"{module}/app/vmagent", version), f"-promscrape.config={run.work}/vmagent.yml",
+                f"-httpListenAddr=127.0.0.1:{run.port.number}", f"-remoteWrite.url=http://127.0.0.1:{run.nobody.number}/",
+                f"-remoteWrite.tmpDataPath={run.work}/vmagent", "-promscrape.eurekaSDCheckInterval=1s"]
+
+    def sees(run):
+        meta = "__meta_eureka_app_"
+        targets = json.loads(lib.request(f"http://127.0.0.1:{run.port.number}/api/v1/targets?state=active"))["data"]["activeTargets"]
+        shown = [target["discoveredLabels"] for target in targets]
+        return {
+            f"{one['__address__']}={one[f'{meta}instance_metadata_color']}" for one in shown
+            if one[f"{meta}name"] == run.watched.upper() and one[f"{meta}instance_status"] == "UP"
+        }
+    return Row(name="vmagent", what="VictoriaMetrics vmagent", version=version, newest=("go", module), command=command, sees=sees, lacks={
+        **{step: "it only reads" for step in course.Course.STEPS if step not in READING}})
+
+
+# What `compat/clients/run` checks without --all: where its version is pinned, and by which words.
+CORE = {
+    "python": ("py-eureka-client", "python/run", r"py-eureka-client==([\d.]+)", ("pypi", "py-eureka-client")),
+    "node": ("eureka-js-client", "node/run", r"eureka-js-client@([\d.]+)", ("npm", "eureka-js-client")),
+    "go": ("hudl/fargo, in XML and in JSON", "go/go.mod", r"hudl/fargo (v[\d.]+)", ("go", "github.com/hudl/fargo")),
+    "prometheus": ("Prometheus", None, "Debian's", None),
+    "jersey": ("Netflix's clients on Jersey 3, one of them for replication", "jersey/pom.xml", r"<eureka.version>([\d.]+)",
+               ("maven", "com.netflix.eureka:eureka-client")),
+    "spring": ("Spring Boot 3.5 and 4.0, also while the registry loses its memory", "spring/run", r"spring_application ([\d.]+)",
+               ("maven", "org.springframework.boot:spring-boot")),
+    "admin": ("Spring Boot Admin", "admin/pom.xml", r"<admin.version>([\d.]+)", ("maven", "de.codecentric:spring-boot-admin-server")),
+}
+
+
+def core(binary):
+    """The checks of `compat/clients/run` as rows."""
+    def row(name):
+        what, file, pattern, asked = CORE[name]
+        home = Path(__file__).parents[1]
+        version = ", ".join(re.findall(pattern, (home / file).read_text(encoding="utf-8"))) if file else pattern
+
+        def play(run):
+            log = Path(run.work, f"core-{name}.txt")
+            with log.open("w", encoding="utf-8") as out:
+                code = subprocess.run(
+                    [home / name / "run"], stdout=out, stderr=out, check=False, stdin=subprocess.DEVNULL,
+                    env={**os.environ, "EUREKA_REGISTRY_BIN": str(binary)},
+                ).returncode
+            if code:
+                print(log.read_text(encoding="utf-8", errors="replace")[-3000:])
+                raise course.Failed(f"compat/clients/run {name} ended with {code}")
+            run.done.append(f"what compat/clients/run {name} checks")
+        return Row(name=f"core-{name}", what=what, version=version, newest=asked, play=play)
+    return [row(name) for name in CORE]
+
+
 def table(programs):
     """All rows, in the order in which they are played."""
     http = "com.netflix.discovery.shared.transport."
@@ -258,7 +343,6 @@ def table(programs):
               options=lambda run: [*no_jersey(run), "--eureka.client.restclient.enabled=true"]),
         boots("3.5", "webclient35", " with WebClient", profiles=("webclient",), loads=f"{boot}WebClientEurekaHttpClient",
               options=lambda run: [*no_jersey(run), "--eureka.client.webclient.enabled=true"]),
-        boots("4.1", "jersey41", " with Jersey 3", profiles=("jersey3",), loads=f"{http}jersey3.Jersey3ApplicationClient"),
         boots("4.1", "webclient41", " with WebClient", profiles=("webclient",), loads=f"{boot}WebClientEurekaHttpClient",
               options=lambda run: ["--eureka.client.webclient.enabled=true"]),
         boots("2.3", "tls23", ", TLS and users in URLs", profiles=("jaxb",), secured=True, jvm=trusting_jvm),
@@ -293,5 +377,16 @@ def table(programs):
             lacks={"health": NO_SPRING["health"], "changed": "its endpoints have no metadata"}),
         jvm(programs, "helidon", "Helidon", "HelidonClient", lambda run: (), jvm=helidon, home=NEWER_JAVA,
             lacks={**NO_SPRING, **{step: "it only registers" for step in READING}}),
+        rust(programs, "rust-eureka", lacks={
+            **NO_SPRING, **{step: "it has no heartbeats" for step in ("renews", "again")}}),
+        rust(programs, "eureka-client", interval=30, call_path=None, lacks={
+            "health": NO_SPRING["health"],
+            **{step: "it shows no list; what it does with it is call" for step in READING},
+            **{step: "it is UP by an override of its own, and only once" for step in ("overridden", "again")}}),
+        vmagent(programs),
+        replay("apisix", "Apache APISIX", "0bf938d2", lacks={
+            step: "it only reads" for step in course.Course.STEPS if step not in (*READING, "clean")}),
+        replay("steeltoe3", "Steeltoe 3", "07e06df6", lacks=NO_SPRING),
+        replay("steeltoe4", "Steeltoe 4", "037047be", lacks=NO_SPRING),
         Row("hazelcast", "hazelcast-eureka", MAVEN["hazelcast"][1], ("maven", MAVEN["hazelcast"][0]), play=hazelcast_members(programs)),
     ]

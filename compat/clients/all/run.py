@@ -51,7 +51,7 @@ def main():
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--no-newest", action="store_true")
     options = parser.parse_args()
-    table = rows.table(programs.Programs(options.cache, options.work))
+    table = [*rows.core(options.binary), *rows.table(programs.Programs(options.cache, options.work))]
     if options.list:
         print("\n".join(f"{row.name}: {row.what} {row.version}" for row in table))
         return

@@ -1,7 +1,8 @@
-//! The crate eureka-client on the course: `eureka-client APP ID PORT WATCHED URL`. It calls the other application again and again, until its
-//! standard input ends, which is how it is told to leave: it does so when it is dropped.
+//! The crate eureka-client on the course: `eureka-client APP ID PORT WATCHED URL`. It calls the other application again and again, and
+//! leaves when it is dropped.
 use eureka_client::{BaseConfig, EurekaClient, EurekaConfig, Instance, Method, PortData, StatusType};
-use std::io::Read;
+use signal_hook::consts::SIGTERM;
+use signal_hook::iterator::Signals;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [app, id, port, watched, url, ..] = arguments.as_slice() else { panic!("APP ID PORT WATCHED URL") };
+    let mut stopped = Signals::new([SIGTERM]).expect("a handler of SIGTERM");
     let registry = url.trim_end_matches("/eureka/").rsplit(':').next().and_then(|port| port.parse().ok());
     // It sends no instance id, so the host name is the id; and it uses the application's name as it is written here.
     let instance = Instance {
@@ -35,7 +37,11 @@ fn main() {
         }
         std::thread::sleep(PAUSE);
     });
-    let _ = std::io::stdin().read_to_end(&mut Vec::new());
-    std::thread::sleep(PAUSE);
-    drop(client);
+    stopped.forever().next();
+    // The caller may hold it for the length of a call.
+    let mut last = Some(client);
+    while let Some(client) = last.take() {
+        last = Arc::try_unwrap(client).err();
+        std::thread::sleep(PAUSE);
+    }
 }
