@@ -1,7 +1,7 @@
 """The course that each client plays against three replicas, and what it is played on.
 
-A client is a process that registers an application, prints `SEES host:port=color ...` whenever what it finds under another application's
-name becomes another, and leaves on SIGTERM. Everything else is looked at from outside: the steps write at one replica and read at the others.
+A client is a process that registers an application, prints `SEES host:port=color ...` whenever what it finds under the name of another
+application changes, and leaves on SIGTERM. Everything else is looked at from outside: the steps write at one replica and read at others.
 """
 
 import http.server
@@ -26,6 +26,24 @@ SEEN = 40
 # What a client's log must not have: a delta that led elsewhere than the full answer, or a call that failed.
 FAULTS = re.compile(
     r"(hash|reconcil).*(mismatch|not match|differ)|was unable to|Cannot execute request|registration failed|Traceback", re.IGNORECASE)
+
+
+# The steps in their order, and what they show.
+STEPS = {
+    "registers": "registers, and all three replicas show it",
+    "reads": "finds another application",
+    "added": "sees an instance that is added at another replica",
+    "changed": "sees a change of metadata",
+    "removed": "sees an instance leave",
+    "down": "no longer finds what is out of service, and finds it again",
+    "renews": "renews its lease three times",
+    "overridden": "stays out of service while an operator's override lasts, and is UP after it",
+    "again": "registers again after its heartbeat is answered 404",
+    "health": "tells that its health check is DOWN, and UP again",
+    "calls": "calls the other application by its name",
+    "clean": "has no failed call and no hash mismatch in its log",
+    "leaves": "leaves when it is stopped",
+}
 
 
 class Failed(Exception):
@@ -177,23 +195,6 @@ class Client:
 class Course:
     """One client on the course. Each step is a method; it raises what was not as it has to be."""
 
-    STEPS = ("registers", "reads", "added", "changed", "removed", "down", "renews", "overridden", "again", "health", "calls", "clean", "leaves")
-    WORDS = {
-        "registers": "registers, and all three replicas show it",
-        "reads": "finds another application",
-        "added": "sees an instance that is added at another replica",
-        "changed": "sees a change of metadata",
-        "removed": "sees an instance leave",
-        "down": "no longer finds what is out of service, and finds it again",
-        "renews": "renews its lease three times",
-        "overridden": "stays out of service while an operator's override lasts, and is UP after it",
-        "again": "registers again after its heartbeat is answered 404",
-        "health": "tells that its health check is DOWN, and UP again",
-        "calls": "calls the other application by its name",
-        "leaves": "leaves when it is stopped",
-        "clean": "has no failed call and no hash mismatch in its log",
-    }
-
     def __init__(self, row, replicas, answering, work):
         self.row, self.replicas, self.answering = row, replicas, answering
         self.app, self.id = row.name, f"{row.name}:1"
@@ -249,8 +250,9 @@ class Course:
         return found and found["status"]
 
     def until_status(self, wanted, seconds=SEEN):
+        seconds += 2 * self.row.interval
         for replica in range(REPLICAS):
-            self.until(f"{self.id} to be {wanted} at replica {replica}", lambda: self.status(replica) == wanted, seconds + 2 * self.row.interval)
+            self.until(f"{self.id} to be {wanted} at replica {replica}", lambda: self.status(replica) == wanted, seconds)
 
     # The steps.
 
@@ -330,7 +332,8 @@ class Course:
 
     def calls(self):
         if not self.row.call_path:
-            self.until("its call of the other application", lambda: "CALLED instance 1" in self.client.lines(), SEEN + 2 * self.row.interval)
+            called = lambda: "CALLED instance 1" in self.client.lines()
+            self.until("its call of the other application", called, SEEN + 2 * self.row.interval)
             return
         url = f"http://127.0.0.1:{self.port.number}{self.row.call_path.format(watched=self.watched)}"
 
@@ -363,7 +366,7 @@ class Course:
         self.client = Client(self.row.name, self.row.command(self), self.work, self.row.environment)
         if self.row.sees:
             self.client.sees = lambda: self.row.sees(self)
-        for step in self.STEPS:
+        for step in STEPS:
             if step in self.row.lacks:
                 continue
             try:

@@ -1,7 +1,7 @@
 """Plays every client of the table, one after the other, and prints what each did, and which newer releases exist.
 
-Arguments: the binary, the directory of caches, a directory for logs; `--only NAME,...` plays these rows, `--list` prints them, `--no-newest`
-asks no package registry for newer releases.
+Arguments: the binary, the directory of caches, a directory for logs. `--only NAME,...` plays these rows, `--list` prints the names, and
+`--no-newest` asks no package registry for newer releases.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import time
 import traceback
 
 import course
+import kinds
 import newest
 import programs
 import rows
@@ -51,7 +52,7 @@ def main():
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--no-newest", action="store_true")
     options = parser.parse_args()
-    table = [*rows.core(options.binary), *rows.table(programs.Programs(options.cache, options.work))]
+    table = [*kinds.core(options.binary), *rows.table(programs.Programs(options.cache, options.work))]
     if options.list:
         print("\n".join(f"{row.name}: {row.what} {row.version}" for row in table))
         return
@@ -79,7 +80,7 @@ def main():
     print("\n| client | version | what was done | result | newest release |\n| --- | --- | --- | --- | --- |")
     for row, done, result in results:
         print(f"| {row.what} | {row.version} | {', '.join(done)} | {result} | {known.of(row)} |")
-    print("\nThe steps: " + "; ".join(f"{step}: {words}" for step, words in course.Course.WORDS.items()))
+    print("\nThe steps: " + "; ".join(f"{step}: {words}" for step, words in course.STEPS.items()))
     for line in known.silent:
         print(line)
     missing = [row for row, _, result in results if result.startswith("not here")]

@@ -1,7 +1,11 @@
-"""A client for Python on the course: client.py PACKAGE APP ID PORT WATCHED URL ..."""
+"""A client for Python on the course: client.py PACKAGE APP ID PORT WATCHED URL ...
+
+Of the packages, only the named one is there.
+"""
 
 import asyncio
 import atexit
+import importlib
 import signal
 import sys
 import threading
@@ -47,7 +51,7 @@ def sees_applications(applications):
 
 def py_eureka_client():
     """By `init` and `stop`, as in a program without a loop."""
-    import py_eureka_client.eureka_client as library
+    library = importlib.import_module("py_eureka_client.eureka_client")
 
     asked = stopped()
     client = library.init(**options())
@@ -57,7 +61,7 @@ def py_eureka_client():
 
 
 async def py_eureka_client_async():
-    import py_eureka_client.eureka_client as library
+    library = importlib.import_module("py_eureka_client.eureka_client")
 
     asked = stopped()
     client = await library.init_async(**options())
@@ -69,18 +73,18 @@ async def py_eureka_client_async():
 
 def pyeureka():
     """Its wrapper for services has a timer for heartbeats, which ends at the first 404; what it does then is done here."""
-    import pyeureka
+    library = importlib.import_module("pyeureka")
 
     asked = stopped()
-    service = pyeureka.EurekaClient(ORIGINS[0], {
+    service = library.EurekaClient(ORIGINS[0], {
         "ipAddr": "127.0.0.1", "app": APP, "instanceId": ID, "port": int(PORT), "hostName": "127.0.0.1", "vipAddress": APP, "status": "UP",
     })
-    reader = pyeureka.SimpleEurekaClientWrapper(ORIGINS[1])
+    reader = library.SimpleEurekaClientWrapper(ORIGINS[1])
     service.register()
     while not asked.wait(PAUSE):
         try:
             service.heartbeat()
-        except pyeureka.client.EurekaInstanceDoesNotExistException:
+        except library.client.EurekaInstanceDoesNotExistException:
             service.register()
         sees(of_json(reader.app(WATCHED.upper())))
     service.deregister()
@@ -88,17 +92,16 @@ def pyeureka():
 
 def flask_eureka():
     """A Flask application; the extension's own thread sends the heartbeats."""
-    from flask import Flask
-    from flask_eureka import Eureka, eureka_bp
+    library = importlib.import_module("flask_eureka")
 
     asked = stopped()
-    flask = Flask(APP)
+    flask = importlib.import_module("flask").Flask(APP)
     flask.config.update(
         SERVICE_NAME=APP, EUREKA_SERVICE_URL=ORIGINS[0], EUREKA_INSTANCE_PORT=int(PORT), EUREKA_INSTANCE_HOSTNAME="127.0.0.1",
         EUREKA_HEARTBEAT_INTERVAL=1,
     )
-    flask.register_blueprint(eureka_bp)
-    extension = Eureka(flask)
+    flask.register_blueprint(library.eureka_bp)
+    extension = library.Eureka(flask)
     extension.register_service(name=APP, instance_id=ID, vip_address="127.0.0.1", secure_vip_address="127.0.0.1")
     while not asked.wait(PAUSE):
         time.sleep(PAUSE)
