@@ -197,9 +197,9 @@ class Course:
 
     def __init__(self, row, replicas, answering, work):
         self.row, self.replicas, self.answering = row, replicas, answering
-        self.app, self.id = row.name, f"{row.name}:1"
-        self.watched = f"watched-{row.name}"
         self.port = lib.ReservedPort()
+        self.app, self.id = row.name, row.id.format(name=row.name, port=self.port.number)
+        self.watched = f"watched-{row.name}"
         self.sick = Path(work, f"{row.name}-disk")
         self.sick.mkdir(exist_ok=True)
         self.classes = Path(work, f"{row.name}-classes")
@@ -338,7 +338,7 @@ class Course:
         url = f"http://127.0.0.1:{self.port.number}{self.row.call_path.format(watched=self.watched)}"
 
         def answered():
-            said = lib.request(url)
+            said = lib.request(url, accept="*/*")
             if said != "instance 1":
                 raise OSError(f"it answered {said}")
             return True

@@ -42,6 +42,7 @@ class Row:
     interval: float = 1  # seconds between two heartbeats or fetches, where the client does not let them be chosen
     environment: dict = field(default_factory=dict)
     call_path: str = "/call"  # where the client is asked to call the other application
+    id: str = "{name}:1"  # its instance id, where it does not let it be chosen
     loads: str = None  # a class that it has to use
     sees: Callable = None  # what a client found that does not print it, as a set
     secured: bool = False  # on the replicas that have TLS and users
@@ -182,7 +183,6 @@ def micronaut(run):
     return [
         f"-micronaut.application.name={run.app}", "-micronaut.server.host=127.0.0.1", f"-micronaut.server.port={run.port.number}",
         f"-watch={run.watched}", f"-eureka.client.host={host}", f"-eureka.client.port={port}", "-eureka.client.context-path=/eureka",
-        f"-eureka.instance.instance-id={run.id}", f"-micronaut.application.instance.id={run.id}",
         "-eureka.client.registration.ip-addr=127.0.0.1", "-eureka.client.registration.prefer-ip-address=true",
         "-micronaut.heartbeat.interval=1s", "-micronaut.heartbeat.initial-delay=1s", "-micronaut.caches.discovery-client.enabled=false",
     ]

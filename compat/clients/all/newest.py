@@ -17,26 +17,30 @@ def order(version):
 
 
 class Newest:
-    """What each registry answered, asked once for each name."""
+    """What each registry answered, asked once for each name. `also` are names that no row has."""
 
-    def __init__(self, work, rows):
+    def __init__(self, work, rows, also=()):
         self.work, self.silent, self.known = Path(work), [], {}
-        for kind, name in sorted({row.newest[:2] for row in rows if row.newest}):
+        for kind, name in sorted({row.newest[:2] for row in rows if row.newest} | set(also)):
             try:
                 self.known[kind, name] = getattr(self, kind)(name)
             except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
                 self.silent.append(f"newer releases of {name} are unknown: {kind} did not answer ({type(error).__name__})")
 
-    def of(self, row):
-        """The newest release, and the newest of the line that the row stays in."""
-        versions = [one for one in self.known.get(row.newest[:2] if row.newest else None, ()) if not CANDIDATE.search(one)]
+    def of(self, asked):
+        """The newest release, the newest of the line that a row stays in, and a candidate for the next one if there is one."""
+        if not asked:
+            return "not asked"
+        known = self.known.get(asked[:2], ())
+        versions = [one for one in known if not CANDIDATE.search(one)]
         if not versions:
             return "unknown"
-        newest = max(versions, key=order)
-        if len(row.newest) > 2 and (line := [one for one in versions if one.startswith(row.newest[2] + ".")]):
+        newest = said = max(versions, key=order)
+        if len(asked) > 2 and (line := [one for one in versions if one.startswith(asked[2] + ".")]):
             of_line = max(line, key=order)
-            return newest if of_line == newest else f"{of_line} of {row.newest[2]}, {newest} of all"
-        return newest
+            said = newest if of_line == newest else f"{of_line} of {asked[2]}, {newest} of all"
+        candidates = [one for one in known if CANDIDATE.search(one) and order(one)[:2] > order(newest)[:2]]
+        return f"{said}, candidate {max(candidates, key=order)}" if candidates else said
 
     def ask(self, command, directory=None):
         return subprocess.run(

@@ -17,6 +17,9 @@ import programs
 import rows
 
 
+SPRING_CLOUD = ("maven", "org.springframework.cloud:spring-cloud-dependencies")
+
+
 def print_log(row, client, lines=12):
     """What a client that failed said of errors, and its last lines."""
     said = client.lines()
@@ -76,11 +79,13 @@ def main():
             replicas.end()
         answering.end()
 
-    known = newest.Newest(options.work, {} if options.no_newest else table)
+    known = newest.Newest(options.work, [], ()) if options.no_newest else newest.Newest(options.work, table, [SPRING_CLOUD])
     print("\n| client | version | what was done | result | newest release |\n| --- | --- | --- | --- | --- |")
     for row, done, result in results:
-        print(f"| {row.what} | {row.version} | {', '.join(done)} | {result} | {known.of(row)} |")
+        print(f"| {row.what} | {row.version} | {', '.join(done)} | {result} | {known.of(row.newest)} |")
     print("\nThe steps: " + "; ".join(f"{step}: {words}" for step, words in course.STEPS.items()))
+    if not options.no_newest:
+        print(f"Spring Cloud: {known.of(SPRING_CLOUD)}")
     for line in known.silent:
         print(line)
     missing = [row for row, _, result in results if result.startswith("not here")]

@@ -3,6 +3,7 @@ package compat;
 import io.micronaut.context.ApplicationContext;
 import io.micronaut.discovery.ServiceInstance;
 import io.micronaut.discovery.eureka.client.v2.EurekaClient;
+import io.micronaut.health.HealthStatus;
 import io.micronaut.http.annotation.Controller;
 import io.micronaut.http.annotation.Get;
 import io.micronaut.http.client.HttpClient;
@@ -29,6 +30,7 @@ public final class MicronautClient {
         while (context.isRunning()) {
             List<ServiceInstance> instances = Flux.from(discovery.getInstances(name)).blockFirst();
             String found = (instances == null ? List.<ServiceInstance>of() : instances).stream()
+                .filter(one -> one.getHealthStatus().equals(HealthStatus.UP))
                 .map(one -> one.getHost() + ":" + one.getPort() + "=" + one.getMetadata().get("color", String.class).orElse(""))
                 .sorted().collect(Collectors.joining(" "));
             if (!found.equals(before)) {

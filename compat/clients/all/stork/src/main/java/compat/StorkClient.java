@@ -1,7 +1,6 @@
 package compat;
 
 import io.smallrye.stork.Stork;
-import io.smallrye.stork.api.Metadata;
 import io.smallrye.stork.api.ServiceDefinition;
 import io.smallrye.stork.servicediscovery.eureka.EurekaConfiguration;
 import java.time.Duration;
@@ -19,22 +18,16 @@ public final class StorkClient {
         Stork.initialize();
         Stork.getInstance().defineIfAbsent("watched", ServiceDefinition.of(new EurekaConfiguration()
             .withApplication(arguments[0]).withEurekaHost(arguments[1]).withEurekaPort(arguments[2])
-            .withEurekaContextPath("/eureka").withRefreshPeriod("1s")));
+            .withRefreshPeriod("1s")));
         String before = null;
         while (true) {
             String found = Stork.getInstance().getService("watched").getInstances().await().atMost(PATIENCE).stream()
-                .map(one -> one.getHost() + ":" + one.getPort() + "=" + color(one.getMetadata(), one.getLabels()))
-                .sorted().collect(Collectors.joining(" "));
+                .map(one -> one.getHost() + ":" + one.getPort()).sorted().collect(Collectors.joining(" "));
             if (!found.equals(before)) {
                 System.out.println("SEES " + found);
                 before = found;
             }
             Thread.sleep(PAUSE_MS);
         }
-    }
-
-    /** Stork shows metadata of an instance as its labels. */
-    private static Object color(Metadata<?> metadata, java.util.Map<String, String> labels) {
-        return labels.containsKey("color") ? labels.get("color") : metadata.getMetadata().get("color");
     }
 }
