@@ -246,20 +246,21 @@ def vmagent(programs):
     module, version = pins.VICTORIA_METRICS
 
     def command(run):
+        relabel = "".join(
+            f"  - source_labels: [__meta_eureka_app_{source}]\n    target_label: {label}\n"
+            for source, label in (("name", "app"), ("instance_status", "status"), ("instance_metadata_color", "color")))
         Path(run.work, "vmagent.yml").write_text(
             "scrape_configs:\n- job_name: eureka\n  scrape_interval: 1h\n  eureka_sd_configs:\n"
-            f"  - server: {run.replicas.urls()[0].rstrip('/')}\n", encoding="utf-8")
+            f"  - server: {run.replicas.urls()[0].rstrip('/')}\n  relabel_configs:\n{relabel}", encoding="utf-8")
         return [programs.go("vmagent", f"{module}/app/vmagent", version), f"-promscrape.config={run.work}/vmagent.yml",
                 f"-httpListenAddr=127.0.0.1:{run.port.number}", f"-remoteWrite.url=http://127.0.0.1:{run.nobody.number}/",
                 f"-remoteWrite.tmpDataPath={run.work}/vmagent", "-promscrape.eurekaSDCheckInterval=1s"]
 
     def sees(run):
-        meta = "__meta_eureka_app_"
         targets = json.loads(lib.request(f"http://127.0.0.1:{run.port.number}/api/v1/targets?state=active"))["data"]["activeTargets"]
-        shown = [target["discoveredLabels"] for target in targets]
         return {
-            f"{one['__address__']}={one[f'{meta}instance_metadata_color']}" for one in shown
-            if one[f"{meta}name"] == run.watched.upper() and one[f"{meta}instance_status"] == "UP"
+            f"{one['discoveredLabels']['__address__']}={one['labels']['color']}" for one in targets
+            if one["labels"]["app"] == run.watched.upper() and one["labels"]["status"] == "UP"
         }
     return Row(name="vmagent", what="VictoriaMetrics vmagent", version=version, newest=("go", module), command=command, sees=sees, lacks={
         **ONLY_READS, "clean": "it logs that nobody takes what it scrapes"})

@@ -60,7 +60,8 @@ def table(made):
         jvm("helidon", "Helidon", "HelidonClient", lambda run: (), jvm=kinds.helidon, home=programs.NEWER_JAVA,
             lacks={**kinds.NO_SPRING, **dict.fromkeys(kinds.READING, "it only registers")}),
         kinds.rust(made, "rust-eureka", lacks={
-            **kinds.NO_SPRING, **dict.fromkeys(("renews", "again"), "it has no heartbeats")}),
+            **kinds.NO_SPRING, **dict.fromkeys(("renews", "again"), "it has no heartbeats"),
+            **dict.fromkeys(kinds.READING, "it reads no answer with an instanceId, and every server sends one")}),
         kinds.rust(made, "eureka-client", interval=30, call_path=None, lacks={
             "health": kinds.NO_SPRING["health"],
             **dict.fromkeys(kinds.READING, "it shows no list; what it does with it is call"),

@@ -16,7 +16,6 @@ import newest
 import programs
 import rows
 
-
 SPRING_CLOUD = ("maven", "org.springframework.cloud:spring-cloud-dependencies")
 
 
