@@ -71,8 +71,12 @@ class Replicas:
             ]
             with Path(work, f"{name}-{number}.txt").open("w", encoding="utf-8") as log:
                 self.processes.append(subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=work))
-        for number in range(REPLICAS):
-            lib.until("the replicas to open", lambda: self.call(number, "GET", "apps") is not None, 30)
+        try:
+            for number in range(REPLICAS):
+                lib.until("the replicas to open", lambda: self.call(number, "GET", "apps") is not None, 30)
+        except TimeoutError:
+            self.end()
+            raise
 
     @classmethod
     def secured(cls, binary, work):
@@ -376,6 +380,8 @@ class Course:
             self.done.append(step)
         if self.row.loads:
             self.transport()
+        for words in self.row.tells:
+            expect(f"its log never says {words}", any(words in line for line in self.client.lines()))
 
     def forget(self):
         """Removes what a client left behind that failed."""

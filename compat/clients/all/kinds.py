@@ -20,6 +20,9 @@ OPENED = ("--add-opens=java.desktop/java.awt.font=ALL-UNNAMED", *(f"--add-opens=
 )))
 SMALL_JVM = ("-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
+# What the log of a client says whose first registry is dead, and of one that is told what changed.
+REFUSED = "Connection refused"
+DELTA = "Got delta update"
 # Steps that a client does not have, and why.
 NO_SPRING = {"health": "it has no health checks", "calls": "it makes no calls of its own"}
 LOGS_404 = "it logs the 404 after which it registers again as a fault"
@@ -44,6 +47,7 @@ class Row:
     call_path: str = "/call"  # where the client is asked to call the other application
     id: str = "{name}:1"  # its instance id, where it does not let it be chosen
     loads: str = None  # a class that it has to use
+    tells: tuple = ()  # what its log has to say
     sees: Callable = None  # what a client found that does not print it, as a set
     secured: bool = False  # on the replicas that have TLS and users
 
@@ -68,7 +72,7 @@ def spring_options(run):
 
 
 def spring(programs, line, name, what="", *, profiles=(), options=lambda run: (), jvm=lambda run: (), gateway=False, loads=None,
-           pinned=None, **more):
+           pinned=None, tells=(), **more):
     """A row for one line of Spring Boot; with `loads`, the class of the transport that it has to use."""
     boot, cloud = pins.BOOTS[pinned or line]
 
@@ -83,7 +87,7 @@ def spring(programs, line, name, what="", *, profiles=(), options=lambda run: ()
         return java(classpath, "compat.Application", *spring_options(run), *options(run), jvm=(*opened, *log, *jvm(run)))
 
     return Row(
-        name=name, what=f"Spring Boot {line}{what}", version=f"{boot} / {cloud}", command=command, loads=loads,
+        name=name, what=f"Spring Boot {line}{what}", version=f"{boot} / {cloud}", command=command, loads=loads, tells=(DELTA, *tells),
         newest=("maven", "org.springframework.boot:spring-boot", line), **more,
     )
 

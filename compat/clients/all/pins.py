@@ -41,3 +41,13 @@ CORE = {
                ("maven", "org.springframework.boot:spring-boot")),
     "admin": ("Spring Boot Admin", "admin/pom.xml", r"<admin.version>([\d.]+)", ("maven", "de.codecentric:spring-boot-admin-server")),
 }
+# What was looked for and is not played, and why.
+NOT_PLAYED = {
+    "Spring Cloud 2026.0, a candidate": "Maven Central has none: its list of spring-cloud-dependencies ends with 2025.1.4",
+    "Spring Boot 4.1 with Jersey": "Netflix's transport is for Jersey 3, and Spring Boot 4.1 brings Jersey 4",
+    "Telegraf": "it has no Eureka client: the word is not in the source of 1.37.2",
+    "Steeltoe and Apache APISIX themselves": "they need .NET and OpenResty; their requests are replayed",
+    "Go clients but for hudl/fargo": "the Go module proxy does not serve ArthurHlt/go-eureka-client, xuanbo/eureka-client, st3v/go-eureka, "
+                                     "HikoQiu/go-eureka-client, kitex-contrib/registry-eureka and hertz-contrib/registry/eureka",
+    "Helidon 4.5": "its Eureka module is served up to 4.2.3",
+}

@@ -10,6 +10,7 @@ def table(made):
     boot = "org.springframework.cloud.netflix.eureka.http."
     boots = lambda *arguments, **more: kinds.spring(made, *arguments, **more)
     jvm = lambda *arguments, **more: kinds.jvm(made, *arguments, **more)
+    dead_zone = {"options": kinds.zones, "lacks": kinds.DEAD_ZONE, "tells": (kinds.REFUSED,)}
     no_jersey = lambda run: ["--eureka.client.jersey.enabled=false"]
     return [
         boots("1.5", "boot15", " (Jersey 1, Ribbon)", profiles=("jaxb",), loads=f"{http}jersey.JerseyApplicationClient"),
@@ -29,9 +30,9 @@ def table(made):
         boots("2.3", "tls23", ", TLS and users in URLs", profiles=("jaxb",), secured=True, jvm=kinds.trusting_jvm),
         boots("3.5", "tls35", ", TLS and users in URLs", secured=True, options=kinds.trusting),
         boots("4.1", "tls41", ", TLS and users in URLs", secured=True, options=kinds.trusting),
-        boots("2.3", "zones23", ", its own zone dead", profiles=("jaxb",), options=kinds.zones, lacks=kinds.DEAD_ZONE),
-        boots("3.5", "zones35", ", its own zone dead", options=kinds.zones, lacks=kinds.DEAD_ZONE),
-        boots("4.1", "zones41", ", its own zone dead", options=kinds.zones, lacks=kinds.DEAD_ZONE),
+        boots("2.3", "zones23", ", its own zone dead", profiles=("jaxb",), **dead_zone),
+        boots("3.5", "zones35", ", its own zone dead", **dead_zone),
+        boots("4.1", "zones41", ", its own zone dead", **dead_zone),
         boots("3.5", "gateway35", ", Gateway with the discovery locator", gateway=True, options=kinds.locator, call_path="/{watched}/"),
         boots("4.1", "gateway41", ", Gateway with the discovery locator", gateway=True, options=kinds.locator, call_path="/{watched}/"),
         boots("3.5", "feign35", ", Feign", profiles=("feign",)),

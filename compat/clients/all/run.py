@@ -6,6 +6,7 @@ Arguments: the binary, the directory of caches, a directory for logs. `--only NA
 
 import argparse
 import re
+import signal
 import sys
 import time
 import traceback
@@ -13,6 +14,7 @@ import traceback
 import course
 import kinds
 import newest
+import pins
 import programs
 import rows
 
@@ -63,6 +65,8 @@ def main():
         sys.exit(f"there is no row {', '.join(sorted(unknown))}")
     table = [row for row in table if row.name in chosen]
 
+    # As Ctrl-C does, so that whatever was started is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     answering = course.Answering()
     clusters, results = {}, []
     try:
@@ -82,6 +86,9 @@ def main():
     print("\n| client | version | what was done | result | newest release |\n| --- | --- | --- | --- | --- |")
     for row, done, result in results:
         print(f"| {row.what} | {row.version} | {', '.join(done)} | {result} | {known.of(row.newest)} |")
+    if not options.only:
+        for what, why in pins.NOT_PLAYED.items():
+            print(f"| {what} | | | not played: {why} | |")
     print("\nThe steps: " + "; ".join(f"{step}: {words}" for step, words in course.STEPS.items()))
     if not options.no_newest:
         print(f"Spring Cloud: {known.of(SPRING_CLOUD)}")
