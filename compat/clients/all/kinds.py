@@ -10,7 +10,7 @@ from pathlib import Path
 
 import course
 import pins
-from programs import Unavailable
+from programs import java_home
 
 import lib
 
@@ -170,13 +170,12 @@ def python(programs, package, way="", **more):
     return Row(name=package + way, what=words, version=pins.PYTHON[package], newest=("pypi", package), command=command, **more)
 
 
-def jvm(programs, name, what, main, options, jvm=lambda run: (), home=None, **more):
-    """A row for a program of Java that is not Spring's; its directory has the row's name."""
+def jvm(programs, name, what, main, options, jvm=lambda run: (), least=None, **more):
+    """A row for a program of Java that is not Spring's; its directory has the row's name. `least` is the Java that it needs."""
     artifact, version = pins.MAVEN[name]
 
     def command(run):
-        if home and not Path(home).exists():
-            raise Unavailable(f"no Java at {home}")
+        home = java_home(least) if least else None
         classpath = programs.maven(name, name, {f"{name}.version": version}, java=home)
         return java(classpath, f"compat.{main}", *options(run), jvm=jvm(run), home=home)
     return Row(name=name, what=what, version=version, newest=("maven", artifact), command=command, **more)

@@ -2,17 +2,26 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 HERE = Path(__file__).parent
-# The newest Java of this machine, for what Java 17 cannot run.
-NEWER_JAVA = "/usr/lib/jvm/temurin-25-jdk-amd64"
+VERSION = re.compile(r'^JAVA_VERSION="(\d+)', re.MULTILINE)
 
 
 class Unavailable(Exception):
     """A package that its registry does not serve, or a tool that is not here: what was tried."""
+
+
+def java_home(least):
+    """The directory of a Java of this machine that is at least of this version."""
+    for release in sorted(Path("/usr/lib/jvm").glob("*/release")):
+        found = VERSION.search(release.read_text(encoding="utf-8"))
+        if found and int(found.group(1)) >= least and (release.parent / "bin/javac").exists():
+            return str(release.parent)
+    raise Unavailable(f"there is no Java {least} or newer below /usr/lib/jvm")
 
 
 class Programs:

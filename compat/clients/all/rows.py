@@ -1,7 +1,6 @@
 """The table of clients: each in one row, with the steps that it does not have, and why."""
 
 import kinds
-import programs
 
 
 def table(made):
@@ -58,7 +57,7 @@ def table(made):
         jvm("armeria", "Armeria", "ArmeriaClient",
             lambda run: [run.app, run.id, str(run.port.number), run.watched, f"{run.replicas.urls()[0]}v2"],
             lacks={"health": kinds.NO_SPRING["health"], "changed": "its endpoints have no metadata"}),
-        jvm("helidon", "Helidon", "HelidonClient", lambda run: (), jvm=kinds.helidon, home=programs.NEWER_JAVA,
+        jvm("helidon", "Helidon", "HelidonClient", lambda run: (), jvm=kinds.helidon, least=21,
             lacks={**kinds.NO_SPRING, **dict.fromkeys(kinds.READING, "it only registers")}),
         kinds.rust(made, "rust-eureka", lacks={
             **kinds.NO_SPRING, **dict.fromkeys(("renews", "again"), "it has no heartbeats"),
