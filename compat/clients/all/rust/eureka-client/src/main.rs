@@ -23,14 +23,18 @@ fn main() {
         port: Some(PortData::new(port.parse().expect("a port"), true)),
         ..Instance::default()
     };
-    let eureka = EurekaConfig { host: "127.0.0.1".to_owned(), port: registry.expect("a port"), ..EurekaConfig::default() };
+    let eureka =
+        EurekaConfig { host: "127.0.0.1".to_owned(), port: registry.expect("a port"), ..EurekaConfig::default() };
     let client = Arc::new(EurekaClient::new(BaseConfig { eureka, instance }));
     client.start();
     let caller = Arc::downgrade(&client);
     let watched = watched.to_uppercase();
     std::thread::spawn(move || loop {
         if let Some(client) = caller.upgrade() {
-            match client.make_request(&watched, "", Method::GET, &(), Default::default()).map(|mut answer| answer.text()) {
+            match client
+                .make_request(&watched, "", Method::GET, &(), Default::default())
+                .map(|mut answer| answer.text())
+            {
                 Ok(Ok(said)) => println!("CALLED {said}"),
                 other => println!("no answer yet: {other:?}"),
             }
