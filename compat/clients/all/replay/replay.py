@@ -50,6 +50,11 @@ def sees(instances):
     before = found
 
 
+def identity(one):
+    """An instance that was registered without an id has its host's name for one, and no `instanceId` in answers."""
+    return one.get("instanceId", one["hostName"])
+
+
 def apisix():
     for url in URLS:
         status, read = send(f"{url}apps", APISIX)
@@ -123,7 +128,7 @@ class Steeltoe:
             _, read = self.send("apps/delta")
             for application in read["applications"]["application"]:
                 for one in application["instance"]:
-                    key = application["name"], one["instanceId"]
+                    key = application["name"], identity(one)
                     if one["actionType"] == "DELETED":
                         self.known.pop(key, None)
                     else:
@@ -134,7 +139,7 @@ class Steeltoe:
             print(f"the hash code is {self.hash()} and does not match {wanted}")
         _, read = self.send("apps/" if OLD else "apps")
         self.known = {
-            (application["name"], one["instanceId"]): one
+            (application["name"], identity(one)): one
             for application in read["applications"]["application"] for one in application["instance"]
         }
 
