@@ -40,7 +40,7 @@ class Newest:
             of_line = max(line, key=order)
             said = newest if of_line == newest else f"{of_line} of {asked[2]}, {newest} of all"
         candidates = [one for one in known if CANDIDATE.search(one) and order(one)[:2] > order(newest)[:2]]
-        return f"{said}, candidate {max(candidates, key=order)}" if candidates else said
+        return f"{said}, candidate {max(candidates, key=order)}" if candidates and said == newest else said
 
     def ask(self, command, directory=None):
         return subprocess.run(

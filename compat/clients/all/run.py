@@ -28,10 +28,18 @@ def print_log(row, client, lines=12):
     print("\n".join(f"    {row.name} said: {line[:300]}" for line in [*errors[:lines], "...", *said[-lines:]]))
 
 
+def by_reason(lacks):
+    """The steps that a row lacks, under each reason."""
+    reasons = {}
+    for step, why in lacks.items():
+        reasons.setdefault(why, []).append(step)
+    return reasons
+
+
 def outcome(row, replicas, answering, work):
     """What was done, and the result: `passed`, `not here: ...`, or what failed."""
     run = course.Course(row, replicas, answering, work)
-    lacking = [f"not {step}: {why}" for step, why in row.lacks.items()]
+    lacking = [f"not {', '.join(steps)} ({why})" for why, steps in by_reason(row.lacks).items()]
     try:
         run.play()
     except programs.Unavailable as error:
@@ -85,7 +93,7 @@ def main():
     known = newest.Newest(options.work, [], ()) if options.no_newest else newest.Newest(options.work, table, [SPRING_CLOUD])
     print("\n| client | version | what was done | result | newest release |\n| --- | --- | --- | --- | --- |")
     for row, done, result in results:
-        print(f"| {row.what} | {row.version} | {', '.join(done)} | {result} | {known.of(row.newest)} |")
+        print(f"| {row.what} | {row.version} | {', '.join(done)} | {result.replace('|', '/')} | {known.of(row.newest)} |")
     if not options.only:
         for what, why in pins.NOT_PLAYED.items():
             print(f"| {what} | | | not played: {why} | |")
