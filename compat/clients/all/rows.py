@@ -61,7 +61,7 @@ def table(made):
             lacks={**kinds.NO_SPRING, **dict.fromkeys(kinds.READING, "it only registers")}),
         kinds.rust(made, "rust-eureka", lacks={
             **kinds.NO_SPRING, **dict.fromkeys(("renews", "again"), "it has no heartbeats"),
-            **dict.fromkeys(kinds.READING, "it reads no answer with an instanceId, and every server sends one")}),
+            **dict.fromkeys(kinds.READING, "it refuses answers that have an instanceId, as almost all have")}),
         kinds.rust(made, "eureka-client", interval=30, call_path=None, lacks={
             "health": kinds.NO_SPRING["health"],
             **dict.fromkeys(kinds.READING, "it shows no list; what it does with it is call"),

@@ -1,5 +1,5 @@
-//! The crate rust-eureka on the course: `rust-eureka APP ID PORT WATCHED URL ...`. It has no heartbeats, and it reads no answer that has an
-//! instance id, which those of every server have.
+//! The crate rust-eureka on the course: `rust-eureka APP ID PORT WATCHED URL ...`. It has no heartbeats, and it refuses answers that have
+//! an `instanceId`: it knows no such field.
 use rust_eureka::request::{DataCenterInfo, DcName, Instance, RegisterRequest, Status};
 use rust_eureka::EurekaClient;
 use tokio::signal::unix::{signal, SignalKind};
