@@ -182,7 +182,8 @@ async fn a_drain_waits_for_the_readers_of_every_replica() {
         (answer.status, serde_json::from_slice::<Value>(&answer.body).unwrap())
     };
     fetch().await;
-    let (status, report) = drain("3500ms").await;
+    // Replicas that have just started count after an interval and a tenth, and who fetched is waited for during two intervals.
+    let (status, report) = drain("4600ms").await;
     let of_c = format!("http://registry-2.registry{DOMAIN}:{}/eureka/", port.number);
     assert_eq!((status, &report["waiting"]), (409, &json!(1)), "{report}");
     assert_eq!(
