@@ -373,10 +373,22 @@ def with_pods(ns, servers, measured, gate):
         api_server_away(ns, servers, gate)
 
 
+def zone_given(ns, servers, name):
+    """An instance that names no zone has that of its pod's node at every server."""
+    node = ns.get("pod", name)["spec"]["nodeName"]
+    zone = ns.get("node", node)["metadata"]["labels"].get("topology.kubernetes.io/zone")
+    if zone is None:
+        say("the zone of a node: left out, the node has no label that names one")
+        return
+    given = lambda: all(f'"zone":"{zone}"' in servers.get(address, "/eureka/apps/") for address in servers.addresses)
+    until(f"the zone {zone} of the node", given, 15)
+    say(f"given the zone of its node, {zone}")
+
+
 def one_ends(name, chart, image):
     """An instance is registered for each of two pods, and one of them is deleted: seconds until its instance is gone."""
     with api_gate():
-        ns, servers = ours(name, chart, image, "kubernetesAware.enabled=true", "replicaCount=2")
+        ns, servers = ours(name, chart, image, "kubernetesAware.enabled=true", "kubernetesAware.zones=true", "replicaCount=2")
         try:
             for one in ("ends", "stays"):
                 container = {"name": "app", "image": image, "imagePullPolicy": os.environ["KUBE_PULL_POLICY"]}
@@ -390,6 +402,7 @@ def one_ends(name, chart, image):
                 servers.register(one, ns.get("pod", one)["status"]["podIP"])
             until("two instances", lambda: servers.have({"ends", "stays"}), 10)
             until("the watches to be open", lambda: all(metric(servers, "eureka_kubernetes_watching")), 20)
+            zone_given(ns, servers, "stays")
             watch = Watch(servers)
             watch.ends("ends")
             delete(ns, "ends")
