@@ -8,7 +8,8 @@ import java.util.stream.Collectors;
 
 /** Says what Stork finds under a name whenever it becomes another. Arguments: WATCHED HOST PORT. */
 public final class StorkClient {
-    private static final Duration PATIENCE = Duration.ofSeconds(10);
+    /** Its first call loads its classes, which takes long on a busy machine. */
+    private static final Duration PATIENCE = Duration.ofMinutes(1);
     private static final long PAUSE_MS = 200;
 
     private StorkClient() {
