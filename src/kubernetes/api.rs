@@ -1,8 +1,6 @@
 //! [`Api`]: the calls that a watch makes at the API server.
 
-use std::error::Error;
 use std::fs;
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +11,7 @@ use reqwest::{Certificate, Client, Response};
 use serde::Deserialize;
 
 use super::pod::{NodeObject, PodList, PodObject};
+use crate::replication::transport::reqwest as transport;
 
 const JSON: &str = "application/json";
 /// How long a connection may take.
@@ -131,7 +130,8 @@ impl Api {
         if let Some((_, client)) = kept.as_ref().filter(|(of, _)| *of == authorities) {
             return Ok(client.clone());
         }
-        let unusable = |error: reqwest::Error| ApiError::Account(format!("ca.crt cannot be used: {}", root(&error)));
+        let unusable =
+            |error: reqwest::Error| ApiError::Account(format!("ca.crt cannot be used: {}", transport::root(&error)));
         let certificates = Certificate::from_pem_bundle(&authorities).map_err(unusable)?;
         let client = Client::builder()
             .no_proxy()
@@ -221,34 +221,12 @@ fn too_slow(what: &str) -> ApiError {
 }
 
 fn failed(error: &reqwest::Error) -> ApiError {
-    ApiError::Failed(format!("the API server cannot be reached: {}", root(error)))
+    ApiError::Failed(format!("the API server cannot be reached: {}", transport::root(error)))
 }
 
-/// The innermost cause in its own words.
-fn root(error: &dyn Error) -> String {
-    let (mut text, mut source) = (error.to_string(), error.source());
-    while let Some(cause) = source {
-        text = cause.to_string();
-        source = cause.source().or_else(|| inside(cause));
-    }
-    text
-}
-
-/// The error within an `io::Error` is not its source, but its content.
-fn inside<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref)?;
-    Some(held)
-}
-
-async fn read(mut response: Response, most: usize) -> Result<Bytes, ApiError> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
-        if body.len() + chunk.len() > most {
-            return Err(ApiError::TooLarge(most));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
+async fn read(response: Response, most: usize) -> Result<Bytes, ApiError> {
+    let body = transport::read(response, most).await.map_err(|_too_large| ApiError::TooLarge(most))?;
+    body.map_err(|error| failed(&error))
 }
 
 /// What a watch does next.
