@@ -15,13 +15,8 @@ use crate::time::Timestamp;
 /// The metadata that names an instance's zone, as Spring Cloud reads it.
 const ZONE: &str = "zone";
 
-/// Looks at all instances where there is something to decide. Returns how many were changed.
-pub(super) fn sweep(
-    status: &Status,
-    replicating: &PeerAwareInstanceRegistry,
-    options: &Options,
-    now: Timestamp,
-) -> usize {
+/// Looks at all instances where there is something to decide.
+pub(super) fn sweep(status: &Status, replicating: &PeerAwareInstanceRegistry, options: &Options, now: Timestamp) {
     let policies = Policies { terminating: options.terminating, not_ready: options.not_ready };
     let registry = replicating.registry();
     let verdicts: Vec<(InstanceKey, Verdict)> = {
@@ -29,7 +24,7 @@ pub(super) fn sweep(
         table.forget(now);
         let concerns = table.concerns(policies);
         if concerns.is_empty() {
-            return 0;
+            return;
         }
         let ahead = ahead(registry, now);
         let view = registry.view();
@@ -45,7 +40,9 @@ pub(super) fn sweep(
         });
         judged.collect()
     };
-    verdicts.into_iter().filter(|(key, verdict)| carry_out(status, replicating, key, verdict, now)).count()
+    for (key, verdict) in verdicts {
+        carry_out(status, replicating, &key, &verdict, now);
+    }
 }
 
 /// Gives every instance that names no zone that of its pod's node, if it is known. A client that registers anew takes it back, so it is
@@ -89,7 +86,7 @@ fn carry_out(
     key: &InstanceKey,
     Verdict { act, reason }: &Verdict,
     now: Timestamp,
-) -> bool {
+) {
     // A long name is left out rather than the reason.
     let reason = Reason::parse(reason).or_else(|_too_long| Reason::parse("its pod")).ok().flatten();
     let (caller, key) = (Caller { reason, ..Caller::from(Source::Kubernetes) }, key.as_str());
@@ -106,5 +103,4 @@ fn carry_out(
         }
     };
     counter.fetch_add(u64::from(done), Relaxed);
-    done
 }

@@ -299,8 +299,8 @@ impl Table {
 
     /// The nodes on which living pods run, each once.
     pub(super) fn nodes(&self) -> HashSet<Box<str>> {
-        let nodes = self.pods.values().map(|known| &known.pod.node);
-        nodes.filter(|node| !node.is_empty()).cloned().collect()
+        let nodes: HashSet<&str> = self.pods.values().map(|known| &*known.pod.node).collect();
+        nodes.into_iter().filter(|node| !node.is_empty()).map(Box::from).collect()
     }
 
     /// The number of living pods of a namespace, whether a watch of them is open, and how many there was no room for.
