@@ -175,16 +175,14 @@ async fn refused_as_busy() -> Vec<(&'static str, Answer)> {
         let request = Request::get(path).body(Body::empty()).unwrap();
         node.service().handle(Connection::default(), request).await
     };
-    // Fifty metadata entries of a thousand bytes.
-    let many = "/api/v1/completions?limit=50&q=";
-    let held = get("/api/v1/instances").await;
-    assert_eq!(held.status(), 200);
+    // Fifty names of metadata, each of nine hundred bytes.
+    let many = "/api/v1/completions?limit=50&q=nnn";
     let one = "/api/v1/applications/{application}/instances/{instanceId}";
     for number in 0..200 {
         let address = Some(IpAddr::from([10, 0, 0, number]));
         let connection = Connection { address, ..Connection::default() };
         let request =
-            Request::get("/eureka/apps/NOBODY").header("Host", "localhost").header("User-Agent", "a".repeat(100));
+            Request::get("/eureka/apps/MANY").header("Host", "localhost").header("User-Agent", "a".repeat(100));
         node.service().handle(connection, request.body(Body::empty()).unwrap()).await;
     }
     let paths = [
@@ -202,6 +200,12 @@ async fn refused_as_busy() -> Vec<(&'static str, Answer)> {
         "/api/v1/differences" => &differences,
         path => path,
     });
+    for path in asked {
+        let body = get(path).await.into_body().collect().await.unwrap().to_bytes();
+        assert!(body.len() > 16 * 1024, "{path} is answered without memory: {} bytes", body.len());
+    }
+    let held = get("/api/v1/instances").await;
+    assert_eq!(held.status(), 200);
     let answers = join_all(asked.map(get)).await;
     drop(held);
     let mut refused = Vec::new();
