@@ -2,7 +2,7 @@
 
 mod environment;
 mod loggers;
-mod options;
+pub(super) mod options;
 mod respond;
 mod settings;
 mod starting;

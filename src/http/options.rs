@@ -1,6 +1,6 @@
 //! The HTTP surface's settings.
 
-use super::actuator::Options as ActuatorOptions;
+use super::actuator::options::Options as ActuatorOptions;
 use super::security::Options as SecurityOptions;
 
 /// Settings of the HTTP surface.
