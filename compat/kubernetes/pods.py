@@ -41,6 +41,7 @@ eureka:
 HEADS = ("what became of the pod", "Java server", "ours", "ours with pods")
 WAYS = {
     "killed": "killed (SIGKILL, restartPolicy Never)",
+    "exhausted": "out of memory (OOMKilled, restartPolicy Never)",
     "forced": "deleted by force",
     "lost": "killed and deleted by force, as with its node",
     "scaled": f"of a Deployment scaled from {FROM} to {TO}, the slowest",
@@ -143,8 +144,11 @@ class Servers:
         )
 
 
-def template(name, url, labels, policy, image="KUBE_SPRING_IMAGE"):
-    """A pod with a Spring Boot application, whose image that variable names, and whose instance has the pod's name as its id."""
+def template(name, url, labels, policy, image="KUBE_SPRING_IMAGE", limit=None):
+    """A pod with a Spring Boot application, whose image that variable names, and whose instance has the pod's name as its id.
+
+    With a limit of memory it may take more than that, and is killed for it.
+    """
     context = {key: RESTRICTED[key] for key in ("runAsNonRoot", "runAsUser", "seccompProfile")}
     settings = {
         "spring.application.name": name, "server.port": "8080", "eureka.client.service-url.defaultZone": url,
@@ -156,6 +160,9 @@ def template(name, url, labels, policy, image="KUBE_SPRING_IMAGE"):
         "env": [field], "args": [f"--{key}={value}" for key, value in settings.items()],
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": RESTRICTED["capabilities"]},
     }
+    if limit:
+        container["resources"] = {"limits": {"memory": limit}}
+        container["env"].append({"name": "JAVA_TOOL_OPTIONS", "value": "-Xmx128m -XX:MaxDirectMemorySize=2g"})
     spec = {
         "restartPolicy": policy, "automountServiceAccountToken": False, "enableServiceLinks": False, "securityContext": context,
         "containers": [container],
@@ -163,17 +170,33 @@ def template(name, url, labels, policy, image="KUBE_SPRING_IMAGE"):
     return {"metadata": {"labels": labels}, "spec": spec}
 
 
-def start_pod(ns, name, url):
-    pod = template("lone", url, {"app": "lone"}, "Never")
+def start_pod(ns, name, url, limit=None):
+    pod = template("lone", url, {"app": "lone"}, "Never", limit=limit)
     pod["metadata"]["name"] = name
     ns.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Pod", **pod}))
 
 
 def kill(ns, name):
-    """Kills the process of a pod, as the kernel does it when memory is out."""
+    """Kills the process of a pod."""
     pod = ns.get("pod", name)
     container = pod["status"]["containerStatuses"][0]["containerID"].partition("//")[2]
     run(*shlex.split(os.environ["KUBE_KILL"]), container)
+
+
+def exhaust(ns, name):
+    """Lets the process of a pod take memory until the kernel kills it, and returns at its end."""
+    address = ns.get("pod", name)["status"]["podIP"]
+    try:
+        urlopen(Request(f"http://{address}:8080/memory", b""), timeout=120)
+    except OSError:
+        return
+    check(False, f"{name} has all the memory that it asked for")
+
+
+def out_of_memory(ns, name):
+    """Whether it was the kernel that killed the process of a pod."""
+    status = ns.get("pod", name)["status"]["containerStatuses"][0]
+    check(status["state"].get("terminated", {}).get("reason") == "OOMKilled", f"{name} ended otherwise: {status['state']}")
 
 
 def delete(ns, *names):
@@ -234,9 +257,9 @@ def longest(seconds):
 
 def measure(ns, servers):
     """Seconds that an instance stays, by what became of its pod."""
-    lone = ("killed", "forced", "lost")
+    lone = ("killed", "exhausted", "forced", "lost")
     for name in lone:
-        start_pod(ns, name, servers.url)
+        start_pod(ns, name, servers.url, "320Mi" if name == "exhausted" else None)
     labels = {"app": "fleet"}
     pod = template("fleet", servers.url, labels, "Always")
     fleet = {"replicas": FROM, "selector": {"matchLabels": labels}, "template": pod}
@@ -250,9 +273,11 @@ def measure(ns, servers):
         check(not missing, f"nobody has {missing}")
         return servers.have({*names, *lone})
 
-    until(f"{FROM + 3} Spring Boot applications at every server", whole, 600)
+    until(f"{FROM + len(lone)} Spring Boot applications at every server", whole, 600)
     time.sleep(31)  # each has renewed: a lease that was never renewed is over sooner
     watch = Watch(servers)
+    exhaust(ns, "exhausted")
+    watch.ends("exhausted")
     watch.ends("killed")
     kill(ns, "killed")
     watch.ends("lost")
@@ -261,13 +286,15 @@ def measure(ns, servers):
     watch.ends("forced")
     delete(ns, "forced")
     stayed = watch.wait()
+    out_of_memory(ns, "exhausted")
     return {**stayed, "scaled": scale_down(ns, servers)}
 
 
 def at_once(measured):
     """Fails if an instance stayed longer than it takes to be told of its pod."""
     # The kubelet needs a second or two to notice that a process is dead.
-    slow = {way: seconds for way, seconds in measured.items() if seconds is None or seconds > AT_ONCE + 2 * (way == "killed")}
+    most = {way: AT_ONCE + (2 if way in ("killed", "exhausted") else 0) for way in measured}
+    slow = {way: seconds for way, seconds in measured.items() if seconds is None or seconds > most[way]}
     check(not slow, f"an instance stayed: {slow}")
 
 

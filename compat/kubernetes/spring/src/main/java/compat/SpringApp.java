@@ -1,5 +1,7 @@
 package compat;
 
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.Map;
 import java.util.TreeMap;
 import org.springframework.boot.SpringApplication;
@@ -55,5 +57,15 @@ public class SpringApp {
     synchronized Fewest anew() {
         fewest = new Fewest(0, seen());
         return fewest;
+    }
+
+    /** Takes a gigabyte: more than a pod that shall run out of memory may have. */
+    @PostMapping("/memory")
+    int memory() {
+        var taken = new ArrayList<ByteBuffer>();
+        while (taken.size() < 64) {
+            taken.add(ByteBuffer.allocateDirect(16 << 20));
+        }
+        return taken.size();
     }
 }
