@@ -1,4 +1,4 @@
-// What a person does with the dashboard in a real Chromium: act on selections, find, and all of that behind a proxy with a prefix:
+// What a person does with the dashboard in a real Chromium: act on selections, drain, find, and all of that behind a proxy with a prefix:
 // `node act.mjs BINARY DIRECTORY PORT`, with the port for nginx.
 
 import assert from 'node:assert/strict';
@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 import { check, close, credentials, open, OPERATOR, picture, ports, run, shows, visit } from './harness.mjs';
+import { draining } from './parts/drain.mjs';
 import { instance, Registry, until } from './registry.mjs';
 
 const [, WORK] = process.argv.slice(2);
@@ -160,6 +161,9 @@ async function readOnly() {
     await select(page, 'orders-1');
     await shows(page, '#act-not', 'The user reader is read-only, so nothing can be changed here.');
     assert.equal(await page.locator('#act-out').count(), 0);
+    await visit(page, registry, '?application=ORDERS&instance=orders-1');
+    await shows(page, '#instance', 'Your user is read-only.');
+    assert.equal(await page.locator('#drain').count(), 0);
   });
   await close(page, 'as a reader');
   await registry.stop();
@@ -253,6 +257,14 @@ http {
       await until('OUT_OF_SERVICE', async () => (await statuses(registry, 'ORDERS'))[0] === 'orders-1 OUT_OF_SERVICE');
       assert.equal((await reasonsOf(registry, 'ORDERS', 'orders-1'))[0], 'by way of nginx');
     });
+    await check('nginx with a prefix: a drain says at once what it waits for', async () => {
+      await visit(page, { url: below }, '?application=ORDERS&instance=orders-1');
+      await page.click('#drain');
+      await page.fill('#reason', 'by way of nginx, too');
+      await page.click('#confirm-do');
+      // The registry has just started.
+      await shows(page, '#drain-line', /^No client is known that fetches it\. Waiting for this replica \(It may not know all of its readers, .*\): \d+ s of 75 s\.$/);
+    });
     await check('nginx with a prefix: a browser without Sec-Fetch-Site can act, and another site cannot', async () => {
       const act = (site) => registryCall(`${below}api/v1/acts`, site);
       assert.equal(await act(origin), 200);
@@ -274,5 +286,5 @@ function registryCall(address, origin) {
 }
 
 await run(async () => {
-  for (const part of [acting, many, readOnly, finding, behindNginx]) await part();
+  for (const part of [acting, many, draining, readOnly, finding, behindNginx]) await part();
 });

@@ -68,6 +68,8 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("differences.js", SCRIPT, include_bytes!("dashboard/differences.js")),
     ("pulse.js", SCRIPT, include_bytes!("dashboard/pulse.js")),
     ("confirm.js", SCRIPT, include_bytes!("dashboard/confirm.js")),
+    ("drain.js", SCRIPT, include_bytes!("dashboard/drain.js")),
+    ("fields.js", SCRIPT, include_bytes!("dashboard/fields.js")),
     ("dom.js", SCRIPT, include_bytes!("dashboard/dom.js")),
     ("format.js", SCRIPT, include_bytes!("dashboard/format.js")),
     ("instance.js", SCRIPT, include_bytes!("dashboard/instance.js")),

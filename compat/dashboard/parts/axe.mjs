@@ -58,7 +58,7 @@ export async function axe(registry) {
 }
 
 /** What lies beyond the edge of the page, or of its own box. */
-const cut = (page) => page.evaluate(() => {
+export const cut = (page) => page.evaluate(() => {
   const beyond = [];
   if (document.documentElement.scrollWidth > innerWidth) beyond.push(`the page is ${document.documentElement.scrollWidth} wide`);
   for (const element of document.querySelectorAll('header *, main *')) {

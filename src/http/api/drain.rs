@@ -2,21 +2,28 @@
 //! that may call it has fetched that, at whichever replica.
 //!
 //! The override is set and replicated like any other. Then this replica looks at its own readers and asks each peer for its readers
-//! ([`readers`]), again and again until nobody is left or the time is over. A peer counts from the moment at which it says that the
+//! ([`readers`]), again and again until nobody is left or the time is over. Who accepts `application/x-ndjson` is sent a line after each
+//! look, which says how many are left. A peer counts from the moment at which it says that the
 //! override has arrived there, by the override's stamp and the peer's own clock, so clocks that differ do not matter. It keeps nothing
 //! about the drain. A peer that cannot tell counts by time.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
+use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures_util::future::join_all;
-use http::StatusCode;
+use futures_util::stream;
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
+use tokio::time::Instant;
 use tracing::{field, info, warn};
 
 use super::acts::may_change;
@@ -48,6 +55,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Maximum readers that are named.
 const MOST_NAMED: usize = 20;
+/// The content type of reports that are sent while the drain goes on, one in a line.
+const LINES: &str = "application/x-ndjson";
 /// The reason that the history shows if none is given.
 const REASON: &str = "drain";
 
@@ -108,6 +117,7 @@ pub(super) async fn drain(
     State(app): State<Arc<AppState>>,
     Extension(caller): Extension<Caller>,
     path: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     may_change(&app, &caller)?;
@@ -119,7 +129,14 @@ pub(super) async fn drain(
     let place = app.drains.begin();
     let place = place.ok_or(ApiError::Busy("too many instances are being drained: try again later"))?;
     let mut draining = Draining::begin(Arc::clone(&app), key, asked, caller, place)?;
-    let outcome = draining.wait().await;
+    if headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains(LINES)) {
+        return Ok(in_lines(draining));
+    }
+    let outcome = loop {
+        if let Some(outcome) = draining.go_on().await {
+            break outcome;
+        }
+    };
     let report = draining.end(outcome);
     let mut response = answer(&report);
     if !report.drained {
@@ -127,6 +144,30 @@ pub(super) async fn drain(
         *response.status_mut() = StatusCode::CONFLICT;
     }
     Ok(response)
+}
+
+/// A report after each step, each in a line of its own. The last one has the outcome. The drain ends if the lines are not read any more.
+fn in_lines(draining: Draining) -> Response {
+    let lines = stream::unfold(Some(draining), async |draining| {
+        let mut draining = draining?;
+        Some(match draining.go_on().await {
+            None => (line(&draining.report(draining.stage())), Some(draining)),
+            Some(outcome) => (line(&draining.end(outcome)), None),
+        })
+    });
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(LINES)),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        // nginx would otherwise buffer the lines.
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    (headers, Body::from_stream(lines)).into_response()
+}
+
+fn line(report: &Report) -> Result<Bytes, Infallible> {
+    let mut line = serde_json::to_vec(report).unwrap_or_default();
+    line.push(b'\n');
+    Ok(line.into())
 }
 
 fn read(parameters: &[(String, String)]) -> Result<(Asked, Option<Reason>), ApiError> {
@@ -176,6 +217,10 @@ struct Draining {
     /// When the override was there at this replica.
     since: Timestamp,
     replicas: Vec<Replica>,
+    /// How long to wait before the next look; nothing before the first one.
+    pause: Duration,
+    /// Until when to wait for what clients cache themselves, once all readers have fetched.
+    settles_until: Option<Instant>,
     /// Its place among the drains, until it has ended.
     place: Option<Drain>,
 }
@@ -222,29 +267,39 @@ impl Draining {
             asked,
             caller,
             since,
+            pause: Duration::ZERO,
+            settles_until: None,
             place: Some(place),
         })
     }
 
-    /// Waits until nobody is left, or the time is over.
-    async fn wait(&mut self) -> Outcome {
-        let (deadline, mut pause) = (self.since + self.asked.timeout, FIRST_PAUSE);
-        loop {
-            self.look().await;
-            if self.was_undone() {
-                return Outcome::Undone;
-            }
-            if self.replicas.iter().all(|replica| replica.is_done) {
-                tokio::time::sleep(self.asked.settle).await;
-                return Outcome::Drained;
-            }
-            let left = deadline.since(self.app.now());
+    /// Waits a second at most, and looks who is left. Says how the drain ended, if it did.
+    async fn go_on(&mut self) -> Option<Outcome> {
+        if let Some(until) = self.settles_until {
+            let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Outcome::TimedOut;
+                return Some(Outcome::Drained);
             }
-            tokio::time::sleep(pause.min(left)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            tokio::time::sleep(LONGEST_PAUSE.min(left)).await;
+            return self.was_undone().then_some(Outcome::Undone);
         }
+        let deadline = self.since + self.asked.timeout;
+        tokio::time::sleep(self.pause.min(deadline.since(self.app.now()))).await;
+        self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.look().await;
+        if self.was_undone() {
+            return Some(Outcome::Undone);
+        }
+        if self.replicas.iter().all(|replica| replica.is_done) {
+            self.settles_until = Some(Instant::now() + self.asked.settle);
+            return self.asked.settle.is_zero().then_some(Outcome::Drained);
+        }
+        deadline.since(self.app.now()).is_zero().then_some(Outcome::TimedOut)
+    }
+
+    /// What it does, for a report before its end.
+    fn stage(&self) -> &'static str {
+        if self.settles_until.is_some() { "settling" } else { "waiting" }
     }
 
     /// Asks every replica that is not done yet, all at once.
@@ -272,7 +327,7 @@ impl Draining {
     }
 
     fn end(mut self, outcome: Outcome) -> Report {
-        let report = self.report(outcome);
+        let report = self.report(outcome.name());
         self.log(&report);
         if let Some(place) = self.place.take() {
             place.end(outcome);
@@ -280,7 +335,8 @@ impl Draining {
         report
     }
 
-    fn report(&self, outcome: Outcome) -> Report {
+    /// Where it stands, and this as its outcome.
+    fn report(&self, outcome: &'static str) -> Report {
         let now = self.app.now();
         let answers = || self.replicas.iter().filter_map(|replica| Some((replica, replica.last.as_ref().ok()?)));
         let sum =
@@ -294,8 +350,8 @@ impl Draining {
             now: now.0,
             application: self.key.app().to_owned(),
             instance_id: self.key.id().to_owned(),
-            drained: outcome == Outcome::Drained,
-            outcome: outcome.name(),
+            drained: outcome == Outcome::Drained.name(),
+            outcome,
             after_millis: millis(now.since(self.since)),
             readers: sum(|answer| answer.readers),
             by_time: sum(|answer| answer.by_time),

@@ -5,15 +5,13 @@ import { act, actsAddress } from './api.js';
 import { CONDITIONS } from './conditions.js';
 import { ask } from './confirm.js';
 import { byId, fill, h, text } from './dom.js';
+import { askToDrain } from './drain.js';
+import { asCurl, byApplication, losing, quoted, reasonField, reasons } from './fields.js';
 import { count, number } from './format.js';
 import { clear, selected } from './selection.js';
 
 /** Number of instances that are changed by one request, so that there is progress to see, and a place to stop. */
 const CHUNK = 50;
-/** Maximum number of lines in the lists of a dialog. */
-const LINES = 8;
-/** Maximum number of characters of a reason. */
-const REASON = 200;
 
 const OUT = {
   id: 'act-out',
@@ -117,6 +115,7 @@ export function instanceActions({ application, instanceId, overriddenStatus, exp
   const button = (id, label, deed) => h('button', { id, type: 'button', onclick: () => begin(deed, targets) }, label);
   return h(
     'p', { class: 'actions' },
+    h('button', { id: 'drain', type: 'button', onclick: () => askToDrain({ application, instanceId }, who, reread) }, 'Drain…'),
     overriddenStatus === null ? button('take-out', OUT.label, OUT) : button('remove-override', 'Remove the override…', BACK),
     expired && button('remove', 'Remove…', REMOVE),
     overriddenStatus !== null && h('span', { class: 'quiet' }, `The status is overridden: ${overriddenStatus} until the override is removed.`),
@@ -137,7 +136,7 @@ function question(deed, request, plan) {
     title: deed.title(what),
     says: deed.says(one ? `${instances[0].application} ${one}` : `${number(done)} of ${count(targets, 'instance')}`, one) + left,
     does: one ? deed.does : `${deed.does}: ${number(done)}`,
-    fields: [losing(plan), byApplication(plan), reasons(instances), reasonField(), ...asCurl(request)],
+    fields: [losing(plan), byApplication(plan), reasons(instances), reasonField(), asCurl(({ reason }) => curl({ ...request, reason }))],
     call: async ({ reason }, how) => {
       const report = await run([{ ...deed.request, instances: names(instances) }], reason, how);
       return told(deed, report, reason);
@@ -205,64 +204,7 @@ function askUndo({ said, undo, reason }) {
   }, refresh);
 }
 
-// ---- parts of the dialog
-
-/** A warning if applications lose their last instance that is UP. */
-function losing({ applicationsLosingAll, applications }) {
-  if (!applicationsLosingAll) return undefined;
-  const all = applications.filter(({ up, upAfterwards }) => up && !upAfterwards).map(({ name }) => name);
-  const more = applicationsLosingAll - Math.min(all.length, LINES);
-  return h('p', { class: 'warn', id: 'confirm-losing' }, `${count(applicationsLosingAll, 'application')} will have no instance that is UP: ${all.slice(0, LINES).join(', ')}${more > 0 ? ` and ${number(more)} more` : ''}.`);
-}
-
-function byApplication({ applications, targets }) {
-  if (targets < 2) return undefined;
-  const row = ({ name, touched, instances, up, upAfterwards }) =>
-    h('tr', {}, h('th', { scope: 'row' }, name), h('td', { class: 'n' }, `${number(touched)} of ${number(instances)}`), h('td', { class: 'n' }, `${number(up)} → ${number(upAfterwards)}`));
-  return h(
-    'table', { id: 'confirm-applications' },
-    h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Application'), h('th', { scope: 'col', class: 'n' }, 'Changed'), h('th', { scope: 'col', class: 'n' }, 'UP'))),
-    h('tbody', {}, applications.slice(0, LINES).map(row)),
-    applications.length > LINES && h('caption', {}, `The ${LINES} with the fewest instances that are UP afterwards`),
-  );
-}
-
-/** The instances that are left alone, each with the reason. */
-function reasons(instances) {
-  const all = instances.filter(({ why }) => why);
-  if (!all.length) return undefined;
-  const line = ({ application, instanceId, why }) => h('li', {}, h('span', { class: 'id' }, `${application} ${instanceId}`), ` ${why}`);
-  return h('ul', { id: 'confirm-refused' }, all.slice(0, LINES).map(line), all.length > LINES && h('li', {}, `and ${number(all.length - LINES)} more`));
-}
-
-const reasonField = (value = '') =>
-  h('label', {}, 'Reason, shown to everybody in the history', h('input', { name: 'reason', id: 'reason', type: 'text', required: true, maxlength: REASON, autocomplete: 'off', value: value.slice(0, REASON) }));
-
-/** The act as a command for a terminal, which follows the reason as it is typed. */
-function asCurl(request) {
-  const command = h('pre', { id: 'confirm-curl', tabindex: '0' });
-  const write = () => text(command, curl({ ...request, reason: byId('reason')?.value ?? '' }));
-  const copy = h('button', { type: 'button', id: 'confirm-copy', onclick: () => copyText(command, copy) }, 'Copy');
-  const details = h('details', { id: 'confirm-as-curl', ontoggle: write }, h('summary', {}, 'As curl'), command, copy);
-  // The field is made before this, and is in the document when the details are opened.
-  details.addEventListener('toggle', () => byId('reason')?.addEventListener('input', write), { once: true });
-  return [details];
-}
-
 /** A command for a POSIX shell. */
-export function curl(request) {
-  const quoted = (words) => `'${words.replaceAll("'", "'\\''")}'`;
-  const as = user?.name ? ` -u ${quoted(user.name)}` : '';
-  return `curl${as} ${quoted(actsAddress())} -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(request))}`;
-}
-
-async function copyText(element, button) {
-  try {
-    // Browsers have this only where the page came by TLS, or from this machine.
-    await navigator.clipboard.writeText(element.textContent);
-    text(button, 'Copied');
-  } catch {
-    getSelection().selectAllChildren(element);
-    text(button, 'Selected: copy it with the keyboard');
-  }
+function curl(request) {
+  return `curl${user?.name ? ` -u ${quoted(user.name)}` : ''} ${quoted(actsAddress())} -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(request))}`;
 }

@@ -13,6 +13,8 @@ export class Refused extends Error {
 /** How long a request may take, and one that changes something, in milliseconds. */
 const PATIENCE = 10_000;
 const PATIENCE_FOR_CHANGES = 60_000;
+/** A drain says at least every few seconds how far it is. One that is silent for this long is lost, in milliseconds. */
+const PATIENCE_FOR_LINES = 15_000;
 
 /** Makes a request and reads its whole answer, in time. */
 async function ask(address, { signal, ...options } = {}) {
@@ -72,6 +74,56 @@ export const switchSelfPreservation = (evict, minutes, reason) =>
 
 /** Ends what an operator decided about self-preservation. */
 export const switchSelfPreservationBack = () => ask(SELF_PRESERVATION, { method: 'DELETE' });
+
+/** Where an instance is drained, as an address below `root`. */
+const drainPath = (application, id, parameters) => `${root}api/v1/${instancePath(application, id)}/drain?${new URLSearchParams(parameters)}`;
+
+export const drainAddress = (...what) => new URL(drainPath(...what), location.href).href;
+
+/**
+ * Begins to drain an instance. Returns the reports of the drain as they come; the last one says how it ended. It ends, too, if `signal`
+ * is aborted; the instance stays out of service then.
+ */
+export async function drain(application, id, parameters, signal) {
+  const lost = new AbortController();
+  let timer;
+  const heard = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => lost.abort(), PATIENCE_FOR_LINES);
+  };
+  const ended = begun();
+  let status = 0;
+  heard();
+  try {
+    const answer = await fetch(drainPath(application, id, parameters), { method: 'POST', headers: { accept: 'application/x-ndjson' }, cache: 'no-store', signal: AbortSignal.any([signal, lost.signal]) });
+    status = answer.status;
+    if (!answer.ok) throw new Refused(status, messageOf(await answer.text()));
+    return lines(answer.body, heard, () => clearTimeout(timer));
+  } catch (error) {
+    clearTimeout(timer);
+    if (error instanceof Refused) throw error;
+    throw new Error('the registry does not answer; it may have been done', { cause: error });
+  } finally {
+    ended(status);
+  }
+}
+
+/** The JSON of each line. */
+async function* lines(body, heard, over) {
+  let rest = '';
+  try {
+    for (const reader = body.pipeThrough(new TextDecoderStream()).getReader(); ;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      heard();
+      const all = (rest + value).split('\n');
+      rest = all.pop();
+      for (const line of all) yield JSON.parse(line);
+    }
+  } finally {
+    over();
+  }
+}
 
 const SELF_PRESERVATION = `${root}api/v1/self-preservation`;
 

@@ -3,6 +3,7 @@
 import { instanceActions } from './actions.js';
 import { get, instancePath, Refused } from './api.js';
 import { byId, fill, h, whenChanged } from './dom.js';
+import { drainOf } from './drain.js';
 import { ago, at, changeSource, changeStatus, changeWords, outward, reason, status, timeOfDay } from './format.js';
 import { changed, mark, pageLinks } from './instances.js';
 
@@ -21,7 +22,8 @@ export function showInstance(details, query, user, refresh) {
   const application = query.get('application');
   const id = query.get('instance');
   const instance = details?.instance;
-  whenChanged('instance', [application, id, details && { ...details, now: 0 }, user], () => {
+  const drained = drainOf(application, id, details);
+  whenChanged('instance', [application, id, details && { ...details, now: 0 }, user, drained?.dataset.number], () => {
     const open = byId('raw')?.open;
     fill(
       byId('instance'),
@@ -29,6 +31,7 @@ export function showInstance(details, query, user, refresh) {
       h('div', { class: 'title' }, h('h2', { id: 'instance-title', tabindex: '-1', class: 'id' }, id), instance && status(instance.status), instance && mark(instance), instance && h('span', { class: 'links' }, pageLinks(instance))),
       instance ? h('p', { class: 'quiet' }, summary(instance)) : h('p', { class: 'gone' }, gone(details)),
       instance && instanceActions(instance, user, refresh),
+      drained,
       h('div', { class: 'columns' }, instance && sent(details), history(details)),
     );
     if (byId('raw')) byId('raw').open = open ?? false;

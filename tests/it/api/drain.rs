@@ -57,8 +57,12 @@ impl Replica {
     }
 
     async fn send(&self, method: &str, path: &str, address: [u8; 4]) -> Answer {
+        self.send_accepting("*/*", method, path, address).await
+    }
+
+    async fn send_accepting(&self, accept: &str, method: &str, path: &str, address: [u8; 4]) -> Answer {
         let connection = Connection { address: Some(IpAddr::from(address)), ..Connection::default() };
-        let request = Request::builder().method(method).uri(path);
+        let request = Request::builder().method(method).uri(path).header("Accept", accept);
         let request = request.header("Host", "localhost").header("User-Agent", "Java").body(Body::empty()).unwrap();
         let (parts, body) = self.0.service().handle(connection, request).await.into_parts();
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
@@ -74,6 +78,21 @@ impl Replica {
     async fn drain(&self, query: &str) -> (u16, Value) {
         let answer = self.send("POST", &format!("{DRAIN}?{query}"), [10, 0, 0, 1]).await;
         (answer.status, serde_json::from_slice(&answer.body).unwrap())
+    }
+
+    /// The reports of a drain that are sent in lines, one each second.
+    async fn drain_in_lines(&self, query: &str) -> Vec<Value> {
+        let path = format!("{DRAIN}?{query}");
+        let answer = self.send_accepting("application/x-ndjson", "POST", &path, [10, 0, 0, 1]).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-ndjson")));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let contract = Contract::of("post");
+        let report = |line: &str| {
+            let report = serde_json::from_str(line).unwrap();
+            contract.check(contract.schema("DrainReport"), &report).unwrap();
+            report
+        };
+        answer.text().lines().map(report).collect()
     }
 
     /// Drains, while somebody fetches this after some seconds.
@@ -263,13 +282,54 @@ async fn a_second_drain_leaves_the_override_as_it_is() {
     assert_eq!(override_of(), first);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_drain_in_lines_says_how_far_it_is() {
+    let replica = Replica::that_is_old().await;
+    replica.fetch("/eureka/apps", CALLER).await;
+    let fetching = async {
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        replica.fetch("/eureka/apps/delta", CALLER).await;
+    };
+    let (reports, ()) = tokio::join!(replica.drain_in_lines("timeout=50s&settle=3s"), fetching);
+    let stage = |report: &Value| (report["outcome"].as_str().unwrap().to_owned(), report["waiting"].as_u64().unwrap());
+    let mut stages: Vec<_> = reports.iter().map(stage).collect();
+    assert!(stages.len() > 9, "one each second: {stages:?}");
+    stages.dedup();
+    assert_eq!(stages, [("waiting".to_owned(), 1), ("settling".to_owned(), 0), ("drained".to_owned(), 0)]);
+    assert_eq!(reports[0]["waitingFor"][0]["address"], "10.0.0.2");
+    assert!(reports.windows(2).all(|two| (secs(&two[1]) - secs(&two[0])) < 1.1), "{reports:?}");
+    let last = reports.last().unwrap();
+    assert!(last["drained"] == true && (10.0..11.2).contains(&secs(last)), "{last}");
+    assert_eq!(replica.metric("eureka_drains_total{outcome=\"drained\"}").await.as_deref(), Some("1.0"));
+    let reports = replica.drain_in_lines("timeout=1s").await;
+    assert_eq!(reports.last().map(stage), Some(("timed_out".to_owned(), 1)), "it has not fetched since this one began");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_also_ends_when_the_instance_is_put_back_while_it_settles() {
+    let replica = Replica::that_is_old().await;
+    let back = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        replica.send("DELETE", "/eureka/apps/ORDERS/o-1/status?value=UP", CALLER).await;
+    };
+    let ((status, report), ()) = tokio::join!(replica.drain("settle=35s"), back);
+    assert_eq!((status, &report["outcome"]), (409, &json!("undone")), "{report}");
+    assert!((3.0..4.1).contains(&secs(&report)), "{report}");
+}
+
 #[tokio::test]
 async fn who_asks_and_goes_away_ends_the_drain() {
+    for accept in ["*/*", "application/x-ndjson"] {
+        who_goes_away_ends_the_drain(accept).await;
+    }
+}
+
+async fn who_goes_away_ends_the_drain(accept: &str) {
     capture_log();
     let server = TestServer::start().await;
     server.register("ORDERS", "o-1").await;
     let mut client = Client::connect(server.address).await;
-    let request = format!("POST {DRAIN} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+    let request = format!("POST {DRAIN} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nContent-Length: 0\r\n\r\n");
     client.stream.write_all(request.as_bytes()).await.unwrap();
     let metric = async |line: &str| server.send("GET", "/actuator/prometheus", &[], b"").await.text().contains(line);
     until("the drain to begin", async || metric("eureka_drains_in_progress 1").await).await;
