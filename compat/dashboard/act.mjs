@@ -263,7 +263,7 @@ http {
       await page.fill('#reason', 'by way of nginx, too');
       await page.click('#confirm-do');
       // The registry has just started.
-      await shows(page, '#drain-line', /^No client is known that fetches it\. Waiting for this replica \(It may not know all of its readers, .*\): \d+ s of 75 s\.$/);
+      await shows(page, '#drain-line', /^No client is known that fetches it\. Waiting for this replica: It may not know all of its readers, .* \(\d+ s of 75 s\)\.$/);
     });
     await check('nginx with a prefix: a browser without Sec-Fetch-Site can act, and another site cannot', async () => {
       const act = (site) => registryCall(`${below}api/v1/acts`, site);

@@ -41,6 +41,7 @@ export async function draining() {
   const page = await open(registry, ADDRESS);
   const status = async () => (await registry.instance('ORDERS', 'orders-1')).status;
   const lineIs = (wanted) => shows(page, '#drain-line', wanted);
+  const announced = (wanted) => shows(page, '#drain-announced', wanted);
   await check('a drain asks first, needs a reason, and can be cancelled', async () => {
     await page.focus('#drain');
     await page.keyboard.press('Enter');
@@ -64,11 +65,11 @@ export async function draining() {
   await check('while a client has not fetched, the page says that it waits for it', async () => {
     await clientFetches(registry);
     await page.click('#confirm-do');
-    await lineIs(/^Waiting until 1 of 1 client has fetched that orders-1 is out of service: \d+ s of 60 s\.$/);
+    await lineIs(/^Waiting: 1 client still has to fetch that orders-1 is out of service \(\d+ s of 60 s\)\.$/);
     assert.equal(await status(), 'OUT_OF_SERVICE');
     await shows(page, '#instance .title', /orders-1 OUT_OF_SERVICE/);
     await shows(page, '#history', /UP → OUT_OF_SERVICE .*old/);
-    await shows(page, '#announced', /^Draining orders-1\.$/);
+    await announced(/^Waiting: 1 client still has to fetch that orders-1 is out of service \(\d+ s of 60 s\)\.$/);
     assert.equal(await focused(page), 'drain');
     assert.deepEqual(await findings(page), [], 'while it waits');
     await picture(page, 'draining');
@@ -77,7 +78,7 @@ export async function draining() {
     await page.click('#back');
     await page.waitForSelector('body[data-view=instances]');
     await page.goBack();
-    await lineIs(/^Waiting until 1 of 1 client/);
+    await lineIs(/^Waiting: 1 client still has to fetch/);
     await page.click('#drain');
     await shows(page, '#confirm', /^orders-1 is being drained This page waits for its clients already\./);
     await page.keyboard.press('Escape');
@@ -87,7 +88,7 @@ export async function draining() {
     await lineIs(/^All known clients have fetched \(1\)\. Waiting for /);
     const end = /^All clients have fetched that orders-1 is out of service \(1 client, after \d+ s\)\. It may be stopped\.$/;
     await lineIs(end);
-    await shows(page, '#announced', end);
+    await announced(end);
     assert.equal(await drains(registry, 'drained'), 1);
     await picture(page, 'drained');
   });
@@ -112,7 +113,7 @@ export async function draining() {
     await ask(page, 'once more');
     await shows(page, '#confirm', /ORDERS orders-1 is out of service already\./);
     await page.click('#confirm-do');
-    await lineIs(/^Waiting until 1 of 1 client/);
+    await lineIs(/^Waiting: 1 client still has to fetch/);
     await page.focus('#drain-stop');
     await page.keyboard.press('Enter');
     await lineIs(/^You stopped waiting: not all clients may have fetched that orders-1 is out of service\. It stays so/);
@@ -122,7 +123,7 @@ export async function draining() {
   await check('the page says if somebody puts the instance back meanwhile', async () => {
     await clientFetches(registry);
     await begin(page, 'third time');
-    await lineIs(/^Waiting until 1 of 1 client/);
+    await lineIs(/^Waiting: 1 client still has to fetch/);
     await registry.call('DELETE', 'eureka/apps/ORDERS/orders-1/status?value=UP');
     await lineIs(/^orders-1 is UP again: somebody has put it back in service\.$/);
   });
@@ -131,7 +132,7 @@ export async function draining() {
   await check('a drain works on a phone, and a page that is closed leaves the instance out of service', async () => {
     await clientFetches(registry);
     await begin(phone, 'on the way');
-    await shows(phone, '#drain-line', /^Waiting until 1 of 1 client/);
+    await shows(phone, '#drain-line', /^Waiting: 1 client still has to fetch/);
     assert.deepEqual(await findings(phone), []);
     assert.deepEqual(await cut(phone), []);
     await picture(phone, 'draining-phone');
@@ -144,7 +145,7 @@ export async function draining() {
     const last = await open(registry, ADDRESS);
     await clientFetches(registry);
     await begin(last, 'the last one');
-    await shows(last, '#drain-line', /^Waiting until 1 of 1 client/);
+    await shows(last, '#drain-line', /^Waiting: 1 client still has to fetch/);
     await registry.stop('SIGKILL');
     await shows(last, '#drain-line', /^The connection to the registry was lost: not all clients may have fetched/);
     await last.context().close();

@@ -367,6 +367,8 @@ impl Draining {
         let (app, id, readers, waiting) = (self.key.app(), self.key.id(), report.readers, report.waiting);
         let (replicas, user) = (self.replicas.len(), caller.acting_user());
         let address = caller.address.map(field::display);
+        // The history has it only if this drain has set the override.
+        let reason = caller.reason.as_ref().map(Reason::as_str);
         if report.drained {
             info!(
                 app.name = app,
@@ -375,6 +377,7 @@ impl Draining {
                 by_time = report.by_time,
                 replicas,
                 secs,
+                reason,
                 user.name = user,
                 client.address = address,
                 "drained {key} for {caller}: all readers have fetched that it is out of service"
@@ -398,6 +401,7 @@ impl Draining {
             replicas,
             notes = notes.join(" "),
             secs,
+            reason,
             user.name = user,
             client.address = address,
             "did not drain {key} for {caller}: {why}"

@@ -89,7 +89,6 @@ async function begin(target, values, refresh) {
   const section = h('section', { class: 'sheet drain', 'aria-label': 'Drain', 'data-number': (begun += 1) }, line, h('p', { class: 'actions' }, stop));
   const one = { ...target, timeout: values.timeout * 1000, settle: values.settle * 1000, section, line };
   drains.set(keyOf(target), one);
-  text(byId('announced'), `Draining ${instanceId}.`);
   follow(one, reports, stopping.signal, refresh);
 }
 
@@ -99,8 +98,10 @@ async function follow(one, reports, stopped, refresh) {
   let trouble;
   try {
     for await (const report of reports) {
-      last = report;
       if (!isEnd(report)) text(one.line, progress(one, report));
+      // Not each time: the line changes every second.
+      if (!last) announce(one.line.textContent);
+      last = report;
     }
   } catch {
     trouble = stopped.aborted ? 'You stopped waiting' : 'The connection to the registry was lost';
@@ -110,11 +111,14 @@ async function follow(one, reports, stopped, refresh) {
   const said = one.end.outcome === undefined ? `${trouble}: not all clients may have fetched that ${one.instanceId} is out of service. It stays so until the override is removed.` : OUTCOMES[one.end.outcome](one, one.end);
   const hadFocus = one.section.contains(document.activeElement);
   fill(one.section, h('p', { id: 'drain-line', class: one.end.drained ? 'done' : 'warn' }, said), one.end.drained ? notes(one.end) : left(one.end));
-  text(byId('announced'), said);
+  announce(said);
   // The button that was pressed is gone.
   if (hadFocus) byId('drain')?.focus({ preventScroll: true });
   await refresh();
 }
+
+/** Has a screen reader read it. The verdict, which may change at the same moment, has an element of its own. */
+const announce = (words) => text(byId('drain-announced'), words);
 
 const isEnd = ({ outcome }) => outcome in OUTCOMES;
 
@@ -126,8 +130,11 @@ function progress(one, { outcome, afterMillis, readers, waiting, replicas }) {
   }
   const time = `${duration(afterMillis)} of ${duration(one.timeout)}`;
   const open = replicas.filter(({ done }) => !done);
-  if (waiting) return `Waiting until ${number(waiting)} of ${count(readers, 'client')} ${waiting === 1 ? 'has' : 'have'} fetched that ${one.instanceId} is out of service: ${time}.`;
-  return `${fetched(readers)} Waiting for ${open.map((replica) => `${nameOf(replica)}${replica.note ? ` (${replica.note.replace(/\.$/, '')})` : ''}`).join(', ')}: ${time}.`;
+  if (waiting) {
+    const who = waiting === readers ? count(readers, 'client') : `${number(waiting)} of ${count(readers, 'client')}`;
+    return `Waiting: ${who} still ${waiting === 1 ? 'has' : 'have'} to fetch that ${one.instanceId} is out of service (${time}).`;
+  }
+  return `${fetched(readers)} Waiting for ${open.map((replica) => `${nameOf(replica)}${replica.note ? `: ${replica.note.replace(/\.$/, '')}` : ''}`).join(', ')} (${time}).`;
 }
 
 const fetched = (readers) => (readers ? `All known clients have fetched (${number(readers)}).` : 'No client is known that fetches it.');

@@ -133,8 +133,8 @@ async fn a_drain_is_answered_when_every_reader_has_fetched_since() {
     let line =
         logged("drained ORDERS/o-1 for a client from 10.0.0.1: all readers have fetched that it is out of service");
     assert_eq!(
-        (&line["readers"], &line["replicas"], &line["client.address"]),
-        (&json!(1), &json!(1), &json!("10.0.0.1"))
+        [&line["readers"], &line["replicas"], &line["client.address"], &line["reason"]],
+        [&json!(1), &json!(1), &json!("10.0.0.1"), &json!("drain")]
     );
 }
 
