@@ -4,7 +4,7 @@
 _eureka_registry() {
   local words='check-config migrate-check smoke-test health --help --version' current=${COMP_WORDS[COMP_CWORD]}
   case ${COMP_WORDS[1]-} in
-    migrate-check) words='--url= --config= --watch --with= --every= --grace= --for= --ca= --timeout= --format=' ;;
+    migrate-check) words='--url= --config= --watch --with= --every= --grace= --for= --ca= --certificate= --certificate-private-key= --timeout= --format=' ;;
     health) words='--url= --ca=' ;;
     smoke-test) words='--url= --ca= --certificate= --certificate-private-key=' ;;
   esac

@@ -1,12 +1,13 @@
 //! HTTP clients of the commands.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use hickory_resolver::TokioResolver;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Client, ClientBuilder, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Url};
 
 /// The addresses behind the host of a URL, at least one. Names are looked up here because a static binary has no system resolver.
 ///
@@ -35,7 +36,7 @@ pub(super) fn to(url: &Url, address: SocketAddr, ca: Option<&str>) -> anyhow::Re
     // It fails if a provider is installed already, which is just as good.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let certificates = match ca {
-        Some(path) => Certificate::from_pem_bundle(&std::fs::read(path).with_context(|| path.to_owned())?)?,
+        Some(path) => authorities(path)?,
         None => Vec::new(),
     };
     let host = url.host_str().unwrap_or_default();
@@ -55,8 +56,30 @@ pub(super) fn by_name(ca: Option<&str>, change: impl Fn(ClientBuilder) -> Client
         // An empty image has no certificates of authorities, without which the first of these fails.
         return Ok(builder().build().or_else(|_no_authorities| builder().tls_certs_only([]).build())?);
     };
-    let file = std::fs::read(path).with_context(|| path.to_owned())?;
-    Ok(builder().tls_certs_only(Certificate::from_pem_bundle(&file)?).build()?)
+    Ok(builder().tls_certs_only(authorities(path)?).build()?)
+}
+
+/// The certificates in the file that `--ca` names.
+fn authorities(path: &str) -> anyhow::Result<Vec<Certificate>> {
+    let named = || format!("--ca={path}");
+    let certificates = Certificate::from_pem_bundle(&std::fs::read(path).with_context(named)?).with_context(named)?;
+    // Nobody would be trusted, and each server refused for a reason that does not name the file.
+    ensure!(
+        !certificates.is_empty(),
+        "--ca={path}: there is no certificate in it; expected PEM (-----BEGIN CERTIFICATE-----)"
+    );
+    Ok(certificates)
+}
+
+/// The certificate and the key that a client shows to a server that asks for one, from PEM files.
+///
+/// # Errors
+/// If a file cannot be read, or the two do not have a certificate and a key.
+pub(super) fn identity(certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> anyhow::Result<Identity> {
+    let (certificate, key) = (certificate.as_ref(), key.as_ref());
+    let read = |path: &Path| std::fs::read(path).with_context(|| path.display().to_string());
+    let pem = [read(certificate)?, read(key)?].join(&b'\n');
+    Identity::from_pem(&pem).with_context(|| format!("{} and {}", certificate.display(), key.display()))
 }
 
 /// Names are looked up here because a static binary has no system resolver.

@@ -24,13 +24,14 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
 
+use super::argument;
 use crate::config;
 use crate::replication::ServiceUrl;
 use crate::replication::options::Credentials;
 use crate::time::Clock;
 use finding::Severity;
 pub use outcome::Outcome;
-use server::Caller;
+use server::{Caller, Files};
 use watch::Pace;
 
 /// What `migrate-check --help` prints.
@@ -47,6 +48,7 @@ Options:
   --with URL       a server that takes the Java server's place; needs --watch
   --every 5s       the pause between two comparisons; also --for 10m (the end of the watch) and --grace 60s (what may last)
   --ca FILE        the PEM file with the authority that signed the servers' certificates; else those of the system are trusted
+  --certificate FILE, --certificate-private-key FILE    PEM files with a certificate and its key, for servers that ask for one
   --timeout 10s    the maximum time of a call
   --format json    prints JSON: one object, or one a line with --watch
 The user may also be in REGISTRY_DISCOVERY_USERNAME and REGISTRY_DISCOVERY_PASSWORD. Exit codes: 0 if there is nothing to do, 1 if there
@@ -60,8 +62,7 @@ pub struct Options {
     pub urls: Vec<ServiceUrl>,
     /// The user of servers whose URL has none.
     credentials: Option<Credentials>,
-    /// A PEM file with the authorities that are trusted; `None` for those of the system.
-    ca: Option<String>,
+    files: Files,
     /// The Java server's configuration file.
     config: Option<PathBuf>,
     /// Further keys that are read with it.
@@ -93,7 +94,8 @@ impl Options {
     ) -> anyhow::Result<Self> {
         let second = Duration::from_secs(1);
         let (mut urls, mut with, mut keys) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut ca, mut config, mut timeout, mut as_json, mut is_watch) = (None, None, 10 * second, false, false);
+        let (mut files, mut certificate, mut key) = (Files::default(), None, None);
+        let (mut config, mut timeout, mut as_json, mut is_watch) = (None, 10 * second, false, false);
         let mut pace = Pace { every: 5 * second, grace: 60 * second, length: None };
         let mut only_watch = None;
         let mut arguments: VecDeque<String> = arguments.into_iter().collect();
@@ -106,12 +108,26 @@ impl Options {
                 is_watch = true;
                 continue;
             }
-            let known = ["--url", "--with", "--ca", "--config", "--timeout", "--format", "--every", "--grace", "--for"];
-            let is_key = name.strip_prefix("--").is_some_and(|key| key.contains('.'));
+            let known = [
+                "--url",
+                "--with",
+                "--ca",
+                "--certificate",
+                "--certificate-private-key",
+                "--config",
+                "--timeout",
+                "--format",
+                "--every",
+                "--grace",
+                "--for",
+            ];
+            let is_key = name.strip_prefix("--").is_some_and(|key| key.contains('.')) && !name.contains("://");
             ensure!(
                 is_key || known.contains(&&*name),
-                "argument {name}: expected --url=http://HOST:PORT/eureka/, --config=FILE, --watch, --with=URL, --every=TIME, \
-                 --grace=TIME, --for=TIME, --ca=FILE, --timeout=TIME, --format=json or --KEY=VALUE of the configuration"
+                "argument {}: expected --url=http://HOST:PORT/eureka/, --config=FILE, --watch, --with=URL, --every=TIME, \
+                 --grace=TIME, --for=TIME, --ca=FILE, --certificate=FILE, --certificate-private-key=FILE, --timeout=TIME, --format=json or \
+                 --KEY=VALUE of the configuration",
+                argument::shown(&name)
             );
             let value = value.or_else(|| arguments.pop_front()).with_context(|| format!("{name} has no value"))?;
             if matches!(&*name, "--with" | "--every" | "--grace" | "--for") {
@@ -121,7 +137,9 @@ impl Options {
             match &*name {
                 "--url" => urls.push(service_url(&name, &value)?),
                 "--with" => with.push(service_url(&name, &value)?),
-                "--ca" => ca = Some(value),
+                "--ca" => files.ca = Some(value),
+                "--certificate" => certificate = Some(value),
+                "--certificate-private-key" => key = Some(value),
                 "--config" => config = Some(PathBuf::from(value)),
                 "--timeout" => timeout = time()?,
                 "--every" => pace.every = time()?,
@@ -142,11 +160,16 @@ impl Options {
             bail!("{name} needs --watch");
         }
         ensure!(config.is_some() || keys.is_empty(), "--KEY=VALUE needs --config=FILE");
+        files.certificate = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            (_, _) => bail!("--certificate and --certificate-private-key belong together"),
+        };
         urls.extend(with);
         ensure!(!is_watch || urls.len() > 1, "--watch needs two servers: --url=URL and --with=URL");
         let password = environment("REGISTRY_DISCOVERY_PASSWORD").unwrap_or_default();
         let credentials = environment("REGISTRY_DISCOVERY_USERNAME").map(|username| Credentials { username, password });
-        Ok(Self { urls, credentials, ca, config, keys, timeout, as_json, pace: is_watch.then_some(pace) })
+        Ok(Self { urls, credentials, files, config, keys, timeout, as_json, pace: is_watch.then_some(pace) })
     }
 }
 
@@ -165,7 +188,7 @@ pub async fn run(
     stop: impl Future<Output = ()>,
     mut say: impl FnMut(String),
 ) -> anyhow::Result<Outcome> {
-    let caller = Caller::new(options.ca.as_deref(), options.timeout, options.credentials.clone())?;
+    let caller = Caller::new(&options.files, options.timeout, options.credentials.clone())?;
     let clock = Clock::system();
     if let Some(pace) = options.pace {
         let servers: Vec<_> = options.urls.iter().map(|url| caller.server(url)).collect();
@@ -221,6 +244,10 @@ mod tests {
             (&["--url"], "--url has no value"),
             (&["--url=u:secret@java"], "--url: expected a URL"),
             (&["--url=http://a:1/", "--port=1"], "argument --port"),
+            (&["http://u:secret@a:1/"], "argument that is no option"),
+            (&["--http://u:secret@a.example:1/"], "argument --http:"),
+            (&["--uri=http://u:secret@a:1/"], "argument --uri:"),
+            (&["--url=http://a:1/", "--certificate=a.crt"], "belong together"),
             (&["--url=http://a:1/", "--watch"], "--with"),
             (&["--url=http://a:1/", "--with=http://b:1/"], "--with needs --watch"),
             (&["--url=http://a:1/", "--for=1m"], "--for needs --watch"),

@@ -15,7 +15,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, Identity, Method, StatusCode, Url};
 use tokio::time::{sleep, timeout};
 
-use super::client;
+use super::{argument, client};
 
 /// The time a change may take until every replica shows it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -52,18 +52,19 @@ impl Options {
         let (mut url, mut ca, mut certificate, mut key) = (None, None, None, None);
         for argument in arguments {
             match argument.split_once('=') {
-                Some(("--url", text)) => url = Some(Url::parse(text).with_context(|| format!("--url={text}"))?),
+                Some(("--url", text)) => url = Some(Url::parse(text).context("--url")?),
                 Some(("--ca", path)) => ca = Some(path.to_owned()),
                 Some(("--certificate", path)) => certificate = Some(path.to_owned()),
                 Some(("--certificate-private-key", path)) => key = Some(path.to_owned()),
                 _ => bail!(
-                    "argument {argument}: expected --url=http://HOST:PORT/eureka/, --ca=FILE, \
-                     --certificate=FILE or --certificate-private-key=FILE"
+                    "argument {}: expected --url=http://HOST:PORT/eureka/, --ca=FILE, \
+                     --certificate=FILE or --certificate-private-key=FILE",
+                    argument::shown(&argument)
                 ),
             }
         }
         let mut url = url.context("--url=http://HOST:PORT/eureka/ is missing")?;
-        ensure!(url.has_host(), "--url={url} has no host");
+        ensure!(url.has_host(), "--url has no host");
         if !url.path().ends_with('/') {
             url.set_path(&format!("{}/", url.path()));
         }
@@ -92,9 +93,7 @@ impl Options {
     /// The certificate that is shown, with its key.
     fn identity(&self) -> anyhow::Result<Option<Identity>> {
         let Some((certificate, key)) = &self.certificate else { return Ok(None) };
-        let read = |path: &String| std::fs::read(path).with_context(|| path.clone());
-        let pem = [read(certificate)?, read(key)?].join(&b'\n');
-        Ok(Some(Identity::from_pem(&pem).with_context(|| format!("{certificate} and {key}"))?))
+        client::identity(certificate, key).map(Some)
     }
 }
 
@@ -204,8 +203,9 @@ mod tests {
     #[test]
     fn an_answer_that_cannot_be_read_is_reported() {
         assert!(parse(&[]).unwrap_err().to_string().contains("--url="));
-        assert!(parse(&["--url=registry"]).unwrap_err().to_string().contains("--url=registry"));
-        assert!(parse(&["--port=1"]).unwrap_err().to_string().contains("--port=1"));
+        let error = format!("{:#}", parse(&["--url=u:secret@registry"]).unwrap_err());
+        assert!(error.starts_with("--url") && !error.contains("secret"), "{error}");
+        assert!(parse(&["--port=1"]).unwrap_err().to_string().contains("argument --port:"));
         let lone = ["--url=https://registry:8761", "--certificate=tls.crt"];
         assert!(parse(&lone).unwrap_err().to_string().contains("--certificate-private-key"));
     }

@@ -1,17 +1,20 @@
 //! `migrate-check` at servers of ours, and at listeners that answer badly. The rules have tests of their own beside them, and
 //! `compat/peers` has real Java servers.
 
+use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
 use eureka_registry::commands::migrate_check::{self, Options, Outcome};
 use eureka_registry::http::security::User;
+use eureka_registry::tls::ClientAuth;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::security::{Authority, with_users};
 use crate::support::{DEADLINE, TestServer};
 
 fn url(server: &TestServer) -> String {
@@ -72,6 +75,148 @@ async fn a_server_with_users_is_read_with_its_user_only() {
     let (report, outcome) = findings(&[&format!("--url=http://eureka:secret@{}/eureka/", server.address)]).await;
     assert_eq!((severity(&report, "users"), outcome), (Some("act"), Outcome::Act));
     assert!(!report.to_string().contains("secret"));
+}
+
+/// A server with TLS by this authority and the user `eureka:secret`.
+async fn secured(authority: &Authority, client_auth: ClientAuth) -> TestServer {
+    let options = authority.options(client_auth);
+    TestServer::with(|settings| {
+        with_users(settings);
+        settings.server.tls = Some(options);
+    })
+    .await
+}
+
+/// Of a check that cannot read the server: why, without the password.
+async fn refusal(arguments: &[&str]) -> String {
+    let error = format!("{:#}", check(arguments).await.unwrap_err());
+    assert!(!error.contains("secret") && !error.contains("guess"), "{error}");
+    error
+}
+
+#[tokio::test]
+async fn a_server_with_tls_of_a_private_authority_is_read() {
+    let authority = Authority::new();
+    authority.write(false);
+    let server = secured(&authority, ClientAuth::None).await;
+    let (url, ca) = (format!("--url=https://eureka:secret@{}/eureka/", server.address), authority.ca());
+    let (report, outcome) = findings(&[&url, &ca]).await;
+    assert_eq!((severity(&report, "tls"), outcome), (Some("act"), Outcome::Act), "{report:#}");
+    for id in ["xml", "delta", "health"] {
+        assert_eq!(severity(&report, id), Some("same"), "{id}: {report:#}");
+    }
+    let (text, _) = check(&[&url, &ca]).await.unwrap();
+    let begin = format!("# https://{}/eureka/: ", server.address);
+    assert!(text.starts_with(&begin), "{text}");
+    let with = url.replace("--url", "--with");
+    let (watched, outcome) =
+        check(&[&url, &ca, "--watch", &with, "--every=10ms", "--for=50ms", "--format=json"]).await.unwrap();
+    assert_eq!(outcome, Outcome::Nothing, "{watched}");
+    for said in [text, report.to_string(), watched] {
+        assert!(!said.contains("secret"), "{said}");
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn why_a_server_with_tls_is_not_read_says_what_to_do() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    authority.write(false);
+    let server = secured(&authority, ClientAuth::None).await;
+    let plain = TestServer::with(with_users).await;
+    let (at, ca) = (server.address, authority.ca());
+    let url = format!("--url=https://eureka:secret@{at}/eureka/");
+    let is_signed =
+        format!("https://{at}/eureka/: the certificate of 127.0.0.1 is signed by an authority that is not trusted");
+    fs::write(other.directory.join("tls.crt"), "no certificate").unwrap();
+    let [empty, nowhere] =
+        ["tls.crt", "nowhere.crt"].map(|name| format!("--ca={}", other.directory.join(name).display()));
+    for (arguments, why) in [
+        (
+            &[&*url, &other.ca()][..],
+            format!("{is_signed}; no certificate in {} (--ca) is its authority's", &other.ca()[5..]),
+        ),
+        (&[&url], format!("{is_signed}; name the PEM file of that authority with --ca")),
+        (&[&url, &empty], format!("{empty}: there is no certificate in it; expected PEM")),
+        (&[&url, &nowhere], format!("{nowhere}: ")),
+        (&[&url.replace("secret", "guess"), &ca], "401: it does not accept the user".to_owned()),
+        (&[&format!("--url=https://{at}/eureka/"), &ca], "401: it asks for a user".to_owned()),
+        (
+            &[&format!("--url=https://eureka:secret@{}/eureka/", plain.address), &ca],
+            format!(
+                "does not speak TLS at port {}; if it serves HTTP there, its URL begins with http://",
+                plain.address.port()
+            ),
+        ),
+        (
+            &[&url.replace("https", "http"), &ca],
+            "the call failed: invalid HTTP version parsed; if it serves TLS there, its URL begins with https://"
+                .to_owned(),
+        ),
+        (&[&url, &ca, "--certificate=a.crt", "--certificate-private-key=a.key"], "a.crt: ".to_owned()),
+    ] {
+        let said = refusal(arguments).await;
+        assert!(said.contains(&why), "{arguments:?}: {said}, not {why}");
+    }
+    let with = format!("--with=http://eureka:secret@{}/eureka/", plain.address);
+    let (watched, outcome) = check(&[&url, &other.ca(), "--watch", &with, "--every=10ms", "--for=50ms"]).await.unwrap();
+    assert_eq!(outcome, Outcome::Unread);
+    assert!(
+        watched.contains(&is_signed.replace(": the", " cannot be read: the")) && !watched.contains("secret"),
+        "{watched}"
+    );
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_name_an_old_one_and_that_of_an_authority_are_refused_in_words() {
+    let authority = Authority::new();
+    for (issue, why) in [
+        (
+            authority.issue_for("elsewhere.example"),
+            "certificate not valid for 127.0.0.1; the URL needs a name that is in the certificate",
+        ),
+        (authority.issue(true), "the certificate of 127.0.0.1 has expired"),
+        (
+            (authority.issuer.pem(), authority.issuer.key().serialize_pem()),
+            "is one of an authority (CA:TRUE), and not one for a server; this server's own calls to it would refuse it, too",
+        ),
+    ] {
+        fs::write(authority.directory.join("tls.crt"), issue.0).unwrap();
+        fs::write(authority.directory.join("tls.key"), issue.1).unwrap();
+        let server = secured(&authority, ClientAuth::None).await;
+        let url = format!("--url=https://eureka:secret@{}/eureka/", server.address);
+        let said = refusal(&[&url, &authority.ca()]).await;
+        assert!(said.contains(why), "{said}");
+        server.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_certificate_is_shown_one() {
+    let authority = Authority::new();
+    authority.write(false);
+    let server = secured(&authority, ClientAuth::Need).await;
+    let (url, ca) = (format!("--url=https://eureka:secret@{}/eureka/", server.address), authority.ca());
+    let said = refusal(&[&url, &ca]).await;
+    assert!(said.contains("name one that it trusts with --certificate and --certificate-private-key"), "{said}");
+    let file = |option: &str, name: &str| format!("{option}={}", authority.directory.join(name).display());
+    let own = [file("--certificate", "tls.crt"), file("--certificate-private-key", "tls.key")];
+    let (report, _) = findings(&[&url, &ca, &own[0], &own[1]]).await;
+    assert_eq!(severity(&report, "xml"), Some("same"), "{report:#}");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_argument_that_is_none_is_not_shown_since_it_may_have_a_password() {
+    for argument in ["https://eureka:secret@localhost:8761/eureka/", "--uri=https://eureka:secret@localhost:8761/"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_eureka-registry"));
+        let output = command.arg("migrate-check").arg(argument).env_clear().output();
+        let output = tokio::time::timeout(DEADLINE, output).await.unwrap().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.code() == Some(64) && said.contains("expected --url"), "{said}");
+        assert!(!said.contains("secret"), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use authority::Authority;
+pub(crate) use authority::Authority;
 
 use crate::support::{DEADLINE, ReservedPort, TestServer, instance, until};
 

@@ -15,7 +15,7 @@ use crate::model::{InstanceInfo, InstanceKey, LeaseInfo};
 use crate::replication::ServiceUrl;
 use crate::replication::options::Credentials;
 use crate::replication::protocol::{NODE_HEADER, TIME_HEADER};
-use crate::replication::transport::reqwest::{failure, read};
+use crate::replication::transport::reqwest::{cause, failure, read};
 use crate::time::Timestamp;
 
 /// Maximum length of a page, in bytes.
@@ -25,10 +25,21 @@ const MOST_OF_A_LIST: usize = 256 << 20;
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// The PEM files of TLS.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Files {
+    /// The authorities that are trusted; `None` for those of the system.
+    pub(super) ca: Option<String>,
+    /// A certificate and its key, for servers that ask for one.
+    pub(super) certificate: Option<(String, String)>,
+}
+
 /// What all servers have in common.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     client: Client,
+    /// The file of authorities that are trusted; `None` for those of the system.
+    ca: Option<String>,
     /// The user of servers whose URL has none.
     credentials: Option<Credentials>,
     most_of_a_list: usize,
@@ -36,12 +47,24 @@ pub(super) struct Caller {
 
 impl Caller {
     /// # Errors
-    /// If the file of authorities cannot be read.
-    pub(super) fn new(ca: Option<&str>, timeout: Duration, credentials: Option<Credentials>) -> anyhow::Result<Self> {
-        let client = client::by_name(ca, |builder| {
-            builder.timeout(timeout).connect_timeout(CONNECT_TIMEOUT.min(timeout)).redirect(Policy::none())
+    /// If the file of authorities, the certificate or its key cannot be read.
+    pub(super) fn new(files: &Files, timeout: Duration, credentials: Option<Credentials>) -> anyhow::Result<Self> {
+        let identity = files.certificate.as_ref().map(|(certificate, key)| client::identity(certificate, key));
+        let identity = identity.transpose()?;
+        let client = client::by_name(files.ca.as_deref(), |builder| {
+            let builder = builder.timeout(timeout).connect_timeout(CONNECT_TIMEOUT.min(timeout));
+            let builder = builder.redirect(Policy::none());
+            match &identity {
+                Some(identity) => builder.identity(identity.clone()),
+                None => builder,
+            }
         })?;
-        Ok(Self { client, credentials, most_of_a_list: Budget::detect().copy().min(MOST_OF_A_LIST) })
+        Ok(Self {
+            client,
+            ca: files.ca.clone(),
+            credentials,
+            most_of_a_list: Budget::detect().copy().min(MOST_OF_A_LIST),
+        })
     }
 
     /// The server at a URL that somebody named who started this command.
@@ -129,7 +152,7 @@ impl Server {
             Some(Credentials { username, password }) => request.basic_auth(username, Some(password)),
             None => request,
         };
-        let failed = |error| failure(error, &self.url).to_string();
+        let failed = |error| self.in_words(error);
         let response = request.send().await.map_err(failed)?;
         let (status, headers) = (response.status().as_u16(), response.headers());
         let date = headers.get(DATE).and_then(|date| http_date(date.to_str().ok()?));
@@ -142,6 +165,49 @@ impl Server {
             }
         };
         Ok(Answer { status, body, date, is_ours })
+    }
+
+    /// Why there is no answer, and what to do about it.
+    fn in_words(&self, error: reqwest::Error) -> String {
+        let advice = self.advice(&error);
+        let why = failure(error, &self.url);
+        advice.map_or_else(|| why.to_string(), |advice| format!("{why}; {advice}"))
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "for few of many errors there is advice")]
+    fn advice(&self, error: &reqwest::Error) -> Option<String> {
+        use rustls::{AlertDescription, CertificateError, Error};
+        let Some(tls) = cause::<Error>(error) else {
+            let is_no_http = cause::<hyper::Error>(error).is_some_and(hyper::Error::is_parse);
+            return (is_no_http && self.url.scheme() == "http")
+                .then(|| "if it serves TLS there, its URL begins with https://".to_owned());
+        };
+        Some(match tls {
+            Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+                match &self.caller.ca {
+                    Some(ca) => format!("no certificate in {ca} (--ca) is its authority's"),
+                    None => "name the PEM file of that authority with --ca".to_owned(),
+                }
+            }
+            Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            ) => "the URL needs a name that is in the certificate".to_owned(),
+            Error::InvalidCertificate(CertificateError::Other(why))
+                if why.to_string().contains("CaUsedAsEndEntity") =>
+            {
+                "this server's own calls to it would refuse it, too: make one without CA:TRUE".to_owned()
+            }
+            Error::InvalidMessage(_) => "if it serves HTTP there, its URL begins with http://".to_owned(),
+            Error::AlertReceived(
+                AlertDescription::CertificateRequired
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnknownCA
+                | AlertDescription::HandshakeFailure,
+            ) => "if it asks for a client's certificate, name one that it trusts with --certificate and \
+                  --certificate-private-key"
+                .to_owned(),
+            _ => return None,
+        })
     }
 
     /// The server's list, and the answer that had it.
@@ -191,6 +257,10 @@ impl Server {
     pub(super) fn expect(&self, answer: &Answer) -> Result<(), String> {
         Err(match answer.status {
             200 => return Ok(()),
+            // So Tomcat answers a request without TLS at its port for TLS.
+            400 if self.url.scheme() == "http" => {
+                "400; if it serves TLS there, its URL begins with https://".to_owned()
+            }
             401 if self.has_user() => "401: it does not accept the user".to_owned(),
             401 => "401: it asks for a user; name it in the URL, or in REGISTRY_DISCOVERY_USERNAME and _PASSWORD"
                 .to_owned(),
@@ -240,7 +310,7 @@ mod tests {
     #[test]
     fn a_server_that_another_one_named_is_sent_no_user_but_that_of_its_url() {
         let user = Credentials { username: "u".to_owned(), password: "p".to_owned() };
-        let caller = Caller::new(None, Duration::from_secs(1), Some(user)).unwrap();
+        let caller = Caller::new(&Files::default(), Duration::from_secs(1), Some(user)).unwrap();
         let [plain, own] = ["http://a:1/eureka/", "http://x:y@a:1/eureka/"].map(|url| ServiceUrl::parse(url).unwrap());
         assert!(caller.server(&plain).has_user());
         assert!(!caller.server_named_by_another(&plain).has_user());

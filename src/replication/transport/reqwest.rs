@@ -270,7 +270,7 @@ pub(crate) fn failure(error: reqwest::Error, service_url: &ServiceUrl) -> PeerEr
             PeerError::Connect("no route to the host".to_owned())
         }
         Some(_) | None if error.is_connect() => PeerError::Connect(format!("cannot connect: {}", root(&error))),
-        Some(_) | None => PeerError::Broken(format!("the call failed: {}", root(&error))),
+        Some(_) | None => PeerError::Broken(root(&error)),
     }
 }
 
@@ -287,15 +287,27 @@ fn certificate(error: &rustls::Error, service_url: &ServiceUrl) -> PeerError {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                 format!("the certificate of {host} has expired")
             }
-            why => format!("the certificate of {host} is not believed: {why}"),
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                format!("the certificate of {host} is not valid yet")
+            }
+            // The second one is that of an authority of the same name with another key.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                format!("the certificate of {host} is signed by an authority that is not trusted")
+            }
+            // As `openssl req -x509` makes one.
+            CertificateError::Other(why) if why.to_string().contains("CaUsedAsEndEntity") => {
+                format!("the certificate of {host} is one of an authority (CA:TRUE), and not one for a server")
+            }
+            why => format!("the certificate of {host} is not accepted: {why}"),
         },
+        Error::InvalidMessage(_) => format!("{host} does not speak TLS at port {}", service_url.port()),
         error => format!("TLS with {host}: {error}"),
     };
     PeerError::Certificate(text)
 }
 
 /// The first error of a type among an error and its causes.
-fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+pub(crate) fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {

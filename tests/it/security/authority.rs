@@ -3,9 +3,9 @@
 use super::*;
 
 /// An authority, and certificates of it in a directory of their own.
-pub(super) struct Authority {
-    pub(super) issuer: CertifiedIssuer<'static, KeyPair>,
-    pub(super) directory: PathBuf,
+pub(crate) struct Authority {
+    pub(crate) issuer: CertifiedIssuer<'static, KeyPair>,
+    pub(crate) directory: PathBuf,
 }
 
 fn http_client(config: rustls::ClientConfig) -> reqwest::Client {
@@ -13,7 +13,7 @@ fn http_client(config: rustls::ClientConfig) -> reqwest::Client {
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("eureka-registry-tls-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let directory = std::env::temp_dir().join(name);
@@ -27,7 +27,7 @@ impl Authority {
     }
 
     /// A certificate for the loopback addresses, or one that expired long ago.
-    pub(super) fn issue(&self, expired: bool) -> (String, String) {
+    pub(crate) fn issue(&self, expired: bool) -> (String, String) {
         let mut params =
             CertificateParams::new(["localhost", "127.0.0.1", "127.0.0.41", "127.0.0.42"].map(String::from)).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
@@ -39,14 +39,26 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
+    /// A certificate for this name only.
+    pub(crate) fn issue_for(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// The option that has a command trust this authority.
+    pub(crate) fn ca(&self) -> String {
+        format!("--ca={}", self.directory.join("ca.crt").display())
+    }
+
     /// Writes the server's files, as a renewal of a mounted Secret does.
-    pub(super) fn write(&self, expired: bool) {
+    pub(crate) fn write(&self, expired: bool) {
         let (certificate, key) = self.issue(expired);
         fs::write(self.directory.join("tls.crt"), certificate).unwrap();
         fs::write(self.directory.join("tls.key"), key).unwrap();
     }
 
-    pub(super) fn options(&self, client_auth: ClientAuth) -> tls::Options {
+    pub(crate) fn options(&self, client_auth: ClientAuth) -> tls::Options {
         tls::Options {
             certificate: self.directory.join("tls.crt"),
             private_key: self.directory.join("tls.key"),
