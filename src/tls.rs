@@ -4,6 +4,7 @@
 //! stays in use and a warning is logged. The same holds for the authorities, and for their revocation lists: otherwise a replica
 //! without its trust file would trust all authorities of the system.
 
+mod key;
 mod validity;
 
 use std::fs;
@@ -16,11 +17,14 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::ring::Ticketer;
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, ServerName};
 use tracing::{info, warn};
+
+pub(crate) use key::private_key;
 
 /// Whether clients show certificates (`server.ssl.client-auth`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -216,8 +220,16 @@ fn read(options: &Options, used: Option<&Files>, complaints: &mut Vec<String>) -
 fn configure(options: &Options, files: &Files) -> anyhow::Result<Loaded> {
     let chain = certificates(&files.certificate, &options.certificate)?;
     let expires = chain.iter().filter_map(validity::expires).min();
-    let key = PrivateKeyDer::from_pem_slice(&files.private_key)
-        .with_context(|| format!("{}: no private key in PEM", options.private_key.display()))?;
+    let named = || options.private_key.display();
+    let key = private_key(&files.private_key, chain.first())
+        .with_context(|| format!("{}: no private key in PEM, or one with a password", named()))?;
+    any_supported_type(&key).with_context(|| {
+        format!(
+            "{}: the key has to be of RSA with 2048 to 4096 bits, of the curve P-256 or P-384, or of Ed25519, \
+             and that of the certificate",
+            named()
+        )
+    })?;
     let mut authorities = RootCertStore::empty();
     if let (Some(path), Some(text)) = (&options.trust, &files.trust) {
         for certificate in certificates(text, path)? {

@@ -5,9 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use hickory_resolver::TokioResolver;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Url};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::tls::private_key;
 
 /// The addresses behind the host of a URL, at least one. Names are looked up here because a static binary has no system resolver.
 ///
@@ -78,8 +84,21 @@ fn authorities(path: &str) -> anyhow::Result<Vec<Certificate>> {
 pub(super) fn identity(certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> anyhow::Result<Identity> {
     let (certificate, key) = (certificate.as_ref(), key.as_ref());
     let read = |path: &Path| std::fs::read(path).with_context(|| path.display().to_string());
-    let pem = [read(certificate)?, read(key)?].join(&b'\n');
+    let (chain, key_pem) = (read(certificate)?, read(key)?);
+    let first = CertificateDer::from_pem_slice(&chain).ok();
+    let key_der = private_key(&key_pem, first.as_ref()).with_context(|| key.display().to_string())?;
+    let pem = [chain, to_pem(&key_der).into_bytes()].join(&b'\n');
     Identity::from_pem(&pem).with_context(|| format!("{} and {}", certificate.display(), key.display()))
+}
+
+/// The key as PEM, which is all that reqwest takes.
+fn to_pem(key: &PrivateKeyDer<'_>) -> String {
+    let label = match key {
+        PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
+        PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
+        _ => "PRIVATE KEY",
+    };
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", BASE64_STANDARD.encode(key.secret_der()))
 }
 
 /// Names are looked up here because a static binary has no system resolver.
