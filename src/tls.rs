@@ -26,6 +26,12 @@ use tracing::{info, warn};
 
 pub(crate) use key::private_key;
 
+/// Lets every TLS client of this process use ring, whoever makes it.
+pub(crate) fn install_provider() {
+    // It fails where one is installed already, which then is as good.
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// Whether clients show certificates (`server.ssl.client-auth`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientAuth {

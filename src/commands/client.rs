@@ -15,6 +15,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::tls::private_key;
 
+use crate::tls::install_provider;
+
 /// The addresses behind the host of a URL, at least one. Names are looked up here because a static binary has no system resolver.
 ///
 /// # Errors
@@ -39,8 +41,7 @@ pub(super) async fn addresses(url: &Url) -> anyhow::Result<Vec<SocketAddr>> {
 /// # Errors
 /// If the file cannot be read, or has no certificates.
 pub(super) fn to(url: &Url, address: SocketAddr, ca: Option<&str>) -> anyhow::Result<ClientBuilder> {
-    // It fails if a provider is installed already, which is just as good.
-    let _installed = rustls::crypto::ring::default_provider().install_default();
+    install_provider();
     let certificates = match ca {
         Some(path) => authorities(path)?,
         None => Vec::new(),
@@ -55,7 +56,7 @@ pub(super) fn to(url: &Url, address: SocketAddr, ca: Option<&str>) -> anyhow::Re
 /// # Errors
 /// If the file cannot be read, or the system's name servers are not known.
 pub(super) fn by_name(ca: Option<&str>, change: impl Fn(ClientBuilder) -> ClientBuilder) -> anyhow::Result<Client> {
-    let _installed = rustls::crypto::ring::default_provider().install_default();
+    install_provider();
     let names = Arc::new(Names(TokioResolver::builder_tokio()?.build()?));
     let builder = || change(Client::builder().no_proxy().dns_resolver(Arc::clone(&names)));
     let Some(path) = ca else {
