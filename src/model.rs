@@ -18,7 +18,7 @@ mod status;
 
 pub use application::{Application, Applications, AppsHashCode};
 pub use data_center_info::DataCenterInfo;
-pub use instance_info::{InstanceInfo, Port, RegistrationError, virtual_addresses};
+pub use instance_info::{InstanceInfo, Port, RegistrationError, parse_address, virtual_addresses};
 pub use lease_info::{LeaseDurations, LeaseInfo};
 pub use metadata::Metadata;
 pub use names::{AppName, InstanceKey};

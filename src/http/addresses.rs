@@ -39,7 +39,7 @@ impl Addresses {
         }
         let mut by_address = ByAddress::new();
         for (info, _) in registry.view().iter() {
-            let Ok(address) = info.ip_addr.parse::<IpAddr>() else { continue };
+            let Some(address) = info.address() else { continue };
             let first = || AtAddress { instances: 0, application: info.app.clone() };
             by_address.entry(address).or_insert_with(first).instances += 1;
         }

@@ -12,7 +12,7 @@ use super::ApiError;
 use super::state::AppState;
 use super::subscribers::{Part, PartId, Subscriber};
 use crate::codec::exchange::{Reader, ReadersAnswer, ReadersRequest};
-use crate::model::{AppName, InstanceKey};
+use crate::model::{AppName, InstanceKey, parse_address};
 use crate::time::Timestamp;
 
 /// Maximum number of readers that an answer names.
@@ -99,7 +99,7 @@ pub(super) fn answer(app: &AppState, request: &ReadersRequest, now: Timestamp) -
     let parts = [application].into_iter().chain(vips).chain(secure_vips);
     let question = Question {
         parts: parts.map(|part| app.subscribers.part(part)).collect(),
-        own: request.address.parse().ok(),
+        own: parse_address(&request.address),
         since: request.since.map_or(now, Timestamp) + stale,
         interval: Duration::from_millis(request.interval_ms),
         now,

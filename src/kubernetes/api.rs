@@ -1,17 +1,20 @@
 //! [`Api`]: the calls that a watch makes at the API server.
 
 use std::fs;
+use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Client, Response};
 use serde::Deserialize;
 
 use super::pod::{NodeObject, PodList, PodObject};
 use crate::replication::transport::reqwest as transport;
+use crate::tls;
 
 const JSON: &str = "application/json";
 /// How long a connection may take.
@@ -20,6 +23,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a machine may be silent before it is asked whether it is there; it is given up after three questions without an answer.
 const KEEPALIVE: Duration = Duration::from_secs(10);
+/// The longest time for which the API server may ask to wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Maximum number of pods of a page. With what Kubernetes keeps about its fields, one takes some ten kilobytes.
 const PAGE: usize = 100;
 /// Maximum bytes of a page.
@@ -39,10 +44,19 @@ pub(super) enum ApiError {
     /// Nobody knows any more what happened since the version that was asked for.
     #[error("what happened since the last event is no longer known")]
     Gone,
-    #[error("{0}")]
+    /// It does not know who calls.
+    #[error("the API server answered 401: {0}")]
+    Unauthorized(String),
+    #[error("the API server answered 403: {0}")]
     Forbidden(String),
     #[error("the API server answered {0}: {1}")]
     Refused(u16, String),
+    /// It has too much to do, and says how long to wait.
+    #[error("the API server answered {0} and asks to wait for {secs} s: {1}", secs = .2.as_secs())]
+    Busy(u16, String, Duration),
+    /// Its certificate is not believed.
+    #[error("the API server's certificate is not believed: {0}")]
+    Certificate(String),
     #[error("{0}")]
     Failed(String),
     #[error("{0}")]
@@ -69,10 +83,25 @@ impl ApiError {
                 "give the service account a Role for get, list and watch of pods there (chart: kubernetesAware.enabled)"
             }
             Self::Account(_) => "mount the service account's token into this pod (chart: kubernetesAware.enabled)",
-            Self::Gone | Self::Refused(..) | Self::Failed(_) | Self::TooLarge(_) | Self::Garbled(_) => {
+            Self::Unauthorized(_) => {
+                "see whether the token of registry.kubernetes.service-account is one of this cluster, and has not expired"
+            }
+            Self::Certificate(_) => {
+                "see whether ca.crt of registry.kubernetes.service-account is that of the authority of the API server"
+            }
+            Self::Gone | Self::Busy(..) => "see whether the API server has too much to do",
+            Self::TooLarge(_) | Self::Garbled(_) => {
+                "see whether registry.kubernetes.api-server is an API server of Kubernetes, and what the pod is that it sends"
+            }
+            Self::Refused(..) | Self::Failed(_) => {
                 "see whether the API server answers, and whether a NetworkPolicy lets this pod reach it"
             }
         }
+    }
+
+    /// How long the API server asks to wait; zero if it does not.
+    pub(super) fn wait(&self) -> Duration {
+        if let Self::Busy(_, _, wait) = self { *wait } else { Duration::ZERO }
     }
 }
 
@@ -113,8 +142,7 @@ struct Refusal {
 
 impl Api {
     pub(super) fn new(base: String, service_account: PathBuf) -> Self {
-        // It fails where one is installed already, which then is as good.
-        let _already_installed = rustls::crypto::ring::default_provider().install_default();
+        tls::install_provider();
         Self { base, service_account, client: Mutex::default() }
     }
 
@@ -152,12 +180,8 @@ impl Api {
     pub(super) async fn list(&self, namespace: &str, next: &str) -> Result<PodList, ApiError> {
         let next = utf8_percent_encode(next, NON_ALPHANUMERIC);
         let path = format!("namespaces/{namespace}/pods?limit={PAGE}&continue={next}");
-        let listing = async {
-            let response = self.get(&path, JSON).await?;
-            read(response, MOST_PAGE_BYTES).await
-        };
-        let body =
-            tokio::time::timeout(ANSWER_TIMEOUT, listing).await.map_err(|_elapsed| too_slow("list of pods"))??;
+        let listing = async { read(self.get(&path, JSON).await?, MOST_PAGE_BYTES).await };
+        let body = in_time("list of pods", listing).await?;
         serde_json::from_slice(&body).map_err(|_no_list| ApiError::Garbled("list of pods"))
     }
 
@@ -167,8 +191,7 @@ impl Api {
         let seconds = time.as_secs();
         let query = format!("watch=1&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={seconds}");
         let path = format!("namespaces/{namespace}/pods?{query}");
-        let asked = tokio::time::timeout(ANSWER_TIMEOUT, self.get(&path, JSON)).await;
-        let response = asked.map_err(|_elapsed| too_slow("watch of pods"))??;
+        let response = in_time("watch of pods", self.get(&path, JSON)).await?;
         let ends = tokio::time::Instant::now() + time + PATIENCE;
         Ok(Events { response, buffer: BytesMut::new(), searched: 0, ends })
     }
@@ -179,8 +202,7 @@ impl Api {
         const ONLY_METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
         let path = format!("nodes/{}", utf8_percent_encode(node, NON_ALPHANUMERIC));
         let reading = async { read(self.get(&path, ONLY_METADATA).await?, MOST_EVENT_BYTES).await };
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, reading).await.map_err(|_elapsed| too_slow("node"))?;
-        let body = match answer {
+        let body = match in_time("node", reading).await {
             Err(ApiError::Refused(404, _)) => return Ok(None),
             answer => answer?,
         };
@@ -201,26 +223,44 @@ impl Api {
         let response = request.send().await.map_err(|error| failed(&error))?;
         match response.status().as_u16() {
             200 => Ok(response),
-            status => Err(refused(status, &read(response, MOST_REFUSAL_BYTES).await.unwrap_or_default())),
+            status => {
+                let wait = wait(response.headers());
+                Err(refused(status, wait, &read(response, MOST_REFUSAL_BYTES).await.unwrap_or_default()))
+            }
         }
     }
 }
 
-fn refused(status: u16, body: &[u8]) -> ApiError {
+/// How long a refusal asks to wait, in seconds: an API server writes no date.
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let secs = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(secs).min(LONGEST_WAIT))
+}
+
+fn refused(status: u16, wait: Option<Duration>, body: &[u8]) -> ApiError {
     let said = serde_json::from_slice::<Refusal>(body).unwrap_or_default().message;
     let said: String = said.chars().filter(|one| !one.is_control()).take(300).collect();
-    match status {
-        410 => ApiError::Gone,
-        401 | 403 => ApiError::Forbidden(format!("the API server answered {status}: {said}")),
-        status => ApiError::Refused(status, said),
+    match (status, wait) {
+        (410, _) => ApiError::Gone,
+        (401, _) => ApiError::Unauthorized(said),
+        (403, _) => ApiError::Forbidden(said),
+        (status, Some(wait)) => ApiError::Busy(status, said, wait),
+        (status, None) => ApiError::Refused(status, said),
     }
 }
 
-fn too_slow(what: &str) -> ApiError {
-    ApiError::Failed(format!("the API server did not answer with a {what} within {} s", ANSWER_TIMEOUT.as_secs()))
+/// Waits for an answer for as long as one may take.
+async fn in_time<T>(what: &str, call: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+    tokio::time::timeout(ANSWER_TIMEOUT, call).await.unwrap_or_else(|_elapsed| {
+        let secs = ANSWER_TIMEOUT.as_secs();
+        Err(ApiError::Failed(format!("the API server did not answer with a {what} within {secs} s")))
+    })
 }
 
 fn failed(error: &reqwest::Error) -> ApiError {
+    if let Some(rustls::Error::InvalidCertificate(why)) = transport::cause::<rustls::Error>(error) {
+        return ApiError::Certificate(why.to_string());
+    }
     ApiError::Failed(format!("the API server cannot be reached: {}", transport::root(error)))
 }
 
@@ -291,7 +331,7 @@ fn event(line: &[u8]) -> Result<Option<Event>, ApiError> {
         "BOOKMARK" => Event::Bookmark(pod()?.metadata.resource_version),
         "ERROR" => {
             let refusal: Refusal = serde_json::from_str(raw.object.get()).unwrap_or_default();
-            return Err(refused(refusal.code, raw.object.get().as_bytes()));
+            return Err(refused(refusal.code, None, raw.object.get().as_bytes()));
         }
         // One that a later Kubernetes may add says nothing that is understood here.
         _ => return Ok(None),
@@ -320,10 +360,24 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_to_do() {
-        let error = refused(403, br#"{"message":"pods is forbidden"}"#);
+        let error = refused(403, None, br#"{"message":"pods is forbidden"}"#);
         assert_eq!(error.to_string(), "the API server answered 403: pods is forbidden");
-        assert!(error.advice().contains("Role"));
-        assert!(matches!(refused(410, b""), ApiError::Gone));
-        assert_eq!(refused(500, b"oops").to_string(), "the API server answered 500: ");
+        assert!(error.advice().contains("Role") && error.advice_on_nodes().contains("ClusterRole"));
+        let error = refused(401, None, br#"{"message":"Unauthorized"}"#);
+        assert_eq!(error.to_string(), "the API server answered 401: Unauthorized");
+        assert!(error.advice().contains("token") && error.advice_on_nodes() == error.advice(), "no Role helps");
+        assert!(matches!(refused(410, None, b""), ApiError::Gone));
+        assert_eq!(refused(500, None, b"oops").to_string(), "the API server answered 500: ");
+    }
+
+    #[test]
+    fn a_busy_api_server_says_how_long_to_wait() {
+        let asks = |value: &str| wait(&[(RETRY_AFTER, value.parse().unwrap())].into_iter().collect());
+        assert_eq!(asks("3"), Some(Duration::from_secs(3)));
+        assert_eq!(asks("100000000000"), Some(LONGEST_WAIT));
+        assert_eq!((asks("Fri, 27 Nov 2026 17:00:00 GMT"), asks("-1"), wait(&HeaderMap::new())), (None, None, None));
+        let error = refused(429, asks("3"), br#"{"message":"too many requests"}"#);
+        assert_eq!(error.to_string(), "the API server answered 429 and asks to wait for 3 s: too many requests");
+        assert_eq!((error.wait(), refused(429, None, b"").wait()), (Duration::from_secs(3), Duration::ZERO));
     }
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
+use crate::model::parse_address;
 use crate::time::Timestamp;
 
 /// At most this many addresses of a pod are kept: it has one for each family.
@@ -56,8 +57,13 @@ impl Phase {
 pub(super) struct PodList {
     #[serde(default)]
     pub(super) metadata: ListMetadata,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     pub(super) items: Vec<PodObject>,
+}
+
+/// Go writes an empty list as `null`, too.
+fn or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<PodObject>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// How far the list is.
@@ -172,7 +178,7 @@ impl From<PodObject> for Pod {
         };
         let ready = status.conditions.iter().find(|condition| condition.kind == "Ready");
         let texts = status.pod_ips.iter().map(|one| one.ip.as_str()).chain([status.pod_ip.as_str()]);
-        let mut addresses: Vec<IpAddr> = texts.filter_map(|text| text.parse().ok()).take(MOST_ADDRESSES + 1).collect();
+        let mut addresses: Vec<IpAddr> = texts.filter_map(parse_address).take(MOST_ADDRESSES + 1).collect();
         addresses.sort_unstable();
         addresses.dedup();
         addresses.shrink_to_fit();
@@ -247,6 +253,13 @@ mod tests {
         assert!(
             pod.addresses.is_empty() && !pod.is_ready && pod.phase == Phase::Unknown && pod.ready_changed.is_none()
         );
+    }
+
+    #[test]
+    fn a_list_without_pods_is_empty_however_it_is_written() {
+        for json in [r#"{"items": null}"#, r#"{"items": []}"#, "{}"] {
+            assert!(serde_json::from_str::<PodList>(json).unwrap().items.is_empty(), "{json}");
+        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! [`Status`]: how the watch goes, for metrics and pages.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -9,6 +8,7 @@ use serde::Serialize;
 
 use super::table::Table;
 use super::zones::Zones;
+use crate::model::parse_address;
 
 /// How the watch of pods goes. Cheap to ask; shared by the watch and those who show it.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl Status {
 
     /// The living pod at an address, as far as it is known and the address is its own.
     pub fn pod_at(&self, address: &str) -> Option<PodShown> {
-        let address: IpAddr = address.parse().ok()?;
+        let address = parse_address(address)?;
         let table = self.table.lock();
         let pod = table.at(address)?;
         Some(PodShown {

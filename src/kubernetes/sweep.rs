@@ -30,7 +30,7 @@ pub(super) fn sweep(status: &Status, replicating: &PeerAwareInstanceRegistry, op
         let view = registry.view();
         let judged = view.iter().filter_map(|(info, lease)| {
             let seen = Seen {
-                address: info.ip_addr.parse().ok()?,
+                address: info.address()?,
                 heard: lease.last_heard(),
                 is_silent: lease.is_silent(now),
                 status: info.status,
@@ -53,7 +53,7 @@ pub(super) fn give_zones(status: &Status, replicating: &PeerAwareInstanceRegistr
         let view = replicating.registry().view();
         let without = view.iter().filter(|(info, _)| info.metadata.get(ZONE).is_none());
         let offered = without.filter_map(|(info, lease)| {
-            let node = &table.at(info.ip_addr.parse().ok()?)?.node;
+            let node = &table.at(info.address()?)?.node;
             Some((lease.key().clone(), node.clone(), zones.of(node)?.into()))
         });
         offered.collect()

@@ -188,7 +188,7 @@ impl Table {
     }
 
     /// A pod is as it is said now.
-    pub(super) fn put(&mut self, scope: Scope, pod: Pod, now: Timestamp) {
+    pub(super) fn put(&mut self, scope: Scope, mut pod: Pod, now: Timestamp) {
         if pod.phase == Phase::Over {
             return self.end(scope, &pod.uid, now);
         }
@@ -197,7 +197,12 @@ impl Table {
             let said = pod.ready_changed.unwrap_or(now).min(now);
             (!pod.is_ready).then(|| known.unwrap_or(said))
         };
-        let known = match self.take(&pod.uid) {
+        let known = self.take(&pod.uid);
+        if let Some(known) = known.as_ref().filter(|_| pod.addresses.is_empty()) {
+            // A kubelet that starts anew while the pod ends no longer knows its address. The instances there are of it all the same.
+            pod.addresses.clone_from(&known.pod.addresses);
+        }
+        let known = match known {
             Some(known) => Known {
                 listing: state.listing,
                 not_ready_since: not_ready_since(known.not_ready_since),

@@ -23,6 +23,9 @@ use crate::time::{Clock, Timestamp};
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Shortest time between two looks at all instances.
 const SWEEP_PAUSE: Duration = Duration::from_millis(50);
+/// A watch that says something, or stays open for so long, works. One that fails or ends before counts as a failure, so that the pauses
+/// grow and the log says it.
+const PROVEN: Duration = Duration::from_secs(1);
 /// Pause after the first failure; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
@@ -47,6 +50,8 @@ struct Health {
     failures: u32,
     failing_since: Option<Timestamp>,
     is_said: bool,
+    /// Whether what happened since the last event was no longer known, and has been read anew.
+    is_read_anew: bool,
 }
 
 impl Watcher {
@@ -90,15 +95,16 @@ impl Watcher {
         if !self.options.zones {
             return;
         }
+        // Until all have been read.
         let mut is_said = false;
         loop {
             tokio::time::sleep(SWEEP_INTERVAL).await;
             let nodes = self.status.table.lock().nodes();
             let nodes = self.status.zones.lock().due(nodes, self.clock.now());
+            is_said &= !nodes.is_empty();
             for node in nodes {
                 match self.api.zone(&node).await {
                     Ok(zone) => {
-                        is_said = false;
                         self.status.zones.lock().read(node, zone, self.clock.now());
                     }
                     Err(error) => {
@@ -110,7 +116,8 @@ impl Watcher {
                                 error.advice_on_nodes()
                             );
                         }
-                        tokio::time::sleep(LONGEST_PAUSE).await;
+                        self.status.zones.lock().failed(node, self.clock.now());
+                        tokio::time::sleep(LONGEST_PAUSE.max(error.wait())).await;
                         break;
                     }
                 }
@@ -126,14 +133,12 @@ impl Watcher {
             self.status.table.lock().watch_ends(scope);
             let pause = match watched {
                 Ok(()) => FIRST_PAUSE / 10,
-                Err(ApiError::Gone) => {
-                    version = None;
-                    health.failures += 1;
-                    health.pause(&mut rng)
-                }
                 Err(error) => {
+                    if matches!(error, ApiError::Gone) {
+                        version = None;
+                    }
                     self.failed(scope, &mut health, &error);
-                    health.pause(&mut rng)
+                    health.pause(&mut rng, error.wait())
                 }
             };
             tokio::time::sleep(pause).await;
@@ -158,15 +163,30 @@ impl Watcher {
         let mut events = self.api.watch(namespace, &from, time).await?;
         self.status.table.lock().watch_begins(scope, self.clock.now());
         self.changed.notify_one();
-        self.succeeded(scope, health);
+        let (mut proven, mut is_proven) = (std::pin::pin!(tokio::time::sleep(PROVEN)), false);
         loop {
-            let events = match events.next().await? {
+            let next = tokio::select! {
+                biased;
+                next = events.next() => next?,
+                () = &mut proven, if !is_proven => {
+                    is_proven = true;
+                    self.succeeded(scope, health);
+                    continue;
+                }
+            };
+            let events = match next {
                 Next::Events(events) => events,
+                Next::End if !is_proven => {
+                    return Err(ApiError::Failed("the API server ends the watch at once, and says nothing".to_owned()));
+                }
                 // Nothing is on its way.
                 Next::End => break self.status.table.lock().contact(scope, self.clock.now()),
                 // The next call finds out whether anybody is there.
                 Next::Silence => break,
             };
+            if !std::mem::replace(&mut is_proven, true) {
+                self.succeeded(scope, health);
+            }
             let now = self.clock.now();
             let mut table = self.status.table.lock();
             for event in events {
@@ -228,6 +248,11 @@ impl Watcher {
     /// for a moment.
     fn failed(&self, scope: Scope, health: &mut Health, error: &ApiError) {
         let (namespace, now) = (&self.status.namespaces[scope], self.clock.now());
+        if matches!(error, ApiError::Gone) && !std::mem::replace(&mut health.is_read_anew, true) {
+            // That follows from every long gap, and is none of its own; but again and again it is.
+            health.failures += 1;
+            return;
+        }
         namespace.failures.fetch_add(1, Relaxed);
         health.failures += 1;
         let since = *health.failing_since.get_or_insert(now);
@@ -268,10 +293,10 @@ impl Watcher {
 }
 
 impl Health {
-    /// How long to wait before the next call: at random between half of the pause and all of it.
-    fn pause(&self, rng: &mut SmallRng) -> Duration {
+    /// How long to wait before the next call: at random between half of the pause and all of it, after what was asked for.
+    fn pause(&self, rng: &mut SmallRng, asked: Duration) -> Duration {
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
-        pause.mul_f64(rng.random_range(0.5..1.0))
+        asked + pause.mul_f64(rng.random_range(0.5..1.0))
     }
 }
 
@@ -289,8 +314,10 @@ mod tests {
             (6, LONGEST_PAUSE),
             (u32::MAX, LONGEST_PAUSE),
         ] {
-            let pause = Health { failures, ..Health::default() }.pause(&mut rng);
-            assert!(most / 2 <= pause && pause <= most, "{failures}: {pause:?}");
+            for asked in [Duration::ZERO, Duration::from_secs(3)] {
+                let pause = Health { failures, ..Health::default() }.pause(&mut rng, asked);
+                assert!(asked + most / 2 <= pause && pause <= asked + most, "{failures}: {pause:?}");
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! [`InstanceInfo`]: one instance, as its client described it, with the later changes of the registry.
 
+use std::net::IpAddr;
+
 use smol_str::SmolStr;
 use thiserror::Error;
 
@@ -115,6 +117,11 @@ impl InstanceInfo {
             action_type: None,
             asg_name: None,
         }
+    }
+
+    /// Its address, if `ipAddr` is one.
+    pub fn address(&self) -> Option<IpAddr> {
+        parse_address(&self.ip_addr)
     }
 
     /// The zone the instance is in: its metadata's `zone`, else the availability zone that Amazon gave it.
@@ -242,6 +249,14 @@ impl InstanceInfo {
     }
 }
 
+/// Reads an address as clients and Kubernetes write it; `None` if it is none. Java adds the network interface to an address that it found
+/// there (`fd00:0:0:0:0:0:0:1%eth0`), and an address of version 4 may be written as one of version 6.
+pub fn parse_address(text: &str) -> Option<IpAddr> {
+    let text = text.trim_matches(['[', ']']);
+    let address = text.split_once('%').map_or(text, |(address, _interface)| address);
+    address.parse().ok().map(|address: IpAddr| address.to_canonical())
+}
+
 /// The single addresses of a `vipAddress`; blanks are not trimmed, as in the Java server.
 pub fn virtual_addresses(addresses: Option<&str>) -> impl Iterator<Item = &str> {
     addresses.into_iter().flat_map(|all| all.split(',')).filter(|address| !address.is_empty())
@@ -282,4 +297,23 @@ pub enum RegistrationError {
     /// A data center without its name.
     #[error("Missing dataCenterInfo Name")]
     MissingDataCenterInfoName,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_however_it_is_written() {
+        let read = |text| parse_address(text).map(|address| address.to_string());
+        for (text, address) in [
+            ("10.0.0.1", "10.0.0.1"),
+            ("::ffff:10.0.0.1", "10.0.0.1"),
+            ("fd00:0:0:0:0:0:0:1%eth0", "fd00::1"),
+            ("[fd00::1]", "fd00::1"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(address));
+        }
+        assert_eq!(["", "host", "10.0.0", "%eth0"].map(read), [const { None }; 4]);
+    }
 }

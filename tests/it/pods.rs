@@ -131,6 +131,24 @@ async fn a_watch_that_is_forbidden_changes_nothing_until_it_is_allowed() {
 }
 
 #[tokio::test]
+async fn a_watch_that_never_works_is_a_failure_and_asked_for_less_and_less_often() {
+    let never_works = async |mode| {
+        let kubernetes = ApiServer::start().await;
+        kubernetes.set(mode);
+        let server = TestServer::with(|settings| watch(settings, &kubernetes)).await;
+        let failures = r#"eureka_kubernetes_failures_total{watched_namespace="shop"}"#;
+        until("it has failed twice", async || metric(&server, failures).await >= 2.0).await;
+        let calls = kubernetes.calls().len();
+        assert!(calls <= 8, "{mode:?}: {calls} calls, of which each watch had a pause twice as long");
+        kubernetes.put("orders-1", "10.1.0.1", |_| {});
+        kubernetes.set(Mode::Well);
+        let pods = r#"eureka_kubernetes_pods{watched_namespace="shop"}"#;
+        until("it watches", async || metric(&server, pods).await == 1.0 && is_watching(&server).await).await;
+    };
+    tokio::join!(never_works(Mode::Brief), never_works(Mode::Forgetful));
+}
+
+#[tokio::test]
 async fn an_api_server_that_says_nothing_delays_nothing() {
     let kubernetes = ApiServer::start().await;
     kubernetes.set(Mode::Silent);

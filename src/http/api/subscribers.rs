@@ -148,9 +148,7 @@ fn applications(app: &AppState, known: &[Known]) -> HashMap<IpAddr, Vec<String>>
     let mut applications: HashMap<IpAddr, Vec<String>> =
         known.iter().map(|subscriber| (subscriber.address, Vec::new())).collect();
     for (info, _) in app.registry.view().iter() {
-        let Some(names) = info.ip_addr.parse().ok().and_then(|address: IpAddr| applications.get_mut(&address)) else {
-            continue;
-        };
+        let Some(names) = info.address().and_then(|address| applications.get_mut(&address)) else { continue };
         if names.len() < MOST_APPLICATIONS && names.last().is_none_or(|last| last != info.app.as_str()) {
             names.push(info.app.as_str().to_owned());
         }

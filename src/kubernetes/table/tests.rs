@@ -76,6 +76,19 @@ fn a_pod_whose_containers_have_ended_has_ended() {
 }
 
 #[test]
+fn a_pod_whose_address_is_no_longer_said_keeps_it_until_it_ends() {
+    let mut table = watching(&[pod("a", AT)]);
+    table.put(0, Pod { addresses: Vec::new(), is_terminating: true, ..pod("a", AT) }, after(5));
+    assert_eq!(act(&table, &seen(after(4))), Some(Act::OutOfService));
+    table.put(0, pod("a", "10.0.0.2"), after(6));
+    assert_eq!(act(&table, &seen(after(4))), None, "it has another one");
+    table.put(0, Pod { addresses: Vec::new(), ..pod("a", AT) }, after(7));
+    table.end(0, "a", after(10));
+    let there = Seen { address: "10.0.0.2".parse().unwrap(), ..seen(after(5)) };
+    assert!(matches!(act(&table, &there), Some(Act::Evict(_))));
+}
+
+#[test]
 fn an_address_that_a_living_pod_has_is_left_alone() {
     let mut table = watching(&[pod("a", AT)]);
     table.put(0, pod("b", AT), after(9));

@@ -22,7 +22,7 @@ use crate::replication::protocol::{
 };
 use crate::replication::{Options, ServiceUrl};
 use crate::time::Timestamp;
-use crate::tls::Tls;
+use crate::tls::{self, Tls};
 
 /// Calls peers by a pool of connections. No proxy of the environment is used: a peer is in the same network.
 #[derive(Debug)]
@@ -75,8 +75,7 @@ impl HttpTransport {
         tls: Option<&Arc<Tls>>,
         budget: &Budget,
     ) -> anyhow::Result<Self> {
-        // It fails where one is installed already, which then is as good.
-        let _already_installed = rustls::crypto::ring::default_provider().install_default();
+        tls::install_provider();
         let (number, tls) = (tls.map_or(0, |tls| tls.generation()), tls.cloned());
         let generation = |pool| -> anyhow::Result<_> {
             let client = client(options, discovery, tls.as_deref(), pool)?;

@@ -20,6 +20,10 @@ pub(crate) enum Mode {
     Silent,
     /// It takes no calls, and drops those that it has.
     Away,
+    /// It ends each watch at once, and says nothing in it.
+    Brief,
+    /// It says in each watch that it no longer knows what happened.
+    Forgetful,
 }
 
 #[derive(Debug)]
@@ -155,13 +159,9 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
             match state.mode {
                 Mode::Away => return,
                 Mode::Forbidden => (403, json!({"kind": "Status", "code": 403, "message": "pods is forbidden"})),
-                Mode::Well | Mode::Silent if target.starts_with("/api/v1/nodes/") => {
-                    state.node(target.rsplit('/').next().unwrap())
-                }
-                Mode::Well | Mode::Silent if query("watch").is_none() => {
-                    (200, state.page(query("continue").unwrap().parse().unwrap_or(0)))
-                }
-                Mode::Well | Mode::Silent => (0, Value::Null),
+                _ if target.starts_with("/api/v1/nodes/") => state.node(target.rsplit('/').next().unwrap()),
+                _ if query("watch").is_none() => (200, state.page(query("continue").unwrap().parse().unwrap_or(0))),
+                _ => (0, Value::Null),
             }
         };
         if status == 0 {
@@ -185,10 +185,12 @@ async fn watch(mut stream: TcpStream, mut version: u64, state: &Mutex<State>) {
     loop {
         let ends = {
             let state = state.lock();
-            if state.mode != Mode::Well {
+            if state.mode == Mode::Brief {
+                text.push_str("0\r\n\r\n");
+            } else if !matches!(state.mode, Mode::Well | Mode::Forgetful) {
                 return;
             }
-            let is_gone = version < state.forgotten;
+            let is_gone = version < state.forgotten || state.mode == Mode::Forgetful;
             if is_gone {
                 text.push_str(&chunk(&format!(
                     "{}\n",
@@ -203,7 +205,7 @@ async fn watch(mut stream: TcpStream, mut version: u64, state: &Mutex<State>) {
                 text.push_str(&chunk(begin));
                 text.push_str(&chunk(end));
             }
-            is_gone
+            is_gone || state.mode == Mode::Brief
         };
         if !text.is_empty() && stream.write_all(text.as_bytes()).await.is_err() {
             return;
