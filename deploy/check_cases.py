@@ -324,6 +324,8 @@ BAD = [
     (["kubernetesAware.namespaces[0]=Shop"], ["kubernetesAware.namespaces.0", "pattern"]),
     (["kubernetesAware.terminating=evict"], ["kubernetesAware.terminating", "out-of-service"]),
     (["kubernetesAware.enabled=true", "serviceAccount.create=false"], ["kubernetesAware.enabled", "serviceAccount.name"]),
+    (["kubernetesAware.zones=true"], ["kubernetesAware.zones", "kubernetesAware.enabled"]),
+    (["kubernetesAware.notReady=out-of-service"], ["notReady", "kubernetesAware.enabled"]),
     (["replicaCount=-1"], ["replicaCount", "minimum"]),
     (["replicaCount=three"], ["replicaCount", "integer"]),
     (["replicacount=3"], ["replicacount", "not allowed"]),

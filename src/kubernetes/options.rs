@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use tracing::warn;
 
 /// Settings of the watch of pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,12 +63,25 @@ impl Options {
         }
     }
 
+    /// The names of the settings that are set, and need pods to be watched.
+    fn without_effect(&self) -> impl Iterator<Item = &'static str> {
+        let set = [
+            ("terminating", self.terminating != Policy::Show),
+            ("not-ready", self.not_ready != Policy::Show),
+            ("zones", self.zones),
+        ];
+        set.into_iter().filter(|(_, is_set)| *is_set && !self.pods).map(|(name, _)| name)
+    }
+
     /// Takes the namespace of the service account where none is set, and looks whether the rest is there.
     ///
     /// # Errors
     /// If pods are to be watched, and it is not known where the API server is, or which namespace is meant.
     pub fn complete(&mut self) -> anyhow::Result<()> {
         if !self.pods {
+            for name in self.without_effect() {
+                warn!("registry.kubernetes.{name} has no effect without registry.kubernetes.pods=true");
+            }
             return Ok(());
         }
         anyhow::ensure!(
@@ -93,6 +107,15 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_no_effect_because_no_pods_are_watched_is_named() {
+        let mut options = Options { zones: true, not_ready: Policy::OutOfService, ..Options::default() };
+        assert_eq!(options.without_effect().collect::<Vec<_>>(), ["not-ready", "zones"]);
+        assert!(options.complete().is_ok());
+        options.pods = true;
+        assert_eq!((options.without_effect().count(), Options::default().without_effect().count()), (0, 0));
+    }
 
     #[test]
     fn the_api_server_is_the_one_that_kubernetes_names() {

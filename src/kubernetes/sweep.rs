@@ -30,7 +30,7 @@ pub(super) fn sweep(status: &Status, replicating: &PeerAwareInstanceRegistry, op
         let view = registry.view();
         let judged = view.iter().filter_map(|(info, lease)| {
             let seen = Seen {
-                address: info.address()?,
+                address: info.address().filter(|address| concerns.are_at(*address))?,
                 heard: lease.last_heard(),
                 is_silent: lease.is_silent(now),
                 status: info.status,

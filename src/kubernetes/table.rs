@@ -43,6 +43,8 @@ pub(super) struct Table {
     at: HashMap<IpAddr, Vec<Box<str>>>,
     /// The pods that have ended, those known first at the front.
     ended: VecDeque<Ended>,
+    /// The uids of pods that there is no room for, as many as may be kept.
+    left_out: HashMap<Box<str>, Scope>,
     most_pods: usize,
 }
 
@@ -59,8 +61,6 @@ struct ScopeState {
     contact: Timestamp,
     /// From when on events are about now.
     current_from: Timestamp,
-    /// Pods that there was no room for since the last list.
-    left_out: usize,
 }
 
 impl ScopeState {
@@ -139,13 +139,14 @@ impl Table {
     /// Nothing is known of the pods of so many namespaces.
     pub(super) fn new(scopes: usize) -> Self {
         let (pods, at, ended) = (HashMap::new(), HashMap::new(), VecDeque::new());
-        Self { scopes: vec![ScopeState::default(); scopes], pods, at, ended, most_pods: MOST_PODS }
+        let (left_out, most_pods) = (HashMap::new(), MOST_PODS);
+        Self { scopes: vec![ScopeState::default(); scopes], pods, at, ended, left_out, most_pods }
     }
 
     /// A list begins, of which pods arrive by [`Table::put`].
     pub(super) fn list_begins(&mut self, scope: Scope) {
-        let state = &mut self.scopes[scope];
-        (state.listing, state.left_out) = (state.listing + 1, 0);
+        self.scopes[scope].listing += 1;
+        self.left_out.retain(|_, of| *of != scope);
     }
 
     /// A list is whole that was asked for at `asked`. What it lacks has ended, unless it is the first one: then nothing was known
@@ -214,7 +215,9 @@ impl Table {
                 ..known
             },
             None if self.pods.len() >= self.most_pods => {
-                self.scopes[scope].left_out += 1;
+                if self.left_out.len() < self.most_pods {
+                    self.left_out.insert(pod.uid, scope);
+                }
                 return;
             }
             None => Known {
@@ -227,6 +230,7 @@ impl Table {
                 pod,
             },
         };
+        self.left_out.remove(&known.pod.uid);
         for address in &known.pod.addresses {
             self.at.entry(*address).or_default().push(known.pod.uid.clone());
         }
@@ -235,6 +239,7 @@ impl Table {
 
     /// A pod is gone, or its containers have ended for good.
     pub(super) fn end(&mut self, scope: Scope, uid: &str, now: Timestamp) {
+        self.left_out.remove(uid);
         let Some(known) = self.take(uid) else { return };
         // Its address is that of its node, and of others there.
         if known.pod.is_on_host_network || known.pod.addresses.is_empty() {
@@ -310,8 +315,8 @@ impl Table {
 
     /// The number of living pods of a namespace, whether a watch of them is open, and how many there was no room for.
     pub(super) fn state(&self, scope: Scope) -> (usize, bool, usize) {
-        let state = self.scopes[scope];
-        (self.pods.values().filter(|known| known.scope == scope).count(), state.is_watching, state.left_out)
+        let pods = self.pods.values().filter(|known| known.scope == scope).count();
+        (pods, self.scopes[scope].is_watching, self.left_out.values().filter(|of| **of == scope).count())
     }
 
     /// # Panics
@@ -325,6 +330,7 @@ impl Table {
         at.sort_unstable();
         assert_eq!(by_address, at, "pods by uid and by address");
         assert!(self.at.values().all(|uids| !uids.is_empty()), "no address without a pod is kept");
+        assert!(self.left_out.len() <= self.most_pods && self.left_out.keys().all(|uid| !self.pods.contains_key(uid)));
         assert!(self.pods.len() <= self.most_pods && self.ended.len() <= MOST_ENDED, "pods are bounded");
         assert!(self.ended.iter().all(|ended| ended.certain <= ended.known), "what is certain was known");
     }
@@ -374,6 +380,11 @@ impl Concerns<'_> {
     /// Whether there is nothing to decide.
     pub(super) fn is_empty(&self) -> bool {
         self.concerns.is_empty()
+    }
+
+    /// Whether there is something to decide at an address.
+    pub(super) fn are_at(&self, address: IpAddr) -> bool {
+        self.concerns.contains_key(&address)
     }
 
     /// What becomes of an instance; `None` is nothing.

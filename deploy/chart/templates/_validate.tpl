@@ -24,6 +24,11 @@
 {{- fail (printf "auth.users: %s is auth.username" .name) }}
 {{- end }}
 {{- end }}
+{{- with .Values.kubernetesAware }}
+{{- if and (not .enabled) (or .zones (ne .terminating "show") (ne .notReady "show")) }}
+{{- fail "kubernetesAware.zones, terminating and notReady need kubernetesAware.enabled" }}
+{{- end }}
+{{- end }}
 {{- if and .Values.kubernetesAware.enabled (eq (include "registry.serviceAccountName" .) "default") }}
 {{- fail "kubernetesAware.enabled needs a service account of its own, or every pod of the namespace could read pods: set serviceAccount.create or serviceAccount.name" }}
 {{- end }}

@@ -210,6 +210,15 @@ fn pods_above_the_limit_are_left_out() {
     let mut table = Table { most_pods: 1, ..Table::new(1) };
     list(&mut table, &[pod("a", AT), pod("b", "10.0.0.2")], START);
     assert_eq!(table.state(0), (1, false, 1));
+    table.put(0, pod("b", "10.0.0.2"), START);
+    assert_eq!(table.state(0), (1, false, 1), "it is counted once");
+    table.put(0, pod("c", "10.0.0.3"), START);
+    table.end(0, "c", START);
+    assert_eq!(table.state(0), (1, false, 1), "one is gone again");
+    table.check();
+    table.end(0, "a", START);
+    table.put(0, pod("b", "10.0.0.2"), START);
+    assert_eq!(table.state(0), (1, false, 0), "there is room for it");
     table.check();
 }
 
