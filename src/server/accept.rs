@@ -5,6 +5,7 @@
 //! loses some only at the limit. If every connection waits for the server, the new one waits, too.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,11 @@ use crate::tls::Tls;
 /// How long connections may take to finish before the log says what the server waits for.
 const QUIET_DRAIN: Duration = Duration::from_secs(1);
 
+/// The pause after a failure to accept: out of file descriptors, most likely, and those in use become free again.
+const FAILURE_PAUSE: Duration = Duration::from_millis(100);
+/// How often the log says that no connection can be accepted.
+const SAID_EVERY: Duration = Duration::from_secs(10);
+
 /// A port, and the connections that it accepts.
 #[derive(Debug)]
 pub(super) struct Port {
@@ -70,15 +76,16 @@ impl Port {
     ) where
         F: Future<Output = Response> + Send,
     {
-        let mut connections = JoinSet::new();
+        let (mut connections, mut failures) = (JoinSet::new(), Failures::default());
         let (options, draining) = (&self.common.options, &self.common.stopping.draining);
         while let Some(accepted) = draining.run_until_cancelled(self.next()).await {
             let (stream, address, place) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Out of file descriptors, most likely: those in use become free again.
-                    warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    if let Some(failures) = failures.note(Instant::now()) {
+                        warn!(%error, failures, "cannot accept a connection");
+                    }
+                    tokio::time::sleep(FAILURE_PAUSE).await;
                     continue;
                 }
             };
@@ -116,8 +123,15 @@ impl Port {
 
     /// The next connection, and a place for it: at the limit, that of another connection.
     async fn next(&self) -> std::io::Result<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
-        let (stream, address) = self.listener.accept().await?;
-        stream.set_nodelay(true)?;
+        let (stream, address) = loop {
+            match self.listener.accept().await {
+                // Of a client that has left already; the next one has not.
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                accepted => break accepted?,
+            }
+        };
+        // It fails for a client that has left already, whose connection ends at once.
+        let _has_left = stream.set_nodelay(true);
         // tokio takes a new socket for readable until somebody has looked. Without this look, which takes place even if this task has
         // accepted many connections in a row, a client that sends nothing would be given buffers.
         drop(unconstrained(stream.peek(&mut [0])).now_or_never());
@@ -130,6 +144,25 @@ impl Port {
             }
         };
         Ok((stream, address.ip().to_canonical(), place))
+    }
+}
+
+/// Failures to accept a connection.
+#[derive(Debug, Default)]
+struct Failures {
+    unsaid: u64,
+    said: Option<Instant>,
+}
+
+impl Failures {
+    /// Notes one. Returns how many there were that the log has not said, if it is time to say them.
+    fn note(&mut self, now: Instant) -> Option<u64> {
+        self.unsaid += 1;
+        if self.said.is_some_and(|said| now.saturating_duration_since(said) < SAID_EVERY) {
+            return None;
+        }
+        self.said = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
     }
 }
 
@@ -164,4 +197,17 @@ fn log_what_is_waited_for(crowd: &Crowd) {
         phase,
         "waiting for connections to finish; the oldest is one of {address}"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_that_go_on_are_counted_in_a_line_from_time_to_time() {
+        let (start, mut failures) = (Instant::now(), Failures::default());
+        let mut lines = (0..250).map(|number| failures.note(start + number * FAILURE_PAUSE));
+        assert_eq!(lines.next(), Some(Some(1)));
+        assert_eq!(lines.flatten().collect::<Vec<_>>(), [100, 100]);
+    }
 }
