@@ -13,9 +13,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Identity, Url};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::tls::private_key;
-
-use crate::tls::install_provider;
+use crate::tls::{install_provider, private_key};
 
 /// The addresses behind the host of a URL, at least one. Names are looked up here because a static binary has no system resolver.
 ///

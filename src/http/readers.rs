@@ -18,6 +18,9 @@ use crate::time::Timestamp;
 /// Maximum number of readers that an answer names.
 const MOST_NAMED: usize = 20;
 
+/// The longest interval at which clients fetch. One that fetched twice within two days does not keep drains waiting for two more.
+pub(super) const LONGEST_INTERVAL: Duration = Duration::from_secs(5 * 60);
+
 /// The time within which each client fetches once, if `interval` is the longest interval of a client: clients count their interval from
 /// the end of a fetch, and start it a little late.
 pub(super) fn whole_interval(interval: Duration) -> Duration {
@@ -57,8 +60,9 @@ impl Question {
         let is_itself = self.own == Some(one.address) && instances_at_address <= 1;
         let Some(last) = one.last_fetch_of(&self.parts).filter(|_| !is_itself) else { return Standing::NoReader };
         let gap = Duration::from_millis(one.interval_ms.and_then(|gap| u64::try_from(gap).ok()).unwrap_or(0));
-        // Who has not fetched within two intervals is gone. The mean of short gaps says little: a client fetches twice when it starts.
-        if last.at + 2 * gap.max(self.interval) < self.now {
+        // Who has not fetched within two intervals is gone. The mean of short gaps says little: a client fetches twice when it starts. Nor
+        // does that of gaps that no client has: a person's fetches, or those of a client that was away.
+        if last.at + 2 * gap.min(LONGEST_INTERVAL).max(self.interval) < self.now {
             return Standing::NoReader;
         }
         if last.certain_at > self.since && instances_at_address == 1 {
@@ -216,6 +220,16 @@ mod tests {
         }
         assert_eq!(readers.standing(1, 1, 720_000, 1_300_000), Standing::Waiting, "two of its own intervals");
         assert_eq!(readers.standing(1, 1, 720_000, 1_300_001), Standing::NoReader);
+    }
+
+    #[test]
+    fn who_fetched_twice_within_a_day_is_not_waited_for_the_whole_next_day() {
+        let readers = Readers::default();
+        for at in [100_000, 86_500_000] {
+            readers.fetch(1, Fetch::Full, None, at);
+        }
+        assert_eq!(readers.standing(1, 0, 86_600_000, 87_100_000), Standing::Waiting, "two of the longest intervals");
+        assert_eq!(readers.standing(1, 0, 86_600_000, 87_100_001), Standing::NoReader);
     }
 
     #[test]

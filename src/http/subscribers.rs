@@ -1,7 +1,8 @@
 //! [`Subscribers`]: who fetches the registry, and how often. People ask this before they retire a replica or an address.
 //!
-//! A fetch never waits for this: it takes a lock that is held for less than a microsecond, and if somebody else has that lock, the
-//! fetch is not counted. The memory is bounded: the subscriber that has not fetched for the longest time is forgotten, and one
+//! A fetch hardly waits for this: it takes a lock that is held for less than a microsecond, and while all subscribers are read for some
+//! ten. Should it have to wait for longer than a millisecond, it is not counted, and a drain takes it for that of a reader that nobody
+//! knows. The memory is bounded: the subscriber that has not fetched for the longest time is forgotten, and one
 //! address cannot make others forgotten.
 //!
 //! A drain asks the same table who still has to fetch ([`super::readers`]). So a fetch counts when it has been answered, by the time at
@@ -13,6 +14,7 @@ use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
@@ -35,6 +37,8 @@ const MOST_OF_ADDRESS: usize = 32;
 const LONGEST_AGENT: usize = 128;
 /// Maximum number of parts of the registry that are known of a subscriber: most clients fetch one application or address.
 const MOST_PARTS: usize = 16;
+/// How long a fetch may wait for the lock.
+const PATIENCE: Duration = Duration::from_millis(1);
 /// The weight of the last interval in the mean: one in so many.
 const WEIGHT: i64 = 8;
 
@@ -208,7 +212,7 @@ pub(super) struct Subscribers {
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
     forgotten: AtomicU64,
-    /// The last fetch of a subscriber that was forgotten.
+    /// The last fetch of a subscriber that was forgotten, or one that could not be counted.
     forgotten_fetch: AtomicI64,
 }
 
@@ -229,7 +233,10 @@ impl Subscribers {
         #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
         let shard = self.hasher.hash_one(address) as usize % SHARDS;
         let part = part.map(|part| self.part(part));
-        let Some(mut shard) = self.shards[shard].try_lock() else { return };
+        let Some(mut shard) = self.shards[shard].try_lock_for(PATIENCE) else {
+            self.forgotten_fetch.fetch_max(now.0, Relaxed);
+            return;
+        };
         let of_address = shard.by_address.get_mut(&address);
         if let Some(known) = of_address.and_then(|all| all.iter_mut().find(|one| &*one.agent == agent)) {
             known.note(fetch, part, caller, now);
@@ -282,7 +289,7 @@ impl Subscribers {
         self.forgotten.load(Relaxed)
     }
 
-    /// The last fetch of those that were forgotten; [`Timestamp::NEVER`] if none was.
+    /// The last fetch of those that were forgotten, or that could not be counted; [`Timestamp::NEVER`] if there was none.
     pub(super) fn forgotten_fetch(&self) -> Timestamp {
         Timestamp(self.forgotten_fetch.load(Relaxed))
     }
@@ -357,6 +364,17 @@ mod tests {
             (Timestamp(1000), Timestamp(121_000), Some(30_000))
         );
         assert_eq!((all[1].fetches, all[1].interval_ms), ([0, 0, 1], None));
+    }
+
+    #[test]
+    fn a_fetch_that_cannot_be_counted_is_that_of_a_reader_that_nobody_knows() {
+        let subscribers = Subscribers::default();
+        let held: Vec<_> = subscribers.shards.iter().map(Mutex::lock).collect();
+        fetch(&subscribers, 1, "Java", Fetch::Full, 1000);
+        drop(held);
+        assert_eq!((subscribers.all().len(), subscribers.forgotten_fetch()), (0, Timestamp(1000)));
+        fetch(&subscribers, 1, "Java", Fetch::Full, 2000);
+        assert_eq!((subscribers.all().len(), subscribers.forgotten_fetch()), (1, Timestamp(1000)));
     }
 
     #[test]

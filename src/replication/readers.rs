@@ -18,6 +18,9 @@ pub enum CannotTell {
     /// It has not answered who it is.
     #[error("The peer has not been reached yet.")]
     NotReached,
+    /// It is no peer any more: it has stopped, and its clients fetch from the others, or will from the next replica of this name.
+    #[error("It is no peer any more.")]
+    Left,
     /// A Java server does not know who fetches from it.
     #[error("The peer is another Eureka server, which does not know who fetches from it.")]
     AnotherServer,

@@ -46,7 +46,7 @@ const MOST_TIME: Duration = Duration::from_secs(10 * 60);
 /// Netflix's `registryFetchIntervalSeconds`.
 const SOME_INTERVAL: Duration = Duration::from_secs(30);
 /// The longest interval that may be given.
-const MOST_INTERVAL: Duration = Duration::from_secs(5 * 60);
+const MOST_INTERVAL: Duration = readers::LONGEST_INTERVAL;
 /// For how long an answer of a Java server's cache may be older than its registry.
 const CACHE_OF_JAVA: Duration = Duration::from_secs(30);
 /// The first pause between two looks; each next one is twice as long.
@@ -228,6 +228,10 @@ struct Draining {
 /// This replica, or a peer.
 struct Replica {
     peer: Option<Arc<PeerEurekaNode>>,
+    /// Whether it is no peer any more.
+    has_left: bool,
+    /// The id of its process, when it was last known.
+    process: Option<String>,
     /// Since when its readers have to have fetched, by its clock; `None` before the override has arrived.
     since: Option<Timestamp>,
     is_done: bool,
@@ -306,17 +310,19 @@ impl Draining {
     async fn look(&mut self) {
         let peers = self.app.peer_aware.peers().all();
         let is_peer = |known: &Arc<PeerEurekaNode>| peers.iter().any(|peer| Arc::ptr_eq(peer, known));
-        // Who is no peer any more has no readers.
-        self.replicas.retain(|replica| replica.peer.as_ref().is_none_or(is_peer));
+        for replica in &mut self.replicas {
+            replica.has_left = !replica.peer.as_ref().is_none_or(is_peer);
+            replica.is_process(replica.peer.as_ref().and_then(|peer| peer.state().node));
+        }
         let waiting = self.replicas.iter().filter(|replica| !replica.is_done);
         let asked = waiting.map(|replica| ask(&self.app, replica, &self.question));
         let answers = join_all(asked).await;
         let is_registered = self.app.registry.lease(self.key.as_str()).is_some();
-        let by_time = self.since + CACHE_OF_JAVA + readers::whole_interval(self.asked.interval);
-        let is_time_over = self.app.now() > by_time;
+        let age = self.app.now().since(self.since);
+        let is_over = |why: &CannotTell| age > by_time(why, self.asked.interval);
         let waiting = self.replicas.iter_mut().filter(|replica| !replica.is_done);
         for (replica, answer) in waiting.zip(answers) {
-            replica.take(answer, is_registered, is_time_over);
+            replica.take(answer, is_registered, is_over);
         }
     }
 
@@ -418,10 +424,17 @@ impl Drop for Draining {
                 app.name = self.key.app(),
                 instance.id = self.key.id(),
                 secs,
-                "did not drain {key} for {caller}: the connection ended before all readers had fetched that it is out of service"
+                "did not drain {key} for {caller}: the connection ended, or this replica stops, before the drain was over"
             );
         }
     }
+}
+
+/// How long after the change a replica that cannot tell, for this reason, counts as done.
+fn by_time(why: &CannotTell, interval: Duration) -> Duration {
+    let whole = readers::whole_interval(interval);
+    // The readers of one that has left fetch elsewhere within an interval. Others may show an old answer for longer.
+    if *why == CannotTell::Left { whole } else { whole + CACHE_OF_JAVA }
 }
 
 fn question(info: &InstanceInfo, stamp: Stamp, interval: Duration) -> ReadersRequest {
@@ -440,6 +453,9 @@ fn question(info: &InstanceInfo, stamp: Stamp, interval: Duration) -> ReadersReq
 
 async fn ask(app: &AppState, replica: &Replica, question: &ReadersRequest) -> Result<ReadersAnswer, CannotTell> {
     let question = ReadersRequest { since: replica.since.map(|since| since.0), ..question.clone() };
+    if replica.has_left {
+        return Err(CannotTell::Left);
+    }
     match (&replica.peer, &app.nodes) {
         (Some(peer), Some(nodes)) => nodes.readers(peer, &question).await,
         (Some(_), None) => Err(CannotTell::NotReached),
@@ -449,14 +465,30 @@ async fn ask(app: &AppState, replica: &Replica, question: &ReadersRequest) -> Re
 
 impl Default for Replica {
     fn default() -> Self {
-        Self { peer: None, since: None, is_done: false, last: Err(CannotTell::NotReached) }
+        let last = Err(CannotTell::NotReached);
+        Self { peer: None, has_left: false, process: None, since: None, is_done: false, last }
     }
 }
 
 impl Replica {
-    /// Takes its answer. `is_registered` is whether the instance is registered here, `is_time_over` whether a replica that cannot tell
-    /// counts as done.
-    fn take(&mut self, answer: Result<ReadersAnswer, CannotTell>, is_registered: bool, is_time_over: bool) {
+    /// Notes which process it is. One that has started anew has forgotten its readers: they are judged from its own first answer on.
+    fn is_process(&mut self, process: Option<String>) {
+        if process.is_some() && self.process != process {
+            if self.process.is_some() {
+                self.since = None;
+            }
+            self.process = process;
+        }
+    }
+
+    /// Takes its answer. `is_registered` is whether the instance is registered here, `is_over` whether a replica that cannot tell counts
+    /// as done, for this reason.
+    fn take(
+        &mut self,
+        answer: Result<ReadersAnswer, CannotTell>,
+        is_registered: bool,
+        is_over: impl Fn(&CannotTell) -> bool,
+    ) {
         match &answer {
             Ok(answer) => {
                 // An instance that is gone here and there is not called either.
@@ -468,7 +500,7 @@ impl Replica {
                     Some(_) => self.is_done = answer.is_done(),
                 }
             }
-            Err(_) => self.is_done = is_time_over,
+            Err(why) => self.is_done = is_over(why),
         }
         self.last = answer;
     }
@@ -529,36 +561,52 @@ mod tests {
     #[test]
     fn a_peer_counts_from_its_first_answer_that_says_that_the_change_has_arrived() {
         let mut peer = Replica::default();
-        peer.take(Ok(answer(false, 0)), true, false);
+        peer.take(Ok(answer(false, 0)), true, |_| false);
         assert_eq!((peer.since, peer.is_done), (None, false));
         assert_eq!(peer.note().unwrap(), "The change has not arrived there.");
-        peer.take(Ok(answer(true, 0)), true, false);
+        peer.take(Ok(answer(true, 0)), true, |_| false);
         assert_eq!((peer.since, peer.is_done), (Some(Timestamp(NOW)), false), "its readers were not asked since then");
-        peer.take(Ok(answer(true, 1)), true, true);
+        peer.take(Ok(answer(true, 1)), true, |_| true);
         assert!(!peer.is_done, "time is no excuse for a peer that can tell");
-        peer.take(Ok(answer(true, 0)), true, false);
+        peer.take(Ok(answer(true, 0)), true, |_| false);
         assert_eq!((peer.is_done, peer.note()), (true, None));
+    }
+
+    #[test]
+    fn a_peer_that_starts_anew_counts_from_its_own_first_answer() {
+        let mut peer = Replica::default();
+        let mut answers = |process: Option<&str>| {
+            peer.is_process(process.map(str::to_owned));
+            peer.take(Ok(answer(true, 0)), true, |_| false);
+            peer.is_done
+        };
+        assert!(!answers(Some("first")), "its first answer says that the change has arrived");
+        assert!(!answers(Some("second")), "the readers of the first one are not known to the second");
+        assert!(answers(None), "not to be known for a moment is no new start");
     }
 
     #[test]
     fn an_instance_that_is_gone_here_has_to_be_gone_there() {
         let gone = || Ok(ReadersAnswer { is_registered: false, ..answer(false, 0) });
         let mut peer = Replica::default();
-        peer.take(gone(), true, false);
+        peer.take(gone(), true, |_| false);
         assert_eq!(peer.since, None, "it has not heard of it yet");
-        peer.take(Ok(answer(false, 0)), false, false);
+        peer.take(Ok(answer(false, 0)), false, |_| false);
         assert_eq!(peer.since, None, "it still has it");
-        peer.take(gone(), false, false);
+        peer.take(gone(), false, |_| false);
         assert_eq!(peer.since, Some(Timestamp(NOW)));
     }
 
     #[test]
     fn a_peer_that_cannot_tell_counts_by_time_and_says_so() {
-        for why in [CannotTell::AnotherServer, CannotTell::OldVersion, CannotTell::Unreachable("no route".to_owned())] {
+        let unreachable = || CannotTell::Unreachable("no route".to_owned());
+        let interval = Duration::from_secs(30);
+        assert_eq!([CannotTell::Left, unreachable()].map(|why| by_time(&why, interval).as_secs()), [33, 63]);
+        for why in [CannotTell::AnotherServer, CannotTell::OldVersion, CannotTell::Left, unreachable()] {
             let mut peer = Replica::default();
-            peer.take(Err(why.clone()), true, false);
+            peer.take(Err(why.clone()), true, |_| false);
             assert_eq!((peer.is_done, peer.note()), (false, Some(why.to_string())));
-            peer.take(Err(why.clone()), true, true);
+            peer.take(Err(why.clone()), true, |_| true);
             assert_eq!((peer.is_done, peer.note()), (true, Some(format!("{why} It counts by time."))));
         }
     }
