@@ -249,8 +249,10 @@ impl InstanceInfo {
     }
 }
 
-/// Reads an address as clients and Kubernetes write it; `None` if it is none. Java adds the network interface to an address that it found
-/// there (`fd00:0:0:0:0:0:0:1%eth0`), and an address of version 4 may be written as one of version 6.
+/// Reads an address as clients and Kubernetes write it; `None` if it is none.
+///
+/// Java adds the network interface to an address that it found there (`fd00:0:0:0:0:0:0:1%eth0`), and an address of version 4 may be
+/// written as one of version 6.
 pub fn parse_address(text: &str) -> Option<IpAddr> {
     let text = text.trim_matches(['[', ']']);
     let address = text.split_once('%').map_or(text, |(address, _interface)| address);
