@@ -38,7 +38,7 @@ fn completed(key: &PrivateKeyDer<'_>, certificate: &CertificateDer<'_>) -> Optio
         PrivateKeyDer::Sec1(key) => {
             Some(PrivateSec1KeyDer::from(with_public_half(key.secret_sec1_der(), public)?).into())
         }
-        _ => None,
+        PrivateKeyDer::Pkcs1(_) | _ => None,
     }
 }
 
