@@ -1,5 +1,6 @@
 //! The `eureka-registry` binary.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -13,7 +14,7 @@ use eureka_registry::time::Clock;
 use rand::rngs::{SmallRng, SysRng};
 use rand::{Rng, SeedableRng};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tracing::{error, info, warn};
 
 // Elsewhere, where people try it out, the system's allocator is good enough.
@@ -27,7 +28,7 @@ const BLOCKING_THREADS: usize = 2;
 /// The settings cannot be read (`EX_USAGE`).
 const BAD_CONFIGURATION: u8 = 64;
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "output for a terminal, before logging starts")]
+#[expect(clippy::print_stderr, reason = "output for a terminal, before logging starts")]
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some("smoke-test") => return command("smoke-test", async |arguments| smoke_test(arguments).await.map(|()| 0)),
@@ -37,15 +38,15 @@ fn main() -> ExitCode {
     }
     match config::parse(std::env::args_os().skip(1), std::env::vars_os(), Path::new(".")) {
         Ok(Command::Say(text)) => {
-            print!("{text}");
+            say(&text);
             ExitCode::SUCCESS
         }
         Ok(Command::Check { text, failed }) => {
-            print!("{text}");
+            say(&text);
             if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
         Ok(Command::Version) => {
-            println!("eureka-registry {}", env!("CARGO_PKG_VERSION"));
+            say(concat!("eureka-registry ", env!("CARGO_PKG_VERSION"), "\n"));
             ExitCode::SUCCESS
         }
         Ok(Command::Serve(loaded)) => serve(*loaded),
@@ -54,6 +55,12 @@ fn main() -> ExitCode {
             ExitCode::from(BAD_CONFIGURATION)
         }
     }
+}
+
+/// Prints to standard output, and returns whether somebody reads it: a pipe to `head` does not, after some lines, and that is no error.
+fn say(text: &str) -> bool {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
 }
 
 /// Runs a command that asks a running registry, with the arguments after its name; it returns its exit code.
@@ -89,38 +96,42 @@ fn variable(name: &str) -> Option<String> {
     variables.find_map(|(found, value)| if found == name { value.into_string().ok() } else { None })
 }
 
-#[expect(clippy::print_stdout, reason = "what a person who tests a release reads")]
 async fn smoke_test(arguments: Vec<String>) -> Result<(), Failure> {
     let options = smoke_test::Options::parse(arguments, variable).map_err(Failure::Usage)?;
     let random = SmallRng::try_from_rng(&mut SysRng).map_err(|error| Failure::Ran(error.into()))?.next_u64();
     let instance = format!("smoke-test-{random:016x}");
-    smoke_test::run(&options, &instance, |step| println!("{step}")).await.map_err(Failure::Ran)
+    // It goes on if nobody reads: its instance has to be cancelled.
+    smoke_test::run(&options, &instance, |step| drop(say(&format!("{step}\n")))).await.map_err(Failure::Ran)
 }
 
-#[expect(clippy::print_stdout, reason = "what `docker inspect` shows of a health check")]
 async fn health(arguments: Vec<String>) -> Result<(), Failure> {
     let options = health::Options::parse(arguments).map_err(Failure::Usage)?;
-    println!("{}", health::run(&options).await.map_err(Failure::Ran)?);
+    say(&format!("{}\n", health::run(&options).await.map_err(Failure::Ran)?));
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "what a person who plans a move reads")]
 async fn migrate_check(arguments: Vec<String>) -> Result<u8, Failure> {
     if arguments.iter().any(|argument| matches!(&**argument, "--help" | "-h")) {
-        print!("{}", migrate_check::HELP);
+        say(migrate_check::HELP);
         return Ok(0);
     }
     let options = migrate_check::Options::parse(arguments, variable).map_err(Failure::Usage)?;
     let ran = |error: std::io::Error| Failure::Ran(error.into());
     let mut terminate = signal(SignalKind::terminate()).map_err(ran)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ran)?;
+    let unread = Notify::new();
     let stop = async {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            () = unread.notified() => {}
         }
     };
-    let run = migrate_check::run(&options, std::env::vars_os(), stop, |line| println!("{line}"));
+    let run = migrate_check::run(&options, std::env::vars_os(), stop, |line| {
+        if !say(&format!("{line}\n")) {
+            unread.notify_one();
+        }
+    });
     Ok(Box::pin(run).await.map_err(Failure::Unread)?.code())
 }
 
