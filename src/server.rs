@@ -79,7 +79,8 @@ impl Server {
         let address = socket.local_addr()?;
         let tls = options.tls.clone().map(Tls::load).transpose().context("cannot serve TLS")?.map(Arc::new);
         let access = PeerAccess::by_network(&settings, tls.as_ref())?;
-        let node = Node::build(&settings, address, access, clock, SmallRng::from_rng(&mut rng));
+        let disk = settings.snapshot.disk();
+        let node = Node::build(&settings, address, access, disk, clock, SmallRng::from_rng(&mut rng));
         let (stopping, serving) = (Stopping::default(), Tasks::under(&CancellationToken::new()));
         let capacity = Capacity::of(&options, &settings.limits);
         let mut server = Self { address, options, capacity, node, stopping, serving };

@@ -25,7 +25,7 @@ use crate::replication::start::Opening;
 use crate::replication::transport::PeerTransport;
 use crate::replication::transport::reqwest::HttpTransport;
 use crate::replication::{PeerAwareInstanceRegistry, PeerEurekaNodes, Place, evict, sync_up};
-use crate::snapshot::{Header, Snapshots};
+use crate::snapshot::{Disk, Header, Snapshots};
 use crate::tasks::{Gate, Tasks};
 use crate::time::Clock;
 use crate::tls::Tls;
@@ -105,11 +105,13 @@ struct Peers {
 }
 
 impl Node {
-    /// Makes the parts of a replica that clients will reach at `address`. No task runs yet, and no peer is called.
+    /// Makes the parts of a replica that clients will reach at `address`, and that keeps its snapshots on `disk`. No task runs yet, and
+    /// no peer is called.
     pub fn build(
         settings: &Settings,
         address: SocketAddr,
         access: Option<PeerAccess>,
+        disk: Option<Arc<dyn Disk>>,
         clock: Clock,
         mut rng: SmallRng,
     ) -> Self {
@@ -119,7 +121,8 @@ impl Node {
         let options = registry::Options { max_bytes: budget.registry / 2, ..settings.registry.clone() };
         let registry = Arc::new(InstanceRegistry::new(options, number, clock.now()));
         let peer_aware = Arc::new(PeerAwareInstanceRegistry::new(registry, &settings.replication));
-        let snapshots = Snapshots::new(&settings.snapshot, peer_aware.registry(), clock).map(Arc::new);
+        let interval = settings.snapshot.interval;
+        let snapshots = disk.map(|disk| Arc::new(Snapshots::new(disk, interval, peer_aware.registry(), clock)));
         let pods = Watcher::new(&settings.kubernetes, &peer_aware, clock);
         let secure = settings.server.tls.is_some();
         let peers = access.map(|PeerAccess { discovery, transport, joining }| {
@@ -349,7 +352,7 @@ mod tests {
             joining: Arc::clone(&peer) as Arc<dyn PeerTransport>,
         };
         let rng = SmallRng::seed_from_u64(1);
-        let mut node = Node::build(&settings, ([127, 0, 0, 1], 8761).into(), Some(access), clock, rng);
+        let mut node = Node::build(&settings, ([127, 0, 0, 1], 8761).into(), Some(access), None, clock, rng);
         node.join().await;
         // The peer is identified, and there is nothing left to send.
         tokio::time::sleep(Duration::from_secs(10)).await;

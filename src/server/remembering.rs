@@ -34,14 +34,14 @@ pub(super) struct Remembering {
 impl Remembering {
     /// What the snapshot says about itself, if there is one that can be used.
     pub(super) async fn look(&self) -> Option<Header> {
-        let (snapshots, nodes) = (Arc::clone(&self.snapshots), self.nodes.clone());
+        let nodes = self.nodes.clone();
         let is_other = move |name: &str| nodes.as_ref().is_some_and(|nodes| nodes.is_another_cluster(name));
         let mut looks = 0..ENDING_LOOKS;
         let wait = move || {
             thread::sleep(ENDING_INTERVAL);
             looks.next().is_some()
         };
-        on_a_thread(move || snapshots.look(is_other, wait)).within(SLOW).await.flatten()
+        self.apart(move |snapshots| snapshots.look(is_other, wait)).within(SLOW).await.flatten()
     }
 
     /// Restores what the snapshot has and the copy at the start lacks. Returns whether the registry knows what clients know.
@@ -49,8 +49,7 @@ impl Remembering {
         let copied = opening.memory();
         let (is_alone, has_instances) = (copied != PeerMemory::Whole, header.instances > 0);
         let how = if is_alone { Restore::Alone } else { Restore::BesideCopy };
-        let snapshots = Arc::clone(&self.snapshots);
-        match on_a_thread(move || snapshots.restore(&header, how)).within(SLOW).await {
+        match self.apart(move |snapshots| snapshots.restore(&header, how)).within(SLOW).await {
             // What registered after it was written is missing, here and perhaps everywhere.
             Some(_) if is_alone && has_instances => PeerMemory::Fetched,
             Some(_) | None => copied,
@@ -72,8 +71,7 @@ impl Remembering {
     async fn write(&self) {
         let cluster = self.nodes.as_ref().and_then(|nodes| nodes.cluster());
         let peers = self.peer_aware.peers().all().iter().map(|peer| peer.shown_url()).collect();
-        let snapshots = Arc::clone(&self.snapshots);
-        let Working(mut writing) = on_a_thread(move || snapshots.write(cluster, peers));
+        let Working(mut writing) = self.apart(move |snapshots| snapshots.write(cluster, peers));
         loop {
             match tokio::time::timeout(SLOW, &mut writing).await {
                 Ok(Ok(())) => return,
@@ -82,26 +80,24 @@ impl Remembering {
             }
         }
     }
+
+    /// Work that may wait for the disk, apart from what answers requests.
+    fn apart<T: Send + 'static>(&self, work: impl FnOnce(&Snapshots) -> T + Send + 'static) -> Working<T> {
+        let (done, wait) = oneshot::channel();
+        let snapshots = Arc::clone(&self.snapshots);
+        // Nobody waits any more where the replica has stopped.
+        let begun = self.snapshots.disk().work(Box::new(move || drop(done.send(work(&snapshots)))));
+        if let Err(error) = begun {
+            error!(%error, "cannot start a thread for the snapshot");
+        }
+        Working(wait)
+    }
 }
 
 /// The peers that a snapshot names.
 pub(super) fn peers(header: Option<&Header>) -> Vec<ServiceUrl> {
     let named = header.into_iter().flat_map(|header| &header.peers);
     named.filter_map(|url| ServiceUrl::parse(url).ok()).collect()
-}
-
-/// Work that may wait for a disk, on a thread of its own: the threads that answer requests must not wait for it, and neither must
-/// the few that make large answers.
-fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Working<T> {
-    let (done, wait) = oneshot::channel();
-    let thread = thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
-        // Nobody waits any more where the replica has stopped.
-        drop(done.send(work()));
-    });
-    if let Err(error) = thread {
-        error!(%error, "cannot start a thread for the snapshot");
-    }
-    Working(wait)
 }
 
 /// The result of work on another thread.

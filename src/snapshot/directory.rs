@@ -1,12 +1,14 @@
-//! [`Directory`]: where the snapshot is kept, and how it gets there whole.
+//! [`Directory`]: the disk of a real replica, and how the snapshot gets there whole.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use parking_lot::Mutex;
 
+use super::disk::{Content, Disk, Job};
 use crate::time::Timestamp;
 
 /// The snapshot.
@@ -32,15 +34,15 @@ impl Directory {
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path, lock: Mutex::new(None) }
     }
+}
 
-    /// As it is called.
-    pub(super) fn path(&self) -> &Path {
+impl Disk for Directory {
+    fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes sure that the directory is there, and that no other process uses it: two that write the same file would each bring back
-    /// what the other one had cancelled.
-    pub(super) fn take(&self) -> io::Result<()> {
+    /// Two processes that write the same file would each bring back what the other one had cancelled.
+    fn take(&self) -> io::Result<()> {
         let mut lock = self.lock.lock();
         if lock.is_some() {
             return Ok(());
@@ -62,33 +64,20 @@ impl Directory {
         }
     }
 
-    /// The same; but while another process uses the directory, it is tried again for as long as `wait` says so.
-    pub(super) fn take_over(&self, mut wait: impl FnMut() -> bool) -> io::Result<()> {
-        loop {
-            match self.take() {
-                Err(error) if error.kind() == io::ErrorKind::ResourceBusy && wait() => {}
-                done => return done,
-            }
-        }
-    }
-
-    /// Opens the snapshot, if there is one.
-    pub(super) fn read(&self) -> io::Result<Option<BufReader<File>>> {
+    fn read(&self) -> io::Result<Option<Box<dyn BufRead>>> {
         match File::open(self.path.join(NAME)) {
-            Ok(file) => Ok(Some(BufReader::new(file))),
+            Ok(file) => Ok(Some(Box::new(BufReader::new(file)))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Puts a new snapshot in the place of the old one, which stays until the new one is whole and on the disk. Gives back how many
-    /// bytes it has.
-    pub(super) fn write(&self, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<u64> {
+    fn write(&self, content: &Content<'_>) -> io::Result<u64> {
         let written = self.path.join(WRITTEN);
         // Instances may have passwords in their metadata.
         let private = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&written);
-        let whole = private.and_then(|file| {
-            write(&file)?;
+        let whole = private.and_then(|mut file| {
+            content(&mut file)?;
             file.sync_all()?;
             file.metadata()
         });
@@ -105,9 +94,8 @@ impl Directory {
         replaced
     }
 
-    /// Puts a snapshot aside that cannot be used, so that a person can look at it and the next one has its place. Returns its new
-    /// path. The last few are kept.
-    pub(super) fn put_aside(&self, now: Timestamp) -> io::Result<PathBuf> {
+    /// A person can look at it, and the next one has its place. The last few are kept.
+    fn put_aside(&self, now: Timestamp) -> io::Result<PathBuf> {
         let to = self.path.join(format!("{REFUSED}{now}.json.gz"));
         fs::rename(self.path.join(NAME), &to)?;
         let mut aside: Vec<PathBuf> = fs::read_dir(&self.path)?
@@ -121,5 +109,10 @@ impl Directory {
             fs::remove_file(old)?;
         }
         Ok(to)
+    }
+
+    /// A thread of its own: neither the threads that answer requests may wait for a disk, nor the few that make large answers.
+    fn work(&self, job: Job) -> io::Result<()> {
+        thread::Builder::new().name("snapshot".to_owned()).spawn(job).map(drop)
     }
 }

@@ -7,8 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tracing::{info, warn};
 
-use super::Options;
-use super::directory::Directory;
+use super::disk::Disk;
 use super::file::{self, Header, Reader, Refused, Unread};
 use crate::registry::{InstanceRegistry, Repaired, Restore};
 use crate::time::{Clock, Timestamp};
@@ -26,7 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Writes and reads the snapshots of one replica.
 #[derive(Debug)]
 pub struct Snapshots {
-    directory: Directory,
+    disk: Arc<dyn Disk>,
     registry: Arc<InstanceRegistry>,
     interval: Duration,
     clock: Clock,
@@ -78,22 +77,25 @@ pub struct Failing {
 }
 
 impl Snapshots {
-    /// The snapshots of a registry; `None` where none are kept.
-    pub fn new(options: &Options, registry: &Arc<InstanceRegistry>, clock: Clock) -> Option<Self> {
-        let directory = Directory::new(options.directory.clone()?);
-        let (registry, interval) = (Arc::clone(registry), options.interval);
-        Some(Self { directory, registry, interval, clock, state: Mutex::default() })
+    /// The snapshots of a registry, on this disk, with at least this pause between two.
+    pub fn new(disk: Arc<dyn Disk>, interval: Duration, registry: &Arc<InstanceRegistry>, clock: Clock) -> Self {
+        Self { disk, registry: Arc::clone(registry), interval, clock, state: Mutex::default() }
+    }
+
+    /// Where they are kept.
+    pub fn disk(&self) -> &dyn Disk {
+        &*self.disk
     }
 
     /// Reads the snapshot that there is, whole, and says what it says about itself; `None` if there is none that can be used. One that
     /// is damaged, foreign, newer or of another cluster is put aside, with a line in the log; the start goes on without it. `wait` is
     /// called while another process uses the directory, and says whether to try again: who is replaced by force may still be ending.
     pub fn look(&self, is_other_cluster: impl Fn(&str) -> bool, wait: impl FnMut() -> bool) -> Option<Header> {
-        if let Err(error) = self.directory.take_over(wait) {
+        if let Err(error) = self.take_over(wait) {
             self.failed(&error, self.clock.now());
             return None;
         }
-        let found = self.directory.read().map_err(Unread::Failed).transpose()?;
+        let found = self.disk.read().map_err(Unread::Failed).transpose()?;
         let header = found.and_then(|file| Reader::open(file)?.check()).and_then(|header| match &header.cluster {
             Some(name) if is_other_cluster(name) => Err(Unread::Refused(Refused::OtherCluster(name.clone()))),
             Some(_) | None => Ok(header),
@@ -101,13 +103,23 @@ impl Snapshots {
         header.map_err(|why| self.unread(&why)).ok()
     }
 
+    /// Makes sure that nobody else uses the disk. While another process does, it is tried again for as long as `wait` says so.
+    fn take_over(&self, mut wait: impl FnMut() -> bool) -> io::Result<()> {
+        loop {
+            match self.disk.take() {
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy && wait() => {}
+                done => return done,
+            }
+        }
+    }
+
     fn unread(&self, why: &Unread) {
-        let path = self.directory.path().display();
+        let path = self.disk.path().display();
         match why {
             Unread::Failed(error) => {
                 warn!(%path, %error, "cannot read the snapshot: the start goes on without it");
             }
-            Unread::Refused(why) => match self.directory.put_aside(self.clock.now()) {
+            Unread::Refused(why) => match self.disk.put_aside(self.clock.now()) {
                 Ok(aside) => {
                     let aside = aside.display();
                     warn!(%path, %aside, "not using the snapshot: {why}. It is kept aside, and the start goes on without it");
@@ -142,7 +154,7 @@ impl Snapshots {
     }
 
     fn restore_parts(&self, how: Restore, now: Timestamp, restored: &mut Repaired) -> Result<(), Unread> {
-        let Some(file) = self.directory.read()? else { return Ok(()) };
+        let Some(file) = self.disk.read()? else { return Ok(()) };
         let mut reader = Reader::open(file)?;
         while let Some(mut records) = reader.next(now)? {
             if let (skipped @ 1.., why) = std::mem::take(&mut records.skipped) {
@@ -174,7 +186,7 @@ impl Snapshots {
         let knowledge = self.registry.knowledge(begun);
         let header = Header::new(&knowledge, cluster, peers, begun);
         let written =
-            self.directory.take().and_then(|()| self.directory.write(|file| file::write(&header, &knowledge, file)));
+            self.disk.take().and_then(|()| self.disk.write(&|to| file::write(&header, &knowledge, to)));
         let now = self.clock.now();
         match written {
             Ok(bytes) => {
@@ -196,7 +208,7 @@ impl Snapshots {
         };
         if let Some(Failing { since, .. }) = recovered {
             let after_secs = now.since(since).as_secs();
-            info!(path = %self.directory.path().display(), after_secs, "snapshots are written again");
+            info!(path = %self.disk.path().display(), after_secs, "snapshots are written again");
         }
     }
 
@@ -212,7 +224,7 @@ impl Snapshots {
         };
         if is_new {
             warn!(
-                path = %self.directory.path().display(),
+                path = %self.disk.path().display(),
                 why,
                 "cannot write the snapshot: if all replicas stop now, this one opens with an older registry. Look at the disk; it is \
                  tried again every {} seconds",

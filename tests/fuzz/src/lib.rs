@@ -68,7 +68,7 @@ impl Subject {
         change(&mut settings.http);
         let clock = Clock::system();
         let rng = SmallRng::seed_from_u64(0);
-        let mut node = Node::build(&settings, ([127, 0, 0, 1], 8761).into(), None, clock, rng);
+        let mut node = Node::build(&settings, ([127, 0, 0, 1], 8761).into(), None, None, clock, rng);
         RUNTIME.block_on(node.join());
         node.accept_traffic();
         let mut good = InstanceInfo::new(AppName::new("GOOD"), "good.local", "10.0.0.1", clock.now());

@@ -157,7 +157,7 @@ async fn refused_as_busy() -> Vec<(&'static str, Answer)> {
     settings.replication.registry_sync_timeout = Duration::ZERO;
     let access = PeerAccess::by_network(&settings, None).unwrap();
     let (clock, rng) = (Clock::system(), SmallRng::seed_from_u64(0));
-    let mut node = Node::build(&settings, ([127, 0, 0, 1], 8761).into(), access, clock, rng);
+    let mut node = Node::build(&settings, ([127, 0, 0, 1], 8761).into(), access, None, clock, rng);
     node.join().await;
     // Every answer is too large to be given without memory: a small one may be made in the moment in which its time is over.
     let register = |application: &str, id: &str, version: &str| {

@@ -35,7 +35,8 @@ impl Replica {
         change(&mut settings);
         let access = PeerAccess::by_network(&settings, None).unwrap();
         let clock = Clock::system();
-        let mut node = Node::build(&settings, ([127, 0, 0, 1], 8761).into(), access, clock, SmallRng::seed_from_u64(0));
+        let rng = SmallRng::seed_from_u64(0);
+        let mut node = Node::build(&settings, ([127, 0, 0, 1], 8761).into(), access, None, clock, rng);
         node.join().await;
         node.accept_traffic();
         let register = |application: &str, id: &str, address: &str| {
