@@ -185,8 +185,7 @@ impl Snapshots {
         self.state.lock().tried = Some(begun);
         let knowledge = self.registry.knowledge(begun);
         let header = Header::new(&knowledge, cluster, peers, begun);
-        let written =
-            self.disk.take().and_then(|()| self.disk.write(&|to| file::write(&header, &knowledge, to)));
+        let written = self.disk.take().and_then(|()| self.disk.write(&|to| file::write(&header, &knowledge, to)));
         let now = self.clock.now();
         match written {
             Ok(bytes) => {

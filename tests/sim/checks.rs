@@ -11,7 +11,7 @@ use crate::view::{Seen, View, client_of, id, view};
 use crate::world::State;
 
 /// A lease in milliseconds; after a renewal it lasts twice as long.
-const LEASE_MS: u64 = LEASE.as_secs() * 1000;
+pub(crate) const LEASE_MS: u64 = LEASE.as_secs() * 1000;
 /// After its client was last heard, an instance is gone everywhere: two leases, and evictions of one after the other.
 const GONE_AFTER: u64 = 2 * LEASE_MS + 14_000;
 /// Replicas note times in milliseconds, and hear of things later than they happened.
@@ -43,6 +43,10 @@ impl State {
             let slot = &mut self.slots[process];
             let heard = slot.certainly_real(held.heard());
             slot.gone.insert(id.clone(), (now, heard));
+        }
+        let restored = after.iter().filter(|(_, held)| before.is_none() && held.is_restored());
+        for client in restored.filter_map(|(id, _)| client_of(id)) {
+            self.oracle.restored[client] = now;
         }
         for (id, held) in &after {
             match before.as_ref().map(|before| before.get(id)) {
@@ -115,14 +119,16 @@ impl State {
         let touched = self.oracle.touched[client];
         let may_be_misled = self.may_learn_from_a_sleeper(process, now);
         let slot = &self.slots[process];
-        if now > touched + GONE_AFTER && !may_be_misled && !self.is_kept_by_a_sleepers_word(client, process, now) {
+        // What was restored at a start has one lease duration to renew, and so it has where a replica that is in doubt takes it.
+        let since = touched.max(self.oracle.restored[client]);
+        if now > since + GONE_AFTER && !may_be_misled && !self.is_kept_by_a_sleepers_word(client, process, now) {
             let what = format!("{id} came to {process}, which nobody has heard for {} ms", now - touched);
             return self.violated("no revival", now, what);
         }
         let rivals = self.oracle.rivals(client, Aspect::Presence);
         let is_cancelled = rivals.iter().all(|event| event.value == Value::Present(false));
         let knew = rivals.iter().all(|event| event.holders.contains(&process)) && !rivals.is_empty();
-        if is_cancelled && knew && was_looked_at {
+        if is_cancelled && knew {
             return self.violated(
                 "no revival",
                 now,
@@ -165,6 +171,7 @@ impl State {
                 self.slots[*member].stamps_at_least_ahead = ahead.unwrap();
             }
         }
+        (0..shape.replicas).for_each(|replica| self.check_restored(replica, now));
         for client in 0..CLIENTS {
             for replica in 0..shape.replicas {
                 let is_open = self.slots[replica].opened.is_some();
@@ -179,7 +186,7 @@ impl State {
         self.slots[replica].view.as_ref()?.get(&id(client)).map(|held| held.seen)
     }
 
-    fn shows(&self, client: usize, replica: usize) -> bool {
+    pub(crate) fn shows(&self, client: usize, replica: usize) -> bool {
         self.seen(client, replica).is_some()
     }
 
@@ -224,6 +231,13 @@ impl State {
 
     fn cancels(&self, client: usize) -> impl Iterator<Item = &Event> {
         self.oracle.events.iter().filter(move |event| event.client == client && event.value == Value::Present(false))
+    }
+
+    /// The cancellations of an instance, by the numbers of the events.
+    pub(crate) fn cancels_of(&self, client: usize) -> Vec<usize> {
+        let is_cancel = |event: &Event| event.client == client && event.value == Value::Present(false);
+        let events = self.oracle.events.iter().enumerate();
+        events.filter(|(_, event)| is_cancel(event)).map(|(number, _)| number).collect()
     }
 
     fn no_cancel_since(&self, client: usize, since: u64) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! Replicas run their real code, the product's own start and stop, over a network that cuts links, delays calls, loses requests,
 //! and loses answers after the request was applied. They crash, stop, freeze, are suspended, and come back with other clocks; names
-//! are late or wrong. Clients register, renew, change and leave, operators send commands, readers follow deltas. Meanwhile the
+//! are late or wrong. In some histories replicas keep snapshots on disks that are full, slow, lost, damaged or put back from a backup,
+//! and all replicas are killed at once. Clients register, renew, change and leave, operators send commands, readers follow deltas. Meanwhile the
 //! invariants are checked ([`checks`]) against a log of all changes ([`oracle`]).
 //!
 //! One seed is one history, a script that can be cut down:
@@ -19,16 +20,19 @@
 
 mod checks;
 mod clients;
+mod disks;
 mod links;
 mod net;
 mod oracle;
 mod readers;
 mod replicas;
+mod restored;
 mod script;
 mod shrink;
 mod table;
 mod trace;
 mod view;
+mod volumes;
 mod wire;
 mod world;
 

@@ -96,6 +96,8 @@ pub(crate) struct Oracle {
     heard: Vec<u64>,
     /// When anything at all was done to an instance, by client: a replica may have heard of it then.
     pub(crate) touched: Vec<u64>,
+    /// When a replica last opened that had restored an instance from a snapshot, or copied it from one that had, by client.
+    pub(crate) restored: Vec<u64>,
 }
 
 impl Oracle {
@@ -105,6 +107,7 @@ impl Oracle {
             contacts: vec![Vec::new(); clients],
             heard: vec![0; clients],
             touched: vec![0; clients],
+            restored: vec![0; clients],
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::clients::{RENEWAL, send};
 use crate::oracle::Aspect;
 use crate::replicas::RETENTION;
-use crate::view::client_of;
+use crate::view::{client_of, id};
 use crate::wire::request;
 use crate::world::{State, World};
 
@@ -110,6 +110,13 @@ fn read_through(world: &Arc<World>, known: &mut Known, after: BTreeMap<String, I
     let now = world.now();
     let before = known.statuses.take().unwrap_or_default();
     let mut state = world.state.lock();
+    let is_there = state.slots[from.0].incarnation == from.1;
+    for client in state.with_time_to_renew(from.0, now).into_iter().filter(|_| is_there) {
+        if !after.contains_key(&id(client)) {
+            let what = format!("{} restored {}, and a fetch lacks it", from.0, id(client));
+            state.violated("what was kept is known", now, what);
+        }
+    }
     for id in before.keys().filter(|id| !after.contains_key(*id)) {
         state.lost_by_reader(id, from.0, now);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
-use eureka_registry::registry::{self, InstanceRegistry};
+use eureka_registry::registry::{self, InstanceRegistry, PeerMemory};
 use eureka_registry::replication;
 use eureka_registry::replication::ServiceUrl;
 use eureka_registry::server::{Node, PeerAccess, Settings};
@@ -18,8 +18,10 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use crate::clients::RENEWAL;
+use crate::disks::Mounted;
 use crate::net::{From, Net, PATIENCE, PATIENCE_AT_START, host};
 use crate::oracle::Ahead;
+use crate::restored::Restored;
 use crate::script::Shape;
 use crate::view::{View, stamp_clock};
 use crate::world::{State, World};
@@ -75,6 +77,8 @@ pub(crate) struct Slot {
     pub(crate) gone: BTreeMap<String, (u64, Option<u64>)>,
     /// Whether it opened without a copy.
     pub(crate) opened_empty: bool,
+    /// What it found on its disk.
+    pub(crate) restored: Option<Restored>,
 }
 
 impl State {
@@ -215,7 +219,8 @@ fn begin(world: &Arc<World>, process: usize) {
     let clock = Clock::starting_at(Timestamp(epoch)).leaping(leapt);
     let settings = settings(shape, process);
     let rng = SmallRng::seed_from_u64(seed);
-    let mut node = Node::build(&settings, ([10, 0, 0, 1], 8761).into(), Some(access), clock, rng);
+    let disk = Mounted::at(world, process, slot.incarnation);
+    let mut node = Node::build(&settings, ([10, 0, 0, 1], 8761).into(), Some(access), disk, clock, rng);
     slot.registry = Some(Arc::clone(node.registry()));
     slot.gate = Some(node.gate().clone());
     let handle = Arc::clone(world);
@@ -245,10 +250,17 @@ fn open(world: &Arc<World>, process: usize, node: Node) {
         }
         (slot.task, slot.opened) = (None, Some(now));
         slot.opened_empty = node.registry().is_empty();
+        let by_clock = Timestamp(EPOCH + slot.ahead + i64::try_from(now).unwrap());
+        let memory = node.registry().memory(by_clock);
         slot.node = Some(node);
         let met = slot.met.clone();
         state.links.opened(process, &met, now);
+        if memory == PeerMemory::Fetched {
+            state.fetched_in_doubt = Some(now);
+        }
+        state.restored(process, memory != PeerMemory::Whole, &world.net.shape, now);
         state.inspect(process, &world.net.shape, now);
+        state.check_beside_copy(process, &world.net.shape, now);
         state.is_whole(process, now);
         state.rng.random_range(0..NAMES_LAG)
     };

@@ -6,10 +6,12 @@ use eureka_registry::model::InstanceStatus;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::volumes;
+
 /// The number of clients.
 pub(crate) const CLIENTS: usize = 6;
 /// When faults begin: by then all replicas have started and found each other.
-const CALM: u64 = 12_000;
+pub(crate) const CALM: u64 = 12_000;
 /// When all faults end.
 pub(crate) const HEALED: u64 = CALM + 32_000;
 /// When the history ends: later than the eviction of an instance whose client is killed last.
@@ -24,6 +26,8 @@ pub(crate) struct Shape {
     pub(crate) java: bool,
     /// By how many milliseconds each replica's clock is ahead.
     pub(crate) clocks: Vec<i64>,
+    /// Whether each of our replicas has a volume for its snapshots.
+    pub(crate) volumes: bool,
 }
 
 impl Shape {
@@ -88,6 +92,21 @@ pub(crate) enum Op {
     /// Its machine is suspended: it is frozen, and its clock stands still.
     Suspend(usize),
     Resume(usize),
+    /// There is no room on the volume of a replica any more.
+    DiskFull(usize),
+    /// It takes up to so many milliseconds.
+    DiskSlow {
+        replica: usize,
+        takes: u64,
+    },
+    /// It is neither full nor slow any more.
+    DiskWell(usize),
+    /// While no process runs there: the volume is replaced by an empty one.
+    DiskLost(usize),
+    /// A backup is put back.
+    DiskOld(usize),
+    /// The snapshot there is damaged.
+    DiskTorn(usize),
     NamesFail,
     NamesAnswer,
     /// A replica's name leads to another process, or nowhere.
@@ -157,15 +176,17 @@ impl Script {
         let java = rng.random_range(0..6) == 0;
         let skewed = rng.random_range(0..3) == 0;
         let clocks = (0..replicas + 2).map(|_| if skewed { ahead(&mut rng) } else { 0 }).collect();
-        let shape = Shape { replicas, java, clocks };
+        let mut shape = Shape { replicas, java, clocks, volumes: false };
         let mut writer = Writer { kinds: kinds(&mut rng, skewed), rng, shape: shape.clone(), steps: Vec::new() };
         writer.clients_come();
         writer.faults();
         if skewed {
             writer.leaps();
         }
-        writer.steps.sort_by_key(|step| step.at);
-        Self { seed, shape, steps: writer.steps }
+        let mut steps = writer.steps;
+        steps.extend(volumes::write(seed, &mut shape));
+        steps.sort_by_key(|step| step.at);
+        Self { seed, shape, steps }
     }
 }
 

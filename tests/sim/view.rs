@@ -31,6 +31,11 @@ impl Held {
         self.lease.last_heard().0
     }
 
+    /// Whether it was restored from a snapshot, and nobody has heard it since.
+    pub(crate) fn is_restored(&self) -> bool {
+        self.lease.is_restored()
+    }
+
     /// Whether the last command also changed the data: a removed override leaves a status there.
     pub(crate) fn command_changed_data(&self) -> bool {
         let stamps = self.lease.with_record(|record| (record.data.changed, record.status_override.stamp));

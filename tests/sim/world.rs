@@ -10,6 +10,7 @@ use rand::rngs::SmallRng;
 use tokio::task::JoinSet;
 
 use crate::clients::{self, Ask, Client};
+use crate::disks::Disk;
 use crate::links::{Group, Links};
 use crate::net::Net;
 use crate::oracle::Oracle;
@@ -48,6 +49,10 @@ impl fmt::Display for Violation {
 pub(crate) struct State {
     pub(crate) slots: Vec<Slot>,
     pub(crate) clients: Vec<Client>,
+    /// The disks of our replicas' machines, if they have some.
+    pub(crate) disks: Vec<Disk>,
+    /// When no replica of ours ran last.
+    pub(crate) all_down: Option<u64>,
     pub(crate) links: Links,
     /// Which replicas can talk, as of the last check.
     pub(crate) groups: Vec<Group>,
@@ -85,6 +90,8 @@ pub(crate) async fn play(script: &Script, aloud: bool) -> Result<u64, Violation>
     let state = State {
         slots: slots.collect(),
         clients: (0..CLIENTS).map(|number| Client::new(number % shape.replicas)).collect(),
+        disks: Disk::of_all(script.seed, shape),
+        all_down: None,
         links: Links::new(shape.replicas),
         groups: Vec::new(),
         oracle: Oracle::new(CLIENTS),
@@ -163,6 +170,12 @@ impl World {
             Op::Leap { replica, by } => replicas::leap(self, replica, i64::try_from(by).unwrap()),
             Op::Suspend(replica) => replicas::suspend(self, replica),
             Op::Resume(replica) => replicas::resume(self, replica),
+            Op::DiskFull(replica) => self.with_disk(replica, Disk::fill),
+            Op::DiskSlow { replica, takes } => self.with_disk(replica, |disk| disk.takes(takes)),
+            Op::DiskWell(replica) => self.with_disk(replica, Disk::heal),
+            Op::DiskLost(replica) => self.with_disk_at_rest(replica, Disk::lose),
+            Op::DiskOld(replica) => self.with_disk_at_rest(replica, Disk::go_back),
+            Op::DiskTorn(replica) => self.with_disk_at_rest(replica, Disk::tear),
             Op::NamesFail => self.net.names_answer(false),
             Op::NamesAnswer => self.net.names_answer(true),
             Op::NameWrong { name, to } => self.net.name_leads(name, Some(to)),
@@ -181,7 +194,21 @@ impl World {
         self.tick();
     }
 
+    fn with_disk(&self, replica: usize, change: impl FnOnce(&mut Disk)) {
+        if let Some(disk) = self.state.lock().disks.get_mut(replica) {
+            change(disk);
+        }
+    }
+
+    fn with_disk_at_rest(&self, replica: usize, change: impl FnOnce(&mut Disk)) {
+        let is_in_use = self.state.lock().slots[replica].is_taken();
+        if !is_in_use {
+            self.with_disk(replica, change);
+        }
+    }
+
     fn heal(self: &Arc<Self>) {
+        self.state.lock().disks.iter_mut().for_each(Disk::heal);
         for process in 0..self.net.shape.processes() {
             replicas::resume(self, process);
             replicas::freeze(self, process, false);
@@ -199,6 +226,9 @@ impl World {
             self.inspect(process);
         }
         let mut state = self.state.lock();
+        if !state.slots[..self.net.shape.replicas].iter().any(Slot::is_taken) {
+            state.all_down = Some(now);
+        }
         replicas::keep_those_met(&mut state, &self.net);
         for (from, to) in state.links.refresh(&self.net, now) {
             state.oracle.excuse(from, to);
