@@ -134,7 +134,7 @@ impl Snapshots {
         let mut restored = Repaired::default();
         let now = self.clock.now();
         self.registry.meet(header.clock, now);
-        if let Err(why) = self.restore_parts(how, now, &mut restored) {
+        if let Err(why) = self.restore_parts(header, how, now, &mut restored) {
             self.unread(&why);
         }
         let Repaired { registered: instances, cancelled } = restored;
@@ -153,13 +153,26 @@ impl Snapshots {
         restored
     }
 
-    fn restore_parts(&self, how: Restore, now: Timestamp, restored: &mut Repaired) -> Result<(), Unread> {
+    fn restore_parts(
+        &self,
+        header: &Header,
+        how: Restore,
+        now: Timestamp,
+        restored: &mut Repaired,
+    ) -> Result<(), Unread> {
+        // If the clock was set back since, instances were heard in the future by it, and nobody would be known. They have been silent
+        // for at least as long as when it was written. Beside a copy that is too little to call one alive that the peer lacks.
+        let set_back = match how {
+            Restore::Alone => Timestamp(header.written).since(now),
+            Restore::BesideCopy => Duration::ZERO,
+        };
         let Some(file) = self.disk.read()? else { return Ok(()) };
         let mut reader = Reader::open(file)?;
         while let Some(mut records) = reader.next(now)? {
             if let (skipped @ 1.., why) = std::mem::take(&mut records.skipped) {
                 warn!(skipped, why, "skipping instances of the snapshot that cannot be decoded");
             }
+            records.registered.iter_mut().for_each(|(_, heard)| heard.at = heard.at - set_back);
             *restored += self.registry.restore(records, how, now);
         }
         Ok(())

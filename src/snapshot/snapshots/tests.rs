@@ -273,3 +273,26 @@ async fn a_disk_that_does_not_answer_counts_as_failing() {
 fn no_directory_no_snapshots() {
     assert!(Options::default().disk().is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_set_back_since_makes_nobody_unknown() {
+    let (place, clock) = (Place::new(), Clock::starting_at(NOW));
+    written(&place, clock);
+    let set_back = Clock::starting_at(NOW - Duration::from_secs(3600));
+    let (_, restored, registry) = found(&place, set_back).unwrap();
+    assert_eq!(restored, Repaired { registered: 2, cancelled: 1 });
+    let one = registry.lease("A/one").unwrap();
+    assert!(one.last_heard() <= set_back.now(), "nobody is heard in the future");
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_a_copy_who_was_heard_in_the_future_is_not_taken() {
+    let (place, clock) = (Place::new(), Clock::starting_at(NOW));
+    written(&place, clock);
+    let set_back = Clock::starting_at(NOW - Duration::from_secs(3600));
+    let registry = registry(2, set_back);
+    let snapshots = snapshots(&place.0, &registry, set_back);
+    let header = snapshots.look(|_| false, || false).unwrap();
+    snapshots.restore(&header, Restore::BesideCopy);
+    assert!(registry.is_empty(), "nobody knows how long they have been silent, and the peer would know them");
+}
