@@ -194,7 +194,7 @@ impl State {
     /// with it. A replica that was frozen may answer a heartbeat first, and apply an older cancellation then: both waited.
     pub(crate) fn must_show(&self, client: usize, replica: usize, now: u64) -> bool {
         let Some(last) = self.oracle.last(client, Aspect::Presence) else { return false };
-        if last.value != Value::Present(true) || !self.clients[client].lives || self.oracle.may_be_cancelled(client) {
+        if last.value != Value::Present(true) || !self.clients[client].lives || self.may_be_cancelled(client) {
             return false;
         }
         if self
@@ -220,6 +220,14 @@ impl State {
         let as_it_woke = |(_, woke): &(u64, u64)| (*woke..=woke + AWAKE_WITHIN).contains(&at);
         let suspended = self.slots[replica].slept.filter(as_it_woke).map_or(0, |(slept, woke)| woke - slept);
         now + suspended <= at + LEASE_MS
+    }
+
+    /// Whether the last registration may turn out to be earlier than a cancellation, or be lost while a snapshot keeps a cancellation
+    /// from before it: a replica may have written one between the two, and another one none since.
+    fn may_be_cancelled(&self, client: usize) -> bool {
+        let is_kept = !self.disks.is_empty() && self.cancels(client).next().is_some();
+        let is_known = self.oracle.last(client, Aspect::Presence).is_some_and(|last| !last.holders.is_empty());
+        self.oracle.may_be_cancelled(client) || (is_kept && !is_known)
     }
 
     /// When a client was last answered successfully by the process that runs there now, and by its clock not long ago.
@@ -358,6 +366,7 @@ impl State {
                 let is_old =
                     last.is_some_and(|event| event.value == Value::Present(true) && now > event.applied + 2_500);
                 is_old
+                    && !self.may_be_cancelled(*client)
                     && self.oracle.contact_at(*client, peer).is_some_and(|at| now < at + LEASE_MS && now > at + SLACK)
                     && self.shows(*client, peer)
                     && !self.shows(*client, process)
