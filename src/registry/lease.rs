@@ -58,7 +58,8 @@ impl Lease {
         self.restored_ms.store(now.0, Relaxed);
     }
 
-    fn restored(&self) -> Timestamp {
+    /// When it was restored; [`Timestamp::NEVER`] if it was not.
+    pub(super) fn restored(&self) -> Timestamp {
         Timestamp(self.restored_ms.load(Relaxed))
     }
 

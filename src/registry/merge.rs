@@ -262,7 +262,10 @@ fn merge_into_lease(edit: &mut Edit<'_>, lease: &Arc<Lease>, theirs: Fact, now: 
             merged.info.app = before.info.app.clone();
             merged.info.last_updated = now;
             let (key, service_up, heard) = (lease.key().clone(), lease.service_up(), lease.heard());
-            let lease = Arc::new(Lease::new(key, Arc::new(*merged), service_up, heard, now));
+            let later = Lease::new(key, Arc::new(*merged), service_up, heard, now);
+            // The peer may have this registration from a snapshot of its own, so the client has the same time to renew.
+            later.restore(lease.restored());
+            let lease = Arc::new(later);
             edit.put_lease(&lease, Some(before));
         }
         Fact::Registered(mut merged) => {

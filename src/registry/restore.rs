@@ -205,6 +205,20 @@ mod tests {
     }
 
     #[test]
+    fn a_later_registration_in_the_snapshot_of_a_peer_leaves_the_time_to_renew() {
+        let later = before();
+        later.register(instance("a"), Source::Client, after(6));
+        let (restored, peer) = (registry(2, after(3600)), registry(3, after(3600)));
+        restore(&restored, kept(&before(), after(5)), Restore::Alone, after(3600));
+        restore(&peer, kept(&later, after(7)), Restore::Alone, after(3600));
+        let parts = kept(&peer, after(3610)).into_iter();
+        let merged: usize = parts.map(|records| restored.merge(records, after(3610)).registered).sum();
+        assert_eq!((merged, restored.restored()), (1, 2));
+        assert!(restored.expired(after(3690)).is_empty());
+        assert_eq!(restored.expired(after(3691)).len(), 2);
+    }
+
+    #[test]
     fn what_was_cancelled_does_not_come_back_from_a_peer() {
         let (before, restored) = (before(), registry(2, after(10)));
         let peer = registry(3, NOW);
