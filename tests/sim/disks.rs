@@ -49,6 +49,8 @@ pub(crate) struct Kept {
     is_whole: bool,
     /// When it was written.
     pub(crate) written: u64,
+    /// By how much the clock was ahead by which it was written.
+    pub(crate) ahead: i64,
     /// The events that it holds, by their numbers.
     pub(crate) events: BTreeSet<usize>,
     /// The clients whose instances are in it, with the time at which each was heard, by the clock of the process.
@@ -174,11 +176,12 @@ impl snapshot::Disk for Mounted {
         let state = &mut *guard;
         let holds = |number: &usize| state.oracle.events[*number].holders.contains(&self.process);
         let events = (0..state.oracle.events.len()).filter(holds).collect();
+        let ahead = state.slots[self.process].ahead;
         let registry = state.slots[self.process].registry.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let held = view(registry).into_iter();
         let clients = held.filter_map(|(id, held)| Some((client_of(&id)?, held.heard()))).collect();
         let disk = state.disks.get_mut(self.process).ok_or(io::ErrorKind::NotFound)?;
-        disk.put(Kept { bytes, is_whole: true, written: world.now(), events, clients });
+        disk.put(Kept { bytes, is_whole: true, written: world.now(), ahead, events, clients });
         Ok(length as u64)
     }
 

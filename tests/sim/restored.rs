@@ -13,9 +13,9 @@ use crate::world::State;
 #[derive(Debug)]
 pub(crate) struct Restored {
     kept: Kept,
-    /// Whether no replica ran between the snapshot and this start, so that each one that runs has been up for less long than the
-    /// instances were silent. Otherwise a peer that was up and lacks one of them knows better.
-    all_were_down: bool,
+    /// When no replica ran between the snapshot and this start, if so. Since each one that runs has then been up for less long than the
+    /// instances were silent, none that lacks one of them knows better.
+    all_down: Option<u64>,
     /// Whether there was no peer to copy from that knew what clients know.
     is_alone: bool,
 }
@@ -30,8 +30,8 @@ impl State {
         for number in &kept.events {
             self.oracle.events[*number].holders.insert(process);
         }
-        let all_were_down = self.all_down.is_some_and(|at| at >= kept.written) && !shape.java;
-        self.slots[process].restored = Some(Restored { kept, all_were_down, is_alone });
+        let all_down = self.all_down.filter(|at| *at >= kept.written && !shape.java);
+        self.slots[process].restored = Some(Restored { kept, all_down, is_alone });
     }
 
     /// A process that opens with a copy takes beside it from its snapshot what may be alive.
@@ -58,9 +58,24 @@ impl State {
     /// even if there is no client any more. Afterwards renewals count.
     pub(crate) fn has_time_to_renew(&self, client: usize, process: usize, now: u64) -> bool {
         let slot = &self.slots[process];
-        let is_alone = slot.restored.as_ref().is_some_and(|restored| restored.is_alone && restored.all_were_down);
+        let Some(down) = slot.restored.as_ref().and_then(|restored| restored.all_down.filter(|_| restored.is_alone))
+        else {
+            return false;
+        };
+        // By a clock that was set back since, it is unknown how long anybody was silent: at least as long as this replica is open. So one
+        // that has been open for longer may call dead what it lacks.
+        let others = self.slots[..self.links.open.len()].iter();
+        let is_first = others.filter_map(|other| other.opened).all(|opened| slot.opened <= Some(opened));
+        if slot.restored.as_ref().is_some_and(|restored| slot.ahead < restored.kept.ahead) && !is_first {
+            return false;
+        }
         let is_in_time = slot.opened.is_some_and(|opened| now <= opened + LEASE_MS);
-        is_alone && is_in_time && slot.leapt_at.is_none() && self.stands(client, process)
+        // One that was heard again, and is silent for a lease since, is dead to a replica that evicted it. (Commands count as heard.)
+        let touched = self.oracle.touched[client];
+        let is_dead = touched >= down && now > touched + LEASE_MS;
+        // A machine that was suspended says that it heard it later than it did.
+        let is_misled = self.slots[..self.links.open.len()].iter().any(|other| other.slept.is_some());
+        is_in_time && !is_dead && !is_misled && slot.leapt_at.is_none() && self.stands(client, process)
     }
 
     /// The clients whose instances a process has to show.
