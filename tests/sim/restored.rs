@@ -48,10 +48,15 @@ impl State {
         }
     }
 
-    /// Whether an instance in the snapshot of a process is there for certain: no cancellation can come that the snapshot lacks.
+    /// Whether an instance in the snapshot of a process is there for certain: no cancellation can come that the snapshot lacks, and no
+    /// registration that seems older than one that it has, since it was stamped by a clock that is behind.
     fn stands(&self, client: usize, process: usize) -> bool {
         let Some(Restored { kept, .. }) = &self.slots[process].restored else { return false };
-        kept.clients.contains_key(&client) && self.cancels_of(client).iter().all(|cancel| kept.events.contains(cancel))
+        let cancels = self.cancels_of(client);
+        let may_seem_older = !cancels.is_empty() && self.oracle.may_be_cancelled(client);
+        kept.clients.contains_key(&client)
+            && !may_seem_older
+            && cancels.iter().all(|cancel| kept.events.contains(cancel))
     }
 
     /// Whether a process has to show an instance because its snapshot had it: for one lease duration, in which the client can renew,
@@ -73,9 +78,9 @@ impl State {
         // One that was heard again, and is silent for a lease since, is dead to a replica that evicted it. (Commands count as heard.)
         let touched = self.oracle.touched[client];
         let is_dead = touched >= down && now > touched + LEASE_MS;
-        // A machine that was suspended says that it heard it later than it did.
-        let is_misled = self.slots[..self.links.open.len()].iter().any(|other| other.slept.is_some());
-        is_in_time && !is_dead && !is_misled && slot.leapt_at.is_none() && self.stands(client, process)
+        // One whose clock leapt, as by a suspended machine, has a wrong uptime, or says that it heard it later than it did.
+        let is_misled = self.slots[..self.links.open.len()].iter().any(|other| other.leapt_at.is_some());
+        is_in_time && !is_dead && !is_misled && self.stands(client, process)
     }
 
     /// The clients whose instances a process has to show.
