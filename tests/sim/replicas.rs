@@ -346,6 +346,7 @@ pub(crate) fn leap(world: &Arc<World>, process: usize, by: i64) {
     slot.ahead += by;
     slot.stamps_at_least_ahead += by;
     slot.leapt_at = Some(now);
+    state.have_clocks_leapt = true;
     for (from, to) in state.links.interrupted(process, now) {
         state.oracle.excuse(from, to);
     }

@@ -78,8 +78,8 @@ impl State {
         // One that was heard again, and is silent for a lease since, is dead to a replica that evicted it. (Commands count as heard.)
         let touched = self.oracle.touched[client];
         let is_dead = touched >= down && now > touched + LEASE_MS;
-        // One whose clock leapt, as by a suspended machine, has a wrong uptime, or says that it heard it later than it did.
-        let is_misled = self.slots[..self.links.open.len()].iter().any(|other| other.leapt_at.is_some());
+        // A replica whose clock leapt, as by a suspended machine, has a wrong uptime, or says that it heard it later than it did.
+        let is_misled = self.have_clocks_leapt;
         is_in_time && !is_dead && !is_misled && self.stands(client, process)
     }
 

@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) disks: Vec<Disk>,
     /// When no replica of ours ran last.
     pub(crate) all_down: Option<u64>,
+    /// Whether the clock of a process has leapt.
+    pub(crate) have_clocks_leapt: bool,
     pub(crate) links: Links,
     /// Which replicas can talk, as of the last check.
     pub(crate) groups: Vec<Group>,
@@ -92,6 +94,7 @@ pub(crate) async fn play(script: &Script, aloud: bool) -> Result<u64, Violation>
         clients: (0..CLIENTS).map(|number| Client::new(number % shape.replicas)).collect(),
         disks: Disk::of_all(script.seed, shape),
         all_down: None,
+        have_clocks_leapt: false,
         links: Links::new(shape.replicas),
         groups: Vec::new(),
         oracle: Oracle::new(CLIENTS),
