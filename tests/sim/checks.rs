@@ -145,7 +145,10 @@ impl State {
         let contacts = &self.oracle.contacts[client];
         let is_one = |heard: u64| contacts.iter().filter(|(when, _)| when + SLACK >= heard).count() <= 1;
         let is_same = |heard: &u64| touched <= heard + SLACK && is_one(*heard);
-        if let Some(heard) = heard.filter(|heard| was_looked_at && is_same(heard) && !is_cancelled && !may_be_misled) {
+        // A registration that is stamped as if it were older than a cancellation in a snapshot goes, until a later one is learned.
+        let may_seem_older = !self.disks.is_empty() && self.may_be_cancelled(client);
+        let is_certain = was_looked_at && !is_cancelled && !may_be_misled && !may_seem_older;
+        if let Some(heard) = heard.filter(|heard| is_certain && is_same(heard)) {
             let what =
                 format!("{id} came back to {process}, which had heard it at {heard}, as nobody has since {touched}");
             self.violated("no revival", now, what);
