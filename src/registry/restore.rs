@@ -81,8 +81,12 @@ impl InstanceRegistry {
     /// All that is known now.
     pub fn knowledge(&self, now: Timestamp) -> Knowledge {
         let digest = self.digest(now);
-        let content = self.content.lock();
-        let (pages, cancelled) = (content.all.snapshot(), content.tombstones().cloned().collect());
+        let (pages, mut cancelled): (_, Vec<Tombstone>) = {
+            let content = self.content.lock();
+            (content.all.snapshot(), content.tombstones().cloned().collect())
+        };
+        // The same content is the same file.
+        cancelled.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         Knowledge { pages, cancelled, clock: digest.clock, digest: digest.total }
     }
 
