@@ -101,7 +101,10 @@ async fn smoke_test(arguments: Vec<String>) -> Result<(), Failure> {
     let random = SmallRng::try_from_rng(&mut SysRng).map_err(|error| Failure::Ran(error.into()))?.next_u64();
     let instance = format!("smoke-test-{random:016x}");
     // It goes on if nobody reads: its instance has to be cancelled.
-    smoke_test::run(&options, &instance, |step| drop(say(&format!("{step}\n")))).await.map_err(Failure::Ran)
+    let said = |step: String| {
+        say(&format!("{step}\n"));
+    };
+    smoke_test::run(&options, &instance, said).await.map_err(Failure::Ran)
 }
 
 async fn health(arguments: Vec<String>) -> Result<(), Failure> {

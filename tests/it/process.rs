@@ -154,3 +154,21 @@ async fn a_service_manager_that_is_not_there_stops_nobody() {
     process.signal(Signal::INT);
     assert_eq!(process.end().await.code(), Some(0));
 }
+
+#[tokio::test]
+async fn a_command_ends_well_if_nobody_reads_on() {
+    for arguments in [&["--help", "--all"][..], &["check-config"], &["--version"], &["migrate-check", "--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let command = Command::new(env!("CARGO_BIN_EXE_eureka-registry"))
+            .args(arguments)
+            .env_clear()
+            .current_dir(std::env::temp_dir())
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output();
+        let ended = tokio::time::timeout(DEADLINE, command).await.unwrap().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success() && said.is_empty(), "{arguments:?}: {} {said}", ended.status);
+    }
+}
