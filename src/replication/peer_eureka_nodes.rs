@@ -3,8 +3,8 @@
 mod driver;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -38,6 +38,8 @@ pub struct PeerEurekaNodes {
     looks: [AtomicU64; Look::ALL.len()],
     /// What the start of this replica waits for; `None` before the first answer of a peer, and after the start.
     waits_for: Mutex<Option<WaitsFor>>,
+    /// The name of the cluster that the snapshot has.
+    remembered_cluster: OnceLock<String>,
 }
 
 /// What a starting replica waits for.
@@ -112,6 +114,7 @@ impl PeerEurekaNodes {
             changed: Notify::new(),
             looks: Default::default(),
             waits_for: Mutex::default(),
+            remembered_cluster: OnceLock::new(),
         };
         nodes.update(|_| changes);
         nodes
@@ -138,10 +141,21 @@ impl PeerEurekaNodes {
         fixed.chain(resolved).chain(hostname.clone()).chain(discovery_service.clone()).collect()
     }
 
-    /// The name of the cluster, if it has one: the configured one, else the full name of the Service.
+    /// The name of the cluster, if it has one: the configured one, else the full name of the Service, which until it is resolved is the
+    /// remembered one.
     pub fn cluster(&self) -> Option<String> {
         let configured = self.options.cluster_name.clone();
-        configured.or_else(|| self.state.lock().membership.resolved_service().map(str::to_owned))
+        let resolved = || self.state.lock().membership.resolved_service().map(str::to_owned);
+        configured.or_else(resolved).or_else(|| self.remembered_cluster.get().cloned())
+    }
+
+    /// Takes the name of the cluster that the snapshot has, which is of this cluster, until the Service's name is resolved: while name
+    /// servers do not answer, a name from the snapshot may lead to another cluster, and calls without a name are taken there.
+    pub fn remember_cluster(&self, name: &str) {
+        if self.options.discovery_service.is_some() && self.cluster().is_none() {
+            self.remembered_cluster.get_or_init(|| name.to_owned());
+            self.around.transport.belongs_to(name);
+        }
     }
 
     /// Whether a cluster's name is another one than this cluster's. Until the Service's name has been resolved in full, the

@@ -88,7 +88,7 @@ fn short_line(line: &str) -> String {
 impl Joining<'_> {
     async fn names(&self) -> Names {
         let names = self.nodes.listed().await;
-        if let (Names::Listed(_) | Names::Nobody { .. }, Some(cluster)) = (&names, self.nodes.cluster()) {
+        if let Some(cluster) = self.nodes.cluster() {
             self.around.transport.belongs_to(&cluster);
         }
         names

@@ -41,7 +41,11 @@ impl Remembering {
             thread::sleep(ENDING_INTERVAL);
             looks.next().is_some()
         };
-        self.apart(move |snapshots| snapshots.look(is_other, wait)).within(SLOW).await.flatten()
+        let found = self.apart(move |snapshots| snapshots.look(is_other, wait)).within(SLOW).await.flatten()?;
+        if let (Some(nodes), Some(cluster)) = (&self.nodes, &found.cluster) {
+            nodes.remember_cluster(cluster);
+        }
+        Some(found)
     }
 
     /// Restores what the snapshot has and the copy at the start lacks. Returns whether the registry knows what clients know.

@@ -347,6 +347,7 @@ impl PeerEurekaNodes {
 mod tests {
     use super::*;
     use crate::registry::{self, InstanceRegistry, PeerMemory};
+    use crate::replication::discovery::{Endpoint, Found};
     use crate::replication::nobody::Nobody;
     use crate::replication::{Options, PeerAwareInstanceRegistry, Place};
     use crate::time::Clock;
@@ -360,15 +361,18 @@ mod tests {
         Asked { identity: Identity::Ours(node.unwrap_or_default()), answer: Some((NOW, reply, NOW)) }
     }
 
-    /// Two URLs, where anybody may answer.
-    fn two() -> ([ServiceUrl; 2], [NameKey; 2], PeerEurekaNodes) {
-        let urls = ["one", "two"].map(|host| ServiceUrl::new("http", host, 8761, "/eureka/"));
-        let options = Options { service_urls: urls.to_vec(), ..Options::default() };
+    fn nodes(options: Options) -> PeerEurekaNodes {
         let registry = Arc::new(InstanceRegistry::new(registry::Options::default(), 1, NOW));
         let peer_aware = PeerAwareInstanceRegistry::new(registry, &options);
         let place = Place { scheme: "http", port: 8761, context_path: String::new() };
         let (discovery, transport) = (Arc::new(Nobody), Arc::new(Nobody));
-        let nodes = PeerEurekaNodes::new(options, place, &peer_aware, (discovery, transport), Clock::starting_at(NOW));
+        PeerEurekaNodes::new(options, place, &peer_aware, (discovery, transport), Clock::starting_at(NOW))
+    }
+
+    /// Two URLs, where anybody may answer.
+    fn two() -> ([ServiceUrl; 2], [NameKey; 2], PeerEurekaNodes) {
+        let urls = ["one", "two"].map(|host| ServiceUrl::new("http", host, 8761, "/eureka/"));
+        let nodes = nodes(Options { service_urls: urls.to_vec(), ..Options::default() });
         let names = urls.clone().map(NameKey::Url);
         (urls, names, nodes)
     }
@@ -400,5 +404,25 @@ mod tests {
         assert_eq!(called(), [urls[0].to_string()]);
         nodes.unanswered(&one, &nodes.unknown(&PeerError::NoSuchName), NOW);
         assert_eq!(called(), [urls[1].to_string()], "that is an answer");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_cluster_of_the_snapshot_counts_until_the_service_is_resolved() {
+        let by_service = || Options { discovery_service: Some("registry".to_owned()), ..Options::default() };
+        let remembering = |options| {
+            let nodes = nodes(options);
+            nodes.remember_cluster("registry.default.svc");
+            nodes
+        };
+        let by_snapshot = remembering(by_service());
+        assert_eq!(by_snapshot.cluster().as_deref(), Some("registry.default.svc"));
+        assert!(by_snapshot.is_another_cluster("registry.test.svc"), "without the snapshot it may be the same Service");
+        assert!(!nodes(by_service()).is_another_cluster("registry.test.svc"));
+        let listed = Endpoint { host: "registry-1.registry.moved.svc".to_owned(), port: 8761 };
+        by_snapshot.observe(&Found { service: "registry.moved.svc".to_owned(), endpoints: [listed].into() });
+        assert_eq!(by_snapshot.cluster().as_deref(), Some("registry.moved.svc"));
+        let named = Options { cluster_name: Some("shop".to_owned()), ..by_service() };
+        assert_eq!(remembering(named).cluster().as_deref(), Some("shop"));
+        assert_eq!(remembering(Options::default()).cluster(), None, "the peers are named by their URLs");
     }
 }
