@@ -105,8 +105,11 @@ def refused(number, user):
     return False
 
 
-def move(number):
+def move(number, watched):
+    url = f"http://eureka-{number}:8761/eureka/"
     stop(number)
+    # Otherwise the new one may be there before anybody has looked.
+    until(f"migrate-check to miss eureka-{number}", lambda: f"{url} cannot be read" in watched.read_text(encoding="utf-8"), 30)
     ours(number)
     until(f"eureka-{number} to be ready", lambda: shown(of(number, READY)), 60)
     assert ids(number) >= EXPECTED, f"eureka-{number} began with {sorted(ids(number))}"
@@ -115,6 +118,7 @@ def move(number):
     app, more = f"MOVED{number}", f"moved:{number}"
     call(number, f"/eureka/apps/{app}", "POST", lib.instance(app, more))
     until(f"{more} to be known everywhere", lambda: all(more in ids(other, app) for other in NUMBERS), 120)
+    until(f"migrate-check to read eureka-{number}", lambda: f"{url} can be read again" in watched.read_text(encoding="utf-8"), 30)
     print(f"  (e) eureka-{number} moved with all instances and its user; what it is told, the others know", flush=True)
     time.sleep(3)  # what clients see of this state is part of the count below
 
@@ -137,12 +141,12 @@ def check():
     return {finding["id"]: finding["severity"] for finding in said["findings"]}
 
 
-def watch():
-    """Compares the servers by the page's command. The Java servers keep no old lists here, so less is explained than usual."""
+def watch(said):
+    """Compares the servers by the page's command, and writes to this file what it says. The Java servers keep no old lists here, so less
+    is explained than usual."""
     command = WATCH.replace("eureka-registry", shlex.quote(BINARY))
-    return subprocess.Popen(
-        ["bash", "-c", f"exec {command} --every=1s --grace=20s"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    with said.open("w", encoding="utf-8") as out:
+        return subprocess.Popen(["bash", "-c", f"exec {command} --every=1s --grace=20s"], stdout=out, stderr=subprocess.STDOUT)
 
 
 def main():
@@ -158,12 +162,16 @@ def main():
         severities = check()
         assert severities["users"] == severities["peers-agree"] == severities["xml"] == "same", severities
         print(f"  (e) migrate-check has nothing to do before the move, and finds {len(severities)} things", flush=True)
-        watching = watch()
-        for number in NUMBERS:
-            move(number)
-        watching.send_signal(signal.SIGINT)
-        said, _ = watching.communicate(timeout=20)
-        assert watching.returncode == 0 and said.count("can be read again") == 3, said
+        watched = WORK / "watched"
+        watching = watch(watched)
+        try:
+            for number in NUMBERS:
+                move(number, watched)
+        finally:
+            watching.send_signal(signal.SIGINT)
+            code = watching.wait(20)
+        said = watched.read_text(encoding="utf-8")
+        assert code == 0, said
         print(f"  (e) migrate-check --watch: {said.splitlines()[-1]}")
     finally:
         clients.stop()
