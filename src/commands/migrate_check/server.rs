@@ -15,7 +15,7 @@ use crate::model::{InstanceInfo, InstanceKey, LeaseInfo};
 use crate::replication::ServiceUrl;
 use crate::replication::options::Credentials;
 use crate::replication::protocol::{NODE_HEADER, TIME_HEADER};
-use crate::replication::transport::reqwest::{cause, failure, read};
+use crate::replication::transport::reqwest::{cause, failure, is_of_an_authority, read};
 use crate::time::Timestamp;
 
 /// Maximum length of a page, in bytes.
@@ -192,9 +192,7 @@ impl Server {
             Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             ) => "the URL needs a name that is in the certificate".to_owned(),
-            Error::InvalidCertificate(CertificateError::Other(why))
-                if why.to_string().contains("CaUsedAsEndEntity") =>
-            {
+            Error::InvalidCertificate(why) if is_of_an_authority(why) => {
                 "this server's own calls to it would refuse it, too: make one without CA:TRUE".to_owned()
             }
             Error::InvalidMessage(_) => "if it serves HTTP there, its URL begins with http://".to_owned(),

@@ -151,7 +151,7 @@ fn in_lines(draining: Draining) -> Response {
     let lines = stream::unfold(Some(draining), async |draining| {
         let mut draining = draining?;
         Some(match draining.go_on().await {
-            None => (line(&draining.report(draining.stage())), Some(draining)),
+            None => (line(&draining.report(None)), Some(draining)),
             Some(outcome) => (line(&draining.end(outcome)), None),
         })
     });
@@ -333,7 +333,7 @@ impl Draining {
     }
 
     fn end(mut self, outcome: Outcome) -> Report {
-        let report = self.report(outcome.name());
+        let report = self.report(Some(outcome));
         self.log(&report);
         if let Some(place) = self.place.take() {
             place.end(outcome);
@@ -341,8 +341,8 @@ impl Draining {
         report
     }
 
-    /// Where it stands, and this as its outcome.
-    fn report(&self, outcome: &'static str) -> Report {
+    /// Where it stands; `None` is before its end.
+    fn report(&self, outcome: Option<Outcome>) -> Report {
         let now = self.app.now();
         let answers = || self.replicas.iter().filter_map(|replica| Some((replica, replica.last.as_ref().ok()?)));
         let sum =
@@ -356,8 +356,8 @@ impl Draining {
             now: now.0,
             application: self.key.app().to_owned(),
             instance_id: self.key.id().to_owned(),
-            drained: outcome == Outcome::Drained.name(),
-            outcome,
+            drained: outcome == Some(Outcome::Drained),
+            outcome: outcome.map_or_else(|| self.stage(), Outcome::name),
             after_millis: millis(now.since(self.since)),
             readers: sum(|answer| answer.readers),
             by_time: sum(|answer| answer.by_time),

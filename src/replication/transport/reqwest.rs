@@ -293,8 +293,7 @@ fn certificate(error: &rustls::Error, service_url: &ServiceUrl) -> PeerError {
             CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 format!("the certificate of {host} is signed by an authority that is not trusted")
             }
-            // As `openssl req -x509` makes one.
-            CertificateError::Other(why) if why.to_string().contains("CaUsedAsEndEntity") => {
+            why if is_of_an_authority(why) => {
                 format!("the certificate of {host} is one of an authority (CA:TRUE), and not one for a server")
             }
             why => format!("the certificate of {host} is not accepted: {why}"),
@@ -303,6 +302,11 @@ fn certificate(error: &rustls::Error, service_url: &ServiceUrl) -> PeerError {
         error => format!("TLS with {host}: {error}"),
     };
     PeerError::Certificate(text)
+}
+
+/// Whether a certificate is refused because it is one of an authority, as `openssl req -x509` makes one. rustls has no error for that.
+pub(crate) fn is_of_an_authority(refused: &rustls::CertificateError) -> bool {
+    matches!(refused, rustls::CertificateError::Other(why) if why.to_string().contains("CaUsedAsEndEntity"))
 }
 
 /// The first error of a type among an error and its causes.

@@ -109,6 +109,17 @@ impl Replica {
         let text = self.send("GET", "/actuator/prometheus", CALLER).await.text();
         text.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
     }
+
+    /// Puts the instance back in service three seconds after a drain began, which then says so.
+    async fn is_put_back_during_a_drain(&self, query: &str) {
+        let back = async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            self.send("DELETE", "/eureka/apps/ORDERS/o-1/status?value=UP", CALLER).await;
+        };
+        let ((status, report), ()) = tokio::join!(self.drain(query), back);
+        assert_eq!((status, &report["outcome"]), (409, &json!("undone")), "{report}");
+        assert!((3.0..4.1).contains(&secs(&report)), "{report}");
+    }
 }
 
 /// After how many seconds a drain was answered.
@@ -242,13 +253,7 @@ async fn a_drain_ends_when_somebody_puts_the_instance_back() {
     capture_log();
     let replica = Replica::that_is_old().await;
     replica.fetch("/eureka/apps", CALLER).await;
-    let back = async {
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        replica.send("DELETE", "/eureka/apps/ORDERS/o-1/status?value=UP", CALLER).await;
-    };
-    let ((status, report), ()) = tokio::join!(replica.drain(""), back);
-    assert_eq!((status, &report["outcome"]), (409, &json!("undone")), "{report}");
-    assert!((3.0..4.1).contains(&secs(&report)), "{report}");
+    replica.is_put_back_during_a_drain("").await;
     assert_eq!(replica.metric("eureka_drains_total{outcome=\"undone\"}").await.as_deref(), Some("1.0"));
     logged(&format!("{NOT_DRAINED}: it is UP again"));
 }
@@ -256,13 +261,7 @@ async fn a_drain_ends_when_somebody_puts_the_instance_back() {
 #[tokio::test(start_paused = true)]
 async fn a_drain_whose_instance_is_put_back_while_clients_caches_are_waited_for_says_so() {
     let replica = Replica::that_is_old().await;
-    let back = async {
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        replica.send("DELETE", "/eureka/apps/ORDERS/o-1/status?value=UP", CALLER).await;
-    };
-    let ((status, report), ()) = tokio::join!(replica.drain("settle=35s"), back);
-    assert_eq!((status, &report["outcome"]), (409, &json!("undone")), "{report}");
-    assert!((3.0..4.1).contains(&secs(&report)), "{report}");
+    replica.is_put_back_during_a_drain("settle=35s").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -316,18 +315,6 @@ async fn a_drain_in_lines_says_how_far_it_is() {
     assert_eq!(replica.metric("eureka_drains_total{outcome=\"drained\"}").await.as_deref(), Some("1.0"));
     let reports = replica.drain_in_lines("timeout=1s").await;
     assert_eq!(reports.last().map(stage), Some(("timed_out".to_owned(), 1)), "it has not fetched since this one began");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_drain_also_ends_when_the_instance_is_put_back_while_it_settles() {
-    let replica = Replica::that_is_old().await;
-    let back = async {
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        replica.send("DELETE", "/eureka/apps/ORDERS/o-1/status?value=UP", CALLER).await;
-    };
-    let ((status, report), ()) = tokio::join!(replica.drain("settle=35s"), back);
-    assert_eq!((status, &report["outcome"]), (409, &json!("undone")), "{report}");
-    assert!((3.0..4.1).contains(&secs(&report)), "{report}");
 }
 
 #[tokio::test]
