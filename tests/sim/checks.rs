@@ -203,7 +203,7 @@ impl State {
         if self
             .heard_here(client, replica)
             .is_some_and(|at| self.counts(replica, at, now) && last.applied <= at && self.no_cancel_since(client, at))
-            && self.cancels(client).all(|cancel| cancel.holders.contains(&replica))
+            && self.cancels(client).all(|(_, cancel)| cancel.holders.contains(&replica))
         {
             return true;
         }
@@ -240,19 +240,14 @@ impl State {
         self.oracle.contact_at(client, replica).filter(|at| *at >= since)
     }
 
-    fn cancels(&self, client: usize) -> impl Iterator<Item = &Event> {
-        self.oracle.events.iter().filter(move |event| event.client == client && event.value == Value::Present(false))
-    }
-
-    /// The cancellations of an instance, by the numbers of the events.
-    pub(crate) fn cancels_of(&self, client: usize) -> Vec<usize> {
-        let is_cancel = |event: &Event| event.client == client && event.value == Value::Present(false);
-        let events = self.oracle.events.iter().enumerate();
-        events.filter(|(_, event)| is_cancel(event)).map(|(number, _)| number).collect()
+    /// The cancellations of an instance, each with the number of its event.
+    pub(crate) fn cancels(&self, client: usize) -> impl Iterator<Item = (usize, &Event)> {
+        let is_cancel = move |event: &Event| event.client == client && event.value == Value::Present(false);
+        self.oracle.events.iter().enumerate().filter(move |(_, event)| is_cancel(event))
     }
 
     fn no_cancel_since(&self, client: usize, since: u64) -> bool {
-        self.cancels(client).all(|cancel| cancel.applied + LEASE_MS < since)
+        self.cancels(client).all(|(_, cancel)| cancel.applied + LEASE_MS < since)
     }
 
     /// Whether a client was registered some time before a moment, and has not been cancelled since.

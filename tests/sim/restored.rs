@@ -52,11 +52,10 @@ impl State {
     /// registration that seems older than one that it has, since it was stamped by a clock that is behind.
     fn stands(&self, client: usize, process: usize) -> bool {
         let Some(Restored { kept, .. }) = &self.slots[process].restored else { return false };
-        let cancels = self.cancels_of(client);
-        let may_seem_older = !cancels.is_empty() && self.oracle.may_be_cancelled(client);
+        let may_seem_older = self.cancels(client).next().is_some() && self.oracle.may_be_cancelled(client);
         kept.clients.contains_key(&client)
             && !may_seem_older
-            && cancels.iter().all(|cancel| kept.events.contains(cancel))
+            && self.cancels(client).all(|(number, _)| kept.events.contains(&number))
     }
 
     /// Whether a process has to show an instance because its snapshot had it: for one lease duration, in which the client can renew,
