@@ -1,56 +1,10 @@
 // What the page asks at first, and how it behaves behind a network that is slow, or fails.
 
 import assert from 'node:assert/strict';
-import http from 'node:http';
 
 import { check, close, follows, open, picture, rowsAre, shows } from '../harness.mjs';
+import { Proxy } from '../proxy.mjs';
 import { instance, Registry, until } from '../registry.mjs';
-
-/** A proxy in front of a registry. It can hold requests, or answer 503 by itself; event streams pass. */
-class Proxy {
-  static async before(registry) {
-    const proxy = new Proxy();
-    Object.assign(proxy, { registry, held: [], holds: false, fails: false, under: 0, lists: 0 });
-    proxy.server = http.createServer((request, answer) => proxy.#take(request, answer));
-    await new Promise((resolve) => proxy.server.listen(0, '127.0.0.1', resolve));
-    proxy.url = `http://127.0.0.1:${proxy.server.address().port}/`;
-    return proxy;
-  }
-
-  #take(request, answer) {
-    const stream = request.url.endsWith('/events');
-    if (!stream) {
-      this.under += 1;
-      this.lists += Number(request.url.includes('/api/v1/instances?'));
-      answer.once('close', () => (this.under -= 1));
-    }
-    if (this.fails && !stream) answer.writeHead(503).end('the proxy reaches nothing');
-    else if (this.holds && !stream) this.held.push(() => this.#pass(request, answer));
-    else this.#pass(request, answer);
-  }
-
-  #pass(request, answer) {
-    const { method, url, headers } = request;
-    const onward = http.request({ host: '127.0.0.1', port: this.registry.port, method, path: url, headers }, (from) => {
-      answer.writeHead(from.statusCode, from.headers);
-      from.pipe(answer);
-    });
-    onward.on('error', () => answer.destroy());
-    answer.once('close', () => onward.destroy());
-    request.pipe(onward);
-  }
-
-  /** Lets all requests pass from now on, also those that it holds. */
-  release() {
-    this.holds = false;
-    for (const pass of this.held.splice(0)) pass();
-  }
-
-  stop() {
-    this.server.close();
-    this.server.closeAllConnections();
-  }
-}
 
 /** No request is made twice. */
 export async function firstLoad() {

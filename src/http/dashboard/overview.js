@@ -49,6 +49,7 @@ function showMetrics({ instances, applications, leases, selfPreservation, zones,
   const metric = (title, value, href, small, mood, line) =>
     h('div', {}, h('dt', {}, h('span', { class: 'long' }, title), h('span', { class: 'short', 'aria-hidden': 'true' }, SHORT[title])), h('dd', {}, href ? h('a', { href }, value) : value, ' ', small && h('small', { class: mood }, small), line && spark(line)));
   const past = (name, now) => [...history.map((sample) => sample[name]), now];
+  byId('metrics').toggleAttribute('data-peers', peers.length > 0);
   fill(
     byId('metrics'),
     metric(
