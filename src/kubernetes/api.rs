@@ -26,8 +26,10 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 /// The longest time for which the API server may ask to wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Maximum number of pods of a page. With what Kubernetes keeps about its fields, one takes some ten kilobytes.
-const PAGE: usize = 100;
-/// Maximum bytes of a page.
+pub(super) const PAGE: usize = 100;
+/// Maximum number of pods of a page after one that had too many bytes. So many fit, whatever they hold.
+pub(super) const SMALL_PAGE: usize = 10;
+/// Maximum bytes of a page: as many as ten objects of the largest size that Kubernetes takes.
 const MOST_PAGE_BYTES: usize = 16 << 20;
 /// Maximum bytes of an event: an object of Kubernetes has at most one and a half megabytes.
 const MOST_EVENT_BYTES: usize = 2 << 20;
@@ -54,8 +56,8 @@ pub(super) enum ApiError {
     /// It has too much to do, and says how long to wait.
     #[error("the API server answered {0} and asks to wait for {secs} s: {1}", secs = .2.as_secs())]
     Busy(u16, String, Duration),
-    /// Its certificate is not believed.
-    #[error("the API server's certificate is not believed: {0}")]
+    /// Its certificate is not accepted.
+    #[error("{0}")]
     Certificate(String),
     #[error("{0}")]
     Failed(String),
@@ -176,10 +178,10 @@ impl Api {
         Ok(client)
     }
 
-    /// One page of the pods of a namespace, after the one that said `next`.
-    pub(super) async fn list(&self, namespace: &str, next: &str) -> Result<PodList, ApiError> {
+    /// One page of the pods of a namespace, with at most `limit` of them, after the one that said `next`.
+    pub(super) async fn list(&self, namespace: &str, limit: usize, next: &str) -> Result<PodList, ApiError> {
         let next = utf8_percent_encode(next, NON_ALPHANUMERIC);
-        let path = format!("namespaces/{namespace}/pods?limit={PAGE}&continue={next}");
+        let path = format!("namespaces/{namespace}/pods?limit={limit}&continue={next}");
         let listing = async { read(self.get(&path, JSON).await?, MOST_PAGE_BYTES).await };
         let body = in_time("list of pods", listing).await?;
         serde_json::from_slice(&body).map_err(|_no_list| ApiError::Garbled("list of pods"))
@@ -259,7 +261,7 @@ async fn in_time<T>(what: &str, call: impl Future<Output = Result<T, ApiError>>)
 
 fn failed(error: &reqwest::Error) -> ApiError {
     if let Some(rustls::Error::InvalidCertificate(why)) = transport::cause::<rustls::Error>(error) {
-        return ApiError::Certificate(why.to_string());
+        return ApiError::Certificate(transport::not_accepted(why, "the API server"));
     }
     ApiError::Failed(format!("the API server cannot be reached: {}", transport::root(error)))
 }

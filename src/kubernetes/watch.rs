@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::api::{Api, ApiError, Event, Next};
+use super::api::{Api, ApiError, Event, Next, PAGE, SMALL_PAGE};
 use super::options::Options;
 use super::status::Status;
 use super::sweep::{give_zones, sweep};
@@ -214,9 +214,15 @@ impl Watcher {
     async fn list(&self, scope: Scope) -> Result<String, ApiError> {
         let asked = self.clock.now();
         self.status.table.lock().list_begins(scope);
-        let mut next = String::new();
+        let (mut next, mut limit) = (String::new(), PAGE);
         loop {
-            let page = self.api.list(&self.status.namespaces[scope].name, &next).await?;
+            let page = match self.api.list(&self.status.namespaces[scope].name, limit, &next).await {
+                Err(ApiError::TooLarge(_)) if limit > SMALL_PAGE => {
+                    limit = SMALL_PAGE;
+                    continue;
+                }
+                page => page?,
+            };
             let now = self.clock.now();
             let mut table = self.status.table.lock();
             for pod in page.items {

@@ -115,6 +115,21 @@ async fn a_list_after_a_gap_shows_which_pods_vanished() {
 }
 
 #[tokio::test]
+async fn pods_too_large_for_a_page_are_asked_for_in_smaller_ones() {
+    let kubernetes = ApiServer::start().await;
+    kubernetes.set(Mode::Generous);
+    for number in 0..24 {
+        let annotation = "x".repeat(800_000);
+        kubernetes.put(&format!("orders-{number}"), &format!("10.1.0.{number}"), |pod| {
+            pod["metadata"]["annotations"] = json!({ "large": annotation });
+        });
+    }
+    let server = watching(&kubernetes).await;
+    assert_eq!(metric(&server, r#"eureka_kubernetes_pods{watched_namespace="shop"}"#).await, 24.0);
+    assert_eq!(metric(&server, r#"eureka_kubernetes_failures_total{watched_namespace="shop"}"#).await, 0.0);
+}
+
+#[tokio::test]
 async fn a_watch_that_is_forbidden_changes_nothing_until_it_is_allowed() {
     let kubernetes = ApiServer::start().await;
     kubernetes.set(Mode::Forbidden);

@@ -275,33 +275,40 @@ pub(crate) fn failure(error: reqwest::Error, service_url: &ServiceUrl) -> PeerEr
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "of many errors few have words of their own")]
 fn certificate(error: &rustls::Error, service_url: &ServiceUrl) -> PeerError {
-    use rustls::{CertificateError, Error};
+    use rustls::Error;
     let host = service_url.host();
     let text = match error {
         Error::AlertReceived(alert) => return PeerError::Broken(format!("the peer refuses TLS: {alert:?}")),
-        Error::InvalidCertificate(why) => match why {
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                format!("certificate not valid for {host}")
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                format!("the certificate of {host} has expired")
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                format!("the certificate of {host} is not valid yet")
-            }
-            // The second one is that of an authority of the same name with another key.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                format!("the certificate of {host} is signed by an authority that is not trusted")
-            }
-            why if is_of_an_authority(why) => {
-                format!("the certificate of {host} is one of an authority (CA:TRUE), and not one for a server")
-            }
-            why => format!("the certificate of {host} is not accepted: {why}"),
-        },
+        Error::InvalidCertificate(why) => not_accepted(why, host),
         Error::InvalidMessage(_) => format!("{host} does not speak TLS at port {}", service_url.port()),
         error => format!("TLS with {host}: {error}"),
     };
     PeerError::Certificate(text)
+}
+
+/// Why the certificate of a server is not accepted, in plain words.
+#[expect(clippy::wildcard_enum_match_arm, reason = "of many errors few have words of their own")]
+pub(crate) fn not_accepted(why: &rustls::CertificateError, server: &str) -> String {
+    use rustls::CertificateError;
+    match why {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            format!("certificate not valid for {server}")
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            format!("the certificate of {server} has expired")
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            format!("the certificate of {server} is not valid yet")
+        }
+        // The second one is that of an authority of the same name with another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            format!("the certificate of {server} is signed by an authority that is not trusted")
+        }
+        why if is_of_an_authority(why) => {
+            format!("the certificate of {server} is one of an authority (CA:TRUE), and not one for a server")
+        }
+        why => format!("the certificate of {server} is not accepted: {why}"),
+    }
 }
 
 /// Whether a certificate is refused because it is one of an authority, as `openssl req -x509` makes one. rustls has no error for that.

@@ -24,6 +24,8 @@ pub(crate) enum Mode {
     Brief,
     /// It says in each watch that it no longer knows what happened.
     Forgetful,
+    /// Its pages are as large as they may be; otherwise it sends one pod a page.
+    Generous,
 }
 
 #[derive(Debug)]
@@ -132,10 +134,11 @@ impl State {
         (200, json!({"kind": "PartialObjectMetadata", "metadata": {"labels": {"topology.kubernetes.io/zone": zone}}}))
     }
 
-    /// One pod a page.
-    fn page(&self, from: usize) -> Value {
-        let next = if from + 1 < self.pods.len() { (from + 1).to_string() } else { String::new() };
-        let items: Vec<&Value> = self.pods.values().skip(from).take(1).collect();
+    /// One page of pods.
+    fn page(&self, from: usize, limit: usize) -> Value {
+        let end = from + if self.mode == Mode::Generous { limit } else { 1 };
+        let next = if end < self.pods.len() { end.to_string() } else { String::new() };
+        let items: Vec<&Value> = self.pods.values().take(end).skip(from).collect();
         json!({"kind": "PodList", "metadata": {"resourceVersion": self.version.to_string(), "continue": next}, "items": items})
     }
 }
@@ -160,7 +163,10 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
                 Mode::Away => return,
                 Mode::Forbidden => (403, json!({"kind": "Status", "code": 403, "message": "pods is forbidden"})),
                 _ if target.starts_with("/api/v1/nodes/") => state.node(target.rsplit('/').next().unwrap()),
-                _ if query("watch").is_none() => (200, state.page(query("continue").unwrap().parse().unwrap_or(0))),
+                _ if query("watch").is_none() => {
+                    let number = |key| query(key).unwrap().parse().unwrap_or(0);
+                    (200, state.page(number("continue"), number("limit")))
+                }
                 _ => (0, Value::Null),
             }
         };
@@ -187,7 +193,7 @@ async fn watch(mut stream: TcpStream, mut version: u64, state: &Mutex<State>) {
             let state = state.lock();
             if state.mode == Mode::Brief {
                 text.push_str("0\r\n\r\n");
-            } else if !matches!(state.mode, Mode::Well | Mode::Forgetful) {
+            } else if !matches!(state.mode, Mode::Well | Mode::Forgetful | Mode::Generous) {
                 return;
             }
             let is_gone = version < state.forgotten || state.mode == Mode::Forgetful;
