@@ -77,15 +77,17 @@ impl InstanceRegistry {
 
     /// Notes that this replica's clock stood still for so long, as that of a suspended machine does: all instances have been silent
     /// for that much longer. Those that renewed since then, or at a peer, renew again or are found there before they are evicted.
-    pub fn clock_stood_still(&self, by: Duration) {
+    pub fn clock_stood_still(&self, by: Duration, now: Timestamp) {
         self.leases.select(|_| true).iter().for_each(|lease| lease.age(by));
+        self.ages_were_too_low(now);
     }
 
-    /// Notes that the clock of this replica or of a peer has jumped. A replica whose machine was suspended takes what it heard long
-    /// ago for new, and may have told that to a replica that just started. So what was evicted here comes back only when it is heard
-    /// after this.
-    pub fn clock_jumped(&self, now: Timestamp) {
-        self.content.lock().evicted.clock_jumped(now);
+    /// Notes that until now instances may have seemed to be silent for less long than they were. A replica whose clock stood still, as
+    /// that of a suspended machine does, takes what it heard long ago for new, and may have told that to a replica that just started;
+    /// and where this replica's clock leapt ahead, all that its peers heard is later than what it had noted itself. So what was evicted
+    /// here comes back only when it is heard after this.
+    pub fn ages_were_too_low(&self, now: Timestamp) {
+        self.content.lock().evicted.ages_were_too_low(now);
     }
 
     /// Evicts expired leases, at random and at most the share that self-preservation allows (`evict`). Returns the number of
@@ -192,7 +194,7 @@ mod tests {
         let now = Timestamp(1_700_000_000_000);
         let registry = InstanceRegistry::new(Options::default(), 1, now);
         registry.register(InstanceInfo::new(AppName::new("a"), "h", "10.0.0.1", now), Source::Client, now);
-        registry.clock_stood_still(secs(91));
+        registry.clock_stood_still(secs(91), now);
         assert_eq!(registry.expired(now).len(), 1);
         registry.renew("A/h", now);
         assert_eq!(registry.expired(now).len(), 0, "it lives");

@@ -86,14 +86,14 @@ pub(super) struct Evicted {
     heard: HashMap<InstanceKey, (Timestamp, DataStamp)>,
     in_order: VecDeque<InstanceKey>,
     name_bytes: usize,
-    /// When a clock last jumped, this replica's or a peer's: what was heard before may seem later than it was.
-    jumped: Timestamp,
+    /// Until when ages may have been too low: what was heard before may seem later than it was.
+    misled_until: Timestamp,
 }
 
 impl Evicted {
-    /// Notes that a clock has jumped.
-    pub(super) fn clock_jumped(&mut self, now: Timestamp) {
-        self.jumped = now;
+    /// Notes that ages may have been too low until now.
+    pub(super) fn ages_were_too_low(&mut self, now: Timestamp) {
+        self.misled_until = now;
     }
 
     /// Notes an eviction.
@@ -112,9 +112,9 @@ impl Evicted {
 
     /// Whether an instance that was heard at this time was evicted, and has not been heard since. An expired one has not: times
     /// that arrive through different replicas differ by the durations of calls, so the same heartbeat may seem a little later.
-    /// Whether it was heard before the last jump of a clock is told by its next heartbeat.
+    /// One that was heard while ages may have been too low proves by its next heartbeat that it lives.
     pub(super) fn covers(&self, key: &str, heard: Timestamp, is_expired: bool) -> bool {
-        self.heard.get(key).is_some_and(|(evicted, _)| is_expired || heard <= (*evicted).max(self.jumped))
+        self.heard.get(key).is_some_and(|(evicted, _)| is_expired || heard <= (*evicted).max(self.misled_until))
     }
 
     /// The version of the data that was evicted with an instance: other replicas may still have it.

@@ -6,12 +6,13 @@ use tracing::warn;
 use super::PeerClock;
 use super::peer_clock::fell_behind;
 use crate::registry::InstanceRegistry;
+use crate::time::Timestamp;
 
 /// Finds out by the clocks of the peers that answer whether this replica's own clock stood still, and corrects what depends on it.
-pub(super) fn check(mut clocks: Vec<MutexGuard<'_, PeerClock>>, registry: &InstanceRegistry) {
+pub(super) fn check(mut clocks: Vec<MutexGuard<'_, PeerClock>>, registry: &InstanceRegistry, now: Timestamp) {
     let Some(by) = fell_behind(clocks.iter_mut().map(|clock| &mut **clock)) else { return };
     drop(clocks);
-    registry.clock_stood_still(by);
+    registry.clock_stood_still(by, now);
     warn!(
         for_secs = by.as_secs(),
         "this replica's clock stood still, as that of a suspended machine does: all instances count as silent for that much longer. \
@@ -24,7 +25,10 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use crate::model::{AppName, InstanceInfo};
+    use rand::SeedableRng;
+    use rand::rngs::SmallRng;
+
+    use crate::model::{AppName, Fact, Heard, InstanceInfo, Record};
     use crate::registry::{self, InstanceRegistry, Lease, PeerMemory, Source};
     use crate::replication::discovery::PeerDiscovery;
     use crate::replication::membership::Identity;
@@ -45,7 +49,9 @@ mod tests {
 
     impl Replica {
         fn new() -> Self {
-            let registry = Arc::new(InstanceRegistry::new(registry::Options::default(), 1, START));
+            let options = registry::Options { enable_self_preservation: false, ..registry::Options::default() };
+            let registry = Arc::new(InstanceRegistry::new(options, 1, START));
+            registry.open_for_traffic(0, START);
             let info = InstanceInfo::new(AppName::new("a"), "h", "10.0.0.1", START);
             let lease = registry.register(info, Source::Client, START).into_result().lease;
             let urls = ["one", "two"].map(|host| ServiceUrl::new("http", host, 8761, "/eureka/"));
@@ -56,17 +62,16 @@ mod tests {
             let nodes = PeerEurekaNodes::new(options, place, &peer_aware, by, Clock::starting_at(START));
             let replica = Self { lease, nodes };
             for peer in [0, 1] {
-                replica.answers(peer, "before", START, Duration::ZERO);
+                replica.answers(peer, "before", START, START);
                 replica.nodes.peers()[peer].identified(Identity::Ours("before".to_owned()), START);
             }
             replica
         }
 
-        /// A process answers as one of the peers, by this replica's clock at `now`. Its own clock is ahead by so much.
-        fn answers(&self, peer: usize, process: &str, now: Timestamp, ahead: Duration) {
+        /// A process answers as one of the peers, by this replica's clock at `now`, by its own at `theirs`.
+        fn answers(&self, peer: usize, process: &str, now: Timestamp, theirs: Timestamp) {
             let (node, memory, body) = (Some(process.to_owned()), PeerMemory::Whole, Vec::new().into());
-            let reply =
-                Reply { status: 200, node, time: Some(now + ahead), memory, peers: Vec::new(), cluster: None, body };
+            let reply = Reply { status: 200, node, time: Some(theirs), memory, peers: Vec::new(), cluster: None, body };
             self.nodes.peers()[peer].observe_clock(self.nodes.around(), now, &reply, now);
         }
 
@@ -74,14 +79,26 @@ mod tests {
         fn age(&self) -> Duration {
             START.since(self.lease.last_heard())
         }
+
+        /// It evicts the instance.
+        fn evicts(&self, now: Timestamp) {
+            assert_eq!(self.nodes.around().registry.evict(&mut SmallRng::seed_from_u64(1), now), 1);
+        }
+
+        /// Whether it takes the instance over from a peer that says that it heard it then.
+        fn takes(&self, heard: Timestamp, now: Timestamp) -> bool {
+            let fact = Fact::Registered(Box::new(Record::clone(&self.lease.record())));
+            let heard = Some(Heard { at: heard, renewed: true });
+            self.nodes.around().registry.merge_fact(fact, heard, &Source::Peer.into(), now)
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_answer_that_proves_a_suspension_corrects_what_was_heard_before_it() {
         let replica = Replica::new();
-        replica.answers(0, "before", LATER, SUSPENDED);
+        replica.answers(0, "before", LATER, LATER + SUSPENDED);
         assert_eq!(replica.age(), Duration::ZERO, "a single peer may have jumped itself");
-        replica.answers(1, "before", LATER, SUSPENDED);
+        replica.answers(1, "before", LATER, LATER + SUSPENDED);
         assert_eq!(replica.age(), SUSPENDED, "before anybody else is told");
     }
 
@@ -89,8 +106,29 @@ mod tests {
     async fn peers_that_restarted_with_other_clocks_prove_no_suspension() {
         let replica = Replica::new();
         for peer in [0, 1] {
-            replica.answers(peer, "after", LATER, SUSPENDED);
+            replica.answers(peer, "after", LATER, LATER + SUSPENDED);
         }
         assert_eq!(replica.age(), Duration::ZERO);
+    }
+
+    /// What an evicted instance was heard last, before this replica learns of the jump of a clock.
+    #[tokio::test(start_paused = true)]
+    async fn what_a_peer_heard_before_its_clock_leapt_ahead_is_taken_and_what_may_only_seem_new_is_not() {
+        let evicted = START + Duration::from_secs(91);
+        let (heard, noticed, later) =
+            (evicted + Duration::from_secs(1), evicted + Duration::from_secs(3), evicted + Duration::from_secs(5));
+        let takes = |jumps: &[(usize, Timestamp)]| {
+            let replica = Replica::new();
+            replica.evicts(evicted);
+            jumps.iter().for_each(|(peer, theirs)| replica.answers(*peer, "before", noticed, *theirs));
+            let is_taken = replica.takes(heard, later);
+            assert!(replica.takes(noticed + Duration::from_secs(1), later) || is_taken, "it was heard since");
+            is_taken
+        };
+        let (ahead, behind) = (noticed + SUSPENDED, noticed - SUSPENDED);
+        assert!(takes(&[]));
+        assert!(takes(&[(0, ahead)]), "the peer's clock leapt ahead, which makes nothing new");
+        assert!(!takes(&[(0, behind)]), "the peer was suspended, or this clock leapt ahead");
+        assert!(!takes(&[(0, ahead), (1, ahead)]), "this replica was suspended");
     }
 }

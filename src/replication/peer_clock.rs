@@ -30,6 +30,15 @@ pub struct PeerClock {
     jump: Option<Jump>,
 }
 
+/// How a peer's clock reads beside ours, since one of the two has jumped. Which one, a single peer cannot tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jumped {
+    /// Further ahead than before: it leapt ahead, or ours stood still.
+    Ahead,
+    /// Further behind than before: it stood still, or ours leapt ahead.
+    Behind,
+}
+
 /// A jump of one of the two clocks.
 #[derive(Clone, Copy, Debug)]
 struct Jump {
@@ -44,8 +53,8 @@ struct Jump {
 
 impl PeerClock {
     /// Notes that the peer's clock read `theirs` between `sent` and `received` by ours. Returns whether one of the two has jumped.
-    pub fn observe(&mut self, sent: Timestamp, theirs: Timestamp, received: Timestamp) -> bool {
-        let mut has_jumped = false;
+    pub fn observe(&mut self, sent: Timestamp, theirs: Timestamp, received: Timestamp) -> Option<Jumped> {
+        let mut jumped = None;
         let call = (theirs.0.saturating_sub(received.0), theirs.0.saturating_sub(sent.0));
         if let Some((least, most)) = self.bounds()
             && (call.1 < least || call.0 > most)
@@ -53,8 +62,8 @@ impl PeerClock {
             // One of the clocks jumped, or drifted, so the earlier bounds no longer count.
             self.calls.clear();
             let ahead = if call.0 > most { call.0 - most } else { call.1 - least };
-            has_jumped = ahead.abs() >= JUMP_MS;
-            if has_jumped {
+            if ahead.abs() >= JUMP_MS {
+                jumped = Some(if ahead > 0 { Jumped::Ahead } else { Jumped::Behind });
                 let older = self.jump.map_or((least, most), |jump| (jump.before.0.min(least), jump.before.1.max(most)));
                 self.jump = Some(Jump { before: older, ours: received, theirs, ahead: Some(ahead) });
             }
@@ -65,7 +74,7 @@ impl PeerClock {
         self.calls.push_back(call);
         self.read_since.get_or_insert(received);
         self.read_at = received;
-        has_jumped
+        jumped
     }
 
     /// Translates a time from our clock to the peer's; `None` before the peer's clock was ever read.
@@ -163,9 +172,11 @@ mod tests {
     #[test]
     fn a_clock_that_jumped_is_read_anew() {
         let mut clock = PeerClock::default();
-        assert!(!(0..8).any(|at| clock.observe(Timestamp(at), Timestamp(at), Timestamp(at))));
-        assert!(clock.observe(Timestamp(10), Timestamp(3_600_010), Timestamp(10)));
+        assert!((0..8).all(|at| clock.observe(Timestamp(at), Timestamp(at), Timestamp(at)).is_none()));
+        assert_eq!(clock.observe(Timestamp(10), Timestamp(3_600_010), Timestamp(10)), Some(Jumped::Ahead));
         assert_eq!(clock.to_theirs(Timestamp(20)), Some(Timestamp(3_600_020)));
+        assert_eq!(clock.observe(Timestamp(30), Timestamp(30), Timestamp(30)), Some(Jumped::Behind));
+        assert_eq!(clock.observe(Timestamp(40), Timestamp(41), Timestamp(40)), None, "it drifts");
     }
 
     /// A clock that was read twice, before and after it was further ahead by so much.

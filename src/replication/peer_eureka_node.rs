@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 use super::ServiceUrl;
 use super::batcher::{Batcher, Next, Outcome, ReplicationTask};
 use super::membership::Identity;
+use super::peer_clock::Jumped;
 use super::peer_state::{Observed, PeerState, Sent, Starts};
 use super::reachability::Say;
 use super::transport::{Call, PeerError, PeerTransport, Reply};
@@ -77,10 +78,10 @@ pub(super) struct Surroundings {
 
 impl Surroundings {
     /// Finds out by the peers that answer whether this replica's own clock stood still, and corrects what depends on it.
-    pub(super) fn check_own_clock(&self) {
+    pub(super) fn check_own_clock(&self, now: Timestamp) {
         let peers = self.peers.all();
         let able = peers.iter().filter(|peer| peer.is_ours() && peer.is_available());
-        own_clock::check(able.map(|peer| peer.clock()).collect(), &self.registry);
+        own_clock::check(able.map(|peer| peer.clock()).collect(), &self.registry, now);
     }
 }
 
@@ -317,17 +318,19 @@ impl PeerEurekaNode {
     pub(super) fn observe_clock(&self, around: &Surroundings, sent: Timestamp, reply: &Reply, received: Timestamp) {
         let Some(theirs) = reply.time else { return };
         let is_another = self.observed.lock().node != reply.node;
-        let has_jumped = {
+        let jumped = {
             let mut clock = self.clock.lock();
             if is_another {
                 *clock = PeerClock::default();
             }
             clock.observe(sent, theirs, received)
         };
-        if has_jumped {
-            around.registry.clock_jumped(received);
+        if jumped == Some(Jumped::Behind) {
+            around.registry.ages_were_too_low(received);
+        }
+        if jumped.is_some() {
             // Before this replica tells anybody else what it heard, or takes what the peer heard.
-            around.check_own_clock();
+            around.check_own_clock(received);
         }
     }
 

@@ -321,7 +321,7 @@ impl PeerEurekaNodes {
     /// Finds out whether this replica's own clock stood still, as that of a suspended machine does, and corrects what depends on it.
     /// To be called about once a second.
     pub fn check_own_clock(&self) {
-        self.around.check_own_clock();
+        self.around.check_own_clock(self.around.clock.now());
     }
 
     /// The number of lookups by outcome.

@@ -332,13 +332,13 @@ fn an_evicted_instance_does_not_come_back_by_a_heartbeat_that_only_seems_later()
 }
 
 #[test]
-fn an_evicted_instance_does_not_come_back_by_a_time_from_before_a_clock_jumped() {
+fn an_evicted_instance_does_not_come_back_by_a_time_from_when_ages_were_too_low() {
     let mut cluster = Cluster::new(2);
     cluster.register(0, "1", 1);
     cluster.agree();
     assert_eq!(cluster.at(91).evict(0), 1);
     cluster.at(92);
-    cluster.replicas[0].clock_jumped(cluster.now(0));
+    cluster.replicas[0].ages_were_too_low(cluster.now(0));
     // A machine that was suspended is back, and its replica takes what it heard for new.
     assert!(cluster.at(91).renew(1, "1"));
     assert!(cluster.at(93).compare(0, 1).is_none(), "it may have been heard long ago");
