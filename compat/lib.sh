@@ -13,8 +13,9 @@ started=()
 mkdir -p "$cache"
 export PYTHONPATH=$compat PYTHONDONTWRITEBYTECODE=1
 
+# finish [CODE]: ends what was started, and shows the logs if the check failed. A trap that does something before it passes the exit code.
 finish() {
-  local code=$? pid
+  local code=${1-$?} pid
   for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
   for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
   if ((code)); then
