@@ -3,13 +3,13 @@
 image.py OUT BINARY NAME:TAG VERSION REVISION CREATED-EPOCH    writes an archive in the OCI layout and in Docker's at once
 """
 
-import gzip
 import hashlib
 import io
 import json
 import struct
 import sys
 import tarfile
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,6 +40,14 @@ def tar(files, created):
             info.size, info.mode, info.mtime = len(data), mode, created
             archive.addfile(info, io.BytesIO(data))
     return out.getvalue()
+
+
+def compressed(data):
+    """In the format of gzip (RFC 1952), without a time, a name or an operating system. Python's gzip names one, or none, by its version."""
+    deflate = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    body = deflate.compress(data) + deflate.flush()
+    header = b"\x1f\x8b\x08" + bytes(5) + b"\x02\xff"
+    return header + body + struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF)
 
 
 def sha256(data):
@@ -139,7 +147,7 @@ def add_image(layout, elf, about, created, **more):
     """Adds the image of a binary, with `more` fields in its manifest: the manifest's descriptor, with the platform."""
     arch = architecture(elf)
     layer = tar([("eureka-registry", 0o755, elf)], created)
-    packed = layout.add(gzip.compress(layer, 9, mtime=0), f"{OCI}.layer.v1.tar+gzip")
+    packed = layout.add(compressed(layer), f"{OCI}.layer.v1.tar+gzip")
     manifest = layout.add_manifest(layout.add(config(arch, layer, about, created), f"{OCI}.config.v1+json"), [packed], **more)
     return manifest | {"platform": {"architecture": arch, "os": "linux"}}
 
@@ -157,8 +165,8 @@ def main():
     docker = to_json([{"Config": blob(manifest["config"]["digest"]), "RepoTags": [name], "Layers": layers}])
     files = [*layout.files(image), ("manifest.json", docker)]
     Path(out).write_bytes(tar([(path, 0o644, data) for path, data in files], created))
-    compressed = sum(layer["size"] for layer in manifest["layers"])
-    print(f"{name}: {len(elf) / 1e6:.1f} MB binary, {compressed / 1e6:.1f} MB compressed, image {image['digest'][:19]}")
+    size = sum(layer["size"] for layer in manifest["layers"])
+    print(f"{name}: {len(elf) / 1e6:.1f} MB binary, {size / 1e6:.1f} MB compressed, image {image['digest'][:19]}")
 
 
 if __name__ == "__main__":

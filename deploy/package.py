@@ -1,6 +1,5 @@
 """The chart as a release has it, and the notes: what is made from the sources' texts."""
 
-import gzip
 import json
 import re
 import subprocess
@@ -15,10 +14,6 @@ CHART = ROOT / "deploy/chart"
 KINDS = ("added", "changed", "deprecated", "removed", "fixed", "security")
 # A link to another file of the repository.
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?://|#)([^)]+)\)")
-
-
-def compressed(data):
-    return gzip.compress(data, 9, mtime=0)
 
 
 def ignored(name):

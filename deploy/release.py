@@ -82,7 +82,7 @@ def archive(release, platform):
     beside = dict.fromkeys(("LICENSE", "README.md", ".github/CHANGELOG.md"), "")
     beside |= {f"deploy/completions/eureka-registry.{shell}": "completions/" for shell in ("bash", "fish")}
     files += [(f"{name}/{where}{Path(path).name}", 0o644, (ROOT / path).read_bytes()) for path, where in beside.items()]
-    release.write(f"{name}.tar.gz", package.compressed(image.tar(files, release.created)))
+    release.write(f"{name}.tar.gz", image.compressed(image.tar(files, release.created)))
     release.write(f"{name}.cdx.json", sbom.of(platform, release.version, release.revision, release.created, binary))
     return binary
 
@@ -100,7 +100,7 @@ def make_image(release, binaries):
 def make_chart(release, image_digest):
     """The chart with the image's name in it, as a file and as an OCI layout. Returns the digest of its manifest."""
     files = package.chart_files(release, image_digest)
-    packed = package.compressed(image.tar([(f"registry/{name}", 0o644, data) for name, data in files.items()], release.created))
+    packed = image.compressed(image.tar([(f"registry/{name}", 0o644, data) for name, data in files.items()], release.created))
     layout, helm = image.Layout(), "application/vnd.cncf.helm"
     config = layout.add(image.to_json(package.chart_metadata(files)), f"{helm}.config.v1+json")
     layer = layout.add(packed, f"{helm}.chart.content.v1.tar+gzip")
