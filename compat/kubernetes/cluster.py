@@ -46,10 +46,14 @@ def run(*args, stdin=None, timeout=120):
     return result.stdout
 
 
-def until(what, condition, seconds):
+# A pod that is asked before it listens, or while the machine is busy, is asked again.
+NOT_YET = (Failed, OSError, subprocess.TimeoutExpired, json.JSONDecodeError, KeyError)
+
+
+def until(what, condition, seconds, pause=0.1):
     """Looks again and again until the condition holds and returns what it returned; fails with what was last seen."""
     try:
-        return lib.until(what, condition, seconds, not_yet=(Failed, json.JSONDecodeError, KeyError), pause=0.1)
+        return lib.until(what, condition, seconds, not_yet=NOT_YET, pause=pause)
     except TimeoutError as error:
         raise Failed(str(error)) from error
 
