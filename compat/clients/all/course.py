@@ -22,7 +22,9 @@ REPLICAS = 3
 # A JVM that shares two cores with other work.
 START = 120
 USER = "eureka:secret"
-SEEN = 40
+SEEN = 60
+# Longer than a busy machine may keep a client from renewing. Nothing waits for its end.
+LEASE = 30
 # What a client's log must not have: a delta that led elsewhere than the full answer, or a call that failed.
 FAULTS = re.compile(
     r"(hash|reconcil).*(mismatch|not match|differ)|was unable to|Cannot execute request|registration failed|Traceback", re.IGNORECASE)
@@ -73,7 +75,7 @@ class Replicas:
                 self.processes.append(subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=work))
         try:
             for number in range(REPLICAS):
-                lib.until("the replicas to open", lambda: self.call(number, "GET", "apps") is not None, 30)
+                lib.until("the replicas to open", lambda: self.call(number, "GET", "apps") is not None, 60)
         except TimeoutError:
             self.end()
             raise
@@ -241,6 +243,21 @@ class Course:
         except TimeoutError as error:
             raise Failed(str(error)) from error
 
+    def write(self, replica, method, path, body=None):
+        """Writes at a replica, which may first have to learn from another what is written to."""
+        try:
+            lib.until(f"replica {replica} to know {path}", lambda: self.replicas.call(replica, method, path, body) is not None, SEEN,
+                      not_yet=())
+        except TimeoutError as error:
+            raise Failed(str(error)) from error
+
+    def until_it_has(self, replica, number, what, holds):
+        """Waits until a replica has a watched instance as another one was told, so that the next write there comes after that."""
+        def has():
+            found = self.replicas.instance(replica, self.watched, f"{self.watched}:{number}")
+            return found and holds(found)
+        self.until(f"replica {replica} to have {self.watched}:{number} {what}", has)
+
     def until_it_sees(self, *wanted):
         def sees():
             found = self.client.sees()
@@ -279,20 +296,22 @@ class Course:
         self.until_it_sees(self.address(1, "blue"), self.address(2, "blue"))
 
     def changed(self):
-        self.replicas.call(2, "PUT", f"{self.path(1)}/metadata?color=green")
+        self.write(2, "PUT", f"{self.path(1)}/metadata?color=green")
         second = [] if "added" in self.row.lacks else [self.address(2, "blue")]
         self.until_it_sees(self.address(1, "green"), *second)
-        self.replicas.call(0, "PUT", f"{self.path(1)}/metadata?color=blue")
+        self.until_it_has(0, 1, "green", lambda one: one["metadata"]["color"] == "green")
+        self.write(0, "PUT", f"{self.path(1)}/metadata?color=blue")
         self.until_it_sees(self.address(1, "blue"), *second)
 
     def removed(self):
-        self.replicas.call(2, "DELETE", self.path(2))
+        self.write(2, "DELETE", self.path(2))
         self.until_it_sees(self.address(1, "blue"))
 
     def down(self):
-        self.replicas.call(2, "PUT", f"{self.path(1)}/status?value=OUT_OF_SERVICE")
+        self.write(2, "PUT", f"{self.path(1)}/status?value=OUT_OF_SERVICE")
         self.until_it_sees()
-        self.replicas.call(1, "DELETE", f"{self.path(1)}/status?value=UP")
+        self.until_it_has(1, 1, "out of service", lambda one: one["status"] == "OUT_OF_SERVICE")
+        self.write(1, "DELETE", f"{self.path(1)}/status?value=UP")
         # Nobody renews it, so nobody registers it again either: what the registry asks of an owner is done here.
         self.replicas.call(1, "POST", f"apps/{self.watched.upper()}", self.watch(1))
         self.until_it_sees(self.address(1, "blue"))
@@ -309,17 +328,17 @@ class Course:
         return max(int(one["leaseInfo"]["lastRenewalTimestamp"]) for one in known)
 
     def overridden(self):
-        self.replicas.call(2, "PUT", f"apps/{self.app.upper()}/{self.id}/status?value=OUT_OF_SERVICE")
+        self.write(2, "PUT", f"apps/{self.app.upper()}/{self.id}/status?value=OUT_OF_SERVICE")
         self.until_status("OUT_OF_SERVICE")
         if "renews" not in self.row.lacks:
             self.renews()
         expect("its heartbeats took it back into service", self.status(0) == self.status(1) == "OUT_OF_SERVICE")
-        self.replicas.call(1, "DELETE", f"apps/{self.app.upper()}/{self.id}/status?value=UP")
+        self.write(1, "DELETE", f"apps/{self.app.upper()}/{self.id}/status?value=UP")
         self.until_status("UP")
 
     def again(self):
         before = int(self.replicas.instance(0, self.app, self.id)["leaseInfo"]["registrationTimestamp"])
-        self.replicas.call(1, "DELETE", f"apps/{self.app.upper()}/{self.id}")
+        self.write(1, "DELETE", f"apps/{self.app.upper()}/{self.id}")
 
         def registered_anew():
             found = self.replicas.instance(0, self.app, self.id)

@@ -62,7 +62,7 @@ def spring_options(run):
         f"--server.port={run.port.number}", "--server.address=127.0.0.1", f"--spring.application.name={run.app}", f"--watch={run.watched}",
         f"--eureka.instance.instance-id={run.id}", "--eureka.instance.hostname=127.0.0.1", "--eureka.instance.ip-address=127.0.0.1",
         f"--eureka.client.service-url.defaultZone={','.join(run.replicas.urls(run.replicas.user))}",
-        "--eureka.instance.lease-renewal-interval-in-seconds=1", "--eureka.instance.lease-expiration-duration-in-seconds=10",
+        "--eureka.instance.lease-renewal-interval-in-seconds=1", f"--eureka.instance.lease-expiration-duration-in-seconds={course.LEASE}",
         "--eureka.client.registry-fetch-interval-seconds=1", "--eureka.client.instance-info-replication-interval-seconds=1",
         "--eureka.client.initial-instance-info-replication-interval-seconds=1", "--eureka.client.healthcheck.enabled=true",
         f"--management.health.diskspace.path={run.sick}", "--management.health.diskspace.threshold=1",
@@ -142,7 +142,8 @@ def with_config_server(programs, pinned):
         try:
             server.until_status("UP", course.START)
             run.course()
-            run.until("the settings from the config server", lambda: "CONFIGURED yes" in run.client.lines())
+            # It has ended, so there is nothing to wait for.
+            course.expect("its settings do not come from the config server", "CONFIGURED yes" in run.client.lines())
             run.done.append("its settings come from a config server that it found in the registry")
         finally:
             server.client.end()
@@ -196,7 +197,8 @@ def helidon(run):
     return [
         "-Dserver.host=127.0.0.1", f"-Dserver.port={run.port.number}", f"{feature}client.base-uri={run.replicas.urls()[0].rstrip('/')}",
         f"{feature}instance.name={run.app}", f"{feature}instance.instanceId={run.id}", f"{feature}instance.hostName=127.0.0.1",
-        f"{feature}instance.ipAddr=127.0.0.1", f"{feature}instance.lease.renewalInterval=1", f"{feature}instance.lease.duration=10",
+        f"{feature}instance.ipAddr=127.0.0.1", f"{feature}instance.lease.renewalInterval=1",
+        f"{feature}instance.lease.duration={course.LEASE}",
     ]
 
 
@@ -204,23 +206,30 @@ def hazelcast(programs):
     """Two members that have nothing but the registry to find each other by."""
     def play(run):
         classpath = programs.maven("hazelcast", "hazelcast", {"plugin.version": pins.MAVEN["hazelcast"][1]})
-        members = []
+        members, ports = [], (run.port, run.nobody)
+        registered = lambda replica: sum(one["status"] == "UP" for one in run.replicas.instances(replica, run.app))
         try:
-            for number in (1, 2):
+            for number, port in enumerate(ports, 1):
                 run.client = course.Client(f"hazelcast-{number}", java(
-                    classpath, "compat.HazelcastMembers", str(lib.ReservedPort().number), f"name={run.app}", "namespace=hazelcast",
+                    classpath, "compat.HazelcastMembers", str(port.number), f"name={run.app}", "namespace=hazelcast",
                     "self-registration=true", "use-metadata-for-host-and-port=true", "use-classpath-eureka-client-props=false",
                     "shouldUseDns=false", f"serviceUrl.default={run.replicas.urls()[0]}",
                     jvm=(*OPENED, "--add-modules=java.se"),
                 ), run.work)
                 members.append(run.client)
-                run.until("it to register", lambda: len(run.replicas.instances(1, run.app)) == number, course.START)
+                run.until("it to register", lambda number=number: registered(1) == number, course.START)
             run.done.append("two members register")
             for member in members:
                 run.until("the members to join", lambda: "MEMBERS 2" in member.lines(), course.START)
             run.done.append("join by what they find")
-            members.pop().stop()
-            run.until("one to leave", lambda: len(run.replicas.instances(2, run.app)) == 1, course.SEEN)
+            last = members.pop()
+            try:
+                # Of the first one it is watched that it lives: the last one may end before the replica knows.
+                run.client = members[0]
+                last.stop()
+                run.until("one to leave", lambda: len(run.replicas.instances(2, run.app)) == 1, course.SEEN)
+            finally:
+                last.end()
             run.done.append("leave")
         finally:
             for member in members:

@@ -24,7 +24,7 @@ class Newest:
         for kind, name in sorted({row.newest[:2] for row in rows if row.newest} | set(also)):
             try:
                 self.known[kind, name] = getattr(self, kind)(name)
-            except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+            except (OSError, subprocess.SubprocessError, ValueError, LookupError, AttributeError, ElementTree.ParseError) as error:
                 self.silent.append(f"newer releases of {name} are unknown: {kind} did not answer ({type(error).__name__})")
 
     def of(self, asked):

@@ -8,7 +8,7 @@ const instance = {
   app, instanceId, hostName: '127.0.0.1', ipAddr: '127.0.0.1', vipAddress: app, status: 'UP',
   port: { $: Number(port), '@enabled': 'true' }, statusPageUrl: `http://127.0.0.1:${port}/`, healthCheckUrl: `http://127.0.0.1:${port}/`,
   dataCenterInfo: { '@class': 'com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo', name: 'MyOwn' },
-  leaseInfo: { renewalIntervalInSecs: 1, durationInSecs: 10 },
+  leaseInfo: { renewalIntervalInSecs: 1, durationInSecs: 30 },
 };
 let before = null;
 const sees = (instances) => {

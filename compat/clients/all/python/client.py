@@ -22,7 +22,8 @@ def sees(instances):
     global before  # noqa: PLW0603, one process is one client
     found = " ".join(sorted(f"{host}:{port}={(more or {}).get('color')}" for host, port, status, more in instances if status == "UP"))
     if found != before:
-        print("SEES", found)
+        # In one piece: other threads write to the log, too.
+        sys.stdout.write(f"SEES {found}\n")
     before = found
 
 
@@ -40,7 +41,7 @@ def stopped():
 def options():
     return {
         "eureka_server": ",".join(URLS), "app_name": APP, "instance_id": ID, "instance_port": int(PORT), "instance_host": "127.0.0.1",
-        "instance_ip": "127.0.0.1", "renewal_interval_in_secs": 1, "duration_in_secs": 10,
+        "instance_ip": "127.0.0.1", "renewal_interval_in_secs": 1, "duration_in_secs": 30,
     }
 
 

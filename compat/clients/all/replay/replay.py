@@ -46,7 +46,7 @@ def sees(instances):
     global before  # noqa: PLW0603, one process is one client
     found = " ".join(sorted(f"{host}:{port}={color}" for host, port, color in instances))
     if found != before:
-        print("SEES", found)
+        sys.stdout.write(f"SEES {found}\n")
     before = found
 
 
@@ -107,7 +107,7 @@ class Steeltoe:
             "healthCheckUrl": f"http://127.0.0.1:{PORT}/health", "secureHealthCheckUrl": None, "vipAddress": APP, "secureVipAddress": APP,
             "countryId": 1, "dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"},
             "hostName": "127.0.0.1", "status": "UP", "overriddenstatus": "UNKNOWN",
-            "leaseInfo": {"renewalIntervalInSecs": 1, "durationInSecs": 10, "registrationTimestamp": 0, "lastRenewalTimestamp": 0,
+            "leaseInfo": {"renewalIntervalInSecs": 1, "durationInSecs": 30, "registrationTimestamp": 0, "lastRenewalTimestamp": 0,
                           "renewalTimestamp": 0, "evictionTimestamp": 0, "serviceUpTimestamp": 0},
             "isCoordinatingDiscoveryServer": "false", "metadata": {"@class": "java.util.Collections$EmptyMap"} if OLD else None,
             "lastUpdatedTimestamp": self.dirty, "lastDirtyTimestamp": self.dirty, "actionType": "ADDED", "asgName": None,

@@ -11,6 +11,7 @@ import com.netflix.appinfo.MyDataCenterInstanceConfig;
 import com.netflix.config.ConfigurationManager;
 import com.netflix.discovery.DefaultEurekaClientConfig;
 import com.netflix.discovery.DiscoveryClient;
+import com.netflix.discovery.shared.Application;
 import com.netflix.discovery.shared.Applications;
 import com.netflix.discovery.shared.resolver.DefaultEndpoint;
 import com.netflix.discovery.shared.transport.EurekaHttpClient;
@@ -127,11 +128,12 @@ public final class Driver {
     }
 
     private static int count(DiscoveryClient reader) {
-        return reader.getApplication(APP) == null ? 0 : reader.getApplication(APP).getInstances().size();
+        Application found = reader.getApplication(APP);
+        return found == null ? 0 : found.getInstances().size();
     }
 
     private static void await(String what, BooleanSupplier condition) throws InterruptedException {
-        long deadline = System.nanoTime() + 20_000_000_000L;
+        long deadline = System.nanoTime() + 60_000_000_000L;
         while (!condition.getAsBoolean()) {
             check("waited in vain for " + what, System.nanoTime() < deadline);
             Thread.sleep(50);

@@ -13,7 +13,7 @@ import java.util.stream.Collectors;
 /** A server that registers, and calls another application at {@code /call}. Arguments: APP ID PORT WATCHED URL. */
 public final class ArmeriaClient {
     private static final Duration INTERVAL = Duration.ofSeconds(1);
-    private static final Duration LEASE = Duration.ofSeconds(10);
+    private static final Duration LEASE = Duration.ofSeconds(30);
     private static final long PAUSE_MS = 200;
 
     private ArmeriaClient() {

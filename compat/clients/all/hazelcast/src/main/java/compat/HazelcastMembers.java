@@ -19,7 +19,8 @@ public final class HazelcastMembers {
         Config config = new Config();
         config.setProperty("hazelcast.discovery.enabled", "true");
         config.setProperty("hazelcast.phone.home.enabled", "false");
-        config.getNetworkConfig().setPort(Integer.parseInt(arguments[0])).setPortAutoIncrement(false);
+        // Whoever chose the port holds it until the member listens there.
+        config.getNetworkConfig().setPort(Integer.parseInt(arguments[0])).setPortAutoIncrement(false).setReuseAddress(true);
         config.getNetworkConfig().getInterfaces().setEnabled(true).addInterface("127.0.0.1");
         JoinConfig join = config.getNetworkConfig().getJoin();
         join.getAutoDetectionConfig().setEnabled(false);
