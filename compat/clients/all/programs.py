@@ -1,13 +1,17 @@
 """How the clients' programs are made: by the usual package clients, once, below the directory of caches."""
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
+# Seconds after which a program of other sources or versions is removed: another checkout may still run it.
+UNUSED = 24 * 3600
 VERSION = re.compile(r'^JAVA_VERSION="(\d+)', re.MULTILINE)
 
 
@@ -24,6 +28,12 @@ def java_home(least):
     raise Unavailable(f"there is no Java {least} or newer below /usr/lib/jvm")
 
 
+def unused(program):
+    """Whether nobody has used it for long; one that was never made is used by nobody."""
+    made = Path(program, "made")
+    return not made.exists() or time.time() - made.stat().st_mtime > UNUSED
+
+
 class Programs:
     """Makes programs, and keeps them as long as their sources and versions are the same."""
 
@@ -38,14 +48,17 @@ class Programs:
             if file.is_file():
                 digest.update(file.relative_to(project).as_posix().encode() + b"\0" + file.read_bytes())
         target = Path(self.cache, f"{name}-{digest.hexdigest()[:12]}")
-        if Path(target, "made").exists():
-            return target
-        for old in self.cache.glob(f"{name}-*"):
-            if len(old.name) == len(target.name):
-                shutil.rmtree(old)
-        shutil.copytree(project, target)
-        make(target)
-        Path(target, "made").touch()
+        # Another run may make the same at the same time.
+        with Path(self.cache, "lock").open("w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            made = Path(target, "made")
+            if not made.exists():
+                for old in self.cache.glob(f"{name}-*"):
+                    if old == target or (len(old.name) == len(target.name) and unused(old)):
+                        shutil.rmtree(old)
+                shutil.copytree(project, target)
+                make(target)
+            made.touch()
         return target
 
     def run(self, command, directory, environment=None):
