@@ -8,6 +8,7 @@
 
 import asyncio
 import base64
+import http.client
 import json
 import signal
 import socket
@@ -101,14 +102,18 @@ def environment(options):
 
 
 def request(url, method="GET", body=None, accept="application/json", seconds=10, user=None):
-    """The text of an answer. Raises `urllib.error.HTTPError` for 4xx and 5xx, and other kinds of `OSError` for no answer. `user`:
-    name and password with a colon between them."""
+    """The text of an answer. Raises `urllib.error.HTTPError` for 4xx and 5xx, and other kinds of `OSError` for no answer or a part of
+    one. `user`: name and password with a colon between them."""
     headers = {"Accept": accept, "Content-Type": "application/json"}
     if user:
         headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
     asked = urllib.request.Request(url, method=method, data=body, headers=headers)
-    with urllib.request.urlopen(asked, timeout=seconds) as answer:
-        return answer.read().decode()
+    try:
+        with urllib.request.urlopen(asked, timeout=seconds) as answer:
+            return answer.read().decode()
+    except http.client.HTTPException as error:
+        # Of a server that ended in the middle of its answer: no kind of OSError, though every other end of a connection is one.
+        raise ConnectionError(f"{method} {url}: {error!r}") from error
 
 
 def instance(app, instance_id, **more):
