@@ -8,6 +8,9 @@ shopt -s inherit_errexit
 : "${EUREKA_REGISTRY_BIN:?names the binary under test; compat/run sets it}"
 compat=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/eureka-registry-compat
+# For `again`.
+# shellcheck source-path=SCRIPTDIR source=../deploy/tools.sh
+. "$compat/../deploy/tools.sh"
 work=$(mktemp -d)
 started=()
 mkdir -p "$cache"
@@ -35,8 +38,8 @@ packages() {
   local missing=() name
   for name in "$@"; do dpkg -s "$name" >/dev/null 2>&1 || missing+=("$name"); done
   if ((${#missing[@]})); then
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    again apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive again apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
   fi
 }
 
@@ -47,8 +50,10 @@ maven_jar() {
   command -v mvn >/dev/null || packages maven openjdk-17-jdk-headless
   [[ -s $jar && -z $(find "$project/pom.xml" "$project/src" -newer "$jar") ]] && return
   cp -r "$project" "$work/build-$name"
-  mvn --quiet --batch-mode -f "$work/build-$name/pom.xml" "$@" package >&2
-  cp "$work/build-$name/target/$name.jar" "$jar"
+  again mvn --quiet --batch-mode -f "$work/build-$name/pom.xml" "$@" package >&2
+  # Under its name when it is whole.
+  cp "$work/build-$name/target/$name.jar" "$jar.part"
+  mv "$jar.part" "$jar"
 }
 
 # eureka_server BOOT CLOUD: the directory with the classes of compat/configuration/java, a Java server with Spring Security, for these
@@ -91,11 +96,17 @@ wait_until() {
   done
 }
 
+# written NAME: the lines of $work/NAME.log that are written to their ends.
+written() { head -n "$(wc -l <"$work/$1.log")" "$work/$1.log"; }
+
+# says NAME PATTERN: prints what matches the extended regular expression in these lines, and fails if nothing does.
+says() { written "$1" | grep -Eo "$2"; }
+
 # reserve_ports N: sets $ports to N ports, which no other process is given while the check runs. For servers that have to know each
 # other's before they start; any other binds port 0.
 reserve_ports() {
   background ports python3 "$compat/lib.py" reserve "$1"
-  wait_until 10 grep -q . "$work/ports.log"
+  wait_until 60 says ports .
   read -r -a ports <"$work/ports.log"
   export ports
 }
@@ -103,9 +114,9 @@ reserve_ports() {
 # start_prometheus CONFIGURATION: Prometheus on a free port of 127.0.0.1; sets $prometheus_url.
 start_prometheus() {
   background prometheus prometheus --config.file="$1" --storage.tsdb.path="$work/data" --web.listen-address=127.0.0.1:0
-  wait_until 20 grep -q 'Listening on' "$work/prometheus.log"
-  prometheus_url=http://$(grep -o 'msg="Listening on".*' "$work/prometheus.log" | grep -Eo '127\.0\.0\.1:[0-9]+' | head -n 1)
-  wait_until 20 curl -sf "$prometheus_url/-/ready"
+  wait_until 60 says prometheus 'msg="Listening on".*'
+  prometheus_url=http://$(says prometheus 'msg="Listening on".*' | grep -Eo '127\.0\.0\.1:[0-9]+' | head -n 1)
+  wait_until 60 curl -sf --max-time 10 "$prometheus_url/-/ready"
 }
 
 # start_registry NAME ARGUMENT ...: a registry on a free port of 127.0.0.1; sets $registry_url and $registry_pid.
@@ -115,8 +126,8 @@ start_registry() {
   background "$name" "$EUREKA_REGISTRY_BIN" --server.address=127.0.0.1 --server.port=0 \
     --registry.shutdown.lame-duck=0 "$@"
   registry_pid=$pid
-  wait_until 10 grep -Eq 'listening on https?://' "$work/$name.log"
-  registry_url=$(grep -Eo 'listening on https?://[^ ]*' "$work/$name.log" | head -n 1 | cut -d' ' -f3)
+  wait_until 60 says "$name" 'listening on https?://[^ ]*'
+  registry_url=$(says "$name" 'listening on https?://[^ ]*' | head -n 1 | cut -d' ' -f3)
   export registry_url registry_pid
 }
 
