@@ -6,6 +6,8 @@ import urllib.error
 
 import lib
 
+# Seconds that an application waits for an answer before it asks the next server: Netflix's clients wait eight.
+PATIENCE = 8
 
 class Clients:
     """Ten instances that renew and, once told to, one that fetches, each trying the next server where one does not answer."""
@@ -31,7 +33,7 @@ class Clients:
         """The server that carried it out, or 404 or None, and the text of its answer."""
         for base in self.bases:
             try:
-                return base, lib.request(base + path, method, data, seconds=5, user=self.user)
+                return base, lib.request(base + path, method, data, seconds=PATIENCE, user=self.user)
             except urllib.error.HTTPError as error:
                 if error.code == 404:
                     return 404, ""

@@ -39,6 +39,10 @@ QUICK = {
     "EUREKA_CLIENT_INITIALINSTANCEINFOREPLICATIONINTERVALSECONDS": "1",
 }
 EXPECTED = {f"orders:{number}" for number in range(10)}
+# Its instances do not renew, and stay all the same.
+LASTING = {"renewalIntervalInSecs": 30, "durationInSecs": 3600}
+# Maximum seconds for what happens at once on a machine that is not busy.
+LONG = 120
 started = {}
 
 
@@ -73,7 +77,7 @@ def ours(number):
 
 def stop(number):
     started[number].terminate()
-    started[number].wait(60)
+    started[number].wait(LONG)
 
 
 def call(number, path, method="GET", body=None, user=USER):
@@ -93,7 +97,10 @@ def ids(number, app="ORDERS"):
 def shown(command):
     """What a command of the page prints; None as long as it fails."""
     told = command.replace("curl ", "curl --silent --fail ", 1)
-    done = subprocess.run(["bash", "-c", told], capture_output=True, text=True, check=False, timeout=30)
+    try:
+        done = subprocess.run(["bash", "-c", told], capture_output=True, text=True, check=False, timeout=30)
+    except subprocess.TimeoutExpired:
+        return None
     return done.stdout if done.returncode == 0 else None
 
 
@@ -109,16 +116,16 @@ def move(number, watched):
     url = f"http://eureka-{number}:8761/eureka/"
     stop(number)
     # Otherwise the new one may be there before anybody has looked.
-    until(f"migrate-check to miss eureka-{number}", lambda: f"{url} cannot be read" in watched.read_text(encoding="utf-8"), 30)
+    until(f"migrate-check to miss eureka-{number}", lambda: f"{url} cannot be read" in watched.read_text(encoding="utf-8"), LONG)
     ours(number)
-    until(f"eureka-{number} to be ready", lambda: shown(of(number, READY)), 60)
+    until(f"eureka-{number} to be ready", lambda: shown(of(number, READY)), LONG)
     assert ids(number) >= EXPECTED, f"eureka-{number} began with {sorted(ids(number))}"
     assert refused(number, None) and refused(number, "eureka:wrong"), "somebody without the password was let in"
     # What is registered at the one that has just moved is known to the others, Java servers among them.
     app, more = f"MOVED{number}", f"moved:{number}"
-    call(number, f"/eureka/apps/{app}", "POST", lib.instance(app, more))
-    until(f"{more} to be known everywhere", lambda: all(more in ids(other, app) for other in NUMBERS), 120)
-    until(f"migrate-check to read eureka-{number}", lambda: f"{url} can be read again" in watched.read_text(encoding="utf-8"), 30)
+    call(number, f"/eureka/apps/{app}", "POST", lib.instance(app, more, leaseInfo=LASTING))
+    until(f"{more} to be known everywhere", lambda: all(more in ids(other, app) for other in NUMBERS), LONG)
+    until(f"migrate-check to read eureka-{number}", lambda: f"{url} can be read again" in watched.read_text(encoding="utf-8"), LONG)
     print(f"  (e) eureka-{number} moved with all instances and its user; what it is told, the others know", flush=True)
     time.sleep(3)  # what clients see of this state is part of the count below
 
@@ -169,7 +176,7 @@ def main():
                 move(number, watched)
         finally:
             watching.send_signal(signal.SIGINT)
-            code = watching.wait(20)
+            code = watching.wait(LONG)
         said = watched.read_text(encoding="utf-8")
         assert code == 0, said
         print(f"  (e) migrate-check --watch: {said.splitlines()[-1]}")
@@ -178,7 +185,7 @@ def main():
     print(f"  (e) {clients.said()}")
     assert (clients.least, clients.failed) == (10, 0)
     for number in NUMBERS:
-        until(f"eureka-{number} to call the others up", lambda number=number: calls_the_others_up(number))
+        until(f"eureka-{number} to call the others up", lambda number=number: calls_the_others_up(number), LONG)
     print("  (e) each calls the two others up")
 
 

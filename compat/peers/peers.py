@@ -11,6 +11,10 @@ from clients import Clients
 from lib import ReservedPort, until
 
 OURS, JAR, WORK = sys.argv[1:4]
+# Seconds within which a second replica has received a change, however busy this machine is.
+RECEIVED = 5
+# Maximum seconds until something happens that may wait for a renewal, and until a server has ended.
+LONG, END = 120, 120
 started = []
 
 
@@ -46,7 +50,7 @@ class Server:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(60)
+        self.process.wait(END)
 
     def call(self, method, path, body=None):
         return lib.request(self.base + path, method, body)
@@ -62,8 +66,11 @@ class Server:
         return json.loads(answer)["instance"]["status"] if answer else None
 
     def ids(self, app):
-        answer = self.get(f"/eureka/apps/{app}")
-        return {one["instanceId"] for one in json.loads(answer)["application"]["instance"]} if answer else set()
+        """The instances of an application that it knows, by its full answer, as clients read it. A Java server keeps each kind of answer by
+        itself, so that of one application may be newer."""
+        answer = self.get("/eureka/apps")
+        known = json.loads(answer)["applications"]["application"] if answer else []
+        return {one["instanceId"] for each in known if each["name"] == app for one in each["instance"]}
 
 
 def one_cluster():
@@ -79,7 +86,7 @@ def one_cluster():
     def all_see(what, condition):
         nonlocal slowest
         start = time.monotonic()
-        until(what, lambda: all(condition(server) for server in cluster))
+        until(what, lambda: all(condition(server) for server in cluster), LONG)
         slowest = max(slowest, time.monotonic() - start)
 
     for number, at in enumerate(cluster):
@@ -104,7 +111,8 @@ def one_cluster():
         listed = page.split("<available-replicas>")[1].split("</available-replicas>")[0] if "<available-replicas>" in page else after
         return all(url in listed for url in ours)
 
-    until("the Java server to call ours available in /eureka/status", lambda: available("/eureka/status", "application/xml"))
+    # If it was too busy to take the first registration, it hears of ours by their next renewal.
+    until("the Java server to call ours available in /eureka/status", lambda: available("/eureka/status", "application/xml"), LONG)
     page = java.call("GET", "/")
     assert all(host in page for host in hosts[1:]), "the dashboard does not name ours"
     status = java_status(java)
@@ -128,7 +136,7 @@ def rolling_replacement():
     clients = Clients([f"http://{host}:{port}" for host in hosts])
     expected = {f"orders:{number}" for number in range(10)}
     try:
-        until("both Java servers to know all", lambda: first.ids("ORDERS") == second.ids("ORDERS") == expected)
+        until("both Java servers to know all", lambda: first.ids("ORDERS") == second.ids("ORDERS") == expected, LONG)
         clients.watch()
         for old, host in ((second, hosts[1]), (first, hosts[0])):
             old.stop()
@@ -148,8 +156,9 @@ def killed_under_load():
     port, hosts = reserved.number, ["127.0.0.41", "127.0.0.42", "127.0.0.43"]
     first, victim, third = [Server("ours", host, hosts, port).ready() for host in hosts]
     # The replicas' own registrations are not counted, but they show that the replicas know each other.
-    until("the replicas to know each other", lambda: all(len(one.ids("EUREKA")) == 3 for one in (first, victim, third)))
-    acknowledged = []
+    until("the replicas to know each other", lambda: all(len(one.ids("EUREKA")) == 3 for one in (first, victim, third)), LONG)
+    # The instances, and when each was acknowledged.
+    acknowledged = {}
 
     def register():
         number = 0
@@ -158,23 +167,30 @@ def killed_under_load():
                 victim.call("POST", "/eureka/apps/ORDERS", lib.instance("ORDERS", f"orders:{number}"))
             except OSError:
                 return
-            acknowledged.append(f"orders:{number}")
+            acknowledged[f"orders:{number}"] = time.monotonic()
             number += 1
+            time.sleep(0.005)  # not so many that the answers with all of them are large
 
     registering = threading.Thread(target=register)
     registering.start()
-    until("a few hundred registrations", lambda: len(acknowledged) > 300)
-    victim.process.kill()
+    begin = time.monotonic()
+    until(
+        "a few hundred registrations, over a while",
+        lambda: len(acknowledged) > 300 and time.monotonic() - begin > RECEIVED + 1,
+        LONG,
+    )
     start = time.monotonic()
+    victim.process.kill()
     registering.join()
     received = first.ids("ORDERS") | third.ids("ORDERS")
-    until("both to know what either received", lambda: first.ids("ORDERS") >= received and third.ids("ORDERS") >= received, 10)
-    lost = set(acknowledged) - received
+    until("both to know what either received", lambda: first.ids("ORDERS") >= received and third.ids("ORDERS") >= received, 30)
+    lost = acknowledged.keys() - received
     print(
         f"  (d) killed after {len(acknowledged)} acknowledged registrations: {len(received)} received elsewhere, "
         f"all of them known to both others {time.monotonic() - start:.2f} s later; {len(lost)} were on their way"
     )
-    assert len(lost) <= 250, "more than a batch was lost"
+    early = [identity for identity in lost if acknowledged[identity] < start - RECEIVED]
+    assert not early, f"{len(early)} were lost that had been acknowledged for {RECEIVED} s: {early[:3]}"
     again = Server("ours", hosts[1], hosts, port).ready()
     assert again.ids("ORDERS") >= received, "the one that comes back begins without some"
     print("  (d) the one that was killed began anew with all of them")
