@@ -26,7 +26,8 @@ ONLY = next((option.removeprefix("--only=") for option in OPTIONS if option.star
 SAMPLE = 4 if "--short" in OPTIONS else 1
 WORK = Path(WORK)
 BASE = {"PATH": os.environ["PATH"], "HOME": "/root", "LANG": "C.UTF-8"}
-LIMIT = 120
+# Maximum seconds until a Java program on a busy machine has ended, or a server has started.
+LIMIT = 300
 TRUE, FALSE = {"true", "on", "yes", "1"}, {"false", "off", "no", "0"}
 
 
@@ -151,12 +152,16 @@ class Running:
         with log.open("wb") as output:
             self.process = subprocess.Popen(command, cwd=directory, env=BASE, stdout=output, stderr=subprocess.STDOUT)
 
-    def ports(self, pattern, count):
+    def ports(self, pattern, count, started):
+        """The ports that it says, once it also says `started`."""
+
         def found():
             if self.process.poll() is not None:
                 raise RuntimeError(f"it ended: {self.log.read_text()[-2000:]}")
-            ports = re.findall(pattern, self.log.read_text())
-            return ports if len(ports) >= count else None
+            # Not of a line that is still being written.
+            said = self.log.read_text().rpartition("\n")[0]
+            ports = re.findall(pattern, said)
+            return ports if len(ports) >= count and re.search(started, said) else None
 
         return lib.until(f"the ports of {self.log}", found, seconds=LIMIT)
 
@@ -180,7 +185,7 @@ def ask(port, path, user):
     if user is not None:
         request.add_header("Authorization", "Basic " + base64.b64encode(user.encode()).decode())
     try:
-        with OPENER.open(request, timeout=30) as answer:
+        with OPENER.open(request, timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
@@ -193,14 +198,20 @@ def serve(one, classes):
     options = ["--server.port=0", "--server.address=127.0.0.1"]
     theirs = ["--eureka.client.register-with-eureka=false", "--eureka.client.fetch-registry=false"]
     servers = [
-        (Running([BINARY, *options], directory, directory / "ours.log"), r"(?:listening|answering /actuator) on http://\S+?:(\d+)"),
+        (
+            Running([BINARY, *options], directory, directory / "ours.log"),
+            r"(?:listening|answering /actuator) on http://\S+?:(\d+)",
+            "listening on http",
+        ),
         (
             Running(java(classes, "compat.Server", *options, *theirs), directory, directory / "java.log"),
             r"Tomcat started on port(?:\(s\):)? (\d+)",
+            # Its ports are open before the application is ready.
+            r"Started Server in ",
         ),
     ]
     try:
-        ports = [server.ports(pattern, count) for server, pattern in servers]
+        ports = [server.ports(pattern, count, started) for server, pattern, started in servers]
         # Ours says the management port first.
         if count == 2:
             ports[0].reverse()
@@ -211,7 +222,7 @@ def serve(one, classes):
                 found[path] = f"as {user} on the {port} port: ours {answers[0]}, Spring {answers[1]}"
         return found
     finally:
-        for server, _ in servers:
+        for server, *_ in servers:
             server.stop()
 
 
