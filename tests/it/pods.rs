@@ -1,7 +1,6 @@
 //! Instances go with their pods, as an API server tells of them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use eureka_registry::kubernetes::Policy;
 use eureka_registry::replication::ServiceUrl;
@@ -98,8 +97,9 @@ async fn a_list_after_a_gap_shows_which_pods_vanished() {
         register(&server, id, address).await;
     }
     // A sign of life, so that the registrations are older than the last contact.
-    kubernetes.put("orders-3", "10.1.0.3", |pod| pod["metadata"]["labels"]["app"] = "other".into());
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    kubernetes.put("orders-5", "10.1.0.5", |_| {});
+    let pods = r#"eureka_kubernetes_pods{watched_namespace="shop"}"#;
+    until("the sign is seen", async || metric(&server, pods).await == 4.0).await;
     kubernetes.set(Mode::Away);
     until("the watch is broken", async || !is_watching(&server).await).await;
     kubernetes.delete("orders-1");

@@ -7,7 +7,7 @@ use eureka_registry::server::Settings;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::security::{EUREKA, with_users};
@@ -15,15 +15,18 @@ use crate::support::{Answer, Client, NEVER, ReservedPort, TestServer, until, wai
 
 /// A peer that answers every call with 503, so that nobody can know whether it has a registry. It keeps the requests.
 struct Busy {
-    port: u16,
+    /// Nobody else listens there, also when it has stopped.
+    port: ReservedPort,
     requests: Arc<Mutex<Vec<String>>>,
     answering: JoinHandle<()>,
 }
 
 impl Busy {
     async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let (port, socket) = (ReservedPort::new(), TcpSocket::new_v4().unwrap());
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(([127, 0, 0, 1], port.number).into()).unwrap();
+        let listener = socket.listen(16).unwrap();
         let requests = Arc::<Mutex<Vec<String>>>::default();
         let kept = Arc::clone(&requests);
         let answering = tokio::spawn(async move {
@@ -57,7 +60,7 @@ fn at(port: u16) -> ServiceUrl {
 
 /// Begins a start that has an end when `busy` has one.
 fn begin(busy: &Busy, change: impl FnOnce(&mut Settings) + Send + 'static) -> JoinHandle<TestServer> {
-    let peer = at(busy.port);
+    let peer = at(busy.port.number);
     tokio::spawn(TestServer::with(move |settings: &mut Settings| {
         settings.replication.service_urls = vec![peer];
         settings.replication.registry_sync_timeout = NEVER;
@@ -82,7 +85,7 @@ async fn the_management_port_says_what_a_start_waits_for() {
         settings.server.port = at_first;
         settings.server.management_port = Some(probes);
     });
-    let peer = at(busy.port).to_string();
+    let peer = at(busy.port.number).to_string();
     let readiness = wait_for("what it waits for", async || {
         let answer = ask(probes, "/actuator/health/readiness", &[]).await?;
         body(&answer)["components"].to_string().contains(&peer).then_some(answer)
@@ -178,7 +181,7 @@ async fn a_peer_that_starts_is_shown_as_starting_with_what_it_waits_for() {
         settings.replication.hostname = Some("127.0.0.1".to_owned());
         settings.replication.service_urls.push(one);
     });
-    let waits_for = format!("{}: it answered 503", at(busy.port));
+    let waits_for = format!("{}: it answered 503", at(busy.port.number));
     until("what the peer waits for", async || peer().await["starting"]["waitsFor"] == json!(waits_for)).await;
     assert_eq!(peer().await["available"], false);
     let overview = first.get_json("/api/v1/overview").await;

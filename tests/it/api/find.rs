@@ -114,6 +114,11 @@ async fn who_fetches_the_registry_is_listed() {
     assert_eq!((&one["address"], &one["userAgent"]), (&json!("127.0.0.1"), &json!("Java-EurekaClient/v2.0.4")));
     assert_eq!([&one["full"], &one["delta"], &one["part"]], [1, 2, 2]);
     assert_eq!((&one["applications"], &one["lastFetch"]), (&json!(["ORDERS"]), &json!("part")));
+    // Who fetches in the same millisecond is no later.
+    until("the clock to go on", async || {
+        server.get_json("/api/v1/overview").await["now"].as_i64().unwrap() > one["lastAt"].as_i64().unwrap()
+    })
+    .await;
     server.send("GET", "/eureka/apps", &[], b"").await;
     for (query, found) in [("", 2), ("q=java", 1), ("q=orders+127", 2), ("q=nobody", 0), ("limit=0", 2)] {
         assert_eq!(server.get_json(&format!("/api/v1/subscribers?{query}")).await["total"], found, "{query}");
