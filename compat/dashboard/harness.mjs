@@ -6,7 +6,7 @@ import path from 'node:path';
 
 import { chromium } from 'playwright-core';
 
-import { stopAll, until } from './registry.mjs';
+import { LIMIT, stopAll, until } from './registry.mjs';
 
 /** Ports of registries that restart at the same address, or know each other before they start. */
 export const ports = process.argv.slice(4).map(Number);
@@ -49,7 +49,7 @@ export async function run(checks) {
 export async function open(registry, address = '', { live = true, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(LIMIT);
   page.complaints = [];
   page.on('console', (message) => ['error', 'warning'].includes(message.type()) && page.complaints.push(message.text()));
   page.on('pageerror', (error) => page.complaints.push(error.stack));
@@ -78,6 +78,13 @@ export async function close(page, what, known = /^$/) {
   await page.context().close();
 }
 
+/** Does what leads to another page where there is no JavaScript, and waits until that has come as a whole. */
+export async function leads(page, act) {
+  const arrived = page.waitForEvent('load');
+  await act();
+  await arrived;
+}
+
 /** Waits until an element shows a text. */
 export async function shows(page, selector, wanted) {
   let last;
@@ -91,6 +98,19 @@ export async function shows(page, selector, wanted) {
   } catch {
     throw new Error(`${selector} shows ${JSON.stringify(last)}, not ${wanted}`);
   }
+}
+
+/** Notes from now on what an element shows, also what is gone before anybody looks. Returns a function that gives all of it. */
+export async function noting(page, selector) {
+  await page.evaluate((wanted) => {
+    window.noted = [];
+    const note = () => {
+      const shown = document.querySelector(wanted)?.textContent.replace(/\s+/g, ' ').trim();
+      if (shown !== undefined && shown !== window.noted.at(-1)) window.noted.push(shown);
+    };
+    new MutationObserver(note).observe(document, { subtree: true, childList: true, characterData: true });
+  }, selector);
+  return () => page.evaluate(() => window.noted);
 }
 
 export const rows = (page) => page.locator('#rows tr').count();

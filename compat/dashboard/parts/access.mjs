@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 
-import { check, close, contrast, focused, open, picture, row, rows, rowsAre, shows, visit } from '../harness.mjs';
+import { check, close, contrast, focused, leads, open, picture, row, rows, rowsAre, shows, visit } from '../harness.mjs';
 import { instance, until } from '../registry.mjs';
 
 /** Everything by keyboard. */
@@ -78,7 +78,7 @@ export async function withoutScript(registry) {
   await picture(page, 'without-javascript');
   await check('without JavaScript: the search is a form', async () => {
     await page.fill('#filter input[type=search]', 'payments');
-    await page.click('#filter button');
+    await leads(page, () => page.click('#filter button'));
     assert.equal(await rows(page), 5);
     assert.equal(await page.inputValue('#filter input[type=search]'), 'payments');
   });

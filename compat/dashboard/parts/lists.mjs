@@ -30,7 +30,7 @@ export async function empty() {
     run(lines[0]);
     assert.match(run(lines[1]), /hello-1/);
     await shows(page, '#rows', /HELLO 1 of 1/);
-    assert.equal(await page.locator('#greeting').isVisible(), false);
+    await page.waitForSelector('#greeting', { state: 'hidden' });
     run(lines[2]);
     await shows(page, '#found', 'No application is registered.');
     await page.waitForSelector('#greeting:visible');

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 
-import { check, close, credentials, focused, open, OPERATOR, picture, ports, rows, rowsAre, search, shows, words } from '../harness.mjs';
+import { check, close, credentials, focused, noting, open, OPERATOR, picture, ports, rows, rowsAre, search, shows, words } from '../harness.mjs';
 import { instance, Registry, until } from '../registry.mjs';
 import { findings } from './axe.mjs';
 
@@ -135,9 +135,14 @@ async function keepingRegistry() {
     'registry.security.users[0].name': 'reader', 'registry.security.users[0].password': 'secret', 'registry.security.users[0].roles': 'READ_ONLY',
   });
   const leaseInfo = { renewalIntervalInSecs: 1, durationInSecs: 4 };
-  for (let number = 1; number <= 12; number += 1) await registry.register(instance(`SERVICE-${number}`, `service-${number}`, { leaseInfo }), OPERATOR);
+  // At once: all have to be silent before the first lease expires.
+  const names = Array.from({ length: 12 }, (_, number) => number + 1);
+  await Promise.all(names.map((number) => registry.register(instance(`SERVICE-${number}`, `service-${number}`, { leaseInfo }), OPERATOR)));
   return registry;
 }
+
+/** The dialog gives the focus back when its call was answered, which is after the page has shown the change, or before. */
+const focuses = (page, id) => until(`the focus on ${id}`, async () => (await focused(page)) === id);
 
 /** What an operator decides about self-preservation. */
 export async function switching() {
@@ -181,7 +186,7 @@ export async function switching() {
     }
     const { evict, user, since, until: end } = await decision();
     assert.deepEqual([evict, user, end - since], [true, 'operator', 600_000]);
-    assert.equal(await focused(page), 'switch-off');
+    await focuses(page, 'switch-off');
   });
   await check('the switch: expired leases are evicted while it is off', () => shows(page, '#metrics', /Instances UP 0 /));
   await check('the switch: a decision replaces the one before it', async () => {
@@ -208,12 +213,12 @@ export async function switching() {
     for (const one of [page, reader]) await shows(one, line, 'Self-preservation is not active.');
     assert.equal(await decision(), null);
     assert.equal(await page.locator('#switch-back').count(), 0);
-    assert.equal(await focused(page), 'switch-on');
+    await focuses(page, 'switch-on');
   });
   await check('the switch: a decision ends by itself', async () => {
+    const lines = await noting(page, line);
     assert.equal((await registry.call('PUT', 'api/v1/self-preservation?evict=false&seconds=8&reason=drill', undefined, OPERATOR)).status, 200);
-    await shows(page, line, 'is switched on since');
-    await shows(page, line, 'Self-preservation is not active.');
+    await until('the decision and its end', async () => (await lines()).some((shown) => shown.includes('is switched on since')) && (await lines()).at(-1).includes('Self-preservation is not active.'));
     assert.equal(await decision(), null);
   });
   await check('the switch: the dialog says why a call was refused', async () => {
@@ -285,6 +290,7 @@ export async function restart() {
     await rowsAre(page, 2);
     await shows(page, '#feed li:first-child', 'payments-2');
   });
-  await close(page, 'over a restart', /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE/);
+  // However far a request had come.
+  await close(page, 'over a restart', /net::ERR_(CONNECTION|SOCKET|INCOMPLETE|EMPTY|CONTENT_LENGTH)_/);
   await registry.stop();
 }
