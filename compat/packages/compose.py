@@ -80,6 +80,12 @@ def peers_of(base):
     return json.loads(lib.request(f"{base}/eureka/status"))["applicationStats"]["available-replicas"].count("http://")
 
 
+def is_healthy(base):
+    """What the health check of the container says."""
+    done = subprocess.run([BINARY, "health", "--url", f"{base}/actuator/health/readiness"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
 def play(services):
     names, port = addresses(services), lib.ReservedPort()
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -98,14 +104,14 @@ def play(services):
             }
             environment = {"PATH": os.environ["PATH"]} | service["environment"] | here
             replicas[base] = subprocess.Popen([BINARY], env=environment, stdout=subprocess.DEVNULL)
-        lib.until("all to know each other", lambda: all(peers_of(base) == 2 for base in replicas), 20)
+        lib.until("all to know each other", lambda: all(peers_of(base) == 2 for base in replicas), 60)
         for base in replicas:
-            subprocess.run([BINARY, "health", "--url", f"{base}/actuator/health/readiness"], check=True, stdout=subprocess.DEVNULL)
+            lib.until(f"{base} to be healthy", lambda base=base: is_healthy(base), 60)
     finally:
         for replica in replicas.values():
             replica.terminate()
         for replica in replicas.values():
-            replica.wait(30)
+            replica.wait(60)
 
 
 def main():

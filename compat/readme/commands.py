@@ -67,7 +67,7 @@ def stop(port):
     process = serving.pop(port, None)
     if process:
         process.send_signal(signal.SIGTERM)
-        code = process.wait(30)
+        code = process.wait(60)
         assert code == 0, f"the server on port {port} ended with {code}"
 
 

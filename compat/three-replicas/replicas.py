@@ -70,11 +70,11 @@ replicas = [
 ]
 bases = [f"http://{host}:{PORT}" for host in PODS.values()]
 try:
-    lib.until("all to know each other", lambda: all(peers_of(base) == 2 for base in bases), 20)
+    lib.until("all to know each other", lambda: all(peers_of(base) == 2 for base in bases), 60)
     if CHECK:
         lib.request(f"{bases[0]}/eureka/apps/ORDERS", "POST", lib.instance("ORDERS", "orders-1"))
         seen = lambda: all("orders-1" in lib.request(f"{base}/eureka/apps/ORDERS") for base in bases)
-        lib.until("a registration to be seen at all", seen, 20)
+        lib.until("a registration to be seen at all", seen, 60)
         print("three replicas found each other by their names and tell each other what is registered\n\n1 passed, 0 failed")
     else:
         print("\nregistry-0, registry-1 and registry-2 know each other. Register at one, look at another:\n")
@@ -87,4 +87,4 @@ finally:
     for replica in replicas:
         replica.terminate()
     for replica in replicas:
-        replica.wait(30)
+        replica.wait(60)
