@@ -1,4 +1,5 @@
-"""What can fill a registry's memory, one way after the other: attacks.py NAME HOST PORT SECONDS. Prints what it was answered.
+"""What can fill a registry's memory, one way after the other: attacks.py NAME HOST PORT SECONDS [STATUS]. Prints what it was answered. One
+that is to be answered a status goes on until it was, also where that takes longer.
 
 Each is a process of its own, so that it takes nothing of the time of the good clients beside it."""
 
@@ -13,6 +14,8 @@ import time
 
 import lib
 
+# No attack goes on for so many seconds beyond its time.
+AT_MOST = 120
 # A larger body is refused before it is read.
 BODY = 4_000_000
 JSON = {"Content-Type": "application/json"}
@@ -21,15 +24,16 @@ GOOD = {"Authorization": "Basic " + base64.b64encode(b"good:good-password").deco
 
 
 class Attack:
-    def __init__(self, host, port, seconds):
-        self.place, self.seconds, self.until = (host, port), seconds, None
+    def __init__(self, host, port, seconds, status=None):
+        self.place, self.seconds, self.until, self.status = (host, port), seconds, None, status
         self.counts = collections.Counter()
 
     def goes_on(self):
         """Whether the attack still runs. Its time begins with the first call, after all preparations."""
         if self.until is None:
             self.until = time.monotonic() + self.seconds
-        return time.monotonic() < self.until
+        lacks = self.status is not None and not self.counts[self.status]
+        return time.monotonic() < self.until + (AT_MOST if lacks else 0)
 
     def connect(self, last=2, patience=20):
         """A connection from 127.0.1.`last`."""
@@ -288,6 +292,6 @@ def idle_of_one(attack):
 
 
 if __name__ == "__main__":
-    run = Attack(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+    run = Attack(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), *map(int, sys.argv[5:]))
     globals()[sys.argv[1]](run)
     print(json.dumps({str(key): count for key, count in sorted(run.counts.items(), key=str)}))

@@ -95,7 +95,7 @@ class Registry:
             command = cgroup.command(command, files)
             self.process = subprocess.Popen(command, stdout=stdout or log, stderr=log, cwd=work)
         self.host, self.most_kb = "127.0.0.1", 0
-        self.port = lib.until("the registry to listen", self.listens, 20, not_yet=(OSError, IndexError))
+        self.port = lib.until("the registry to listen", self.listens, 60, not_yet=(OSError, IndexError))
         try:
             self.preload(instances)
         except BaseException:
@@ -150,13 +150,14 @@ class Registry:
         self.process.wait()
 
 
-def attack(registry, names, seconds=SECONDS):
-    """Runs attacks in processes of their own, at the same time; returns the answers that they got."""
-    command = [sys.executable, HERE / "attacks.py"]
-    place = [registry.host, str(registry.port), str(seconds)]
-    running = [subprocess.Popen([*command, name, *place], stdout=subprocess.PIPE, text=True) for name in names]
+def attack(registry, names, expected, seconds=SECONDS):
+    """Runs attacks in processes of their own, at the same time; returns the answers that they got. Those of which a status is expected go
+    on until they are answered it."""
+    place, statuses = [registry.host, str(registry.port), str(seconds)], dict(expected)
+    commands = [[sys.executable, HERE / "attacks.py", name, *place, *filter(None, [statuses.get(name)])] for name in names]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
     try:
-        answered = [one.communicate(timeout=seconds + 60)[0] for one in running]
+        answered = [one.communicate(timeout=seconds + attacks.AT_MOST + 60)[0] for one in running]
     finally:
         for one in running:
             one.kill()
@@ -179,7 +180,7 @@ def play(
         before = registry.memory_kb()
         watch.start()
         begun = time.time()
-        answered = attack(registry, names)
+        answered = attack(registry, names, expected or [])
         ended = time.time()
         stop.set()
         watch.join()
@@ -192,7 +193,7 @@ def play(
         alive.unlink()
         if not registry.is_alive():
             good.kill()
-        good.wait(timeout=30)
+        good.wait(timeout=60)
         registry.end()
     of_it = [json.loads(line) for line in records.read_text(encoding="utf-8").splitlines() if line.endswith("]")]
     of_it = [record for record in of_it if begun <= record[0] < ended]
@@ -218,7 +219,7 @@ def unread(checks, cgroup, work):
         dropped = next(line for line in metrics.splitlines() if line.startswith("eureka_log_lines_dropped_total "))
         checks.check(float(dropped.split()[1]) > 0, f"unread log: {dropped}")
         registry.process.send_signal(signal.SIGTERM)
-        code = registry.process.wait(20)
+        code = registry.process.wait(60)
         checks.check(code == 0, f"unread log: it ends on SIGTERM with {code}")
     except subprocess.TimeoutExpired:
         checks.check(False, "unread log: it ends on SIGTERM")

@@ -21,9 +21,12 @@ PASSWORD = "good-password"
 HASHED = "{bcrypt}$2b$10$abcdefghijklmnopqrstuuMwP0KmcXt6JkFbHYoMlCwdwhHKyI1lm"
 USERS = ["first", "second", "third", "fourth", "fifth", "sixth", "calm"]
 SECONDS = 8
-# A good login waits at most so many seconds because others guess, beside the time of three hashes (its own, the one that it finds under
-# way, and one more that may go first), and what a request without a password takes meanwhile.
-WAIT = 1.0
+# A good login waits at most so many seconds because others guess, or so many hashes on a machine where these take longer, beside the time
+# of three hashes (its own, the one that it finds under way, and one more that may go first), and what a request without a password takes
+# meanwhile.
+WAIT, WAIT_HASHES = 1.0, 10
+# A machine that stands still for a moment delays one login, and one probe. A registry that lets guesses go first delays each.
+STANDSTILLS = 2
 PATIENCE = 30
 
 
@@ -38,7 +41,7 @@ def login(port, authorization, path="/eureka/apps/NOBODY", local="127.0.0.1"):
         head = f"GET {path} HTTP/1.1\r\nHost: registry\r\nConnection: close\r\n"
         connection.sendall(f"{head}{f'Authorization: {authorization}' if authorization else 'X: y'}\r\n\r\n".encode())
         try:
-            status = connection.recv(12).decode()[9:]
+            status = connection.recv(12, socket.MSG_WAITALL).decode()[9:]
         except TimeoutError:
             status = "none"
     return status, time.monotonic() - begun
@@ -68,9 +71,15 @@ async def guess(port, way):
         # 120 at once, and again as long as it takes.
         await asyncio.gather(*(one("127.0.0.1", 1_000_000) for _ in range(120)))
     else:
-        # 100 at once of each of 86 addresses.
-        await asyncio.gather(*(one(f"127.0.0.{address}", 1) for address in range(10, 96) for _ in range(100)))
+        # 100 at once of each of 86 addresses, and again where that takes no time.
+        while time.monotonic() < until:
+            await asyncio.gather(*(one(f"127.0.0.{address}", 1) for address in range(10, 96) for _ in range(100)))
     print(counts)
+
+
+def usual_most(seconds):
+    """The longest time but those of a machine that stood still."""
+    return sorted(seconds)[-1 - STANDSTILLS]
 
 
 def play(binary, work, way, good_address):
@@ -87,9 +96,9 @@ def play(binary, work, way, good_address):
             stdout=out, stderr=subprocess.STDOUT, cwd=work,
         )
     try:
-        found = lib.until("the registry listens", lambda: re.search(r"listening on http://127\.0\.0\.1:(\d+)", log.read_text()), 20)
+        found = lib.until("the registry listens", lambda: re.search(r"listening on http://127\.0\.0\.1:(\d+).*\n", log.read_text()), 60)
         port = int(found[1])
-        _, hash_takes = login(port, basic(USERS[-1], PASSWORD))
+        _, quiet = login(port, basic(USERS[-1], PASSWORD))
         guesser = subprocess.Popen([sys.executable, __file__, "guess", str(port), way], stdout=subprocess.PIPE, text=True)
         time.sleep(1)
         logins, probes, spelt = [], [], 0
@@ -102,20 +111,23 @@ def play(binary, work, way, good_address):
                 probes.append(login(port, None, "/actuator/health/liveness", local="127.0.0.201")[1])
             time.sleep(0.05)
         answered = guesser.communicate()[0].strip()
+        _, afterwards = login(port, basic(USERS[-1], PASSWORD).replace(" ", "  "))
     finally:
         registry.send_signal(signal.SIGTERM)
-        registry.wait(30)
+        registry.wait(60)
     first = logins[: len(USERS) - 1]
-    slowest = max(took for *_, took in logins)
+    hash_takes = max(quiet, afterwards)
+    slowest, slowest_probe = usual_most(took for *_, took in logins), usual_most(probes)
     refused = [found for found in logins if found[1] != "404"]
     print(
-        f"  {way}: guesses {answered}; {len(logins)} good logins, {len(refused)} refused, slowest {slowest:.2f} s"
-        f" (first ones {', '.join(f'{took:.2f}' for *_, took in first)}); slowest probe {max(probes):.2f} s;"
-        f" a login before anybody guessed {hash_takes:.2f} s",
+        f"  {way}: guesses {answered}; {len(logins)} good logins, {len(refused)} refused, slowest but {STANDSTILLS} {slowest:.2f} s"
+        f" (first ones {', '.join(f'{took:.2f}' for *_, took in first)}); slowest probe but {STANDSTILLS} {slowest_probe:.2f} s;"
+        f" a login while nobody guesses {hash_takes:.2f} s",
         flush=True,
     )
     warned = len(re.findall("failed logins from", log.read_text()))
-    well = not refused and slowest < WAIT + 3 * hash_takes + max(probes) and max(probes) < WAIT and 0 < warned < 25
+    wait = max(WAIT, WAIT_HASHES * hash_takes)
+    well = not refused and slowest < wait + 3 * hash_takes + slowest_probe and slowest_probe < wait and 0 < warned < 25
     verdict = "ok" if well else "FAIL"
     print(f"  {verdict}: {way}: good logins are accepted soon, and the log has {warned} lines about it", refused[:3] or "", flush=True)
     return well
