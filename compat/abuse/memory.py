@@ -196,9 +196,9 @@ def play(
         good.wait(timeout=60)
         registry.end()
     of_it = [json.loads(line) for line in records.read_text(encoding="utf-8").splitlines() if line.endswith("]")]
-    of_it = [record for record in of_it if begun <= record[0] < ended]
+    of_it = [record for record in of_it if record[0] < ended and record[0] + record[2] > begun]
     wrong = [record for record in of_it if record[3]]
-    slowest = max((1000 * record[2] for record in of_it), default=float("nan"))
+    slowest = max((1000 * record[4] for record in of_it), default=float("nan"))
     memory = f"{before / 1024:5.0f} -> {registry.most_kb / 1024:4.0f} MiB"
     print(f"  {row:30} {memory}, {len(of_it):5} good calls, slowest {slowest:6.0f} ms  {answered}", flush=True)
     checks.check(survived, f"{row}: the registry survived")
