@@ -38,7 +38,7 @@ pub use differences::{Difference, Differences, Incomparable, Known};
 pub use eviction::evict;
 pub use options::Options;
 pub use peer_aware_registry::{Heartbeat, HeartbeatOutcome, ItemOutcome, PeerAwareInstanceRegistry, Refused};
-pub use peer_clock::PeerClock;
+pub use peer_clock::{Jumped, PeerClock};
 pub use peer_eureka_node::{PeerEurekaNode, Peers};
 pub use peer_eureka_nodes::{Look, PeerEurekaNodes, WaitsFor};
 pub use peer_state::{PeerState, Sent, Starts};

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::process::Stdio;
-use std::time::Duration;
 
 use eureka_registry::commands::migrate_check::{self, Options, Outcome};
 use eureka_registry::http::security::User;
