@@ -7,6 +7,7 @@
 mod caller;
 mod commands;
 mod content;
+mod counted_time;
 mod digest;
 mod edit;
 mod eviction;

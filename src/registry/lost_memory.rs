@@ -59,8 +59,9 @@ impl InstanceRegistry {
         }
     }
 
-    /// Ends states whose time is over. To be called about once a second in a cluster.
-    pub fn tick_memory(&self, now: Timestamp) {
+    /// Ends states whose time is over. To be called about once a second.
+    pub fn tick(&self, now: Timestamp) {
+        self.self_preservation.tick(now);
         if !self.memory.whole.load(Relaxed) {
             self.memory.change(now, |memory| memory.tick(now));
         }
@@ -93,7 +94,7 @@ mod tests {
         assert!(registry.lost_memory(NOW).is_some() && !registry.access_allowed(NOW));
         assert_eq!(registry.memory(NOW), PeerMemory::Lost);
         let end = NOW + Duration::from_secs(45);
-        (1..=45).for_each(|second| registry.tick_memory(NOW + Duration::from_secs(second)));
+        (1..=45).for_each(|second| registry.tick(NOW + Duration::from_secs(second)));
         assert!(registry.access_allowed(end));
         assert_eq!(registry.memory(end), PeerMemory::Whole);
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tracing::{info, warn};
 
+use super::counted_time::CountedTime;
 use crate::time::Timestamp;
 
 /// For so many halves of a renewal interval fetches are refused. One interval is not enough: a renewal that was sent to an address that
@@ -19,10 +20,6 @@ use crate::time::Timestamp;
 const HALF_INTERVALS_REFUSED: u32 = 3;
 /// After this many renewal intervals without a sign, there were no clients before. Three intervals are a lease.
 const INTERVALS_IN_DOUBT: u32 = 3;
-
-/// How much of its time passes at most between two looks at the clock, of which there is one a second. What the clock shows beyond that is
-/// no time in which clients could have renewed: the clock was set, or the process stood still.
-const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
 /// Whether a replica knows what clients know. Replicas send it to each other as a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,20 +122,19 @@ enum State {
 pub struct Memory {
     renewal_interval: Duration,
     state: State,
-    /// When it last looked at the clock.
-    looked: Timestamp,
+    time: CountedTime,
 }
 
 impl Memory {
     /// The memory of a standalone registry, or of one that has not opened yet: never in doubt. `renewal_interval` is how often
     /// clients renew.
     pub fn new(renewal_interval: Duration) -> Self {
-        Self { renewal_interval, state: State::Whole, looked: Timestamp::default() }
+        Self { renewal_interval, state: State::Whole, time: CountedTime::default() }
     }
 
     /// The replica of a cluster opens, with this memory.
     pub fn opened(&mut self, with: PeerMemory, now: Timestamp) {
-        self.looked = now;
+        self.time = CountedTime::since(now);
         self.state = match with {
             PeerMemory::Whole => State::Whole,
             PeerMemory::InDoubt | PeerMemory::Lost => State::InDoubt { since: now, fetched: false },
@@ -148,7 +144,7 @@ impl Memory {
 
     /// The state of the memory, which peers are sent.
     pub fn is(&self, now: Timestamp) -> PeerMemory {
-        let (longest, now) = (self.renewal_interval * INTERVALS_IN_DOUBT, self.counted(now));
+        let (longest, now) = (self.renewal_interval * INTERVALS_IN_DOUBT, self.time.at(now));
         match self.state {
             State::InDoubt { since, fetched: false } if now < since + longest => PeerMemory::InDoubt,
             State::InDoubt { since, fetched: true } if now < since + longest => PeerMemory::Fetched,
@@ -160,26 +156,20 @@ impl Memory {
     /// Why reads are refused, if they are.
     pub fn lost(&self, now: Timestamp) -> Option<Lost> {
         match self.state {
-            State::Lost(lost) if self.counted(now) < lost.until => Some(lost),
+            State::Lost(lost) if self.time.at(now) < lost.until => Some(lost),
             State::Whole | State::InDoubt { .. } | State::Lost(_) => None,
         }
     }
 
-    /// The time that counts: no leap of the clock since the last look.
-    fn counted(&self, now: Timestamp) -> Timestamp {
-        self.looked + now.since(self.looked).min(LONGEST_LOOK)
-    }
-
     /// Looks at the clock, and moves the times that are noted with it if it has leapt.
     fn look(&mut self, now: Timestamp) {
-        let leapt = now.0.saturating_sub(self.counted(now).0);
+        let leapt = self.time.look(now);
         let moved = |time: &mut Timestamp| time.0 = time.0.saturating_add(leapt);
         match &mut self.state {
             State::Whole => {}
             State::InDoubt { since, .. } => moved(since),
             State::Lost(lost) => [&mut lost.since, &mut lost.until].into_iter().for_each(moved),
         }
-        self.looked = now;
     }
 
     /// Ends a state whose time is over. To be called once a second.

@@ -6,6 +6,7 @@
 
 mod judgement;
 mod silence;
+mod start;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -23,6 +24,7 @@ pub use judgement::{Keeping, Switch};
 pub use silence::{Cause, Short, Silence};
 
 use judgement::{Judgement, News, Terms};
+use start::StartWait;
 
 /// How many applications a line of the log names.
 const NAMES_IN_LINE: usize = 5;
@@ -77,6 +79,7 @@ pub(super) struct SelfPreservationState {
     opened: AtomicI64,
     /// Whether the start had no copy and no clients are expected (`default-open-for-traffic-count` 0).
     empty_on_startup: AtomicBool,
+    start_wait: Mutex<StartWait>,
     /// When the eviction last ran; [`Timestamp::NEVER`] before.
     last_eviction: AtomicI64,
     /// The expired leases that the last run of the eviction kept, because of self-preservation or of its limit.
@@ -97,6 +100,7 @@ impl SelfPreservationState {
             renews_per_minute_threshold: AtomicU64::new(threshold.into()),
             opened: AtomicI64::new(Timestamp::NEVER.0),
             empty_on_startup: AtomicBool::new(true),
+            start_wait: Mutex::default(),
             last_eviction: AtomicI64::new(Timestamp::NEVER.0),
             kept_by_self_preservation: AtomicU64::new(0),
             kept_by_limit: AtomicU64::new(0),
@@ -109,6 +113,12 @@ impl SelfPreservationState {
     pub(super) fn opened(&self, expected_clients: u32, now: Timestamp) {
         self.opened.store(now.0, Relaxed);
         self.empty_on_startup.store(expected_clients == 0, Relaxed);
+        *self.start_wait.lock() = StartWait::new(self.options.wait_time_when_sync_empty, now);
+    }
+
+    /// Counts the time since the start. To be called about once a second.
+    pub(super) fn tick(&self, now: Timestamp) {
+        self.start_wait.lock().look(now);
     }
 
     /// When the registry opened for traffic.
@@ -122,8 +132,7 @@ impl SelfPreservationState {
     }
 
     fn is_past_start(&self, now: Timestamp) -> bool {
-        let opened = self.opened_at().unwrap_or(Timestamp::NEVER);
-        now > opened + self.options.wait_time_when_sync_empty
+        self.start_wait.lock().is_over(now)
     }
 
     /// Counts a heartbeat.
@@ -336,6 +345,7 @@ mod tests {
         let state = state(by_renewals(), 3);
         assert!(!state.report(2, after(301)).below_threshold, "it has not opened");
         state.opened(1, START);
+        (1..=300).for_each(|secs| state.tick(after(secs)));
         assert!(!state.report(2, after(300)).below_threshold, "clients may still be about to register");
         let expected = SelfPreservation {
             enabled: true,
@@ -358,11 +368,32 @@ mod tests {
     #[test]
     fn reads_wait_after_an_empty_start_until_the_wait_is_over() {
         let state = state(by_renewals(), 0);
+        assert!(!state.waits_for_clients(START), "it has not opened");
         state.opened(0, START);
+        (1..=300).for_each(|secs| state.tick(after(secs)));
         assert!(state.waits_for_clients(after(300)));
         assert!(!state.waits_for_clients(after(301)));
         state.opened(1, START);
         assert!(!state.waits_for_clients(START), "clients are expected without a copy");
+    }
+
+    /// A clock that leaps by an hour, either way, neither ends the wait before its time nor makes it longer.
+    #[test]
+    fn a_leap_of_the_clock_is_no_time_to_register() {
+        for leap in [3_600, -3_600] {
+            let state = state(by_renewals(), 3);
+            state.opened(0, START);
+            let after = |secs: i64| Timestamp(START.0 + secs * 1_000);
+            (1..=100).for_each(|secs| state.tick(after(secs)));
+            let waits = |secs| (state.waits_for_clients(after(secs)), state.report(1, after(secs)).below_threshold);
+            assert_eq!(waits(100 + leap), (true, false), "leapt by {leap} s");
+            (100..=297).for_each(|secs| state.tick(after(secs + leap)));
+            assert_eq!(waits(297 + leap), (true, false), "leapt by {leap} s");
+            (298..=303).for_each(|secs| state.tick(after(secs + leap)));
+            assert_eq!(waits(303 + leap), (false, true), "leapt by {leap} s");
+            state.tick(after(303));
+            assert_eq!(waits(303), (false, true), "it is over for good");
+        }
     }
 
     #[test]

@@ -141,6 +141,7 @@ fn a_start_without_a_copy_waits_if_it_is_configured() {
     let waiting = InstanceRegistry::new(Options { default_open_for_traffic_count: 0, ..Options::default() }, 1, START);
     waiting.open_for_traffic(0, START);
     let read = |at| waiting.read(Scope::All, JSON, false, at).map(drop);
+    (1..=300).for_each(|secs| waiting.tick(START + Duration::from_secs(secs)));
     assert_eq!(read(START + Duration::from_secs(300)), Err(ReadError::NotYetAllowed));
     assert_eq!(read(START + Duration::from_millis(300_001)), Ok(()));
     waiting.open_for_traffic(3, START);

@@ -34,8 +34,8 @@ use crate::tls::Tls;
 const JOINING_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Minimum timeout of one part of a registry's copy at the start.
 const JOINING_READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often the registry checks whether the time of a lost memory is over.
-const MEMORY_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the registry checks whether the time of a lost memory, or of an empty start, is over.
+const TICK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a replica checks by its peers whether its own clock stood still.
 const OWN_CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -241,8 +241,8 @@ impl Node {
             let nodes = Arc::clone(nodes);
             self.tasks.every("own-clock", OWN_CLOCK_INTERVAL, move || nodes.check_own_clock());
         }
-        let remembering = Arc::clone(registry);
-        self.tasks.every("memory", MEMORY_INTERVAL, move || remembering.tick_memory(clock.now()));
+        let ticking = Arc::clone(registry);
+        self.tasks.every("tick", TICK_INTERVAL, move || ticking.tick(clock.now()));
         let updating = Arc::clone(registry);
         self.tasks.every("renewal-threshold", options.renewal_threshold_update_interval, move || {
             updating.update_renewal_threshold();
