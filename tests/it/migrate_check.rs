@@ -16,6 +16,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::security::{Authority, with_users};
 use crate::support::{DEADLINE, TestServer};
 
+/// Long enough for the first comparison, which is not waited for when this time is over.
+const WATCHED: &str = "--for=5s";
+
 fn url(server: &TestServer) -> String {
     format!("--url=http://{}/eureka/", server.address)
 }
@@ -109,7 +112,7 @@ async fn a_server_with_tls_of_a_private_authority_is_read() {
     assert!(text.starts_with(&begin), "{text}");
     let with = url.replace("--url", "--with");
     let (watched, outcome) =
-        check(&[&url, &ca, "--watch", &with, "--every=10ms", "--for=50ms", "--format=json"]).await.unwrap();
+        check(&[&url, &ca, "--watch", &with, "--every=10ms", WATCHED, "--format=json"]).await.unwrap();
     assert_eq!(outcome, Outcome::Nothing, "{watched}");
     for said in [text, report.to_string(), watched] {
         assert!(!said.contains("secret"), "{said}");
@@ -158,7 +161,7 @@ async fn why_a_server_with_tls_is_not_read_says_what_to_do() {
         assert!(said.contains(&why), "{arguments:?}: {said}, not {why}");
     }
     let with = format!("--with=http://eureka:secret@{}/eureka/", plain.address);
-    let (watched, outcome) = check(&[&url, &other.ca(), "--watch", &with, "--every=10ms", "--for=50ms"]).await.unwrap();
+    let (watched, outcome) = check(&[&url, &other.ca(), "--watch", &with, "--every=10ms", WATCHED]).await.unwrap();
     assert_eq!(outcome, Outcome::Unread);
     assert!(
         watched.contains(&is_signed.replace(": the", " cannot be read: the")) && !watched.contains("secret"),
@@ -308,7 +311,7 @@ async fn a_watch_reports_a_difference_once_and_its_end() {
 async fn a_watch_of_equal_servers_ends_in_time_with_nothing() {
     let (one, two) = (TestServer::start().await, TestServer::start().await);
     let with = format!("--with=http://{}/eureka/", two.address);
-    let (said, outcome) = check(&[&url(&one), "--watch", &with, "--every=10ms", "--for=3s"]).await.unwrap();
+    let (said, outcome) = check(&[&url(&one), "--watch", &with, "--every=10ms", WATCHED]).await.unwrap();
     assert_eq!(outcome, Outcome::Nothing);
     assert!(said.contains("0 differences reported"), "{said}");
 }
