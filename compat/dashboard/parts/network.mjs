@@ -31,7 +31,10 @@ export async function firstLoad() {
       await page.waitForSelector('#metrics polyline', { state: 'attached' });
       shown();
       await follows(page);
-      await page.waitForSelector('#feed li[data-kind]', { state: 'attached' });
+      await until('the changes, which are shown with a frame', async () => {
+        await page.clock.runFor(16);
+        return page.locator('#feed li[data-kind]').count();
+      });
       // Longer than the page waits before it reads again, and shorter than it waits before it reads anyway.
       await page.clock.runFor(3000);
       page.off('request', note);
