@@ -51,7 +51,7 @@ class Server:
         return []
 
     def get(self, path, accept="application/json"):
-        return lib.request(self.url + path, accept=accept)
+        return lib.request(self.url + path, accept=accept, seconds=30)
 
     def ids(self):
         """The instances that a client fetches."""
