@@ -70,8 +70,8 @@ def java(number):
 
 
 def ours(number):
-    """Starts it by the page's command, which finds the binary by its name. It renews its own instance every two seconds: another Java server
-    may tell it late that the Java server before it has cancelled that, and then it is gone here until it is renewed."""
+    """Starts it by the page's command, which finds the binary by its name. It renews its own instance every two seconds: another Java
+    server may tell it late that the Java server before it has cancelled that, and then it is gone here until it is renewed."""
     command = of(number, SERVE).replace("eureka-registry", shlex.quote(BINARY))
     start(number, "ours", ["bash", "-c", f"exec env {command}"], EUREKA_INSTANCE_LEASERENEWALINTERVALINSECONDS="2")
 

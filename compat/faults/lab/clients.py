@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from .http import NoAnswer
 
 DEFAULT_DATA_CENTER = "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo"
-# How long a client waits for an answer before it tries the next replica.
-PATIENCE = 1.0
+# How long a client waits for an answer before it tries the next replica; and where a scenario says which replica is to answer.
+PATIENCE, LONG_PATIENCE = 1.0, 15.0
+# An instance that dies has to be gone everywhere this long after its lease of twice the duration: replicas look every second, and a
+# renewal reaches the others a little later.
+EVICTED = 5.0
 
 
 @dataclass
@@ -33,7 +36,8 @@ class Client:
         self.truth = Truth()
         self.dirty = int(time.time() * 1000)
         self.task = None
-        self.heard = 0.0
+        # When it was heard last, and whether a renewal is on its way, which may be heard though its answer is not waited for.
+        self.heard, self.renewing = 0.0, False
         self.path = f"/eureka/apps/{app}/{identity}"
 
     def __str__(self):
@@ -58,7 +62,7 @@ class Client:
         """The answer of the first replica that gives one, or None."""
         for replica in self.replicas(at):
             try:
-                answer = await replica.caller.call(method, path, body, patience=PATIENCE)
+                answer = await replica.caller.call(method, path, body, patience=PATIENCE if at is None else LONG_PATIENCE)
             except NoAnswer:
                 continue
             if answer.status < 500:
@@ -85,7 +89,9 @@ class Client:
         return True
 
     async def renew(self):
+        self.renewing = True
         answer = await self.call("PUT", f"{self.path}?status=UP&lastDirtyTimestamp={self.dirty}")
+        self.renewing = False
         if answer is None:
             return
         if answer.status == 404:
@@ -107,7 +113,8 @@ class Client:
     def die(self):
         """No more renewals: every replica has to have evicted it twice its lease and a look later."""
         self.task.cancel()
-        self.now_true(present=False, gone_by=self.heard + 2 * self.lease[1] + 3)
+        last = self.lab.now() if self.renewing else self.heard
+        self.now_true(present=False, gone_by=last + 2 * self.lease[1] + EVICTED)
 
     async def cancel(self, at=None):
         if self.task:

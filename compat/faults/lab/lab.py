@@ -18,6 +18,8 @@ from .watch import Follower, Watch, differences
 
 # The maximum time of a repair: five seconds until replicas agree, and one to see it.
 HEALED = 6.0
+# How long something has to be late to be called a stall, and how often the laboratory looks whether it stood still.
+STALL, TICK = 0.25, 0.05
 # Maximum number of sentences about one kind of failure.
 SENTENCES = 4
 
@@ -35,8 +37,9 @@ class Lab:
         self.replicas, self.everything, self.clients = [], [], []
         self.watches, self.followers, self.tasks = [], [], []
         self.marks, self.counts, self.figures, self.failures = [], Counter(), {}, []
-        # How long after a change readers may still see the former state.
-        self.settle = 1.0
+        # How long after a change readers may still see the former state; and when something stood still until, and for how long.
+        self.settle, self.stalls = 1.0, []
+        self.background(self.notice_stalls())
 
     def now(self):
         return time.monotonic() - self.origin
@@ -49,13 +52,33 @@ class Lab:
         for task in self.tasks:
             task.cancel()
         if self.tasks:
-            _, left = await asyncio.wait(self.tasks, timeout=10)
+            _, left = await asyncio.wait(self.tasks, timeout=30)
             self.must(not left, f"{len(left)} tasks of the laboratory did not end")
 
     def background(self, coroutine):
         task = asyncio.ensure_future(coroutine)
         self.tasks.append(task)
         return task
+
+    async def notice_stalls(self):
+        """Notes when this process stood still, which hands on all packets: nothing reaches a replica meanwhile."""
+        while True:
+            due = self.now() + TICK
+            await asyncio.sleep(TICK)
+            self.stalled(self.now() - due)
+
+    def stalled(self, seconds):
+        """Something was late by so much now."""
+        if seconds > STALL:
+            self.stalls.append((self.now(), seconds))
+
+    def stood_still(self, since, until):
+        """For how many seconds of this time something stood still."""
+        return sum(seconds for at, seconds in self.stalls if at > since and at - seconds < until)
+
+    def settled(self, changed, moment):
+        """Whether readers who ask at a moment have to see what changed."""
+        return moment >= changed + self.settle + 2 * self.stood_still(changed, moment)
 
     def mark(self, what):
         """Marks this moment, to which sentences can refer."""
@@ -133,10 +156,10 @@ class Lab:
         homes = homes or self.replicas
         crowd = [self.client(homes[number % len(homes)], **more) for number in range(size)]
         for batch in (crowd[at : at + 25] for at in range(0, size, 25)):
-            done = await asyncio.gather(*(client.register() for client in batch))
+            done = await asyncio.gather(*(client.register(client.home) for client in batch))
             if not all(done):
                 raise TimeoutError("a healthy replica did not take a registration")
-        await self.until("all replicas to know all instances", self.all_known, 90 if self.options.java else 30)
+        await self.until("all replicas to know all instances", self.all_known, 90 if self.options.java else 60)
         for client in crowd if live else []:
             client.start(self.random.uniform(0, client.lease[0]))
         return crowd
@@ -147,6 +170,13 @@ class Lab:
             if not all(client.id in shown for client in self.clients if client.truth.present):
                 return False
         return True
+
+    async def known(self, client):
+        """Waits until all replicas show what is true of an instance: what it is told next is later, whatever their clocks say."""
+        async def is_known():
+            return not any(one in (client, None) for one, _ in await self.differences(self.replicas))
+
+        await self.until(f"all replicas to know what {client} was told", is_known, 30)
 
     async def until(self, what, condition, seconds):
         await lib.until_async(what, condition, seconds, not_yet=NoAnswer)
@@ -231,7 +261,7 @@ class Lab:
         while True:
             differing = await self.differences(replicas or self.replicas)
             took = self.now() - begun
-            if not differing or took > seconds:
+            if not differing or took > seconds + 2 * self.stood_still(begun, self.now()):
                 break
             await asyncio.sleep(0.1)
         self.figures["agreed after"] = f"{took:.1f} s" if not differing else "never"

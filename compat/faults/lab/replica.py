@@ -107,7 +107,7 @@ class Replica(Host):
 
     async def ready(self, patience=None):
         """Waits until it answers a full fetch; returns after how many seconds."""
-        patience = patience or (120 if self.kind == "java" else 30)
+        patience = patience or (240 if self.kind == "java" else 60)
         while True:
             try:
                 if (await self.caller.call("GET", "/eureka/apps")).status == 200:

@@ -43,6 +43,7 @@ class Watch:
             asked = self.lab.now()
             try:
                 shown = await self.replica.shown()
+                self.lab.stalled(self.lab.now() - asked)
             except NoAnswer:
                 shown = None
             if shown is None:
@@ -77,14 +78,14 @@ class Watch:
         truth = client.truth
         if truth.changed >= asked:
             return None, ""
-        settled = asked >= truth.changed + self.lab.settle
+        settled = self.lab.settled(truth.changed, asked)
         if not truth.present:
             if shown is None:
                 self.gone.add(client.id)
                 return None, ""
             if client.id in self.gone:
                 return "revived", ""
-            return ("lingers", "") if asked > max(truth.gone_by, truth.changed + self.lab.settle) else (None, "")
+            return ("lingers", "") if settled and self.lab.settled(truth.gone_by - self.lab.settle, asked) else (None, "")
         if not settled:
             return None, ""
         if shown is None:

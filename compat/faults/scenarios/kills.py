@@ -132,7 +132,7 @@ async def three_to_five_to_one(lab):
         lab.replicas.append(joining)
         lab.watch(joining)
         await lab.sleep(3)
-    lab.must(await lab.all_known(), "five replicas do not know all instances")
+    await lab.until("five replicas to know all instances", lab.all_known, 30)
     while len(lab.replicas) > 1:
         leaving = lab.replicas.pop()
         lab.withdraw(lab.zone, "registry.lab.test", lab.host_name(len(lab.replicas)))

@@ -109,7 +109,7 @@ async def peers_named_elsewhere(lab):
 
     replica, liar, elsewhere = await beside_a_liar(lab, answer)
     lab.publish(lab.zone, SERVICE, lab.host_name(1), liar.address)
-    await opens(lab, replica, 9)
+    await opens(lab, replica, 15)
     await lab.sleep(4)
     outside(lab, elsewhere)
 
@@ -125,7 +125,7 @@ async def srv_target_elsewhere(lab):
     """An SRV record of the Service names a host outside of it. It must not be called, nor get the password."""
     replica, _, elsewhere = await beside_a_liar(lab, lambda _: empty)
     lab.zone.services[SERVICE].append(("elsewhere.attacker.test", PORT))
-    await opens(lab, replica, 9)
+    await opens(lab, replica, 15)
     await lab.sleep(4)
     outside(lab, elsewhere)
 
@@ -135,7 +135,7 @@ async def answer_without_end(lab):
     """A peer answers without end. The replica has to open all the same, and to stay small."""
     replica, liar, _ = await beside_a_liar(lab, lambda _: lambda _: None)
     lab.publish(lab.zone, SERVICE, lab.host_name(1), liar.address)
-    opening = lab.background(opens(lab, replica, 12))
+    opening = lab.background(opens(lab, replica, 25))
     most = 0
     for _ in range(60):
         most = max(most, replica.memory_mb())

@@ -77,9 +77,9 @@ async def wildcard_domain(lab):
     second.start()
     lab.replicas = [replica, second]
     try:
-        await second.ready(10)
+        await second.ready()
         client = lab.client(replica)
-        await lab.until("a registration", client.register, 3)
+        await lab.until("a registration", client.register, 30)
         await lab.agree(what="SRV records")
     except TimeoutError as error:
         lab.must(False, f"with SRV records: {error}")
