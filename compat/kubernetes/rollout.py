@@ -70,14 +70,9 @@ def asked(caller):
     return until("what the caller counts", lambda: counts(caller), 30)
 
 
-def hooks_worked(ns):
-    """No `preStop` hook failed: a drain that could not prove that everybody knows is one that failed."""
-    failed = ns.get("events", "--field-selector=reason=FailedPreStopHook")["items"]
-    check(not failed, f"{len(failed)} hooks failed: {failed[0]['message'] if failed else ''}")
-
-
 def drains(ns):
-    """The seconds that each drain took, as the replicas log them."""
+    """The seconds that each drain took, as the replicas log them. That a hook failed shows nowhere else for sure: the kubelet leaves out
+    events of a pod that had many, and each probe during a slow start is one."""
     return [secs for pod in ns.pods() for secs in re.findall(r"drained .*secs=([\d.]+)", ns.kubectl("logs", pod))]
 
 
@@ -127,8 +122,9 @@ def compare(name, chart, image):
                 failed, calls, took = rows[kind]
                 say(f"{kind}: {failed} of {calls} calls failed; all pods were new after {took:.0f} s")
                 if hook is DRAINS:
-                    say(f"drains took {', '.join(drains(ns))} s")
-                hooks_worked(ns)
+                    drained = drains(ns)
+                    say(f"drains took {', '.join(drained)} s")
+                    check(len(drained) == INSTANCES, f"{len(drained)} of {INSTANCES} instances were drained")
             finally:
                 ns.delete()
                 # Without the registry, hooks and cancellations have nobody to call, and would be waited for.
