@@ -208,6 +208,12 @@ export async function switching() {
     assert.equal(await focused(page), 'Cancel');
     await page.keyboard.press('Enter');
     assert.notEqual(await decision(), null);
+    // The page shows the change before the answer comes: what had the focus is gone then.
+    await page.route('**/api/v1/self-preservation', async (route) => {
+      const response = await route.fetch();
+      await shows(page, line, 'Self-preservation is not active.');
+      await route.fulfill({ response });
+    }, { times: 1 });
     await page.click('#switch-back');
     await page.click('#confirm-do');
     for (const one of [page, reader]) await shows(one, line, 'Self-preservation is not active.');

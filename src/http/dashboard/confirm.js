@@ -2,6 +2,9 @@
 
 import { byId, fill, h, text } from './dom.js';
 
+/** What had the focus before the dialog: its id, and that of the nearest element around it. */
+let opener = {};
+
 /**
  * Asks for confirmation before `call`, which gets the values of the `fields` by their names, and `{ progress, signal }`: a function for the
  * number of what is done and of all, and a signal that the user wants to stop. If the call fails, the dialog stays open and shows why. If it
@@ -22,7 +25,10 @@ export function ask({ title, says, does, fields = [], call }, refresh) {
   button.disabled = false;
   button.hidden = !does;
   cancel.onclick = () => dialog.close();
-  dialog.onclose = () => stopping.abort();
+  dialog.onclose = () => {
+    stopping.abort();
+    giveFocusBack();
+  };
   const progress = (done, all) => {
     Object.assign(bar, { hidden: false, max: all, value: done });
     text(cancel, 'Stop');
@@ -45,7 +51,11 @@ export function ask({ title, says, does, fields = [], call }, refresh) {
       button.disabled = false;
     }
   };
-  if (!dialog.open) dialog.showModal();
+  if (!dialog.open) {
+    const { activeElement } = document;
+    opener = { id: activeElement?.id, around: activeElement?.parentElement?.closest('[id]')?.id };
+    dialog.showModal();
+  }
   // Where something has to be typed first, that is the place to begin. Otherwise "Cancel" has the focus.
   (form.querySelector('#confirm-fields [required]') ?? cancel).focus();
 
@@ -55,6 +65,13 @@ export function ask({ title, says, does, fields = [], call }, refresh) {
     text(cancel, 'Close');
     cancel.focus();
   }
+}
+
+/** The browser does it, unless the page has replaced meanwhile what had the focus. */
+function giveFocusBack() {
+  if (document.activeElement !== document.body) return;
+  const place = byId(opener.id) ?? byId(opener.around)?.querySelector('button');
+  place?.focus({ preventScroll: true });
 }
 
 function show(title, says, fields) {
