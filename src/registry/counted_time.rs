@@ -21,7 +21,7 @@ impl CountedTime {
     }
 
     /// The time that counts: no leap of the clock since the last look.
-    pub(super) fn at(&self, now: Timestamp) -> Timestamp {
+    pub(super) fn at(self, now: Timestamp) -> Timestamp {
         self.looked + now.since(self.looked).min(LONGEST_LOOK)
     }
 
