@@ -17,7 +17,7 @@ impl StartWait {
         Self { time: CountedTime::since(now), until: now + longest }
     }
 
-    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+    pub(super) fn is_over(self, now: Timestamp) -> bool {
         self.time.at(now) > self.until
     }
 
