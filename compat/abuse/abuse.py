@@ -8,6 +8,7 @@ import asyncio
 import base64
 import gzip
 import json
+import multiprocessing
 import os
 import random
 import socket
@@ -16,6 +17,7 @@ import struct
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -393,6 +395,10 @@ async def over_tls(server, authority, seconds):
     return went
 
 
+def call_over_tls(*what):
+    return asyncio.run(over_tls(*what))
+
+
 def millis(records, share):
     took = sorted(record[2] for record in records)
     return 1000 * took[min(len(took) - 1, int(share * len(took)))] if took else float("nan")
@@ -455,7 +461,11 @@ async def run(arguments):
     checks.check(before == after, f"the registry is the same: {after[0]}, {len(after[1])} instances")
 
     files = tls.files()
-    _, went = await asyncio.gather(handshakes(tls), over_tls(tls, arguments.authority, SECONDS))
+    # In a process of its own: a crowd in the same one would make it late.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        apart = asyncio.get_running_loop().run_in_executor
+        await apart(process, os.getpid)
+        _, went = await asyncio.gather(handshakes(tls), apart(process, call_over_tls, tls, arguments.authority, SECONDS))
     wrong = [record for record in went if record[3]]
     print(
         f"  {'handshakes':22} {len(went):6} {millis(went, 0.5):7.1f} {millis(went, 0.99):7.1f} {millis(went, 1):8.1f}"
