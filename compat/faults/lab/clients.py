@@ -1,6 +1,7 @@
 """Instances that behave as Netflix's client does, and the true state of each."""
 
 import asyncio
+import contextlib
 import json
 import time
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ class Client:
         # When it was heard last, and whether a renewal is on its way, which may be heard though its answer is not waited for.
         self.heard, self.renewing = 0.0, False
         self.path = f"/eureka/apps/{app}/{identity}"
+        # How many changes of it are on their way: a reader may see them before they are answered.
+        self.under_way = 0
 
     def __str__(self):
         return self.id
@@ -75,18 +78,28 @@ class Client:
             setattr(self.truth, name, value)
         self.truth.changed = self.lab.now()
 
+    @contextlib.contextmanager
+    def changing(self):
+        """Meanwhile nobody knows what is true of it."""
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
+
     async def register(self, at=None, again=False):
         """Registers; with `again` the data is newer than before."""
         if again:
             self.dirty = int(time.time() * 1000)
-        answer = await self.call("POST", f"/eureka/apps/{self.app}", self.body(), at)
-        if answer is None or answer.status != 204:
-            return False
-        self.heard = self.lab.now()
-        if not self.truth.present:
-            self.lab.came(self)
-            self.now_true(present=True)
-        return True
+        with contextlib.nullcontext() if self.truth.present else self.changing():
+            answer = await self.call("POST", f"/eureka/apps/{self.app}", self.body(), at)
+            if answer is None or answer.status != 204:
+                return False
+            self.heard = self.lab.now()
+            if not self.truth.present:
+                self.lab.came(self)
+                self.now_true(present=True)
+            return True
 
     async def renew(self):
         self.renewing = True
@@ -126,12 +139,14 @@ class Client:
         return answer is not None and answer.status == 200
 
     async def override(self, status, at=None):
-        answer = await self.call("PUT", f"{self.path}/status?value={status}&lastDirtyTimestamp={self.dirty}", at=at)
-        return self.ordered(answer, status, status)
+        with self.changing():
+            answer = await self.call("PUT", f"{self.path}/status?value={status}&lastDirtyTimestamp={self.dirty}", at=at)
+            return self.ordered(answer, status, status)
 
     async def remove_override(self, at=None):
-        answer = await self.call("DELETE", f"{self.path}/status?value=UP&lastDirtyTimestamp={self.dirty}", at=at)
-        return self.ordered(answer, "UP", "UNKNOWN")
+        with self.changing():
+            answer = await self.call("DELETE", f"{self.path}/status?value=UP&lastDirtyTimestamp={self.dirty}", at=at)
+            return self.ordered(answer, "UP", "UNKNOWN")
 
     def ordered(self, answer, status, overridden):
         if answer is None or answer.status != 200:
@@ -140,8 +155,9 @@ class Client:
         return True
 
     async def set_metadata(self, key, value, at=None):
-        answer = await self.call("PUT", f"{self.path}/metadata?{key}={value}", at=at)
-        if answer is None or answer.status != 200:
-            return False
-        self.now_true(metadata={**self.truth.metadata, key: value})
-        return True
+        with self.changing():
+            answer = await self.call("PUT", f"{self.path}/metadata?{key}={value}", at=at)
+            if answer is None or answer.status != 200:
+                return False
+            self.now_true(metadata={**self.truth.metadata, key: value})
+            return True

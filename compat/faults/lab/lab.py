@@ -12,7 +12,7 @@ import lib
 from .clients import Client
 from .http import NoAnswer
 from .names import Zone
-from .replica import PORT, SERVICE, Replica
+from .replica import LONG_LOOK, PORT, SERVICE, Replica
 from .switch import Switch
 from .watch import Follower, Watch, differences
 
@@ -166,7 +166,7 @@ class Lab:
 
     async def all_known(self):
         for replica in self.replicas:
-            shown = await replica.shown() or {}
+            shown = await replica.shown(LONG_LOOK) or {}
             if not all(client.id in shown for client in self.clients if client.truth.present):
                 return False
         return True
@@ -275,7 +275,7 @@ class Lab:
         found, versions = [], {}
         for replica in replicas:
             try:
-                shown = await replica.shown()
+                shown = await replica.shown(LONG_LOOK)
             except NoAnswer:
                 shown = None
             if shown is None:

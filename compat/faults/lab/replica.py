@@ -15,6 +15,8 @@ from .namespace import Namespace, die_with_parent
 
 PORT = 8761
 SERVICE = "registry.lab.test"
+# Seconds that a full fetch may take where it is waited for what it shows, and not looked again and again.
+LONG_LOOK = 10.0
 # Freed memory goes back to the system at once, so that the process's memory is what it holds.
 QUIET_HEAP = {"MIMALLOC_PURGE_DELAY": "0", "MIMALLOC_PURGE_DECOMMITS": "1"}
 LEASES = [
@@ -110,7 +112,7 @@ class Replica(Host):
         patience = patience or (240 if self.kind == "java" else 60)
         while True:
             try:
-                if (await self.caller.call("GET", "/eureka/apps")).status == 200:
+                if (await self.caller.call("GET", "/eureka/apps", patience=LONG_LOOK)).status == 200:
                     return self.lab.now() - self.started
             except NoAnswer:
                 pass

@@ -76,7 +76,7 @@ class Watch:
 
     def judge(self, client, shown, asked):
         truth = client.truth
-        if truth.changed >= asked:
+        if client.under_way or truth.changed >= asked:
             return None, ""
         settled = self.lab.settled(truth.changed, asked)
         if not truth.present:
