@@ -16,9 +16,9 @@ PR_SET_PDEATHSIG = 1
 TICK = os.sysconf("SC_CLK_TCK")
 ADDRESSES = ["127.0.0.21", "127.0.0.22", "127.0.0.23"]
 # Maximum seconds until a stopping replica has ended, and until a starting one is ready.
-LONGEST_END, LONGEST_START = 60, 90
+LONGEST_END, LONGEST_START = 120, 180
 # After a restart it may take so long until this process sees that a kept connection was closed by it.
-SECOND_THOUGHT = 2.0
+SECOND_THOUGHT = 5.0
 
 
 def die_with_parent():

@@ -3,6 +3,7 @@ have to be flat, no call may fail but where a replica refuses it and the next on
 
 import argparse
 import asyncio
+import json
 import os
 import re
 import signal
@@ -26,9 +27,11 @@ NEVER = [
 ]
 # Each reads as often as Netflix's client does. For three minutes after a start, a delta has all instances.
 READERS_PER_REPLICA, READ = 3, 30.0
-# Replicas agree within 5 s. In a short run, the last ones that died are evicted 45 s after they did, and later where a replica was
-# restarted.
-AGREED = 90
+# Maximum seconds until they do. Replicas agree within 5 s, but the last ones that died are evicted 45 s after they did in a short run, and
+# later by a replica that was restarted: it counts renewals for up to two minutes before that, beginning when it is ready.
+AGREED = 240
+# Maximum seconds until the peers of a replica have received what it was told.
+TOLD = 60
 # Of the line of each minute. `closed`: calls that the end of a process cut off. `late s`: how long after it was due a heartbeat was
 # answered, at most. `MiB` and `files`: the most of each replica. `own %`: the share of a core of this program.
 COLUMNS = {
@@ -81,7 +84,7 @@ class Scale:
 def options():
     parser = argparse.ArgumentParser(prog="compat/soak/run", description=__doc__)
     parser.add_argument("length", nargs="?", default="3m", metavar="LENGTH", help="such as 90s, 3m or 1h")
-    parser.add_argument("--instances", type=int, default=10_000, help="how many renew")
+    parser.add_argument("--instances", type=int, help="how many renew; 10,000 by default, or fewer on a machine that is too slow for them")
     parser.add_argument("--break", dest="broken", choices=BREAKS, help="break something, to see that it is found: " +
                         "; ".join(f"`{name}`: {what}" for name, what in BREAKS.items()))
     parser.add_argument("--work", required=True, help=argparse.SUPPRESS)
@@ -89,6 +92,7 @@ def options():
     length = re.fullmatch(r"(\d+)([smh])", chosen.length)
     if not length or not int(length[1]):
         parser.error(f"{chosen.length} is no length such as 90s, 3m or 1h")
+    chosen.may_be_fewer, chosen.instances = chosen.instances is None, chosen.instances or 10_000
     chosen.seconds = int(length[1]) * {"s": 1, "m": 60, "h": 3600}[length[2]]
     return chosen
 
@@ -121,8 +125,9 @@ class Soak:
         for one in self.replicas:
             await one.ready()
         self.background(self.crowd.renew_all())
-        await self.crowd.fill()
-        await lib.until_async("all replicas to know all instances", self.all_known, 60)
+        await self.crowd.fill(self.chosen.may_be_fewer)
+        self.chosen.instances = self.crowd.size
+        await lib.until_async("all replicas to know all instances", self.all_known, 180)
         print(f"{self.chosen.instances} instances registered in {time.monotonic() - begun:.0f} s; {self.chosen.length} begin", flush=True)
         self.tally.begin()
         self.origin = time.monotonic()
@@ -180,12 +185,23 @@ class Soak:
         async with self.restarting:
             if how == signal.SIGKILL:
                 await self.crowd.hold(1.0)
+                await self.told(replica)
             code, ended = await replica.end(how)
             took = await replica.start_again()
             self.crowd.calm.set()
         self.restarted.append((replica, how, ended, took))
         if code != (0 if how == signal.SIGTERM else -how):
             self.wrong.append(f"{replica} ended with {code} after {how.name}")
+
+    async def told(self, replica):
+        """Waits until its peers have received all that a replica has been told so far."""
+        now, asked = 1000 * time.time(), request("GET", "/api/v1/overview")
+
+        async def is_told():
+            peers = json.loads((await replica.door.call(asked))[1])["peers"]
+            return len(peers) == 2 and all((peer["oldestWaitingSince"] or now + 1) > now for peer in peers)
+
+        await lib.until_async(f"the peers of {replica} to know what it knows", is_told, TOLD)
 
     # Faults that are found.
 
