@@ -39,15 +39,18 @@ def say(text):
 
 
 def run(*args, stdin=None, timeout=120):
-    """Standard output of a command that must succeed."""
-    result = subprocess.run(args, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+    """Standard output of a command that must succeed, in time."""
+    try:
+        result = subprocess.run(args, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise Failed(f"{' '.join(args)}: not done within {timeout} s") from error
     if result.returncode != 0:
         raise Failed(f"{' '.join(args)}: {result.stderr.strip() or result.stdout.strip()}")
     return result.stdout
 
 
 # A pod that is asked before it listens, or while the machine is busy, is asked again.
-NOT_YET = (Failed, OSError, subprocess.TimeoutExpired, json.JSONDecodeError, KeyError)
+NOT_YET = (Failed, OSError, json.JSONDecodeError, KeyError)
 
 
 def until(what, condition, seconds, pause=0.1):
@@ -144,7 +147,7 @@ class Namespace:
         }
         self.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
         done = lambda: self.get("pod", name)["status"]["phase"] in ("Succeeded", "Failed")
-        until(f"pod {name} to end", done, 60)
+        until(f"pod {name} to end", done, 180)
         output = self.kubectl("logs", name)
         phase = self.get("pod", name)["status"]["phase"]
         self.kubectl("delete", "pod", name, "--wait=false")
@@ -153,10 +156,38 @@ class Namespace:
 
     def ask(self, pod, path):
         """GET at one pod's port, through the API server."""
-        return run("kubectl", "get", "--raw", f"/api/v1/namespaces/{self.name}/pods/{pod}:8761/proxy{path}", timeout=10)
+        return run("kubectl", "get", "--raw", f"/api/v1/namespaces/{self.name}/pods/{pod}:8761/proxy{path}", timeout=30)
 
     def delete(self):
         run("kubectl", "delete", "namespace", self.name, "--wait=false")
+
+
+class Departures:
+    """How many pods of a namespace were told to end and had not ended yet, at most. Kubernetes tells of each change in its order, so none
+    is missed, however long a look would take."""
+
+    SHOWN = 'jsonpath={.type} {.object.metadata.name} {.object.metadata.deletionTimestamp}{"\\n"}'
+
+    def __init__(self, ns, pods):
+        command = ["kubectl", "-n", ns.name, "get", "pods", "--watch", "--output-watch-events", "-o", self.SHOWN]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.known, self.leaving, self.most, self.ended = set(), set(), 0, set()
+        threading.Thread(target=self.read, daemon=True).start()
+        until("to be told of the pods", lambda: self.known >= set(pods), 60)
+
+    def read(self):
+        for line in self.process.stdout:
+            kind, name, *since = line.split()
+            self.known.add(name)
+            if kind == "DELETED":
+                self.leaving.discard(name)
+                self.ended.add(name)
+            elif since:
+                self.leaving.add(name)
+            self.most = max(self.most, len(self.leaving))
+
+    def stop(self):
+        lib.end(self.process, 10)
 
 
 def is_ready(pod):
@@ -246,7 +277,10 @@ class Group:
         self.lines.put(None)
 
     def line(self, seconds):
-        line = self.lines.get(timeout=seconds)
+        try:
+            line = self.lines.get(timeout=seconds)
+        except queue.Empty:
+            raise Failed(f"the clients said nothing for {seconds} s") from None
         check(line is not None, "the clients ended early")
         return json.loads(line)
 
@@ -296,19 +330,19 @@ class SpringApplication:
 
     def faults(self):
         """Lines in which the client reported a failed call, since the last time this was asked."""
-        with open(self.log_path, encoding="utf-8") as log:
+        with open(self.log_path, "rb") as log:
             log.seek(self.read_up_to)
-            text = log.read()
-            self.read_up_to = log.tell()
-        return [line for line in text.splitlines() if self.FAULT.search(line)]
+            # Not the line that is still being written.
+            text = log.read().rpartition(b"\n")[0]
+        self.read_up_to += len(text)
+        return [line for line in text.decode(errors="replace").splitlines() if self.FAULT.search(line)]
 
     def ask(self, path, method="GET"):
         """What it answers for itself."""
         return json.loads(answered(f"http://127.0.0.1:{self.port}/{path}", 200, f"--method={method}"))
 
     def stop(self):
-        self.process.terminate()
-        self.process.wait(timeout=60)
+        lib.end(self.process, 60)
 
 
 # Their ports, where the clients are.

@@ -33,7 +33,7 @@ class Crowd:
         """Waits until each application sees everybody."""
         applications = self.applications
         short = lambda: any(self.lacking(application.ask("seen")) for application in applications)
-        until("the applications to see everybody", lambda: not short(), 90)
+        until("the applications to see everybody", lambda: not short(), 240)
         say(f"{self.count} clients, and {len(applications)} Spring Boot applications that see all of them and each other")
 
     def kill_servers(self, ns, servers, statefulset="registry"):
@@ -60,7 +60,7 @@ class Crowd:
         took = time.monotonic() - begin
         for application in self.applications:
             fetches = application.ask("fewest")["fetches"]
-            until(f"{application.name} to fetch", lambda one=application, many=fetches: one.ask("fewest")["fetches"] > many, 30)
+            until(f"{application.name} to fetch", lambda one=application, many=fetches: one.ask("fewest")["fetches"] > many, 90)
         seen = self.clients.mark("deleted")
         fewest = {one.name: one.ask("fewest")["instances"] for one in self.applications}
         for name, instances in fewest.items():

@@ -29,6 +29,7 @@ from cluster import (
     LABEL,
     SPRING,
     Authority,
+    Departures,
     Failed,
     Group,
     Namespace,
@@ -108,7 +109,7 @@ class Run:
     def spring_sees_itself(self):
         """Every Spring application still sees all of them with its own DiscoveryClient."""
         try:
-            until("Spring applications see each other", lambda: spring_seen(self), 10)
+            until("Spring applications see each other", lambda: spring_seen(self), 60)
         except Failed as error:
             print(f"   FAILED: {error}")
             return "FAILED"
@@ -221,14 +222,14 @@ def names(it):
         check(not wrong, f"{wrong[:1]} gave {[seen[name] for name in wrong[:1]]}")
         return seen
 
-    seen = until("all names", right, 30)
+    seen = until("all names", right, 120)
     for name in ("registry", full, "registry-0.registry"):
         say(f"{name}: {' '.join(seen[name])}")
 
 
 def helm_test(it):
     """`helm test` registers, reads from every replica, removes."""
-    output = it.ns.helm("test", "registry", "--timeout", "60s")
+    output = it.ns.helm("test", "registry", *TEST_LIMIT)
     check("Phase:          Succeeded" in output, output)
     say("succeeded")
 
@@ -237,7 +238,7 @@ def clients(it):
     """20 clients and Spring Boot applications register under the headless name and see each other."""
     it.group = Group(URL, CLIENTS, os.environ.get("KUBE_INTERVAL", "2s"), f"--dns-ttl={os.environ.get('KUBE_DNS_TTL', '0')}")
     it.spring = spring_applications(URL, it.directory)
-    until("Spring applications in the registry", lambda: spring_seen(it), 90)
+    until("Spring applications in the registry", lambda: spring_seen(it), 300)
     say(f"Spring applications {', '.join(SPRING)} registered, each sees the other")
 
 
@@ -261,21 +262,17 @@ def peers(it):
 def scale(it):
     """3 to 5, to 1, four replicas leaving at once, to 3, with the clients running."""
     it.ns.scale(5)
-    it.ns.settled(5)
+    pods = it.ns.settled(5)
     mesh(5)
-    it.ns.scale(1)
-    together = 0
-
-    def one_left():
-        nonlocal together
-        pods = it.ns.pods()
-        now = [name for name, pod in pods.items() if "deletionTimestamp" in pod["metadata"]]
-        together = max(together, len(now))
-        return len(pods) == 1 and not now
-
-    until("one replica", one_left, 120)
-    say(f"{together} left at once")
-    check(together == 4, "they waited for each other")
+    departures = Departures(it.ns, pods)
+    try:
+        it.ns.scale(1)
+        it.ns.settled(1)
+        until("to be told of the last end", lambda: len(departures.ended & set(pods)) == 4, 60)
+    finally:
+        departures.stop()
+    say(f"{departures.most} left at once")
+    check(departures.most == 4, "they waited for each other")
     it.ns.scale(3)
     it.ns.settled(3)
     mesh(3)
@@ -291,7 +288,7 @@ def pod_deleted(it):
         return pod if pod and pod["metadata"]["uid"] != before["metadata"]["uid"] and pod["status"].get("podIP") else None
 
     until("registry-1 again", back, 60)
-    first = until("its first answer", lambda: it.ns.ask("registry-1", "/eureka/apps/"), 30)
+    first = until("its first answer", lambda: it.ns.ask("registry-1", "/eureka/apps/"), 120)
     missing = [number for number in range(CLIENTS) if f"group-{number:03d}" not in first]
     check(not missing, f"its first answer lacks {len(missing)} instances")
     pods = it.ns.settled(3)
@@ -402,6 +399,8 @@ def failed_update(it):
     mesh(3)
 
 
+# How long `helm test` may take on a busy machine.
+TEST_LIMIT = ("--timeout", "110s")
 # What three pods that are killed at once take to be ready again, at most, and their name to lead to them.
 RESTART_SECS = 30
 
@@ -426,7 +425,7 @@ def uninstalled(it):
     for application in it.spring:
         application.stop()
     it.spring = []
-    it.ns.helm("uninstall", "registry", "--wait", "--timeout", "60s")
+    it.ns.helm("uninstall", "registry", "--wait", "--timeout", "110s")
     kinds = (
         "statefulsets,pods,services,configmaps,secrets,serviceaccounts,poddisruptionbudgets,networkpolicies,ingresses,"
         "persistentvolumeclaims,controllerrevisions"
@@ -488,7 +487,7 @@ def other_domain(it):
                 "mesh", CLIENT_IMAGE, ["mesh", f"--url=http://{name}:8761/eureka/", "--replicas=2"], dnsPolicy="None", dnsConfig=config
             )
             say(f"http://{name}:8761/eureka/ with search list {'of none' if whole else search}: {output.strip()}")
-            ns.helm("uninstall", "registry", "--wait", "--timeout", "60s")
+            ns.helm("uninstall", "registry", "--wait", "--timeout", "110s")
             ns.kubectl("delete", "pod", "mesh", "--ignore-not-found")
     finally:
         ns.delete()
@@ -533,7 +532,7 @@ def authentication_on(it):
             answered(f"http://registry.{ns.name}:8761/eureka/apps/", expected)
             say(f"openPaths {paths[0]}: without a user the answer is {expected}")
             group.none_wrong("rolling update")
-        ns.helm("test", "registry", "--timeout", "60s")
+        ns.helm("test", "registry", *TEST_LIMIT)
         say("helm test succeeded")
         reader = f"http://reader:just-looking@registry.{ns.name}:8761/eureka/apps"
         answered(reader, 200)
@@ -574,11 +573,11 @@ def made_password(it):
         pods = ns.settled(2)
         check(passwords() == made, "a rollout made other passwords")
         mesh(2, url)
-        ns.helm("test", "registry", "--timeout", "60s")
+        ns.helm("test", "registry", *TEST_LIMIT)
         say("two passwords of 32 characters, the same after two upgrades, the first of which replaced no pod; helm test succeeded")
         group.none_wrong("upgrades")
         counted = group.stop()
-        ns.helm("uninstall", "registry", "--wait", "--timeout", "60s")
+        ns.helm("uninstall", "registry", "--wait", "--timeout", "110s")
         check(passwords() == made, "uninstalling took the passwords away")
         ns.install("registry", "replicaCount=2", values=values)
         check(passwords() == made, "a new installation made other passwords")
@@ -646,7 +645,7 @@ def volumes(it):
         say(f"{counted['calls']} calls, of them {counted['failed']} without an answer while no replica was up")
         deletion.none_lost(counted | {"short": seen["short"]}, "renewals_404")
         group.stop()
-        ns.helm("uninstall", "registry", "--wait", "--timeout", "60s")
+        ns.helm("uninstall", "registry", "--wait", "--timeout", "110s")
         claims = [one["metadata"]["name"] for one in ns.get("persistentvolumeclaims")["items"]]
         check(claims == [f"data-registry-{number}" for number in range(3)], f"uninstalling left the claims {claims}")
         say("uninstalled: the volumes stay")
@@ -702,7 +701,7 @@ def moved_paths(it):
         mesh(2, url)
         answered(url.replace("eureka/", "manage/prometheus"), 200)
         answered(f"http://registry.{ns.name}:9000/registry/eureka/apps/", 401)
-        ns.helm("test", "registry", "--timeout", "60s")
+        ns.helm("test", "registry", *TEST_LIMIT)
         maps = [one["metadata"]["name"] for one in ns.get("configmaps")["items"] if password in json.dumps(one)]
         check(not maps, f"the password is in ConfigMaps: {maps}")
         say("context path /registry, actuator /manage, port 9000, a user in config: ready, helm test succeeded")
@@ -776,11 +775,11 @@ def secured(it):
         plain = subprocess.run(client_command("get", f"http{alice[5:]}apps/"), capture_output=True, text=True, check=False, timeout=30)
         check(plain.returncode != 0, "plain HTTP was answered")
         say("a client with user and authority is served; without either, or by plain HTTP, it is not")
-        ns.helm("test", "registry", "--timeout", "60s")
+        ns.helm("test", "registry", *TEST_LIMIT)
         say("helm test succeeded")
         scraped(ns, trust)
 
-        until(f"certificate {renewed} everywhere", lambda: set(serials(pods).values()) == {renewed}, 180)
+        until(f"certificate {renewed} everywhere", lambda: set(serials(pods).values()) == {renewed}, 300)
         say(f"a renewed Secret was served by all after {time.monotonic() - renewing:.0f} s; kubelet alone may take 60 to 90")
         now = ns.pods()
         check(uids(now) == uids(pods) and not any(restarts(now).values()), "a pod was replaced or restarted for it")
@@ -799,11 +798,10 @@ def secured(it):
         ns.rolled_out()
         pods = ns.settled(3)
         mesh(3, url, trust, *shown)
-        without = subprocess.run(client_command("get", trust, f"{alice}apps/"), capture_output=True, text=True, check=False, timeout=30)
-        check("certificate required" in without.stderr or "bad certificate" in without.stderr, f"without a certificate: {without.stderr}")
+        until("why a client without a certificate is refused", lambda: certificate_required(trust, f"{alice}apps/"), 60)
         answered(f"{alice}apps/", 200, trust, *shown)
         say("with clientAuth=need a client without a certificate is refused; probes use the management port")
-        ns.helm("test", "registry", "--timeout", "60s")
+        ns.helm("test", "registry", *TEST_LIMIT)
         say("helm test succeeded")
         scraped(ns, trust)
         group.none_wrong("client certificates needed")
@@ -871,6 +869,16 @@ def java_servers_replaced(it):
         return dict(Counter(old.stop()) + Counter(new.stop())) | dict.fromkeys(FAULTS[:4], 0)
     finally:
         ns.delete()
+
+
+def certificate_required(*args):
+    """Whether a client that shows no certificate is told that it needs one. It is refused in any case, but it may hear only that the
+    connection is closed: its request and the refusal cross each other."""
+    without = subprocess.run(client_command("get", *args), capture_output=True, text=True, check=False, timeout=30)
+    if not without.returncode:
+        raise AssertionError("a client without a certificate was served")
+    check("certificate required" in without.stderr or "bad certificate" in without.stderr, f"without a certificate: {without.stderr}")
+    return True
 
 
 def shell(ns, directory, commands):
@@ -989,24 +997,29 @@ def fleet(it):
         for pod in ns.pods():
             ns.ask(pod, "/eureka/apps/")
         before = failed_probes(ns)  # those of a port that was not open yet
+        accounted = lambda: (used := cpu_and_memory(ns)).keys() >= ns.pods().keys() and used
+        used = until("kubelet to account for every pod", accounted, 60)
         instances, ramp, hold = (
             os.environ.get(f"KUBE_FLEET{name}", usual) for name, usual in (("", "10000"), ("_RAMP", "30s"), ("_HOLD", "45s"))
         )
         command = client_command("fleet", f"--url={url}", f"--instances={instances}", f"--ramp={ramp}", f"--hold={hold}")
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        peaks, most, begin, used = {}, {}, time.monotonic(), cpu_and_memory(ns)
+        peaks, most, begin = {}, dict.fromkeys(ns.pods(), 0), time.monotonic()
         while process.poll() is None:
-            for pod, (_, memory) in cpu_and_memory(ns).items():
-                peaks[pod] = max(peaks.get(pod, 0), memory)
-                health = json.loads(ns.ask(pod, "/actuator/health"))
-                most[pod] = max(most.get(pod, 0), health["components"]["registry"]["details"]["instances"])
+            # A look that is too late for its answer is no fault of the registry: what counts is what the clients see.
+            with contextlib.suppress(Failed, json.JSONDecodeError):
+                for pod, (_, memory) in cpu_and_memory(ns).items():
+                    peaks[pod] = max(peaks.get(pod, 0), memory)
+                    health = json.loads(ns.ask(pod, "/actuator/health"))
+                    most[pod] = max(most.get(pod, 0), health["components"]["registry"]["details"]["instances"])
             time.sleep(1)
         elapsed, after = time.monotonic() - begin, cpu_and_memory(ns)
         seen = json.loads(process.stdout.read())
         say(f"{seen['calls']} calls on {seen['connections']} connections, {seen['megabytes']} MB received, "
             f"p50 {seen['p50_ms']:.1f} ms, p99 {seen['p99_ms']:.1f} ms, slowest {seen['max_ms']:.0f} ms")
         for pod, (cpu, _) in after.items():
-            say(f"{pod}: {(cpu - used[pod][0]) / elapsed * 1000:.0f} m CPU on average, working set at most {peaks[pod] / 1e6:.0f} MB")
+            average, most_memory = (cpu - used[pod][0]) / elapsed * 1000, peaks.get(pod, 0) / 1e6
+            say(f"{pod}: {average:.0f} m CPU on average, working set at most {most_memory:.0f} MB")
         check(not seen["failed"] and not seen["renewals_404"], f"failed {seen['failed']}, 404 {seen['renewals_404']}: {seen['errors']}")
         lost = int(instances) - min(most.values())
         check(not lost, f"instances at most: {most}")

@@ -154,7 +154,7 @@ func (g *group) reset() {
 }
 
 func (g *group) mark(name string) {
-	lost := g.lost()
+	lost := g.lostInTheEnd()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.counts.Mark, g.counts.Lost, g.counts.Seconds = name, lost, time.Since(g.started).Seconds()
@@ -166,6 +166,15 @@ func (g *group) mark(name string) {
 	line, _ := json.Marshal(g.counts)
 	fmt.Println(string(line))
 	g.reset()
+}
+
+// lostInTheEnd is lost, once replicas have had the time to tell each other: they agree within five seconds.
+func (g *group) lostInTheEnd() int {
+	for deadline := time.Now().Add(6 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		if lost := g.lost(); lost == 0 || time.Now().After(deadline) {
+			return lost
+		}
+	}
 }
 
 // lost asks every replica behind the name for the group's instances, and counts those that at least one lacks.
