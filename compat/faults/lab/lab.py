@@ -20,6 +20,8 @@ from .watch import Follower, Watch, differences
 HEALED = 6.0
 # How long something has to be late to be called a stall, and how often the laboratory looks whether it stood still.
 STALL, TICK = 0.25, 0.05
+# However often something stood still: the maximum seconds until replicas agree, and how many times as long `agree` waits at most.
+PROMISED, PATIENT = 5.0, 4
 # Maximum number of sentences about one kind of failure.
 SENTENCES = 4
 
@@ -78,7 +80,7 @@ class Lab:
 
     def settled(self, changed, moment):
         """Whether readers who ask at a moment have to see what changed."""
-        return moment >= changed + self.settle + 2 * self.stood_still(changed, moment)
+        return moment >= changed + min(self.settle + 2 * self.stood_still(changed, moment), max(self.settle, PROMISED))
 
     def mark(self, what):
         """Marks this moment, to which sentences can refer."""
@@ -261,7 +263,7 @@ class Lab:
         while True:
             differing = await self.differences(replicas or self.replicas)
             took = self.now() - begun
-            if not differing or took > seconds + 2 * self.stood_still(begun, self.now()):
+            if not differing or took > min(seconds + 2 * self.stood_still(begun, self.now()), PATIENT * seconds):
                 break
             await asyncio.sleep(0.1)
         self.figures["agreed after"] = f"{took:.1f} s" if not differing else "never"
