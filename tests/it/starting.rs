@@ -7,7 +7,7 @@ use eureka_registry::server::Settings;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::security::{EUREKA, with_users};
@@ -23,10 +23,8 @@ struct Busy {
 
 impl Busy {
     async fn start() -> Self {
-        let (port, socket) = (ReservedPort::new(), TcpSocket::new_v4().unwrap());
-        socket.set_reuseaddr(true).unwrap();
-        socket.bind(([127, 0, 0, 1], port.number).into()).unwrap();
-        let listener = socket.listen(16).unwrap();
+        let port = ReservedPort::new();
+        let listener = TcpListener::bind(("127.0.0.1", port.number)).await.unwrap();
         let requests = Arc::<Mutex<Vec<String>>>::default();
         let kept = Arc::clone(&requests);
         let answering = tokio::spawn(async move {
