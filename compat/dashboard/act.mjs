@@ -6,7 +6,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { check, close, credentials, open, OPERATOR, picture, ports, rowsAre, run, shows, visit } from './harness.mjs';
+import { check, close, credentials, open, OPERATOR, painted, picture, ports, rowsAre, run, shows, visit } from './harness.mjs';
 import { draining } from './parts/drain.mjs';
 import { instance, Registry, until } from './registry.mjs';
 
@@ -46,7 +46,7 @@ async function acting() {
     release();
     await (await answered).finished();
     // The page has had the answer for a frame.
-    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+    await painted(page);
     assert.equal(await page.locator('#confirm').isVisible(), false);
     await page.goBack();
     await page.waitForSelector('body[data-view=instances]');

@@ -85,6 +85,9 @@ export async function leads(page, act) {
   await arrived;
 }
 
+/** Waits until the page has been painted once more. */
+export const painted = (page) => page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+
 /** Waits until an element shows a text. */
 export async function shows(page, selector, wanted) {
   let last;

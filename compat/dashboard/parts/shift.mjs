@@ -1,8 +1,9 @@
 // Nothing moves while the page loads: what the script shows has the place that it had in the page as the registry sent it.
 
 import assert from 'node:assert/strict';
+import { setTimeout } from 'node:timers/promises';
 
-import { check, close, open, picture, visit } from '../harness.mjs';
+import { check, close, open, painted, picture, visit } from '../harness.mjs';
 import { Proxy } from '../proxy.mjs';
 
 /** How much may move, as "cumulative layout shift" counts it. Chromium calls 0.1 good. */
@@ -26,12 +27,8 @@ const watchShifts = () => {
   }).observe({ type: 'layout-shift', buffered: true });
 };
 
-/** Waits until the page has been painted. What comes before there is anything to paint is not waited for. */
-const painted = (page) =>
-  page.evaluate(() => new Promise((resolve) => {
-    requestAnimationFrame(() => requestAnimationFrame(resolve));
-    setTimeout(resolve, 100);
-  }));
+/** How long a slice waits at most, in milliseconds: while there is nothing to paint, the browser paints nothing. */
+const NOTHING_PAINTED = 100;
 
 /** The page as the registry sends it is painted slice by slice, as on a slow network, and then the script runs. */
 export async function shift(registry) {
@@ -41,7 +38,8 @@ export async function shift(registry) {
     await page.addInitScript(watchShifts);
     for (const [name, address] of Object.entries(PAGES)) {
       await check(`nothing moves while the page loads slowly: ${name} on a ${screen}`, async () => {
-        slow.afterSlice = () => painted(page).catch(() => {}); // Fails while the browser leaves the page before.
+        // It cannot be asked while the browser leaves the page before.
+        slow.afterSlice = () => Promise.race([painted(page).catch(() => {}), setTimeout(NOTHING_PAINTED)]);
         await visit(page, slow, address);
         await page.waitForSelector('#metrics polyline', { state: 'attached' });
         await page.waitForSelector('#feed li[data-kind]', { state: 'attached' });
