@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import lib
-from good import CLIENTS, Connection, instance
+from good import CLIENTS, PATIENCE, Connection, instance
 
 # How long each kind of abuse lasts.
 SECONDS = 5
@@ -293,7 +293,7 @@ async def guess(server):
         # As a client whose password was not checked yet: the same credentials in another spelling.
         connection.basic += " "
         begun = time.monotonic()
-        status, _ = await asyncio.wait_for(connection.call("GET", "/eureka/apps/GOOD0", headers=["Accept: application/json"]), 60)
+        status, _ = await asyncio.wait_for(connection.call("GET", "/eureka/apps/GOOD0", headers=["Accept: application/json"]), PATIENCE)
         connection.close()
         crowd.counts[f"newcomer {status} after ms"] = round((time.monotonic() - begun) * 1000)
 
@@ -385,7 +385,7 @@ async def over_tls(server, authority, seconds):
     while time.monotonic() < until:
         begun, wrong, connection = time.time(), None, Connection(server.host, server.port, context)
         try:
-            status, _ = await asyncio.wait_for(connection.call("GET", "/eureka/apps", headers=["Accept: application/json"]), 60)
+            status, _ = await asyncio.wait_for(connection.call("GET", "/eureka/apps", headers=["Accept: application/json"]), PATIENCE)
             wrong = None if status == 200 else f"answered {status}"
         except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
             wrong = f"{type(error).__name__} {error}"

@@ -229,7 +229,7 @@ def names(it):
 
 def helm_test(it):
     """`helm test` registers, reads from every replica, removes."""
-    output = it.ns.helm("test", "registry", *TEST_LIMIT)
+    output = it.ns.helm("test", "registry", *HELM_LIMIT)
     check("Phase:          Succeeded" in output, output)
     say("succeeded")
 
@@ -399,8 +399,8 @@ def failed_update(it):
     mesh(3)
 
 
-# How long `helm test` may take on a busy machine.
-TEST_LIMIT = ("--timeout", "110s")
+# How long `helm test` and `helm uninstall --wait` may take on a busy machine.
+HELM_LIMIT = ("--timeout", "110s")
 # What three pods that are killed at once take to be ready again, at most, and their name to lead to them.
 RESTART_SECS = 30
 
@@ -425,7 +425,7 @@ def uninstalled(it):
     for application in it.spring:
         application.stop()
     it.spring = []
-    it.ns.helm("uninstall", "registry", "--wait", "--timeout", "110s")
+    it.ns.helm("uninstall", "registry", "--wait", *HELM_LIMIT)
     kinds = (
         "statefulsets,pods,services,configmaps,secrets,serviceaccounts,poddisruptionbudgets,networkpolicies,ingresses,"
         "persistentvolumeclaims,controllerrevisions"
@@ -487,7 +487,7 @@ def other_domain(it):
                 "mesh", CLIENT_IMAGE, ["mesh", f"--url=http://{name}:8761/eureka/", "--replicas=2"], dnsPolicy="None", dnsConfig=config
             )
             say(f"http://{name}:8761/eureka/ with search list {'of none' if whole else search}: {output.strip()}")
-            ns.helm("uninstall", "registry", "--wait", "--timeout", "110s")
+            ns.helm("uninstall", "registry", "--wait", *HELM_LIMIT)
             ns.kubectl("delete", "pod", "mesh", "--ignore-not-found")
     finally:
         ns.delete()
@@ -532,7 +532,7 @@ def authentication_on(it):
             answered(f"http://registry.{ns.name}:8761/eureka/apps/", expected)
             say(f"openPaths {paths[0]}: without a user the answer is {expected}")
             group.none_wrong("rolling update")
-        ns.helm("test", "registry", *TEST_LIMIT)
+        ns.helm("test", "registry", *HELM_LIMIT)
         say("helm test succeeded")
         reader = f"http://reader:just-looking@registry.{ns.name}:8761/eureka/apps"
         answered(reader, 200)
@@ -573,11 +573,11 @@ def made_password(it):
         pods = ns.settled(2)
         check(passwords() == made, "a rollout made other passwords")
         mesh(2, url)
-        ns.helm("test", "registry", *TEST_LIMIT)
+        ns.helm("test", "registry", *HELM_LIMIT)
         say("two passwords of 32 characters, the same after two upgrades, the first of which replaced no pod; helm test succeeded")
         group.none_wrong("upgrades")
         counted = group.stop()
-        ns.helm("uninstall", "registry", "--wait", "--timeout", "110s")
+        ns.helm("uninstall", "registry", "--wait", *HELM_LIMIT)
         check(passwords() == made, "uninstalling took the passwords away")
         ns.install("registry", "replicaCount=2", values=values)
         check(passwords() == made, "a new installation made other passwords")
@@ -645,7 +645,7 @@ def volumes(it):
         say(f"{counted['calls']} calls, of them {counted['failed']} without an answer while no replica was up")
         deletion.none_lost(counted | {"short": seen["short"]}, "renewals_404")
         group.stop()
-        ns.helm("uninstall", "registry", "--wait", "--timeout", "110s")
+        ns.helm("uninstall", "registry", "--wait", *HELM_LIMIT)
         claims = [one["metadata"]["name"] for one in ns.get("persistentvolumeclaims")["items"]]
         check(claims == [f"data-registry-{number}" for number in range(3)], f"uninstalling left the claims {claims}")
         say("uninstalled: the volumes stay")
@@ -701,7 +701,7 @@ def moved_paths(it):
         mesh(2, url)
         answered(url.replace("eureka/", "manage/prometheus"), 200)
         answered(f"http://registry.{ns.name}:9000/registry/eureka/apps/", 401)
-        ns.helm("test", "registry", *TEST_LIMIT)
+        ns.helm("test", "registry", *HELM_LIMIT)
         maps = [one["metadata"]["name"] for one in ns.get("configmaps")["items"] if password in json.dumps(one)]
         check(not maps, f"the password is in ConfigMaps: {maps}")
         say("context path /registry, actuator /manage, port 9000, a user in config: ready, helm test succeeded")
@@ -775,7 +775,7 @@ def secured(it):
         plain = subprocess.run(client_command("get", f"http{alice[5:]}apps/"), capture_output=True, text=True, check=False, timeout=30)
         check(plain.returncode != 0, "plain HTTP was answered")
         say("a client with user and authority is served; without either, or by plain HTTP, it is not")
-        ns.helm("test", "registry", *TEST_LIMIT)
+        ns.helm("test", "registry", *HELM_LIMIT)
         say("helm test succeeded")
         scraped(ns, trust)
 
@@ -801,7 +801,7 @@ def secured(it):
         until("why a client without a certificate is refused", lambda: certificate_required(trust, f"{alice}apps/"), 60)
         answered(f"{alice}apps/", 200, trust, *shown)
         say("with clientAuth=need a client without a certificate is refused; probes use the management port")
-        ns.helm("test", "registry", *TEST_LIMIT)
+        ns.helm("test", "registry", *HELM_LIMIT)
         say("helm test succeeded")
         scraped(ns, trust)
         group.none_wrong("client certificates needed")

@@ -9,6 +9,7 @@ import lib
 # Seconds that an application waits for an answer before it asks the next server: Netflix's clients wait eight.
 PATIENCE = 8
 
+
 class Clients:
     """Ten instances that renew and, once told to, one that fetches, each trying the next server where one does not answer."""
 
